@@ -1,0 +1,396 @@
+"""Every record type that is JSON on the log, and how to read and write one.
+
+metrics:     round, process, probe, heartbeat, configuration change, outcome, tick
+journal:     fault, intent, hold, outcome, verification, order, activation, progress
+commands:    command, cancel, stop
+state:       snapshot (its arrays follow it in the same record; see `columnar`)
+deadletter:  dead letter
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from mendline.schemas.base import Envelope, Frozen, UnreadableRecordError
+from mendline.schemas.rounds import Round
+from mendline.schemas.windows import Windows
+
+NEWEST_VERSION = 1
+
+
+class Signature(Frozen):
+    """An Ed25519 signature (base64) over the record's canonical JSON without this field, and the key's id."""
+
+    key: str
+    value: str
+
+
+class Tick(Envelope):
+    """Nothing happened: lets the log time of a quiet partition go on. Anyone who reads a partition may append one."""
+
+    type: Literal["tick"] = "tick"
+
+
+class Heartbeat(Envelope):
+    """A source is there. `interval_ms` is how often it promises to be heard of; `leaving` announces a meant silence."""
+
+    type: Literal["heartbeat"] = "heartbeat"
+    interval_ms: int = Field(gt=0)
+    leaving: bool = False
+    program: str = ""
+    services: tuple[str, ...] = ()
+
+
+ProcessState = Literal["started", "adopted", "exited", "stopped", "continued", "traced", "missing"]
+
+
+class ProcessEvent(Envelope):
+    """A watched process changed its state.
+
+    `started_at` (ms) with `pid` names the process without doubt. For `exited`: `exit_code` or `signal` where it is
+    known, `oom_killed`, the last lines of its standard error, and `meant`: somebody asked for the stop (Mendline's
+    own stop or restart, `systemctl stop`, a unit that ended with success). `stopped` is SIGSTOP, `traced` a debugger.
+    """
+
+    type: Literal["process"] = "process"
+    service: str = Field(min_length=1, max_length=255)
+    state: ProcessState
+    pid: int = Field(ge=0)
+    started_at: int | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    oom_killed: bool = False
+    meant: bool = False
+    detail: str = ""
+    error_lines: tuple[str, ...] = ()
+
+
+class ProbeEvent(Envelope):
+    """A probe failed, or succeeded for the first time after failures. Successes in a row stand in the rounds.
+
+    `last_ok` is the event time (ms) at which a probe last *succeeded* (None: never since the agent watches),
+    `latency_ms` how long this one took, `error` why it failed, in words. `process` is the state of the service's
+    process at that moment, one letter of /proc (`R S D T t Z`, empty: unknown), `attempts` the failures in a row.
+    """
+
+    type: Literal["probe"] = "probe"
+    service: str = Field(default="", max_length=255)
+    probe: str
+    ok: bool
+    latency_ms: float | None = None
+    last_ok: int | None = None
+    attempts: int = Field(default=0, ge=0)
+    error: str = ""
+    process: str = ""
+
+
+class ConfigurationChange(Envelope):
+    """A watched configuration file changed; `hash` is its content's, empty when it is gone."""
+
+    type: Literal["configuration"] = "configuration"
+    service: str
+    path: str
+    hash: str
+
+
+Transition = Literal["opened", "affirmed", "updated", "resolved", "orphaned"]
+
+
+class Evidence(Frozen):
+    """Why a detector says so. Times in ms, `offsets` the first and last offset of `partition` it rests on.
+
+    `surprise` is -log10 of the probability that a healthy series does this; `low` and `high` the expected range of
+    `value`. `delay_ms` is append time minus event time of the last evidence.
+    """
+
+    series: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    surprise: float | None = None
+    unit: str = ""
+    text: str = ""
+    event_time: int
+    delay_ms: int = 0
+    topic: str
+    partition: int
+    offsets: tuple[int, int]
+
+
+class Fault(Envelope):
+    """A transition of a fault. `id` is that of (target, detector, kind, opened_at) and stays; `revision` counts.
+
+    `target` is `HOST` or `HOST/SERVICE`; `host` is the source that owns the target. `kind` says what is wrong in one
+    word (`dead`, `hung`, `unreachable`, `silent`, `threshold`, `unusual` …). `source` is the stage that writes.
+    """
+
+    type: Literal["fault"] = "fault"
+    revision: int = Field(ge=0)
+    transition: Transition
+    target: str
+    host: str
+    detector: str
+    kind: str
+    severity: Literal["info", "warning", "critical"] = "critical"
+    opened_at: int
+    evidence: Evidence
+    reason: str = ""
+    stage: str
+    partition: int
+    config: str = ""
+
+
+class Intent(Envelope):
+    """What the planner wants done: appended to the journal, and void unless it is admitted at its own offset.
+
+    `id` is that of (scope, fault, step, attempt). `basis` is the journal offset of the last record the decision rests
+    on, `policy_hash` the settings'. `timeout_ms` bounds the action, `verify_ms` the wait for the fault to resolve.
+    """
+
+    type: Literal["intent"] = "intent"
+    scope: str = "default"
+    fault: str
+    target: str
+    host: str
+    policy: str
+    policy_hash: str
+    mode: Literal["shadow", "ask", "auto"]
+    step: int = Field(ge=0)
+    attempt: int = Field(ge=0)
+    action: str
+    parameters: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
+    timeout_ms: int = Field(gt=0)
+    verify_ms: int = Field(gt=0)
+    basis: int = Field(ge=-1)
+    reason: str = ""
+
+
+class Hold(Envelope):
+    """Why the planner does not act on a fault now: which guard says so, until when (journal log time, ms) if known."""
+
+    type: Literal["hold"] = "hold"
+    fault: str
+    target: str
+    policy: str
+    guard: str
+    reason: str
+    until: int | None = None
+
+
+class Command(Envelope):
+    """An admitted intent on its way to the executor of `host`; `cause` and `intent` are the intent's id.
+
+    `deadline` is log time in ms: not to be begun later. `parameters` are names and numbers, never a command line.
+    """
+
+    type: Literal["command"] = "command"
+    intent: str
+    host: str
+    target: str
+    service: str
+    action: str
+    parameters: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
+    deadline: int
+    timeout_ms: int = Field(gt=0)
+    signature: Signature | None = None
+
+
+class Cancel(Envelope):
+    """The command of `intent` is not to be begun any more."""
+
+    type: Literal["cancel"] = "cancel"
+    intent: str
+    host: str
+    reason: str = ""
+    signature: Signature | None = None
+
+
+class Stop(Envelope):
+    """Nothing is to be begun on any host until a `stop` with `active` false. `by` names the person."""
+
+    type: Literal["stop"] = "stop"
+    active: bool = True
+    by: str
+    reason: str = ""
+    signature: Signature | None = None
+
+
+OutcomeStatus = Literal["succeeded", "failed", "refused", "interrupted", "timed_out"]
+
+
+class Outcome(Envelope):
+    """What became of a command, signed by the host's key. `reflex` marks what an agent did while it was cut off.
+
+    `began_at` and `ended_at` are the host's time in ms; both None when nothing was begun.
+    """
+
+    type: Literal["outcome"] = "outcome"
+    intent: str
+    host: str
+    target: str
+    action: str
+    status: OutcomeStatus
+    reason: str = ""
+    began_at: int | None = None
+    ended_at: int | None = None
+    reflex: bool = False
+    signature: Signature | None = None
+
+
+class Verification(Envelope):
+    """Whether the action of `intent` mended its fault, by the metric that raised it."""
+
+    type: Literal["verification"] = "verification"
+    intent: str
+    fault: str
+    target: str
+    mended: bool
+    after_ms: int | None = None
+    reason: str = ""
+
+
+OrderKind = Literal["approve", "deny", "silence", "maintenance", "acknowledge", "label", "note", "stop"]
+
+
+class Order(Envelope):
+    """What a person said. `subject` is a fault's or intent's id, a target or a pattern of targets.
+
+    `expires` is in ms of log time (None: until taken back by an order with `active` false).
+    """
+
+    type: Literal["order"] = "order"
+    kind: OrderKind
+    by: str
+    subject: str = ""
+    active: bool = True
+    expires: int | None = None
+    text: str = ""
+    signature: Signature | None = None
+
+
+class Activation(Envelope):
+    """From `offset` on, the stage works on the partition with the settings that `config` hashes to."""
+
+    type: Literal["activation"] = "activation"
+    stage: str
+    topic: str
+    partition: int
+    offset: int
+    config: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class Progress(Envelope):
+    """A detect member is alive and how far it is: the journal's tick, and the lease of the faults of its partition.
+
+    `log_time` (ms) of the input partition, `offset` the next to read, `lag` in records, `config` hash in use.
+    """
+
+    type: Literal["progress"] = "progress"
+    stage: str
+    topic: str
+    partition: int
+    log_time: int
+    offset: int
+    lag: int
+    config: str = ""
+
+
+class Snapshot(Envelope):
+    """The state of some sources of a stage at `offset` (next to read) of its input partition; arrays follow."""
+
+    type: Literal["snapshot"] = "snapshot"
+    stage: str
+    topic: str
+    partition: int
+    offset: int
+    log_time: int
+    append_time: int
+    config: str
+    block: int
+    blocks: int
+    sources: tuple[str, ...] = ()
+    arrays: tuple[tuple[str, str, tuple[int, ...]], ...] = ()
+    values: dict[str, Any] = Field(default_factory=dict)
+
+
+class DeadLetter(Envelope):
+    """A record no stage could read: its bytes (base64), where it came from, and why."""
+
+    type: Literal["deadletter"] = "deadletter"
+    topic: str
+    partition: int
+    offset: int
+    stage: str
+    reason: str
+    key: str | None = None
+    value: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Record = Annotated[
+    Round
+    | Windows
+    | Tick
+    | Heartbeat
+    | ProcessEvent
+    | ProbeEvent
+    | ConfigurationChange
+    | Fault
+    | Intent
+    | Hold
+    | Command
+    | Cancel
+    | Stop
+    | Outcome
+    | Verification
+    | Order
+    | Activation
+    | Progress
+    | Snapshot
+    | DeadLetter,
+    Field(discriminator="type"),
+]
+
+RECORD: TypeAdapter[Record] = TypeAdapter(Record)
+
+
+class _Head(Frozen):
+    model_config = {"extra": "ignore", "frozen": True}
+    type: str = "?"
+    version: int = 1
+
+
+def encode_record(record: Envelope) -> bytes:
+    """Return the record as JSON bytes, without the fields that stand at their defaults' None."""
+    return record.model_dump_json(exclude_none=True).encode()
+
+
+def decode_record(value: bytes) -> Record:
+    """Return the record that JSON bytes hold.
+
+    Raises UnreadableRecordError with a reason a person can act on.
+    """
+    try:
+        return RECORD.validate_json(value)
+    except ValidationError as error:
+        raise UnreadableRecordError(_why_unreadable(value, error)) from None
+
+
+def _why_unreadable(value: bytes, error: ValidationError) -> str:
+    try:
+        head = _Head.model_validate_json(value)
+    except ValidationError:
+        return f"not a JSON record: {_first(error)}"
+    if head.version > NEWEST_VERSION:
+        return f"{head.type} record of version {head.version}, but this program reads up to {NEWEST_VERSION}: upgrade it"
+    return f"{head.type} record: {_first(error)}"
+
+
+def _first(error: ValidationError) -> str:
+    detail = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in detail["loc"])
+    return f"{where}: {detail['msg']}" if where else str(detail["msg"])

@@ -1,0 +1,289 @@
+"""The configuration file as models: every setting, its default, and the reason for it.
+
+Durations are written as `500ms`, `1s`, `10m`, `2h`, `7d` and kept in integer milliseconds; sizes as `64KiB`, `1GB`
+and kept in bytes. Names of fields are the keys of the YAML file.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from mendline.schemas.base import Frozen
+
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
+_DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SIZE = re.compile(r"^(\d+(?:\.\d+)?)(B|KB|KiB|MB|MiB|GB|GiB)$")
+_SIZE_BYTES = {"B": 1, "KB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
+
+
+def duration_ms(value: object) -> object:
+    """Return a duration such as `1.5s` in milliseconds; integers pass as they are.
+
+    >>> duration_ms("1.5s")
+    1500
+    """
+    if isinstance(value, str):
+        found = _DURATION.match(value.strip())
+        if not found:
+            msg = f"{value!r} is no duration; write a number with ms, s, m, h or d, such as 500ms or 10m"
+            raise ValueError(msg)
+        return round(float(found[1]) * _DURATION_MS[found[2]])
+    return value
+
+
+def size_bytes(value: object) -> object:
+    """Return a size such as `64KiB` in bytes; integers pass as they are."""
+    if isinstance(value, str):
+        found = _SIZE.match(value.strip())
+        if not found:
+            msg = f"{value!r} is no size; write a number with B, KB, KiB, MB, MiB, GB or GiB, such as 64MiB"
+            raise ValueError(msg)
+        return round(float(found[1]) * _SIZE_BYTES[found[2]])
+    return value
+
+
+Duration = Annotated[int, BeforeValidator(duration_ms), Field(ge=0)]
+Size = Annotated[int, BeforeValidator(size_bytes), Field(ge=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
+Collector = Literal["cpu", "load", "memory", "disk", "filesystem", "network", "tcp", "descriptors", "pressure", "sensors"]
+
+
+class HostSettings(Frozen):
+    """What is observed of the host itself."""
+
+    interval: Duration = Field(default=1000, ge=100, description="time between two collection rounds")
+    collect: tuple[Collector, ...] = Field(
+        default=("cpu", "load", "memory", "disk", "filesystem", "network", "tcp", "descriptors", "pressure", "sensors"),
+        description="groups of host metrics",
+    )
+    deadline: Duration = Field(default=2000, description="a collector that takes longer is left out and reported")
+    max_series: int = Field(default=5000, gt=0, description="series per source; more are dropped, and that is said")
+    peers: dict[Name, str] = Field(default_factory=dict, description="name: host:port; round-trip time is measured")
+
+
+class ProcessSettings(Frozen):
+    """How the process of a service is found, or run. Exactly one of `command`, `unit`, `pidfile`, `match` is given."""
+
+    command: tuple[str, ...] | None = Field(default=None, description="argument vector that Mendline runs itself")
+    unit: str | None = Field(default=None, description="systemd unit")
+    pidfile: str | None = Field(default=None, description="file that holds the process id")
+    match: str | None = Field(default=None, description="regular expression over the command line")
+    cwd: str | None = Field(default=None, description="working directory for `command`")
+    environment: dict[str, str] = Field(default_factory=dict, description="added to Mendline's own environment")
+    stop_signal: Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGKILL"] = Field(
+        default="SIGTERM", description="asks the process to end"
+    )
+    grace: Duration = Field(default=10_000, description="time between the stop signal and SIGKILL to the whole group")
+    output: str | None = Field(default=None, description="file for standard output and error; default under `state`")
+    output_max: Size = Field(default=16 * 2**20, description="the output file is rotated beyond this size")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ProcessSettings:
+        given = [name for name in ("command", "unit", "pidfile", "match") if getattr(self, name)]
+        if len(given) != 1:
+            msg = f"give exactly one of command, unit, pidfile, match (given: {', '.join(given) or 'none'})"
+            raise ValueError(msg)
+        return self
+
+
+class ProbeSettings(Frozen):
+    """A question put to a service again and again. Exactly one of `http`, `tcp`, `dns` is given."""
+
+    http: str | None = Field(default=None, description="URL to get")
+    tcp: str | None = Field(default=None, description="host:port to connect to")
+    dns: str | None = Field(default=None, description="host name to resolve")
+    name: str = Field(default="", description="how the probe is called; default: what it asks")
+    every: Duration = Field(default=1000, ge=20, description="time between two probes while the answer is awaited or not")
+    timeout: Duration = Field(default=1000, ge=10, description="an answer that takes longer is a failure")
+    status: tuple[int, int] = Field(default=(200, 399), description="lowest and highest HTTP status that is success")
+    body: str | None = Field(default=None, description="regular expression that the body must contain")
+    fail_after: Duration = Field(default=5000, description="without any success for this long the service is hung")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ProbeSettings:
+        given = [name for name in ("http", "tcp", "dns") if getattr(self, name)]
+        if len(given) != 1:
+            msg = f"give exactly one of http, tcp, dns (given: {', '.join(given) or 'none'})"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def label(self) -> str:
+        """The probe's name, or what it asks."""
+        return self.name or self.http or self.tcp or self.dns or ""
+
+
+class ServiceSettings(Frozen):
+    """One service on this host: how it is found, probed, and what may be done to it."""
+
+    process: ProcessSettings | None = None
+    probes: tuple[ProbeSettings, ...] = ()
+    config: tuple[str, ...] = Field(default=(), description="configuration files, watched")
+    depends_on: tuple[Name, ...] = Field(default=(), description="services that must be up before, and stop after it")
+    allow: tuple[str, ...] = Field(default=(), description="actions this host permits here; its word is the last")
+
+
+class Condition(Frozen):
+    """When a score or value counts: above or below a bound, for a time."""
+
+    above: float | None = None
+    below: float | None = None
+    hold: Duration = Field(default=0, alias="for", description="for at least this long, in event time")
+
+
+class MatchSettings(Frozen):
+    """Which series a detector looks at; every given field must match. Patterns are shell patterns."""
+
+    metric: str = "*"
+    service: str = "*"
+    source: str = "*"
+    attributes: dict[str, str] = Field(default_factory=dict)
+
+
+class DetectorSettings(Frozen):
+    """One detector at work."""
+
+    name: Name
+    use: str = Field(description="a detector's registered name, or package.module:Class")
+    match: MatchSettings = MatchSettings()
+    window: Duration = Field(default=10_000, description="width of the windows it sees; 0: the rounds themselves")
+    statistic: str = Field(default="auto", description="count, mean, std, min, max, last, sum, rate, pNN; auto: rate of counters, mean of gauges")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="the detector's own settings")
+    open: Condition | None = Field(default=None, description="when a fault opens; default: from the false-fault budget")
+    clear: Condition | None = Field(default=None, description="when it clears; default: below half of open")
+    severity: Literal["info", "warning", "critical"] = "warning"
+    kind: str = Field(default="", description="one word for what is wrong; default: the detector's own")
+
+
+class PolicyMatch(Frozen):
+    """Which faults a policy is about; every given field must match. Strings are shell patterns."""
+
+    target: str = Field(default="*", description="HOST/SERVICE or SERVICE, shell pattern")
+    detector: tuple[str, ...] = Field(default=("*",), description="names of detectors")
+    kind: tuple[str, ...] = Field(default=("*",), description="kinds of fault, such as dead or hung")
+    severity: tuple[Literal["info", "warning", "critical"], ...] = ("info", "warning", "critical")
+
+
+class StepSettings(Frozen):
+    """One step of a playbook: an action, its bounds, and how its effect is verified."""
+
+    action: str
+    parameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    timeout: Duration = Field(default=30_000, description="the action must have ended by then")
+    verify: Duration = Field(default=10_000, description="the fault must have resolved by then")
+    attempts: int = Field(default=3, gt=0, description="tries of this step before the next one")
+
+
+class GuardSettings(Frozen):
+    """Bounds on what may be done, and how often. Times are log time of the journal."""
+
+    cooldown: Duration = Field(default=30_000, description="pause on a target after an action that was verified; doubled for each further one within `window`, with jitter")
+    attempts: int = Field(default=5, gt=0, description="actions on one target within `window` before the breaker opens")
+    window: Duration = Field(default=600_000, description="over which attempts are counted")
+    breaker: Duration = Field(default=1_800_000, description="how long an open breaker holds before one more try")
+    concurrent: int = Field(default=2, gt=0, description="actions at work at the same time in the scope")
+    fresh: Duration = Field(default=10_000, description="evidence older than this, or a blind pipeline, holds fire")
+    blast_radius: float = Field(default=0.3, gt=0, le=1, description="share of targets of a service sick beyond which all is held")
+
+
+class PolicySettings(Frozen):
+    """Which faults are mended, how, and how much a person has to say in it. The first policy that matches wins."""
+
+    name: Name
+    when: PolicyMatch = PolicyMatch()
+    mode: Literal["shadow", "ask", "auto"] = Field(default="shadow", description="record only, ask a person, or act")
+    play: tuple[StepSettings, ...] = Field(min_length=1)
+    guards: GuardSettings | None = Field(default=None, description="instead of the common `guards`")
+
+
+class WindowSettings(Frozen):
+    """How rounds are aggregated. All widths are multiples of `pane`."""
+
+    pane: Duration = Field(default=10_000, gt=0, description="the base window, aggregated once from its rounds")
+    widths: tuple[Duration, ...] = Field(default=(10_000, 60_000), description="tumbling windows")
+    hopping: tuple[tuple[Duration, Duration], ...] = Field(default=(), description="pairs of width and hop")
+    grace: Duration = Field(default=0, description="a window waits this long in event time for rounds out of order")
+    quantiles: tuple[float, ...] = Field(default=(), description="such as 0.5, 0.99; kept for the base window only")
+
+
+class TopicsSettings(Frozen):
+    """Topics as they are made when missing."""
+
+    prefix: str = Field(default="mendline", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    partitions: int = Field(default=1, ge=1, description="of metrics and windows; 1 for the embedded log, more on Kafka")
+    metrics_retention: Duration = Field(default=7 * 86_400_000)
+    windows_retention: Duration = Field(default=30 * 86_400_000)
+    journal_retention: Duration = Field(default=365 * 86_400_000)
+    replication: int | None = Field(default=None, description="Kafka: copies of each partition; default: the broker's")
+
+
+class LivenessSettings(Frozen):
+    """When a source that says nothing is missed."""
+
+    silent_after: Duration = Field(default=15_000, description="log time without a record of a source; at least 3 of its intervals")
+    clear_hold: Duration = Field(default=0, description="a service must answer this long before its fault resolves")
+
+
+class KafkaSettings(Frozen):
+    """Options of the Kafka log."""
+
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    username: str | None = None
+    password_file: str | None = Field(default=None, description="file that holds the password")
+    ca_file: str | None = Field(default=None, description="certificate authority, PEM")
+    certificate_file: str | None = None
+    key_file: str | None = None
+    session_timeout: Duration = Field(default=10_000, description="a dead member is replaced after this long")
+
+
+class KeysSettings(Frozen):
+    """Ed25519 keys: what this host signs with and whom it believes. Missing keys are made under `state`."""
+
+    directory: str | None = Field(default=None, description="default: `state`/keys")
+    trust: tuple[str, ...] = Field(default=(), description="public keys (base64) of planners and people, beside the own ones")
+
+
+class ReflexSettings(Frozen):
+    """While the log cannot be reached, and only then, the agent restarts exited services on its own."""
+
+    attempts: int = Field(default=3, ge=0)
+    window: Duration = 600_000
+
+
+class NotifySettings(Frozen):
+    """Webhooks that hear of faults: POST of JSON."""
+
+    webhook: str
+
+
+class EndpointSettings(Frozen):
+    """Mendline's own metrics for Prometheus."""
+
+    listen: str | None = Field(default=None, description="host:port, such as 127.0.0.1:9464; default: off")
+
+
+class Settings(Frozen):
+    """The whole file."""
+
+    name: Name | None = Field(default=None, description="this host's name as a source; default: its host name")
+    log: str = Field(default="sqlite://.mendline/log", description="sqlite://FOLDER, kafka://HOST:PORT,… or memory:")
+    kafka: KafkaSettings = KafkaSettings()
+    state: str = Field(default=".mendline/state", description="folder for what belongs to this host: epoch, ledger, keys, pids")
+    topics: TopicsSettings = TopicsSettings()
+    host: HostSettings = HostSettings()
+    services: dict[Name, ServiceSettings] = Field(default_factory=dict)
+    windows: WindowSettings = WindowSettings()
+    liveness: LivenessSettings = LivenessSettings()
+    detectors: tuple[DetectorSettings, ...] = ()
+    budget: float = Field(default=1.0, gt=0, description="false faults a day, over the whole fleet")
+    series: int = Field(default=10_000, gt=0, description="series in the whole fleet that share the budget")
+    policies: tuple[PolicySettings, ...] = ()
+    guards: GuardSettings = GuardSettings()
+    notify: tuple[NotifySettings, ...] = ()
+    reflex: ReflexSettings = ReflexSettings()
+    keys: KeysSettings = KeysSettings()
+    metrics: EndpointSettings = EndpointSettings()

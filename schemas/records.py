@@ -71,9 +71,10 @@ class ProcessEvent(Envelope):
 class ProbeEvent(Envelope):
     """A probe failed, or succeeded for the first time after failures. Successes in a row stand in the rounds.
 
-    `last_ok` is the event time (ms) at which a probe last *succeeded* (None: never since the agent watches),
-    `latency_ms` how long this one took, `error` why it failed, in words. `process` is the state of the service's
-    process at that moment, one letter of /proc (`R S D T t Z`, empty: unknown), `attempts` the failures in a row.
+    `failing_since` is the event time (ms) of the last success, or of the process's start if that is later, or of the
+    first probe; None when `ok`. A service that fails for `fail_after_ms` counts as hung. `latency_ms` is how long this
+    probe took, `error` why it failed, in words. `process` is the state of the service's process at that moment, one
+    letter of /proc (`R S D T t Z`; empty: unknown or none), `attempts` the failures in a row.
     """
 
     type: Literal["probe"] = "probe"
@@ -81,7 +82,8 @@ class ProbeEvent(Envelope):
     probe: str
     ok: bool
     latency_ms: float | None = None
-    last_ok: int | None = None
+    failing_since: int | None = None
+    fail_after_ms: int = Field(default=5000, ge=0)
     attempts: int = Field(default=0, ge=0)
     error: str = ""
     process: str = ""

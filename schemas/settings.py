@@ -219,6 +219,10 @@ class TopicsSettings(Frozen):
     journal_retention: Duration = Field(default=365 * 86_400_000)
     replication: int | None = Field(default=None, description="Kafka: copies of each partition; default: the broker's")
 
+    def topic(self, name: Literal["metrics", "windows", "journal", "commands", "state", "deadletter"]) -> str:
+        """Return the topic's full name."""
+        return f"{self.prefix}.{name}"
+
 
 class LivenessSettings(Frozen):
     """When a source that says nothing is missed."""

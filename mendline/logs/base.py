@@ -153,6 +153,9 @@ class Consumer(Protocol):
     def end_offset(self, partition: Partition) -> int:
         """Return the offset the next record will get."""
 
+    def lag(self, partition: Partition) -> int:
+        """Return how many records lie beyond those `poll` delivered, as last known; asks nobody and never blocks."""
+
     def offset_at(self, partition: Partition, timestamp: int) -> int:
         """Return the offset of the first record appended at `timestamp` (ms) or later; the end offset if none."""
 

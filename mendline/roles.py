@@ -1,0 +1,156 @@
+"""The roles a process can play: which stages its members run, and how they live and end together."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from mendline.detectors.stage import DetectStage, RoundsStage
+from mendline.logs.base import TopicSettings
+from mendline.names import claim_name
+from mendline.processors.windows import WindowsStage
+from mendline.responders.planner import PlannerStage
+from mendline.runtime.member import Member
+from mendline.runtime.metrics import Metrics, MetricsEndpoint
+from mendline.runtime.spec import StageSpec
+
+if TYPE_CHECKING:
+    from mendline.logs.base import Log
+    from mendline.schemas.base import Frozen
+    from mendline.schemas.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+SEVERAL_WINDOWS = 3
+
+
+class Runner(Protocol):
+    """What lives on a thread of its own until it is told to stop."""
+
+    name: str
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set."""
+
+    def wake(self) -> None:
+        """Look at `stop` now."""
+
+
+def topic_settings(settings: Settings) -> list[TopicSettings]:
+    """Return every topic as it is made when it is missing."""
+    topics = settings.topics
+    return [
+        TopicSettings(topics.topic("metrics"), topics.partitions, topics.metrics_retention),
+        TopicSettings(topics.topic("windows"), topics.partitions, topics.windows_retention),
+        TopicSettings(topics.topic("journal"), 1, topics.journal_retention),
+        TopicSettings(topics.topic("commands"), topics.partitions, topics.journal_retention),
+        TopicSettings(topics.topic("state"), topics.partitions, topics.metrics_retention),
+        TopicSettings(topics.topic("deadletter"), 1, topics.windows_retention),
+    ]
+
+
+def settings_hash(*parts: Frozen | Sequence[Frozen] | float) -> str:
+    """Return a hash of the settings a stage's state depends on: 16 hexadecimal digits of BLAKE2b."""
+    text = "\x1f".join(
+        part.model_dump_json()
+        if hasattr(part, "model_dump_json")
+        else ",".join(one.model_dump_json() for one in part)
+        if isinstance(part, Sequence)
+        else repr(part)
+        for part in parts
+    )
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def windows_spec(settings: Settings) -> StageSpec:
+    """Return the stage that makes windows of rounds."""
+    widest = max([*settings.windows.widths, *(width for width, _ in settings.windows.hopping)])
+    return StageSpec(
+        name="windows",
+        topic=settings.topics.topic("metrics"),
+        make=partial(WindowsStage, settings),
+        config=settings_hash(settings.windows),
+        warm_up_ms=SEVERAL_WINDOWS * (widest + settings.windows.grace),
+        dead_letters=True,
+    )
+
+
+def rounds_spec(settings: Settings) -> StageSpec:
+    """Return the stage that watches over rounds and events as they come."""
+    return StageSpec(
+        name="rounds",
+        topic=settings.topics.topic("metrics"),
+        make=partial(RoundsStage, settings),
+        config=settings_hash(settings.liveness, settings.detectors, settings.budget, settings.series),
+        warm_up_ms=600_000,
+        ticks=True,
+        progress=True,
+    )
+
+
+def detect_spec(settings: Settings) -> StageSpec:
+    """Return the stage that scores windows."""
+    return StageSpec(
+        name="detect",
+        topic=settings.topics.topic("windows"),
+        make=partial(DetectStage, settings),
+        config=settings_hash(settings.detectors, settings.budget, settings.series),
+        warm_up_ms=7_200_000,
+        ticks=True,
+        progress=True,
+        dead_letters=True,
+    )
+
+
+def planner_spec(settings: Settings, sign: Callable[[bytes], object]) -> StageSpec:
+    """Return the stage that decides; its state is a fold over facts and outlives any change of settings."""
+    return StageSpec(
+        name="planner",
+        topic=settings.topics.topic("journal"),
+        make=partial(PlannerStage, settings, sign=sign),
+        config="",
+        dead_letters=True,
+    )
+
+
+def members(settings: Settings, log: Log, specs: Sequence[StageSpec], metrics: Metrics) -> list[Member]:
+    """Return a member for each stage, under a name that is its own on this machine and the same after a restart."""
+    return [
+        Member(log, spec, settings.topics, claim_name(settings, spec.name), metrics=metrics) for spec in specs
+    ]
+
+
+def run_together(runners: Sequence[Runner], stop: threading.Event) -> None:
+    """Run each on a thread of its own until `stop`; then end them one after the other, in the order given.
+
+    When one fails, all end, and its error is raised.
+    """
+    failures: list[BaseException] = []
+    ends = [threading.Event() for _ in runners]
+
+    def live(runner: Runner, end: threading.Event) -> None:
+        try:
+            runner.run(end)
+        except BaseException as error:  # noqa: BLE001 - raised again below, on the caller's thread
+            failures.append(error)
+        finally:
+            if not end.is_set():
+                stop.set()
+
+    threads = [
+        threading.Thread(target=live, args=(runner, end), name=runner.name)
+        for runner, end in zip(runners, ends, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    stop.wait()
+    for runner, end, thread in zip(runners, ends, threads, strict=True):
+        end.set()
+        runner.wake()
+        thread.join()
+    if failures:
+        raise failures[0]

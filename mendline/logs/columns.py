@@ -1,0 +1,89 @@
+"""One partition of the memory log: columns that are appended to, sliced, and cut at the front."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from mendline.logs.base import TopicSettings
+from mendline.schemas.stream import Batch, Headers, NewRecord, Partition
+
+_SLACK = 16
+"""Cutting the front of a list costs its whole length: do it only for at least a sixteenth of it."""
+
+
+class Columns:
+    """The records of a partition. Not guarded: the log's lock is."""
+
+    def __init__(self, partition: Partition) -> None:
+        """Begin empty, at offset 0."""
+        self.first = 0
+        self._partition = partition
+        self._timestamps: list[int] = []
+        self._keys: list[bytes | None] = []
+        self._values: list[bytes] = []
+        self._headers: list[Headers] = []
+        self._bytes = 0
+        self._last = 0
+
+    @property
+    def end(self) -> int:
+        """The offset the next record will get."""
+        return self.first + len(self._values)
+
+    def append(self, records: Sequence[NewRecord], now: int) -> tuple[int, int]:
+        """Append, and return the first offset and the append time (ms), which never goes back."""
+        first = self.end
+        self._last = max(now, self._last)
+        values = [record.value for record in records]
+        self._timestamps += [self._last] * len(records)
+        self._keys += [record.key for record in records]
+        self._values += values
+        self._headers += [record.headers for record in records]
+        self._bytes += sum(map(len, values))
+        return first, self._last
+
+    def read(self, offset: int, limit: int) -> Batch | None:
+        """Return up to `limit` records from `offset` on, or None when there are none yet."""
+        start = max(0, offset - self.first)
+        stop = min(start + limit, len(self._values))
+        if start >= stop:
+            return None
+        return Batch(
+            self._partition,
+            range(self.first + start, self.first + stop),
+            self._timestamps[start:stop],
+            self._keys[start:stop],
+            self._values[start:stop],
+            self._headers[start:stop],
+        )
+
+    def offset_at(self, timestamp: int) -> int:
+        """Return the offset of the first record appended at `timestamp` (ms) or later."""
+        return self.first + bisect_left(self._timestamps, timestamp)
+
+    def trim(self, offset: int) -> None:
+        """Delete the records below `offset`."""
+        count = min(max(0, offset - self.first), len(self._values))
+        self._bytes -= sum(map(len, self._values[:count]))
+        for column in (self._timestamps, self._keys, self._values, self._headers):
+            del column[:count]
+        self.first += count
+
+    def retain(self, topic: TopicSettings, now: int) -> None:
+        """Delete what the topic's retention lets go, once that is a worthwhile share."""
+        count = 0
+        if topic.retention_ms is not None and self._timestamps:
+            count = bisect_left(self._timestamps, now - topic.retention_ms)
+        if topic.retention_bytes is not None and self._bytes > topic.retention_bytes:
+            count = max(count, self._count_over(self._bytes - topic.retention_bytes))
+        if count * _SLACK >= len(self._values):
+            self.trim(self.first + count)
+
+    def _count_over(self, excess: int) -> int:
+        """Return how many of the oldest records make up `excess` bytes."""
+        for count, value in enumerate(self._values):
+            if excess <= 0:
+                return count
+            excess -= len(value)
+        return len(self._values)

@@ -1,0 +1,65 @@
+"""Which partition each record of a call goes to, and which records are refused before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mendline.logs.base import LogRefusedError, RecordTooLargeError, TopicSettings
+from mendline.logs.partitioner import partition_of
+from mendline.schemas.stream import NewRecord, Partition
+
+
+def unknown_topic(name: str, known: Mapping[str, object]) -> LogRefusedError:
+    """Return the error for a topic that does not exist."""
+    there = ", ".join(sorted(known)) or "none"
+    return LogRefusedError(f"topic {name!r} does not exist (there: {there}); create it with `mendline topics create`")
+
+
+def check_partition(partition: Partition, partitions: int) -> None:
+    """Raise LogRefusedError when the topic has no partition of that number."""
+    if not 0 <= partition.number < partitions:
+        msg = f"topic {partition.topic!r} has partitions 0 to {partitions - 1}, not {partition.number}"
+        raise LogRefusedError(msg)
+
+
+class Router:
+    """Sorts the records of a call by partition. A record without key and partition goes where its call's turn is."""
+
+    def __init__(self) -> None:
+        """Begin the turns at 0."""
+        self._turn = 0
+
+    def route(self, records: Sequence[NewRecord], topics: Mapping[str, TopicSettings]) -> dict[Partition, list[int]]:
+        """Return, by partition, the indices of the records that go there, in order.
+
+        Raises LogRefusedError for an unknown topic or partition, RecordTooLargeError for a record whose key and value
+        are together over the topic's limit.
+        """
+        self._turn += 1
+        routes: dict[Partition, list[int]] = {}
+        for index, record in enumerate(records):
+            topic = topics.get(record.topic)
+            if topic is None:
+                raise unknown_topic(record.topic, topics)
+            key = record.key
+            if len(record.value) + (len(key) if key else 0) > topic.max_record_bytes:
+                raise _too_large(record, topic)
+            routes.setdefault(Partition(topic.name, self._number(record, topic)), []).append(index)
+        return routes
+
+    def _number(self, record: NewRecord, topic: TopicSettings) -> int:
+        """Return the number of the record's partition."""
+        if record.partition is not None:
+            check_partition(Partition(topic.name, record.partition), topic.partitions)
+            return record.partition
+        if record.key is None:
+            return self._turn % topic.partitions
+        return partition_of(record.key, topic.partitions)
+
+
+def _too_large(record: NewRecord, topic: TopicSettings) -> RecordTooLargeError:
+    """Return the error for a record over its topic's limit."""
+    size = len(record.value) + len(record.key or b"")
+    return RecordTooLargeError(
+        f"record of {size} bytes for {topic.name!r} is over its limit of {topic.max_record_bytes}"
+    )

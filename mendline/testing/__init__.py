@@ -1,0 +1,1 @@
+"""Helpers for tests, of Mendline's own and of plug-ins."""

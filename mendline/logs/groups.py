@@ -43,13 +43,14 @@ class Group:
             self.members.pop(name, None)
         self._share(counts)
 
-    def release(self, name: str) -> None:
-        """Hand over what the member still holds and should not."""
+    def release(self, name: str) -> bool:
+        """Hand over what the member still holds and should not; say whether that was anything."""
         over = [p for p, owner in self.owners.items() if owner == name and self.targets.get(p) != name]
         for partition in over:
             del self.owners[partition]
         if over:
             self._settle()
+        return bool(over)
 
     def is_member(self, name: str, session: str) -> bool:
         """Say whether this life of the member is the one that counts."""

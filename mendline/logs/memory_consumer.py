@@ -10,9 +10,9 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mendline.logs.base import Committed, LogRefusedError, MemberFencedError, Polled
+from mendline.logs.base import Committed, Polled
 from mendline.logs.groups import Group
-from mendline.logs.places import Places
+from mendline.logs.reader import Reader
 from mendline.schemas.stream import Batch, Partition
 
 if TYPE_CHECKING:
@@ -39,21 +39,18 @@ class MemoryConsumer:
     def __init__(self, log: MemoryLog, name: str, group: str | None) -> None:
         """Belong to `log`."""
         self._log = log
-        self._name = name
-        self._group = group
+        self._reader = Reader(name, group)
         self._session = uuid.uuid4().hex
         self._topics: tuple[str, ...] = ()
-        self._held: set[Partition] = set()
         self._generation = -1
         self._joined = False
-        self._places = Places()
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._waiting = False
         self._woken = False
 
     def subscribe(self, topics: Collection[str]) -> None:
         """Become a member for these topics with the next poll. Raises LogRefusedError without a group."""
-        self._need_group()
+        _ = self._reader.group
         for topic in topics:
             self._log.topic(topic)
         self._topics = tuple(sorted(topics))
@@ -63,20 +60,15 @@ class MemoryConsumer:
         """Read exactly these partitions."""
         for partition in partitions:
             self._log.columns(partition)
-        for partition in self._held.difference(partitions):
-            self._places.drop(partition)
-        self._held = set(partitions)
+        self._reader.hold_exactly(partitions)
 
     def start(self, partition: Partition, offset: int) -> None:
         """Deliver from `offset` on, from the oldest when it is gone, from the end when it is beyond."""
-        if partition not in self._held:
-            msg = f"{self._name} does not hold {partition.topic}/{partition.number}: it cannot start there"
-            raise LogRefusedError(msg)
-        self._places.set(partition, min(offset, self.end_offset(partition)))
+        self._reader.start(partition, offset, self.end_offset)
 
     def pause(self, partition: Partition) -> None:
         """Deliver nothing more of the partition until `start`."""
-        self._places.pause(partition)
+        self._reader.places.pause(partition)
 
     def poll(self, timeout_s: float, max_records: int = 5000) -> Polled:
         """Return records or a change of ownership; wait for either."""
@@ -107,20 +99,19 @@ class MemoryConsumer:
 
     def commit(self, offsets: Mapping[Partition, Committed]) -> None:
         """Store the group's places; ignored, with a line in the log, for what this member no longer holds."""
-        group_name = self._need_group()
         with self._log.lock:
-            group = self._log.group(group_name)
-            if self._log.away or (self._topics and not group.state.is_member(self._name, self._session)):
-                _logger.warning("%s: commit for group %s not stored", self._name, group_name)
+            group = self._log.group(self._reader.group)
+            fenced = self._topics and not group.state.is_member(self._reader.name, self._session)
+            if self._log.away or fenced:
+                _logger.warning("%s: commit for group %s not stored", self._reader.name, self._reader.group)
                 return
-            group.committed.update({p: place for p, place in offsets.items() if p in self._held})
+            group.committed.update({p: place for p, place in offsets.items() if p in self._reader.held})
 
     def committed(self, partition: Partition) -> Committed | None:
         """Return the group's stored place, or None when there is none."""
-        group_name = self._need_group()
         with self._log.lock:
             self._log.check_away()
-            return self._log.group(group_name).committed.get(partition)
+            return self._log.group(self._reader.group).committed.get(partition)
 
     def beginning_offset(self, partition: Partition) -> int:
         """Return the offset of the oldest record that is still there."""
@@ -134,7 +125,7 @@ class MemoryConsumer:
 
     def lag(self, partition: Partition) -> int:
         """Return how many records lie beyond those `poll` delivered."""
-        return self._places.lag(partition, self._log.columns(partition).end)
+        return self._reader.places.lag(partition, self._log.columns(partition).end)
 
     def offset_at(self, partition: Partition, timestamp: int) -> int:
         """Return the offset of the first record appended at `timestamp` (ms) or later; the end offset if none."""
@@ -145,16 +136,12 @@ class MemoryConsumer:
         """Leave the group, handing the partitions over at once."""
         with self._log.lock:
             self._log.consumers.discard(self)
-            if self._group is not None and self._log.group(self._group).state.is_member(self._name, self._session):
-                self._log.group(self._group).state.leave([self._name], self._log.topics())
+            if not self._joined:
+                return
+            state = self._log.group(self._reader.group).state
+            if state.is_member(self._reader.name, self._session):
+                state.leave([self._reader.name], self._log.topics())
                 self._log.ring()
-
-    def _need_group(self) -> str:
-        """Return the group's name. Raises LogRefusedError for a consumer without one."""
-        if self._group is None:
-            msg = f"consumer {self._name!r} has no group: it can neither subscribe nor commit"
-            raise LogRefusedError(msg)
-        return self._group
 
     def _wait(self, remaining: float) -> None:
         """Sleep until rung, at most a second: another member's session may run out in silence."""
@@ -165,52 +152,38 @@ class MemoryConsumer:
     def _read(self, max_records: int) -> list[Batch]:
         """Return what is there, taking turns, under the lock."""
         batches: list[Batch] = []
-        for partition, offset in self._places.turns():
+        for partition, offset in self._reader.places.turns():
             batch = self._log.columns(partition).read(offset, max_records)
             if batch is None:
                 continue
             batches.append(batch)
-            self._places.served(partition, batch.next_offset)
-            max_records -= len(batch)
+            max_records -= self._reader.read_batch(batch)
             if max_records <= 0:
                 break
         return batches
 
     def _take_turn(self) -> tuple[Sequence[Partition], Sequence[Partition]]:
         """Show life, and return partitions gained and lost, under the lock. Raises MemberFencedError."""
-        group = self._log.group(self._group or "")
-        member = group.state.members.get(self._name)
+        name = self._reader.name
+        group = self._log.group(self._reader.group)
+        member = group.state.members.get(name)
         if self._generation >= 0 and member is not None and member.session != self._session:
-            msg = f"another consumer took the place of {self._name!r} in group {self._group!r}"
-            raise MemberFencedError(msg)
-        group.seen[self._name] = self._log.now()
+            raise self._reader.fenced()
+        group.seen[name] = self._log.now()
         self._log.expire(group)
-        lost: set[Partition] = set()
-        if member is None:
-            lost = self._lose(self._held)
+        lost = self._reader.lose(self._reader.held) if member is None else set()
         if member is None or not self._joined:
-            group.state.join(self._name, self._session, self._topics, self._log.topics())
+            group.state.join(name, self._session, self._topics, self._log.topics())
             self._joined = True
             self._log.ring()
-        if group.state.generation != self._generation:
-            lost |= self._lose(self._held - group.state.holds(self._name))
-            return self._settle(group.state), sorted(lost)
-        return (), sorted(lost)
-
-    def _lose(self, partitions: set[Partition]) -> set[Partition]:
-        """Hold the partitions no more."""
-        for partition in partitions:
-            self._places.drop(partition)
-        self._held = self._held - partitions
-        return partitions
+        if group.state.generation == self._generation:
+            return (), ()
+        lost |= self._reader.lose(self._reader.held - group.state.holds(name))
+        return self._settle(group.state), sorted(lost)
 
     def _settle(self, state: Group) -> Sequence[Partition]:
         """Acknowledge what was taken away, and return what was given."""
-        before = state.generation
-        state.release(self._name)
-        if any(owner != self._name for owner in state.owners.values()):
+        if state.release(self._reader.name):
             self._log.ring()
-        gained = sorted(state.holds(self._name) - self._held)
-        self._held.update(gained)
-        self._generation = max(before, state.generation)
-        return gained
+        self._generation = state.generation
+        return self._reader.gain(state.holds(self._reader.name))

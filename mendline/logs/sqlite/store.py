@@ -1,0 +1,204 @@
+"""One SQLite file of the log: connection, format, topics, transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from mendline.logs.base import LogRefusedError, LogUnavailableError, TopicSettings
+from mendline.logs.sqlite.errors import translated
+
+FORMAT = 1
+"""Raised when older versions of Mendline could no longer read the files."""
+
+SYNCHRONOUS = {"control": "FULL", "bulk": "NORMAL"}
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS topics (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions INTEGER NOT NULL,
+    retention_ms INTEGER, retention_bytes INTEGER, max_record_bytes INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS partitions (
+    topic INTEGER NOT NULL, number INTEGER NOT NULL, first INTEGER NOT NULL DEFAULT 0, next INTEGER NOT NULL DEFAULT 0,
+    last_ms INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (topic, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS groups (
+    name TEXT PRIMARY KEY, generation INTEGER NOT NULL, state TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leases (
+    grp TEXT NOT NULL, member TEXT NOT NULL, session TEXT NOT NULL, seen_ms INTEGER NOT NULL,
+    PRIMARY KEY (grp, member)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS offsets (
+    grp TEXT NOT NULL, topic TEXT NOT NULL, number INTEGER NOT NULL, "offset" INTEGER NOT NULL, metadata TEXT NOT NULL,
+    PRIMARY KEY (grp, topic, number)) WITHOUT ROWID;
+"""
+
+
+def file_of(topic: str) -> str:
+    """Return which file a topic is in."""
+    return "control" if topic.endswith((".journal", ".commands")) else "bulk"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTopic:
+    """A topic with its number in its file."""
+
+    id: int
+    settings: TopicSettings
+
+    def table(self, number: int) -> str:
+        """Return the table of a partition."""
+        return f"records_{self.id}_{number}"
+
+
+class Store:
+    """A connection to one file; made when missing. Belongs to one thread at a time."""
+
+    def __init__(self, folder: Path, name: str, busy_timeout_s: float) -> None:
+        """Open `folder/name.db`.
+
+        Raises LogRefusedError without permission or for a newer format, LogUnavailableError when the file stays
+        locked for `busy_timeout_s`, LogCorruptError when it is no database.
+        """
+        self.name = name
+        self.path = folder / f"{name}.db"
+        self._topics: dict[str, StoredTopic] = {}
+        self._version = -1
+        self._deadline = time.monotonic() + busy_timeout_s
+        make_folder(folder)
+        with translated(self.path):
+            self._connection = sqlite3.connect(
+                self.path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False, cached_statements=512
+            )
+        try:
+            with translated(self.path):
+                self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        """Return the store."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the connection."""
+        self.close()
+
+    def rows(self, sql: str, args: Sequence[Any] = ()) -> list[Any]:
+        """Run a statement and return all its rows."""
+        with translated(self.path):
+            return self._connection.execute(sql, args).fetchall()
+
+    def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement once for each row."""
+        with translated(self.path):
+            self._connection.executemany(sql, rows)
+
+    def cursor(self, sql: str, args: Sequence[Any]) -> sqlite3.Cursor:
+        """Run a statement and return its cursor; the caller closes it, and translates errors."""
+        return self._connection.execute(sql, args)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Hold the file's only write lock; commit at the end, undo everything on an error."""
+        with translated(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            with translated(self.path):
+                self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def changed(self) -> bool:
+        """Say whether another connection wrote since this was last asked; the first answer is yes."""
+        version = self.rows("PRAGMA data_version")[0][0]
+        changed = version != self._version
+        self._version = version
+        return bool(changed)
+
+    def topics(self) -> dict[str, StoredTopic]:
+        """Return the file's topics, read anew."""
+        sql = "SELECT id, name, partitions, retention_ms, retention_bytes, max_record_bytes FROM topics"
+        self._topics = {row[1]: StoredTopic(row[0], TopicSettings(*row[1:])) for row in self.rows(sql)}
+        return self._topics
+
+    def topic(self, name: str) -> StoredTopic | None:
+        """Return a topic, or None when there is none of that name."""
+        return self._topics.get(name) or self.topics().get(name)
+
+    def create_topic(self, topic: TopicSettings) -> None:
+        """Make a topic if it is missing."""
+        with self.transaction():
+            if topic.name in self.topics():
+                return
+            self.rows(
+                "INSERT INTO topics (name, partitions, retention_ms, retention_bytes, max_record_bytes) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (topic.name, topic.partitions, topic.retention_ms, topic.retention_bytes, topic.max_record_bytes),
+            )
+            stored = self.topics()[topic.name]
+            for number in range(topic.partitions):
+                self.rows("INSERT INTO partitions (topic, number) VALUES (?, ?)", (stored.id, number))
+                self.rows(
+                    f'CREATE TABLE {stored.table(number)} ("offset" INTEGER PRIMARY KEY, ms INTEGER NOT NULL, '
+                    "key BLOB, value BLOB NOT NULL, headers NOT NULL)"
+                )
+
+    def _prepare(self) -> None:
+        """Set the connection up, and make the file's tables when it is new."""
+        self._connection.execute("PRAGMA page_size = 8192")
+        self._make_wal()
+        self._connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[self.name]}")
+        self._connection.execute("PRAGMA wal_autocheckpoint = 2000")
+        self._connection.execute("PRAGMA journal_size_limit = 67108864")
+        tables = self._connection.execute(
+            "SELECT count(*) FROM sqlite_master WHERE name IN ('meta', 'offsets')"
+        ).fetchone()
+        if tables[0] < 2:
+            self._create()
+        found = self._connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+        if found[0] > FORMAT:
+            msg = f"{self.path}: format {found[0]}, made by a newer Mendline; this one reads up to {FORMAT}: upgrade it"
+            raise LogRefusedError(msg)
+
+    def _make_wal(self) -> None:
+        """Switch to a write-ahead log; SQLite does not wait by itself when two processes do so at once."""
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > self._deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+    def _create(self) -> None:
+        """Make the tables, as one transaction."""
+        with self.transaction():
+            for statement in _SCHEMA.split(";"):
+                self._connection.execute(statement)
+            self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (FORMAT,))
+
+
+def make_folder(folder: Path) -> None:
+    """Make the log's folder, for its owner only. Raises LogRefusedError, or LogUnavailableError on a full disk."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (PermissionError, FileExistsError, NotADirectoryError) as error:
+        msg = f"{folder}: cannot be the log's folder: {error.strerror}"
+        raise LogRefusedError(msg) from error
+    except OSError as error:
+        msg = f"{folder}: cannot make the log's folder now: {error.strerror}"
+        raise LogUnavailableError(msg) from error

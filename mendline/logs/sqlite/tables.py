@@ -1,0 +1,148 @@
+"""A partition as a table: append, read, search by time, cut at the front."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mendline.logs.sqlite.codec import decode_headers, encode_headers
+from mendline.logs.sqlite.errors import translated
+from mendline.logs.sqlite.store import Store, StoredTopic
+from mendline.schemas.stream import Batch, NewRecord, Partition
+
+READ_BYTES = 16_000_000
+"""What one poll brings at most, as far as rows come in chunks."""
+
+TRIM_ROWS = 1000
+"""Rows that retention deletes in one transaction: a few ms, so that writers need not wait long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which offsets a partition has (`first` up to, not including, `next`), their bytes, the last append time (ms)."""
+
+    first: int
+    next: int
+    last_ms: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What to delete: offsets below `offset`, records older than `before_ms`, the oldest beyond `bytes` in all."""
+
+    offset: int = 0
+    before_ms: int = 0
+    bytes: int | None = None
+
+
+class Table:
+    """One partition in its file."""
+
+    def __init__(self, store: Store, topic: StoredTopic, number: int) -> None:
+        """Belong to `store`'s thread."""
+        self.partition = Partition(topic.settings.name, number)
+        self._store = store
+        self._key = (topic.id, number)
+        self._name = topic.table(number)
+        self._chunk = 16
+
+    def span(self) -> Span:
+        """Return the partition's span."""
+        rows = self._store.rows(
+            "SELECT first, next, last_ms, bytes FROM partitions WHERE topic = ? AND number = ?", self._key
+        )
+        return Span(*rows[0])
+
+    def append(self, records: Sequence[NewRecord], now: int) -> tuple[int, int]:
+        """Append inside the caller's transaction; return the first offset and the append time (ms).
+
+        The time is taken under the write lock and never goes back, so that offsets can be found by time.
+        """
+        span = self.span()
+        ms = max(now, span.last_ms)
+        rows = [
+            (offset, ms, record.key, record.value, encode_headers(record.headers))
+            for offset, record in enumerate(records, span.next)
+        ]
+        self._store.run_many(f"INSERT INTO {self._name} VALUES (?, ?, ?, ?, ?)", rows)
+        size = sum(len(record.value) + len(record.key or b"") for record in records)
+        self._store.rows(
+            "UPDATE partitions SET next = ?, last_ms = ?, bytes = bytes + ? WHERE topic = ? AND number = ?",
+            (span.next + len(records), ms, size, *self._key),
+        )
+        return span.next, ms
+
+    def read(self, offset: int, limit: int, max_bytes: int) -> Batch | None:
+        """Return up to `limit` records of about `max_bytes` from `offset` on, or None when there are none yet."""
+        sql = (
+            f'SELECT "offset", ms, key, value, headers FROM {self._name} WHERE "offset" >= ? ORDER BY "offset" LIMIT ?'
+        )
+        rows: list[tuple[int, int, bytes | None, bytes, int | bytes]] = []
+        size = 0
+        with translated(self._store.path):
+            cursor = self._store.cursor(sql, (offset, limit))
+            while size < max_bytes:
+                chunk = cursor.fetchmany(self._chunk)
+                if not chunk:
+                    break
+                rows += chunk
+                read = sum([len(row[3]) for row in chunk])
+                size += read
+                self._chunk = max(1, min(1000, max_bytes * len(chunk) // (8 * read + 1)))
+            cursor.close()
+        return self._batch(rows) if rows else None
+
+    def offset_at(self, ms: int) -> int:
+        """Return the offset of the first record appended at `ms` or later, by bisection."""
+        span = self.span()
+        low, high = span.first, span.next
+        while low < high:
+            middle = (low + high) // 2
+            if self._time_of(middle) < ms:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def trim(self, limits: Limits) -> bool:
+        """Delete a chunk of the oldest records as one transaction; say whether there may be more to delete."""
+        if not self._is_over(limits, self.span()):
+            return False
+        with self._store.transaction():
+            span = self.span()
+            stop, size, more = self._cut(limits, span)
+            self._store.rows(f'DELETE FROM {self._name} WHERE "offset" < ?', (stop,))
+            self._store.rows(
+                "UPDATE partitions SET first = ?, bytes = ? WHERE topic = ? AND number = ?",
+                (stop, span.bytes - size, *self._key),
+            )
+        return more
+
+    def _batch(self, rows: Sequence[tuple[int, int, bytes | None, bytes, int | bytes]]) -> Batch:
+        """Return rows as columns."""
+        offsets, times, keys, values, headers = zip(*rows, strict=True)
+        return Batch(self.partition, offsets, times, keys, values, [decode_headers(stored) for stored in headers])
+
+    def _time_of(self, offset: int) -> int:
+        """Return a record's append time (ms); that of one which retention just took is the beginning of time."""
+        rows = self._store.rows(f'SELECT ms FROM {self._name} WHERE "offset" = ?', (offset,))
+        return int(rows[0][0]) if rows else 0
+
+    def _is_over(self, limits: Limits, span: Span) -> bool:
+        """Say, without the write lock, whether the oldest record has to go."""
+        if span.first == span.next:
+            return False
+        over = limits.bytes is not None and span.bytes > limits.bytes
+        return over or span.first < limits.offset or self._time_of(span.first) < limits.before_ms
+
+    def _cut(self, limits: Limits, span: Span) -> tuple[int, int, bool]:
+        """Return the first offset to keep, the bytes below it, and whether a whole chunk goes."""
+        sql = f'SELECT "offset", ms, length(value) + ifnull(length(key), 0) FROM {self._name} ORDER BY "offset" LIMIT ?'
+        excess = 0 if limits.bytes is None else span.bytes - limits.bytes
+        stop, size = span.first, 0
+        for offset, ms, length in self._store.rows(sql, (TRIM_ROWS,)):
+            if not (offset < limits.offset or ms < limits.before_ms or size < excess):
+                return stop, size, False
+            stop, size = offset + 1, size + length
+        return stop, size, stop < span.next

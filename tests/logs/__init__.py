@@ -1,0 +1,1 @@
+"""One behaviour suite over the three logs, and what only one of them has."""

@@ -1,0 +1,23 @@
+"""The three logs as one fixture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.logs.support import Case, kafka_case, memory_case, sqlite_case
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("kafka", marks=pytest.mark.broker)])
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
+    """Each log in turn, empty or with topics of one's own."""
+    if request.param == "memory":
+        made = memory_case()
+    elif request.param == "sqlite":
+        made = sqlite_case(tmp_path / "log")
+    else:
+        made = kafka_case(request.getfixturevalue("kafka").url)
+    yield made
+    made.log.close()

@@ -1,0 +1,70 @@
+"""The contract of an action: one deed on one service of this host.
+
+An action is a class with a `name` and one method, `run`. What the executor does next is read off the type of the
+error that comes out:
+
+    PermanentError      trying again is useless: the outcome is `failed`
+    TemporaryError      worth another try after `delay_s`, while the command's time lasts; then `failed`
+    TimeoutError        the bound was reached inside the action: the outcome is `timed_out`
+
+Any other exception is a fault of the action itself: `failed`, with its type and message. No error: `succeeded`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mendline.schemas.settings import ServiceSettings
+
+Parameter = str | int | float | bool
+
+
+class PermanentError(Exception):
+    """Raised by an action when trying again is useless; the message becomes the outcome's reason."""
+
+
+class TemporaryError(Exception):
+    """Raised by an action when another try may help.
+
+    `delay_s` is how long to wait before it, in seconds.
+    """
+
+    def __init__(self, message: str, delay_s: float = 1.0) -> None:
+        """Say what failed, and after how many seconds another try makes sense."""
+        super().__init__(message)
+        self.delay_s = delay_s
+
+
+@dataclass(frozen=True, slots=True)
+class ActionContext:
+    """What an action is told.
+
+    `host` and `service` name the target; `settings` is the service as this host's own file describes it, and the only
+    place from which command lines, units and paths may come. `parameters` are the step's, names and numbers that came
+    over the log: never make a command line of them. `timeout_s` is what is left of the command's time, in seconds:
+    return or raise before it is over. `intent` names the deed in messages.
+    """
+
+    intent: str
+    host: str
+    service: str
+    settings: ServiceSettings
+    timeout_s: float
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+
+class Action(Protocol):
+    """A deed that policies name. One instance serves all services, from several threads."""
+
+    @property
+    def name(self) -> str:
+        """The word by which policies and `allow` name it."""
+
+    def run(self, context: ActionContext) -> str:
+        """Do it, and return in a few words what was done.
+
+        Runs on a thread of its own and may block up to `context.timeout_s`. Raises PermanentError, TemporaryError or
+        TimeoutError.
+        """

@@ -1,0 +1,356 @@
+"""The executor: the only place that touches a host's services.
+
+It takes the records of the host's partition of `commands` in order, asks itself why it should not obey (`REFUSALS`),
+notes in the ledger what it is about to do, does it on a thread of its own, and says what became of it. One action at
+a time for a service, a few at a time for the host. Nothing from a record becomes a command line: a record names a
+service and an action, and both must stand in this host's own settings.
+
+Commands for other hosts share the partition and are passed over in silence. A repeated command is not run again; its
+outcome is said again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mendline.responders.action import Action, ActionContext, PermanentError, TemporaryError
+from mendline.responders.ledger import Ledger, LedgerError
+from mendline.schemas.base import record_id
+from mendline.schemas.records import Cancel, Command, Outcome, OutcomeStatus, Stop, encode_record
+
+if TYPE_CHECKING:
+    from mendline.responders.signing import KeyRing
+    from mendline.schemas.settings import ServiceSettings
+
+logger = logging.getLogger(__name__)
+
+OVERTIME_S = 1.0
+CANCELLED_KEPT = 1024
+
+Result = tuple[OutcomeStatus, str]
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Host:
+    """What an executor works on and with.
+
+    `log_time` returns the log's append time in ms, or None when it has not been known for 10 s. `emit` takes an
+    outcome to be put on the log; it is called from several threads and must not block.
+    """
+
+    name: str
+    services: Mapping[str, ServiceSettings]
+    actions: Mapping[str, Action]
+    ledger: Ledger
+    keys: KeyRing
+    log_time: Callable[[], int | None]
+    emit: Callable[[Outcome], None]
+    now_ms: Callable[[], int] = _now_ms
+
+
+class Executor:
+    """Obeys, or says why not. `take` is called on one thread; actions run on others."""
+
+    def __init__(self, host: Host, workers: int = 4) -> None:
+        """Work on `host`, with at most `workers` actions at the same time."""
+        self.host = host
+        self._workers = workers
+        self._mutex = threading.RLock()
+        self._waiting: deque[Command] = deque()
+        self._running: dict[str, str] = {}
+        self._cancelled: dict[str, str] = {}
+        self._closing = threading.Event()
+        self._idle = threading.Condition(self._mutex)
+
+    def recover(self) -> None:
+        """Say what an earlier life left open; call it once, before the first `take`.
+
+        Commands that were begun and not ended are `interrupted`: what they did is for the planner to find out.
+        """
+        for outcome in self.host.ledger.untold:
+            self.host.emit(Outcome.model_validate(outcome))
+        for name, about in self.host.ledger.interrupted.items():
+            command = Command.model_validate(about["command"])
+            reason = "Mendline died while this was at work; how far it got is not known"
+            self._answer(command, ("interrupted", reason), about["began"], about["began"], name)
+
+    def take(self, records: Sequence[Command | Cancel | Stop], *, caught_up: bool) -> None:
+        """Take in records of the commands topic, in order.
+
+        Nothing begins before `caught_up`: a cancel or stop further down the partition must be seen first.
+        """
+        with self._mutex:
+            for record in records:
+                self._take_one(record)
+            if caught_up:
+                self._pump()
+
+    def told(self, outcome: Outcome) -> None:
+        """Note that the outcome is on the log, and need not be said again after a crash."""
+        self.host.ledger.told(outcome.intent)
+
+    @property
+    def stopped_by(self) -> str | None:
+        """Who ordered that nothing be begun, or None."""
+        return self.host.ledger.stopped_by
+
+    @property
+    def busy(self) -> Mapping[str, str]:
+        """The services that are worked on now, with the intents."""
+        with self._mutex:
+            return dict(self._running)
+
+    def close(self, timeout_s: float) -> bool:
+        """Begin nothing more, wait up to `timeout_s` for what is at work, and say whether all of it ended."""
+        self._closing.set()
+        with self._mutex:
+            self._waiting.clear()
+            return self._idle.wait_for(lambda: not self._running, timeout_s)
+
+    # Records -------------------------------------------------------------------------------------------------------
+
+    def _take_one(self, record: Command | Cancel | Stop) -> None:
+        if isinstance(record, Stop):
+            self._take_stop(record)
+        elif record.host == self.host.name:
+            self._take_cancel(record) if isinstance(record, Cancel) else self._take_command(record)
+
+    def _take_stop(self, stop: Stop) -> None:
+        if why := self.host.keys.why_not(stop):
+            logger.warning("a stop that %s is said to have ordered is not obeyed: %s", stop.by, why)
+            return
+        logger.warning("%s ordered: %s", stop.by, "begin nothing" if stop.active else "go on")
+        self.host.ledger.stop(stop.by if stop.active else None)
+
+    def _take_cancel(self, cancel: Cancel) -> None:
+        if why := self.host.keys.why_not(cancel):
+            logger.warning("the cancel of %s is not obeyed: %s", cancel.intent, why)
+            return
+        self._cancelled[cancel.intent] = cancel.reason or "cancelled"
+        while len(self._cancelled) > CANCELLED_KEPT:
+            self._cancelled.pop(next(iter(self._cancelled)))
+
+    def _take_command(self, command: Command) -> None:
+        if why := self.host.keys.why_not(command):
+            self._answer_stranger(command, why)
+        elif self.host.ledger.known(command.intent):
+            self._repeat(command)
+        elif all(waiting.intent != command.intent for waiting in self._waiting):
+            self._waiting.append(command)
+
+    def _repeat(self, command: Command) -> None:
+        outcome = self.host.ledger.outcome(command.intent)
+        if outcome is not None:
+            self.host.emit(Outcome.model_validate(outcome))
+
+    # Work ----------------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        while self._waiting and len(self._running) < self._workers and not self._closing.is_set():
+            command = self._waiting.popleft()
+            if why := self._why_not(command):
+                self._answer(command, ("refused", why))
+            else:
+                self._begin(command)
+
+    def _why_not(self, command: Command) -> str | None:
+        return next((why for check in REFUSALS if (why := check(self, command))), None)
+
+    def _begin(self, command: Command) -> None:
+        began = self.host.now_ms()
+        about = {"command": command.model_dump(mode="json", exclude_none=True), "began": began}
+        try:
+            self.host.ledger.begin(command.intent, about)
+        except LedgerError as error:
+            self._answer(command, ("refused", str(error)))
+            return
+        self._running[command.service] = command.intent
+        work = _Work(self, command, began)
+        threading.Thread(target=work.run, name=f"act-{command.service}", daemon=True).start()
+
+    def finished(self, command: Command, result: Result, began: int) -> None:
+        """Take in what became of a command; called by the work itself."""
+        with self._mutex:
+            self._answer(command, result, began, self.host.now_ms())
+
+    def released(self, command: Command) -> None:
+        """Let the service go: its action does nothing any more, whatever it was said to have become before."""
+        with self._mutex:
+            self._running.pop(command.service, None)
+            self._idle.notify_all()
+            self._pump()
+
+    # Answers -------------------------------------------------------------------------------------------------------
+
+    def _answer(
+        self, command: Command, result: Result, began: int | None = None, ended: int | None = None, name: str = ""
+    ) -> None:
+        outcome = self._outcome(command, result, record_id("outcome", name or command.intent), (began, ended))
+        try:
+            self.host.ledger.end(command.intent, outcome.model_dump(mode="json", exclude_none=True))
+        except LedgerError:
+            logger.exception("the outcome of %s is said but not kept", command.intent)
+        self.host.emit(outcome)
+
+    def _answer_stranger(self, command: Command, why: str) -> None:
+        """Refuse a command nobody vouches for; its id stays free for the true one."""
+        digest = hashlib.blake2b(encode_record(command), digest_size=8).hexdigest()
+        name = record_id("outcome", command.intent, "stranger", digest)
+        self.host.emit(self._outcome(command, ("refused", why), name, (None, None)))
+
+    def _outcome(
+        self, command: Command, result: Result, name: str, times: tuple[int | None, int | None]
+    ) -> Outcome:
+        status, reason = result
+        logger.info("%s of %s: %s %s", command.action, command.target, status, reason)
+        return self.host.keys.sign(
+            Outcome(
+                id=name,
+                cause=command.id or None,
+                source=self.host.name,
+                time=self.host.now_ms(),
+                intent=command.intent,
+                host=self.host.name,
+                target=command.target,
+                action=command.action,
+                status=status,
+                reason=reason,
+                began_at=times[0],
+                ended_at=times[1],
+            )
+        )
+
+    # Questions that refusals ask -----------------------------------------------------------------------------------
+
+    def cancelled(self, intent: str) -> str | None:
+        """Return why the intent was cancelled, or None."""
+        return self._cancelled.get(intent)
+
+    @property
+    def closing(self) -> threading.Event:
+        """Set when the executor is being closed."""
+        return self._closing
+
+
+class _Work:
+    """One command at work: the action on one thread, its time limit on another; the first to end it wins."""
+
+    def __init__(self, executor: Executor, command: Command, began: int) -> None:
+        self._executor = executor
+        self._command = command
+        self._began = began
+        self._answered = threading.Lock()
+        self._deadline = time.monotonic() + command.timeout_ms / 1000
+
+    def run(self) -> None:
+        limit = threading.Timer(self._command.timeout_ms / 1000 + OVERTIME_S, self._overdue)
+        limit.daemon = True
+        limit.start()
+        result = self._try()
+        limit.cancel()
+        self._end(result)
+        self._executor.released(self._command)
+
+    def _overdue(self) -> None:
+        self._end(("timed_out", f"not done within {self._command.timeout_ms} ms; it may still be at work"))
+
+    def _end(self, result: Result) -> None:
+        if self._answered.acquire(blocking=False):
+            self._executor.finished(self._command, result, self._began)
+
+    def _try(self) -> Result:
+        action = self._executor.host.actions[self._command.action]
+        while True:
+            try:
+                return "succeeded", action.run(self._context())
+            except TemporaryError as error:
+                if not self._worth_waiting(error.delay_s):
+                    return "failed", str(error)
+            except PermanentError as error:
+                return "failed", str(error)
+            except TimeoutError as error:
+                return "timed_out", str(error)
+            except Exception as error:  # noqa: BLE001 - an action is foreign code; its fault must not end the agent
+                logger.exception("the action %s failed", self._command.action)
+                return "failed", f"{type(error).__name__}: {error}"
+
+    def _worth_waiting(self, delay_s: float) -> bool:
+        left = self._deadline - time.monotonic()
+        return left > delay_s and not self._executor.closing.wait(delay_s)
+
+    def _context(self) -> ActionContext:
+        command = self._command
+        return ActionContext(
+            intent=command.intent,
+            host=command.host,
+            service=command.service,
+            settings=self._executor.host.services[command.service],
+            timeout_s=max(self._deadline - time.monotonic(), 0.0),
+            parameters=command.parameters,
+        )
+
+
+# Why not ----------------------------------------------------------------------------------------------------------------
+
+
+def _stopped(executor: Executor, _: Command) -> str | None:
+    by = executor.stopped_by
+    return f"{by} ordered that nothing be begun" if by is not None else None
+
+
+def _cancelled(executor: Executor, command: Command) -> str | None:
+    return executor.cancelled(command.intent)
+
+
+def _late(executor: Executor, command: Command) -> str | None:
+    now = executor.host.log_time()
+    if now is None:
+        return "the log has not answered this host for 10 s: whether the command still stands is not known"
+    late = now - command.deadline
+    return f"it came {late} ms after its deadline" if late > 0 else None
+
+
+def _not_ours(executor: Executor, command: Command) -> str | None:
+    target = f"{command.host}/{command.service}"
+    if command.service not in executor.host.services:
+        return f"the settings of {executor.host.name} name no service {command.service!r}"
+    return None if command.target == target else f"its target {command.target!r} is not {target!r}"
+
+
+def _not_allowed(executor: Executor, command: Command) -> str | None:
+    if command.action in executor.host.services[command.service].allow:
+        return None
+    return f"{executor.host.name} does not allow {command.action!r} here: add it to services.{command.service}.allow"
+
+
+def _unknown(executor: Executor, command: Command) -> str | None:
+    if command.action in executor.host.actions:
+        return None
+    return f"there is no action {command.action!r}; known are {', '.join(sorted(executor.host.actions))}"
+
+
+def _busy(executor: Executor, command: Command) -> str | None:
+    intent = executor.busy.get(command.service)
+    return f"the action of {intent} is still at work on {command.service}" if intent else None
+
+
+REFUSALS: Sequence[Callable[[Executor, Command], str | None]] = (
+    _stopped,
+    _cancelled,
+    _late,
+    _not_ours,
+    _unknown,
+    _not_allowed,
+    _busy,
+)

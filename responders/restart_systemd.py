@@ -1,0 +1,106 @@
+"""Restart a systemd unit, unless systemd is about to do it itself or somebody stopped it on purpose."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+
+from mendline.responders.action import ActionContext, PermanentError, TemporaryError
+
+logger = logging.getLogger(__name__)
+
+PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "Restart", "MainPID")
+ASK_TIMEOUT_S = 5.0
+
+
+class RestartUnit:
+    """Restart the systemd unit of a service by `systemctl`.
+
+    systemd's own `Restart=` comes first: while it waits to start the unit again, this action defers to it. A unit that
+    is inactive with the result `success` was stopped on purpose and stays so. Afterwards the unit must be active.
+    """
+
+    name = "restart"
+
+    def __init__(self, systemctl: Sequence[str] = ()) -> None:
+        """Use the argument vector `systemctl` in place of the installed program."""
+        self._systemctl = tuple(systemctl)
+        self._warned: set[str] = set()
+
+    def run(self, context: ActionContext) -> str:
+        """Return the unit's new main process.
+
+        Raises PermanentError when it is not there, stopped on purpose, or does not come up; TemporaryError while
+        systemd restarts it; TimeoutError.
+        """
+        unit = (context.settings.process and context.settings.process.unit) or ""
+        deadline = time.monotonic() + context.timeout_s
+        before = self._show(unit, deadline)
+        self._check(unit, before)
+        if before["SubState"] == "failed":
+            self._call(("reset-failed", "--", unit), deadline)
+        self._call(("restart", "--", unit), deadline)
+        after = self._show(unit, deadline)
+        if after["ActiveState"] != "active":
+            msg = f"{unit} is {after['ActiveState']} ({after['SubState']}, {after['Result']}) after its restart"
+            raise PermanentError(msg)
+        return f"{unit}: process {after['MainPID']} in place of {before['MainPID']}"
+
+    def healer(self, unit: str, timeout_s: float = ASK_TIMEOUT_S) -> str:
+        """Return the unit's `Restart=`, `no` when systemd leaves it alone. Raises as `run` does."""
+        return self._show(unit, time.monotonic() + timeout_s)["Restart"]
+
+    def _check(self, unit: str, state: Mapping[str, str]) -> None:
+        if state["LoadState"] != "loaded":
+            msg = f"systemd knows no unit {unit} ({state['LoadState']}): check services.….process.unit"
+            raise PermanentError(msg)
+        if state["SubState"].startswith("auto-restart"):
+            msg = f"systemd is about to restart {unit} itself (Restart={state['Restart']})"
+            raise TemporaryError(msg)
+        if state["ActiveState"] == "inactive" and state["Result"] == "success":
+            msg = f"{unit} was stopped on purpose: start it by `systemctl start {unit}`"
+            raise PermanentError(msg)
+        if state["Restart"] != "no" and unit not in self._warned:
+            self._warned.add(unit)
+            logger.warning("%s has Restart=%s: two healers at work on it; this one waits for systemd's", unit, state["Restart"])
+
+    def _show(self, unit: str, deadline: float) -> Mapping[str, str]:
+        text = self._call(("show", f"--property={','.join(PROPERTIES)}", "--", unit), deadline)
+        found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+        return {name: found.get(name, "") for name in PROPERTIES}
+
+    def _call(self, arguments: Sequence[str], deadline: float) -> str:
+        program = self._systemctl or (_find_systemctl(),)
+        vector = (*program, "--no-ask-password", "--no-pager", *arguments)
+        try:
+            done = subprocess.run(  # noqa: S603 - an argument vector; the unit comes from this host's own file
+                vector,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=max(deadline - time.monotonic(), 0.001),
+                check=False,
+                env={**os.environ, "LC_ALL": "C", "SYSTEMD_COLORS": "0"},
+            )
+        except subprocess.TimeoutExpired as error:
+            msg = f"`systemctl {arguments[0]}` did not answer in time"
+            raise TimeoutError(msg) from error
+        except OSError as error:
+            msg = f"{vector[0]} cannot be run: {error.strerror}"
+            raise PermanentError(msg) from error
+        if done.returncode:
+            msg = f"`systemctl {arguments[0]} {arguments[-1]}` failed: {done.stderr.strip() or done.returncode}"
+            raise PermanentError(msg)
+        return done.stdout
+
+
+def _find_systemctl() -> str:
+    found = shutil.which("systemctl")
+    if found is None:
+        msg = "there is no systemctl on this host"
+        raise PermanentError(msg)
+    return found

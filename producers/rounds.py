@@ -177,7 +177,7 @@ class Collection:
         values: list[float] = []
         for slot in self._slots:
             took = slot.duration_s
-            values += [took, float(took > self._deadline_s), float(slot.errors)]
+            values += [took, float(max(took, slot.took_s) > self._deadline_s), float(slot.errors)]
         validation = self._assembly.validation
         values += [*map(float, validation.rejected.values()), float(validation.resets), float(self._assembly.dropped)]
         return Collected(self._own.of((names, tuple(validation.rejected))), values)

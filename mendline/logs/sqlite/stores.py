@@ -7,7 +7,7 @@ from pathlib import Path
 from mendline.logs.base import TopicSettings
 from mendline.logs.routing import check_partition, unknown_topic
 from mendline.logs.sqlite.options import Options
-from mendline.logs.sqlite.store import SYNCHRONOUS, Store, StoredTopic, file_of
+from mendline.logs.sqlite.store import FILES, Store, StoredTopic, file_of
 from mendline.logs.sqlite.tables import Table
 from mendline.schemas.stream import Partition
 
@@ -30,7 +30,7 @@ class Stores:
 
     def all(self) -> list[Store]:
         """Return all files, opened."""
-        return [self.store(name) for name in SYNCHRONOUS]
+        return [self.store(name) for name in FILES]
 
     def topic(self, name: str) -> StoredTopic:
         """Return a topic. Raises LogRefusedError when it does not exist."""

@@ -69,8 +69,10 @@ class ProcessEvent(Envelope):
 
 
 class ProbeEvent(Envelope):
-    """A probe failed, or succeeded for the first time after failures. Successes in a row stand in the rounds.
+    """A probe failed, or succeeded for the first time: after failures, since its agent or since its process began.
 
+    Further successes in a row stand in the rounds. The first success after every start of the process or the agent
+    is told, whether or not the probe failed before: by it a fault of the service resolves.
     `failing_since` is the event time (ms) of the last success, or of the process's start if that is later, or of the
     first probe; None when `ok`. A service that fails for `fail_after_ms` counts as hung. `latency_ms` is how long this
     probe took, `error` why it failed, in words. `process` is the state of the service's process at that moment, one

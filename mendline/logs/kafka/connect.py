@@ -1,0 +1,133 @@
+"""Making clients: the settings all of them share, and one clear message when no broker can be reached."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from kafka import errors as kafka_errors
+
+from mendline.logs.base import LogError, LogRefusedError, LogUnavailableError
+from mendline.logs.kafka.errors import translate
+from mendline.logs.kafka.noise import listen
+from mendline.logs.kafka.options import KafkaOptions
+
+Client = TypeVar("Client")
+
+_CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
+    (
+        r"SaslAuthenticationFailed|Authentication failed|AuthenticationFailed",
+        LogRefusedError,
+        "the broker does not accept this user and password: check username, password and sasl_mechanism",
+    ),
+    (
+        r"UnsupportedSaslMechanism|not enabled mechanism",
+        LogRefusedError,
+        "the broker does not know this sasl_mechanism: ask its administrator which ones are enabled",
+    ),
+    (
+        r"IP address mismatch|Hostname mismatch|not valid for",
+        LogRefusedError,
+        "the broker's certificate is for another host name: use the name it was made for",
+    ),
+    (
+        r"CERTIFICATE_VERIFY_FAILED|certificate verify failed",
+        LogRefusedError,
+        "the broker's certificate is not signed by anyone trusted here: set ca_file to its authority's certificate",
+    ),
+    (
+        r"CERTIFICATE_REQUIRED|BAD_CERTIFICATE|certificate required",
+        LogRefusedError,
+        "the broker wants a certificate of this client: set cert_file and key_file",
+    ),
+    (
+        r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|record layer failure|UNEXPECTED_EOF|wrong version number",
+        LogRefusedError,
+        "the port does not speak TLS: use its TLS port, or set security_protocol to PLAINTEXT or SASL_PLAINTEXT",
+    ),
+    (
+        r"Invalid frame length|InvalidReceive",
+        LogRefusedError,
+        "the port speaks TLS: set security_protocol to SSL or SASL_SSL",
+    ),
+    (
+        r"ECONNREFUSED|Connection refused|Errno 111",
+        LogUnavailableError,
+        "nothing listens there: is the broker running, and is this its port?",
+    ),
+    (r"getaddrinfo|gaierror|Name or service not known|DNS", LogUnavailableError, "the host name is not known"),
+)
+
+
+def safe_name(name: str) -> str:
+    """Return the name as Kafka allows it for a client or a member: letters, digits, dot, dash, underscore."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)[:249].strip(".") or "_"
+
+
+def client_settings(servers: list[str], options: KafkaOptions, name: str) -> dict[str, Any]:
+    """Return the settings every client gets."""
+    settings: dict[str, Any] = {
+        "bootstrap_servers": servers,
+        "client_id": safe_name(name),
+        "bootstrap_timeout_ms": options.bootstrap_timeout_ms,
+        "request_timeout_ms": options.request_timeout_ms,
+        # The default of 30 s would keep a client away that long after the broker is back.
+        "reconnect_backoff_max_ms": 1_000,
+        "security_protocol": options.protocol,
+    }
+    if "SASL" in options.protocol:
+        settings |= {
+            "sasl_mechanism": options.sasl_mechanism,
+            "sasl_plain_username": options.username,
+            "sasl_plain_password": options.secret(),
+        }
+    if "SSL" in options.protocol:
+        key_password = options.key_password.get_secret_value() if options.key_password else None
+        settings |= {
+            "ssl_cafile": _text(options.ca_file),
+            "ssl_certfile": _text(options.cert_file),
+            "ssl_keyfile": _text(options.key_file),
+            "ssl_password": key_password,
+            "ssl_check_hostname": options.check_hostname,
+        }
+    return settings
+
+
+def connect(make: Callable[..., Client], settings: dict[str, Any]) -> Client:
+    """Make a client. Raises LogUnavailableError or LogRefusedError saying what is wrong, where, and what to do."""
+    ear = listen()
+    begun = time.monotonic()
+    try:
+        return make(**settings)
+    except kafka_errors.KafkaTimeoutError as error:
+        threads = {threading.current_thread().name, f"kafka-io-{settings['client_id']}"}
+        raise _cause(ear.since(begun, threads), settings) from error
+    except kafka_errors.KafkaError as error:
+        raise translate(error, _place(settings)) from error
+    except (OSError, ValueError) as error:
+        msg = f"{_place(settings)}: {error}"
+        raise LogRefusedError(msg) from error
+
+
+def _cause(said: list[str], settings: dict[str, Any]) -> LogError:
+    """Return the error for a client that found no broker, from what it said meanwhile."""
+    text = "\n".join(said)
+    for pattern, kind, advice in _CAUSES:
+        if re.search(pattern, text):
+            return kind(f"{_place(settings)}: {advice}")
+    last = said[-1] if said else "no answer"
+    seconds = settings["bootstrap_timeout_ms"] / 1000
+    return LogUnavailableError(f"{_place(settings)}: no broker answered within {seconds:g} s; last: {last}")
+
+
+def _place(settings: dict[str, Any]) -> str:
+    user = settings.get("sasl_plain_username")
+    who = f" as {user!r}, {settings['sasl_mechanism']}" if user else ""
+    return f"Kafka at {','.join(settings['bootstrap_servers'])} ({settings['security_protocol']}{who})"
+
+
+def _text(path: object) -> str | None:
+    return None if path is None else str(path)

@@ -1,0 +1,57 @@
+"""The client's log: remembered, because causes of failures are nowhere else, and passed on seldom.
+
+kafka-python tells only its logger why it cannot connect, and writes two lines a second while a broker is away.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+
+EVERY_S = 60.0
+"""The same complaint is passed on at most this often."""
+
+_logger = logging.getLogger("mendline.logs.kafka.client")
+
+
+class Ear(logging.Handler):
+    """Hears what the client says at WARNING and above; keeps the latest and passes on one line per kind a minute."""
+
+    def __init__(self) -> None:
+        """Begin having heard nothing."""
+        super().__init__(logging.WARNING)
+        self._heard: deque[tuple[float, str, str]] = deque(maxlen=200)
+        self._passed: dict[tuple[str, str], float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the record; pass it on if its kind was not passed on lately."""
+        now = time.monotonic()
+        message = record.getMessage()
+        self._heard.append((now, record.threadName or "", message))
+        kind = (record.name, str(record.msg)[:60])
+        if now - self._passed.get(kind, -EVERY_S) >= EVERY_S:
+            if len(self._passed) > 1_000:
+                self._passed.clear()
+            self._passed[kind] = now
+            # A client that retries has not failed: what fails is told by an error of the log.
+            _logger.info("%s", message)
+
+    def since(self, moment: float, threads: set[str]) -> list[str]:
+        """Return what was said after `moment` (monotonic) on these threads, oldest first."""
+        return [message for at, thread, message in list(self._heard) if at >= moment and thread in threads]
+
+
+_ear = Ear()
+_lock = threading.Lock()
+
+
+def listen() -> Ear:
+    """Put the ear on the client's logger, once; leave a logger alone that the application has set up itself."""
+    with _lock:
+        library = logging.getLogger("kafka")
+        if _ear not in library.handlers:
+            library.propagate = bool(library.handlers)
+            library.addHandler(_ear)
+    return _ear

@@ -1,0 +1,105 @@
+"""How to reach Kafka, and how patient to be with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from mendline.logs.base import LogRefusedError
+
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+class KafkaOptions(BaseModel):
+    """Settings of the Kafka log. Names that Kafka has too mean the same and are in ms."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    security_protocol: Protocol | None = None
+    """None: SASL_SSL with a `username`, SSL with a `ca_file` or `cert_file`, else PLAINTEXT."""
+    sasl_mechanism: Mechanism = "SCRAM-SHA-512"
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    """A file whose first line is the password; better than `password`, which shows in the settings."""
+    ca_file: Path | None = None
+    """PEM certificates that may have signed the brokers'; None: those the system trusts."""
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    key_password: SecretStr | None = None
+    check_hostname: bool = True
+
+    bootstrap_timeout_ms: int = Field(8_000, ge=500)
+    """How long to try to reach any broker before saying why it does not work."""
+    request_timeout_ms: int = Field(10_000, ge=1_000)
+    """How long a silent broker is waited for; a frozen leader holds its partitions up this long."""
+    max_block_ms: int = Field(5_000, ge=100)
+    """How long `append` waits for room or for metadata before it says that the log is unavailable."""
+    in_flight_bytes: int = Field(64 << 20, ge=1 << 20)
+    """Bound on what a producer holds unacknowledged."""
+    linger_ms: int = Field(0, ge=0)
+    """How long a producer waits for more records; 0 because a record passes four hops before it mends anything."""
+    session_timeout_ms: int = Field(10_000, ge=1_000)
+    """A member that was killed is replaced after this long; one that is back sooner keeps its partitions."""
+    heartbeat_interval_ms: int = Field(1_000, ge=100)
+    """Also how long a rebalance stops delivery for, as members hear of it by heartbeat."""
+    max_poll_interval_ms: int = Field(300_000, ge=1_000)
+    """A member that does not poll for this long loses its partitions."""
+    leave_on_close: bool = True
+    """Whether a member that closes hands over at once; if not, it keeps its partitions for a session."""
+    fetch_max_wait_ms: int = Field(500, ge=1)
+    """How long a broker holds an empty fetch; agents use seconds, so that thousands do not load it. Adds no delay."""
+    replication_factor: int | None = Field(None, ge=1)
+    """Of topics that are made; None: the brokers' default."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.password and self.password_file:
+            msg = "password and password_file exclude each other"
+            raise ValueError(msg)
+        if self.username and not (self.password or self.password_file):
+            msg = "username needs a password or a password_file"
+            raise ValueError(msg)
+        if self.heartbeat_interval_ms * 3 > self.session_timeout_ms:
+            msg = "session_timeout_ms must be at least three times heartbeat_interval_ms"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def protocol(self) -> Protocol:
+        """The security protocol, worked out from the other settings when it is not given."""
+        if self.security_protocol:
+            return self.security_protocol
+        if self.username:
+            return "SASL_SSL"
+        return "SSL" if self.ca_file or self.cert_file else "PLAINTEXT"
+
+    def secret(self) -> str | None:
+        """Return the password. Raises LogRefusedError when its file cannot be read."""
+        if self.password_file:
+            return _first_line(self.password_file)
+        return self.password.get_secret_value() if self.password else None
+
+
+def read_options(options: KafkaOptions | Mapping[str, object] | None) -> KafkaOptions:
+    """Return the options as a value. Raises LogRefusedError naming each wrong one."""
+    if isinstance(options, KafkaOptions):
+        return options
+    try:
+        return KafkaOptions.model_validate(dict(options or {}))
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']}" for e in error.errors())
+        msg = f"Kafka options: {faults}"
+        raise LogRefusedError(msg) from None
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").partition("\n")[0].rstrip("\r")
+    except OSError as error:
+        msg = f"Kafka password_file {str(path)!r}: {error.strerror}"
+        raise LogRefusedError(msg) from error

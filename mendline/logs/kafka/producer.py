@@ -1,0 +1,241 @@
+"""Appending to Kafka: idempotent, in order, bounded, and never wedged."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka import errors as kafka_errors
+
+from mendline.logs.base import LogError, LogRefusedError, LogUnavailableError, Position, RecordTooLargeError
+from mendline.logs.base import TopicSettings
+from mendline.logs.kafka.connect import client_settings, connect
+from mendline.logs.kafka.errors import translate
+from mendline.logs.kafka.options import KafkaOptions
+from mendline.logs.kafka.topics import BATCH_BYTES, OVERHEAD_BYTES
+from mendline.logs.routing import Router
+from mendline.schemas.stream import NewRecord, Partition
+
+RECHECK_S = 60.0
+"""How often the number of partitions is looked at again."""
+RECORD_COST = 700
+"""What the client keeps for a record in flight beside its bytes, measured."""
+
+_logger = logging.getLogger(__name__)
+
+
+class _Client(KafkaProducer):  # type: ignore[misc]
+    """A producer whose `close` always ends its thread: the library's gives up when flushing takes too long."""
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Wait until all is acknowledged, at most `timeout` s."""
+        try:
+            super().flush(timeout)
+        except kafka_errors.KafkaTimeoutError:
+            _logger.warning("%s: not all records were acknowledged before closing", self.config["client_id"])
+
+
+class _Life:
+    """One client, until its first failed record: after that the client itself refuses everything."""
+
+    def __init__(self, client: _Client, room: _Room) -> None:
+        """Use the client; bytes in flight are taken from `room`."""
+        self.client = client
+        self.room = room
+        self.culprit: KafkaDelivery | None = None
+
+    def settled(self, delivery: KafkaDelivery, size: int, answer: object) -> None:
+        """Take note of a record's answer; called on the client's thread."""
+        self.room.give(size)
+        if isinstance(answer, BaseException) and self.culprit is None:
+            self.culprit = delivery
+
+
+class _Room:
+    """A bound on bytes in flight."""
+
+    def __init__(self, size: int) -> None:
+        """Begin with `size` free bytes."""
+        self._size = size
+        self._used = 0
+        self._freed = threading.Condition()
+
+    def take(self, size: int, timeout_s: float) -> bool:
+        """Wait until there is room and take it; say whether there was. Anything fits into an empty room."""
+        with self._freed:
+            there = self._freed.wait_for(lambda: self._used == 0 or self._used + size <= self._size, timeout_s)
+            self._used += size if there else 0
+            return there
+
+    def give(self, size: int) -> None:
+        """Give room back."""
+        with self._freed:
+            self._used -= size
+            self._freed.notify()
+
+
+class KafkaDelivery:
+    """Kafka's answer to one append."""
+
+    def __init__(self, life: _Life, doing: str) -> None:
+        """Belong to the client of `life`; `doing` begins the errors' messages."""
+        self._life = life
+        self._doing = doing
+        self._positions: list[Position] | None = None
+        self.futures: list[Any] = []
+
+    def done(self) -> bool:
+        """Say whether every record is acknowledged, or one has failed."""
+        return self._positions is not None or all(future.is_done for future in self.futures)
+
+    def result(self, timeout_s: float | None = None) -> Sequence[Position]:
+        """Return the positions, with the broker's append times where the topic has LogAppendTime."""
+        if self._positions is None:
+            end = None if timeout_s is None else time.monotonic() + timeout_s
+            self._positions = [self._position(future, end) for future in self.futures]
+            self.futures = []
+        return self._positions
+
+    def _position(self, future: Any, end: float | None) -> Position:
+        try:
+            sent = future.get(None if end is None else max(end - time.monotonic(), 0.0))
+        except kafka_errors.KafkaError as error:
+            raise self._error(error, answered=future.is_done) from error
+        return Position(Partition(sent.topic, sent.partition), sent.offset, sent.timestamp)
+
+    def _error(self, error: kafka_errors.KafkaError, *, answered: bool) -> LogError:
+        if not answered:
+            return LogUnavailableError(f"{self._doing}: not acknowledged yet; the records may still arrive")
+        if self._life.culprit is self:
+            return translate(error, self._doing)
+        # The client answers every later record with the first one's error, so this one says nothing about ours.
+        return LogUnavailableError(f"{self._doing}: given up because another record failed; append again, in order")
+
+
+class KafkaLogProducer:
+    """Appends records to Kafka.
+
+    Every record arrives once and in order while brokers freeze, die and come back, however long that takes. When a
+    broker refuses a record, the client is replaced: the record's delivery says why, all others that were in flight
+    raise LogUnavailableError and may have arrived; who appends them again in order may repeat but never reorder them.
+    """
+
+    def __init__(
+        self, servers: list[str], options: KafkaOptions, name: str, ask: Callable[[str], TopicSettings]
+    ) -> None:
+        """Connect. `ask` returns a topic as it is on the brokers. Raises LogUnavailableError, LogRefusedError."""
+        self._servers = servers
+        self._options = options
+        self._name = name
+        self._ask = ask
+        self._topics: dict[str, TopicSettings] = {}
+        self._checked = time.monotonic()
+        self._router = Router()
+        self._room = _Room(options.in_flight_bytes)
+        self._life: _Life | None = self._begin()
+
+    def append(self, records: Sequence[NewRecord]) -> KafkaDelivery:
+        """Hand the records over. Raises RecordTooLargeError, LogRefusedError and LogUnavailableError before sending.
+
+        LogUnavailableError means that there was no room for `max_block_ms`, or that no broker could be asked.
+        """
+        life = self._living()
+        self._look_up(records, life)
+        routes = self._router.route(records, self._topics)
+        sizes = [self._size(record) for record in records]
+        size = sum(sizes)
+        if not self._room.take(size, self._options.max_block_ms / 1000):
+            msg = f"{self._name}: {self._options.in_flight_bytes} bytes wait for Kafka's acknowledgement already"
+            raise LogUnavailableError(msg)
+        delivery = KafkaDelivery(life, self._name)
+        try:
+            self._send(records, sizes, routes, delivery, life)
+        except (kafka_errors.KafkaError, ValueError) as error:
+            self._room.give(size - sum(sizes[: len(delivery.futures)]))
+            self._end(life)
+            raise translate(error, self._name) from error
+        return delivery
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Wait for what is in flight, then end the client's thread."""
+        life, self._life = self._life, None
+        if life is None:
+            return
+        begun = time.monotonic()
+        life.client.flush(timeout_s)
+        left = timeout_s - (time.monotonic() - begun)
+        life.client.close(timeout=max(left, 0.0))
+
+    def _begin(self) -> _Life:
+        settings = client_settings(self._servers, self._options, self._name)
+        settings |= {
+            "delivery_timeout_ms": float("inf"),  # a limit would wedge the idempotent client for ever
+            "enable_idempotence": True,
+            "acks": "all",
+            "max_block_ms": self._options.max_block_ms,
+            "batch_size": BATCH_BYTES,
+            "linger_ms": self._options.linger_ms,
+            "compression_type": "lz4",
+            "max_request_size": 32 << 20,
+            "allow_auto_create_topics": False,
+        }
+        return _Life(connect(_Client, settings), self._room)
+
+    def _living(self) -> _Life:
+        """Return the life in use; a new one after a failure. Raises LogUnavailableError, LogRefusedError."""
+        if self._life and self._life.culprit:
+            self._end(self._life)
+        if self._life is None:
+            self._life = self._begin()
+        return self._life
+
+    def _end(self, life: _Life) -> None:
+        """Make sure that nothing more of this life is sent, so that what is appended again cannot be overtaken."""
+        self._life = None
+        life.client.close(timeout=0)
+
+    def _look_up(self, records: Sequence[NewRecord], life: _Life) -> None:
+        for name in {record.topic for record in records}:
+            if name not in self._topics:
+                self._topics[name] = self._ask(name)
+        if time.monotonic() - self._checked > RECHECK_S:
+            self._checked = time.monotonic()
+            self._recount(life)
+
+    def _recount(self, life: _Life) -> None:
+        """Forget the topics whose number of partitions has changed."""
+        for name, topic in list(self._topics.items()):
+            try:
+                there = len(life.client.partitions_for(name))
+            except kafka_errors.KafkaError:
+                there = 0
+            if there != topic.partitions:
+                del self._topics[name]
+
+    def _size(self, record: NewRecord) -> int:
+        """Return what the record takes up in flight. Raises RecordTooLargeError for more headers than fit."""
+        headers = sum(len(name) + len(value) + 10 for name, value in record.headers)
+        if headers > OVERHEAD_BYTES - 512:
+            msg = f"record for {record.topic!r} has {headers} bytes of headers, over the {OVERHEAD_BYTES - 512} allowed"
+            raise RecordTooLargeError(msg)
+        return len(record.value) + len(record.key or b"") + headers + RECORD_COST
+
+    @staticmethod
+    def _send(
+        records: Sequence[NewRecord],
+        sizes: Sequence[int],
+        routes: Mapping[Partition, list[int]],
+        delivery: KafkaDelivery,
+        life: _Life,
+    ) -> None:
+        number = {index: partition.number for partition, indices in routes.items() for index in indices}
+        for index, record in enumerate(records):
+            future = life.client.send(
+                record.topic, record.value, key=record.key, headers=list(record.headers), partition=number[index]
+            )
+            delivery.futures.append(future)
+            future.add_both(life.settled, delivery, sizes[index])

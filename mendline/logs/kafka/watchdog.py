@@ -1,0 +1,87 @@
+"""Whether a member that hears nothing is still a member: the client itself does not always notice.
+
+Seen once in 33 simultaneous joins: a member stops its heartbeats after joining, is thrown out, and polls nothing for
+ever, without an error. A member whose name another process took over reads on as if nothing had happened. So who has
+no partition or no heartbeat for long asks the brokers.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from kafka import KafkaConsumer
+from kafka import errors as kafka_errors
+
+from mendline.logs.base import LogError, LogUnavailableError, MemberFencedError
+from mendline.logs.kafka.admin import admin_client
+from mendline.logs.kafka.errors import translated
+from mendline.logs.kafka.options import KafkaOptions
+
+PATIENCE_MS = 2_000
+
+_logger = logging.getLogger(__name__)
+
+
+class Watchdog:
+    """Looks after one member of a group."""
+
+    def __init__(
+        self, client: KafkaConsumer, servers: Sequence[str], options: KafkaOptions, group: str, instance: str
+    ) -> None:
+        """Watch the member called `instance` of `group`, which reads through `client`."""
+        self._client = client
+        self._servers = servers
+        self._options = options
+        self._group = group
+        self._instance = instance
+        self._session_s = options.session_timeout_ms / 1000
+        self._ask_at = time.monotonic() + 2 * self._session_s
+        self._look_at = 0.0
+
+    def look(self, *, owns: bool) -> None:
+        """Ask the brokers when it is time to; cheap otherwise. `owns`: the member has partitions.
+
+        Raises MemberFencedError when the name belongs to another process now, LogError when the member is none any
+        more and its client does not know.
+        """
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + self._session_s / 5
+        if owns and self._silence() < self._session_s:
+            self._ask_at = now + self._session_s
+        elif now >= self._ask_at:
+            self._ask()
+            self._ask_at = time.monotonic() + 2 * self._session_s
+
+    def _silence(self) -> float:
+        """Return the seconds since the last answer to a heartbeat."""
+        for name, metric in self._client.metrics(raw=True).items():
+            if name.name == "last-heartbeat-seconds-ago":
+                return float(metric.value())
+        return 0.0
+
+    def _ask(self) -> None:
+        mine = self._client.group_metadata().member_id
+        try:
+            with admin_client(self._servers, self._options, PATIENCE_MS) as admin, translated("describe group"):
+                group = admin.describe_groups([self._group])[self._group]
+        except (LogUnavailableError, kafka_errors.KafkaError) as error:
+            _logger.info("%s: cannot ask whether it is still in group %s: %s", self._instance, self._group, error)
+            return
+        if group["error"]:
+            return
+        self._judge(mine, {member["group_instance_id"] or "": member["member_id"] for member in group["members"]})
+
+    def _judge(self, mine: str, members: dict[str, str]) -> None:
+        theirs = members.get(self._instance)
+        if theirs is not None and mine and theirs != mine:
+            msg = f"{self._instance}: another process joined group {self._group} under this name; names must be unique"
+            raise MemberFencedError(msg)
+        if theirs is None:
+            msg = (
+                f"{self._instance}: fell out of group {self._group} and its Kafka client did not notice; start it again"
+            )
+            raise LogError(msg)

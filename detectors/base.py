@@ -1,0 +1,129 @@
+"""The contract of a detector: what it is handed, what it answers, what it keeps.
+
+One scale holds for all: *surprise* is -log10 of the probability that a healthy series does this, from 0 to
+`MAX_SURPRISE`. A rule answers 0 (obeyed) or `MAX_SURPRISE` (violated). NaN says "not ready" or "no value", never 0.
+
+A detector scores before it learns. It sees one window of each series at a time, never the data set, a file's name or
+the future, and it keeps nothing but the arrays it declares. It reads no clock, no file, and draws no random numbers
+but from a seed among its parameters.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from mendline.schemas.base import Frozen
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mendline.schemas.settings import Condition
+
+MAX_SURPRISE = 300.0
+"""The largest surprise: 10^-300 is near the smallest probability a double can hold."""
+
+Rows = MutableMapping[str, "NDArray[Any]"]
+"""State of the series of one step: for each declared array its rows, in the order of the step's values."""
+
+
+class NoParameters(Frozen):
+    """For a detector that has nothing to set."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateArray:
+    """One named array of a detector's state: for each series `shape` elements of `dtype`, at first all `fill`."""
+
+    dtype: str = "float64"
+    shape: tuple[int, ...] = ()
+    fill: float | None = 0
+
+    def rows(self, *lengths: int) -> NDArray[Any]:
+        """Return fresh rows; with several `lengths`, as an array of that many leading axes."""
+        return np.full((*lengths, *self.shape), self.fill, dtype=self.dtype)
+
+    @property
+    def bytes_per_series(self) -> int:
+        """What one series costs (an object counts as its pointer: see `PerSeries` for its own bound)."""
+        return int(np.dtype(self.dtype).itemsize * np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One window of each of n series, each series once; arrays are read-only, and nothing here outlives the step.
+
+    `values` (n,) float64 is the statistic the settings chose, in the series' own unit; NaN where the window held no
+    value. `times` (n,) int64 is the window's start in ms since the Unix epoch, UTC. `width_ms` is its length; 0 means
+    single rounds. `counters` (n,) bool marks series whose metric is a counter. `rounds` (n,) int64 is how many
+    collection rounds the window held. `statistics` gives every other statistic of the same windows by name (`count`,
+    `mean`, `std`, `min`, `max`, `last`, `sum`, `rate`, quantiles such as `p99`), each (n,) float64, made when asked.
+    """
+
+    values: NDArray[np.float64]
+    times: NDArray[np.int64]
+    width_ms: int
+    counters: NDArray[np.bool_]
+    rounds: NDArray[np.int64]
+    statistics: Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a detector answers, each (n,) float64 in the order of the step's values.
+
+    `surprise`: 0 to `MAX_SURPRISE`, NaN = not ready. `low` and `high`: the range a healthy value would have had, in
+    the values' unit. `measure`: what the settings' `open` and `clear` compare, where that is not the surprise.
+    """
+
+    surprise: NDArray[np.float64]
+    low: NDArray[np.float64] | None = None
+    high: NDArray[np.float64] | None = None
+    measure: NDArray[np.float64] | None = None
+
+
+class Detector(ABC):
+    """One algorithm, vectorised over series. An author writes `arrays` and `step`, and `Parameters` where there are any.
+
+    The instance holds its parameters and nothing else: all that is learned lies in the arrays. `warm_up` is the number
+    of windows after which a fresh series is scored as a long-known one would be; it is what is read again when there
+    is no snapshot. `kind` is the word for a fault it finds, unless the settings give another. `judges` says what
+    `open` and `clear` of the settings compare: the surprise, or `Scores.measure`.
+    """
+
+    Parameters: ClassVar[type[Frozen]] = NoParameters
+    kind: ClassVar[str] = "unusual"
+    judges: ClassVar[Literal["surprise", "measure"]] = "surprise"
+    warm_up: int = 0
+
+    def __init__(self, parameters: Any) -> None:  # noqa: ANN401 - an instance of the class's own `Parameters`
+        """Keep the parameters, an instance of the class's `Parameters`."""
+        self.parameters = parameters
+
+    @abstractmethod
+    def arrays(self) -> Mapping[str, StateArray]:
+        """Return the state it keeps for each series: its whole memory. Called once."""
+
+    @abstractmethod
+    def step(self, state: Rows, step: Step) -> Scores:
+        """Score one window of each series, then learn from it, by changing the rows of `state` in place.
+
+        Called on one thread at a time, with any number of series, from none up, in any order; must not block. Series
+        that are not in the step had no window: their rows are left as they are. Raising switches the detector off.
+        """
+
+    def opens(self) -> Condition | None:
+        """Return when a fault opens if the settings do not say; None: by the budget of false faults."""
+        return None
+
+    def pack(self, name: str, rows: NDArray[Any]) -> NDArray[Any]:  # noqa: ARG002 - for detectors whose rows differ
+        """Return the rows of array `name` as plain numbers, for a snapshot."""
+        return rows
+
+    def unpack(self, name: str, rows: NDArray[Any]) -> NDArray[Any]:  # noqa: ARG002 - the way back of `pack`
+        """Return the rows that `pack` was given."""
+        return rows

@@ -70,6 +70,7 @@ class Executor:
         self._waiting: deque[Command] = deque()
         self._running: dict[str, str] = {}
         self._cancelled: dict[str, str] = {}
+        self._position: int | None = None
         self._closing = threading.Event()
         self._idle = threading.Condition(self._mutex)
 
@@ -85,14 +86,16 @@ class Executor:
             reason = "Mendline died while this was at work; how far it got is not known"
             self._answer(command, ("interrupted", reason), about["began"], about["began"], name)
 
-    def take(self, records: Sequence[Command | Cancel | Stop], *, caught_up: bool) -> None:
-        """Take in records of the commands topic, in order.
+    def take(self, records: Sequence[Command | Cancel | Stop], position: int, *, caught_up: bool) -> None:
+        """Take in records of the commands partition, in order; `position` is the offset after the last of them.
 
-        Nothing begins before `caught_up`: a cancel or stop further down the partition must be seen first.
+        Nothing begins before `caught_up`: a cancel or stop further down the partition must be seen first. The ledger
+        keeps the position from which a next life has to read (`Ledger.position`).
         """
         with self._mutex:
             for record in records:
                 self._take_one(record)
+            self._position = position
             if caught_up:
                 self._pump()
 
@@ -163,6 +166,15 @@ class Executor:
                 self._answer(command, ("refused", why))
             else:
                 self._begin(command)
+        if not self._waiting and self._position is not None:
+            self._keep_place(self._position)
+
+    def _keep_place(self, position: int) -> None:
+        try:
+            self.host.ledger.read_up_to(position)
+        except LedgerError as error:
+            logger.warning("%s: commands may be read again, and are not run again", error)
+        self._position = None
 
     def _why_not(self, command: Command) -> str | None:
         return next((why for check in REFUSALS if (why := check(self, command))), None)

@@ -187,7 +187,8 @@ class Hold(Envelope):
 class Command(Envelope):
     """An admitted intent on its way to the executor of `host`; `cause` and `intent` are the intent's id.
 
-    `deadline` is log time in ms: not to be begun later. `parameters` are names and numbers, never a command line.
+    `deadline` is the log's append time in ms: not to be begun later. `parameters` are names and numbers, never a
+    command line.
     """
 
     type: Literal["command"] = "command"
@@ -262,7 +263,8 @@ OrderKind = Literal["approve", "deny", "silence", "maintenance", "acknowledge", 
 class Order(Envelope):
     """What a person said. `subject` is a fault's or intent's id, a target or a pattern of targets.
 
-    `expires` is in ms of log time (None: until taken back by an order with `active` false).
+    `expires` (ms, on the clock that `time` was read from) says how long it stands: for `expires - time` of the
+    journal's log time; None: until taken back by an order with `active` false.
     """
 
     type: Literal["order"] = "order"

@@ -1,0 +1,129 @@
+"""What the journal amounts to: faults with what was tried on them, actions on targets, partitions at work.
+
+Times are journal log time in ms unless said otherwise. All of it is data, JSON in and out, so a snapshot of it is
+exact; what changes it is in `journal`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mendline.schemas.records import Fault, Hold, Intent, Outcome, Progress, Verification
+
+IntentState = Literal["void", "shadow", "asking", "effective", "denied", "settled"]
+
+
+class Fact(BaseModel):
+    """Something the fold keeps and changes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class IntentFact(Fact):
+    """An intent and what became of it.
+
+    `void`: not admitted, `why` says which guard held. `shadow`: admitted, and nothing follows. `asking`: admitted, and
+    waits for a person. `effective`: its command goes out, counted from `effective_at`; `deadline` is the log's append
+    time in ms after which the host must not begin. `settled`: its verification is in the journal.
+    """
+
+    record: Intent
+    offset: int
+    log_time: int
+    append_time: int
+    state: IntentState
+    why: str = ""
+    effective_at: int | None = None
+    deadline: int = 0
+    outcome: Outcome | None = None
+    outcome_at: int | None = None
+    verification: Verification | None = None
+    needless: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Whether something is still to come of it."""
+        return self.state in ("asking", "effective")
+
+    @property
+    def tried(self) -> bool:
+        """Whether it counts as a try of its step."""
+        return self.state in ("effective", "settled") and not self.needless
+
+
+class FaultFact(Fact):
+    """A fault with its newest revision and everything that was tried on it.
+
+    `latest` is the newest revision; `age_ms` how old it and its evidence were when the journal got it; `seen_at` when the last
+    record of it came. `progressed_at` is the work (ms) its partition had done by then. `granted` counts the further
+    tries a person allowed after all else was tried, `used` those that were made.
+    """
+
+    latest: Fault
+    opened_at: int
+    seen_at: int
+    age_ms: int
+    progressed_at: int
+    closed_at: int | None = None
+    intents: dict[str, IntentFact] = Field(default_factory=dict)
+    hold: Hold | None = None
+    holds: int = 0
+    granted: int = 0
+    used: int = 0
+
+    @property
+    def id(self) -> str:
+        """The fault's id."""
+        return self.latest.id
+
+    @property
+    def open(self) -> bool:
+        """Whether it is neither resolved nor orphaned."""
+        return self.closed_at is None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will come of it."""
+        return not self.open and not any(intent.live for intent in self.intents.values())
+
+    @property
+    def newest(self) -> IntentFact | None:
+        """The admitted intent that came last."""
+        return next((one for one in reversed(self.intents.values()) if one.state != "void"), None)
+
+    @property
+    def asking(self) -> IntentFact | None:
+        """The intent that waits for a person's word, if one does."""
+        return next((one for one in reversed(self.intents.values()) if one.state == "asking"), None)
+
+    @property
+    def effective(self) -> IntentFact | None:
+        """The intent that is at work, if one is."""
+        return next((one for one in reversed(self.intents.values()) if one.state == "effective"), None)
+
+
+class ActionFact(Fact):
+    """Something that was done to a target at `time`. `mended` is None until that is known."""
+
+    time: int
+    intent: str
+    mended: bool | None = None
+
+
+class PartitionFact(Fact):
+    """A partition that detectors work on: when it was last heard of, and for how long (ms) it has been at work."""
+
+    heard_at: int
+    worked_ms: int = 0
+    progress: Progress | None = None
+
+
+def service_of(target: str) -> str:
+    """Return the service that a target names, empty for a host.
+
+    >>> service_of("host-1/web"), service_of("host-1")
+    ('web', '')
+    """
+    return target.partition("/")[2]

@@ -1,0 +1,190 @@
+"""The guards: each says, from the journal alone, why an intent must not come to anything now.
+
+A guard is a function of a `Case`; None means that it has nothing against it. They are asked in the order of `GUARDS`
+and the first objection stands. The same function is asked when the planner decides and when any reader judges an intent
+at its own offset, so nobody needs a lock. A person's approval overrules the guards that are about patience, never those
+that keep two things from happening at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from mendline.responders.facts import ActionFact, service_of
+from mendline.responders.playbook import matches_target
+
+if TYPE_CHECKING:
+    from mendline.responders.journal import Journal
+    from mendline.schemas.records import Intent
+    from mendline.schemas.settings import GuardSettings, PolicySettings
+
+JITTER = 0.25
+GONE = frozenset({"silent", "vanished", "unreachable"})
+SMALLEST_CROWD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a guard judges: the intent, the fold up to it, the policy and bounds it falls under, log time in ms."""
+
+    journal: Journal
+    intent: Intent
+    policy: PolicySettings
+    bounds: GuardSettings
+    log_time: int
+
+
+class Objection(NamedTuple):
+    """Why not; `until` is the journal log time (ms) at which the guard will have nothing against it any more."""
+
+    guard: str
+    reason: str
+    until: int | None = None
+
+
+class Guard(NamedTuple):
+    """A guard by name. `overruled`: a person's approval of this very intent counts more."""
+
+    name: str
+    check: Callable[[Case], tuple[str, int | None] | None]
+    overruled: bool
+
+
+def check_stop(case: Case) -> tuple[str, int | None] | None:
+    """Hold everything while a person's stop stands."""
+    stop = case.journal.stopped
+    return (f"{stop.by} stopped everything", None) if stop else None
+
+
+def check_orders(case: Case) -> tuple[str, int | None] | None:
+    """Hold what people have under maintenance, or silenced."""
+    for kind in ("maintenance", "silence"):
+        for order in case.journal.orders_in_force(kind, case.log_time):
+            subject = order.record.subject or "*"
+            if subject == case.intent.fault or subject == case.intent.host or matches_target(subject, case.intent.target):
+                return f"{kind} of {subject} by {order.record.by}", order.expires
+    return None
+
+
+def check_busy(case: Case) -> tuple[str, int | None] | None:
+    """Hold while another action on the same target is at work."""
+    other = case.journal.at_work.get(case.intent.target)
+    return ("another action on the target is at work", None) if other not in (None, case.intent.id) else None
+
+
+def check_dependency(case: Case) -> tuple[str, int | None] | None:
+    """Hold while the host itself is gone: nobody there would obey, and its services are not the cause."""
+    if not service_of(case.intent.target):
+        return None
+    for fault in case.journal.open_faults():
+        if fault.latest.target == case.intent.host and fault.latest.kind in GONE:
+            return f"the host {case.intent.host} is {fault.latest.kind}", None
+    return None
+
+
+def check_fresh(case: Case) -> tuple[str, int | None] | None:
+    """Hold while the evidence is old or the partition it comes from is not worked on: blind, hold fire.
+
+    A later revision of the fault with fresh evidence lets it go on.
+    """
+    fault = case.journal.faults[case.intent.fault]
+    if fault.age_ms > case.bounds.fresh:
+        return f"the evidence was more than {case.bounds.fresh} ms old; fresh evidence must confirm it", None
+    heard = case.journal.heard_at(fault.latest)
+    if case.log_time - heard > case.bounds.fresh:
+        about = f"{fault.latest.stage} partition {fault.latest.partition}"
+        return f"nothing was heard from {about} for more than {case.bounds.fresh} ms", None
+    return None
+
+
+def check_blast_radius(case: Case) -> tuple[str, int | None] | None:
+    """Hold when too large a share of the targets of one service is sick at once: the cause lies elsewhere.
+
+    Known targets are those that had a fault before; fewer than three sick ones are no crowd.
+    """
+    service = service_of(case.intent.target)
+    sick = {fault.latest.target for fault in case.journal.open_faults() if service_of(fault.latest.target) == service}
+    known = case.journal.targets_of(service) | sick
+    if not service or len(sick) < SMALLEST_CROWD or len(sick) <= case.bounds.blast_radius * len(known):
+        return None
+    return f"more than {case.bounds.blast_radius:.0%} of the known targets of {service} are sick at once", None
+
+
+def check_breaker(case: Case) -> tuple[str, int | None] | None:
+    """Hold after too many actions on a target; after `breaker` one more try is let through (half-open)."""
+    opened = breaker_opened_at(case.journal.actions_on(case.intent.target), case.bounds)
+    until = None if opened is None else opened + case.bounds.breaker
+    if until is None or case.log_time >= until:
+        return None
+    return f"{case.bounds.attempts} actions within {case.bounds.window} ms did not last", until
+
+
+def check_cooldown(case: Case) -> tuple[str, int | None] | None:
+    """Hold for a while after an action on the same target, twice as long after each further one within `window`."""
+    recent = [one.time for one in case.journal.actions_on(case.intent.target) if one.time > case.log_time - case.bounds.window]
+    if not recent:
+        return None
+    until = recent[-1] + pause_ms(len(recent), case.intent.id, case.bounds)
+    return (f"pause after {len(recent)} recent actions on the target", until) if case.log_time < until else None
+
+
+def check_concurrency(case: Case) -> tuple[str, int | None] | None:
+    """Hold while as many actions are at work in the scope as are allowed at once."""
+    others = [one for one in case.journal.at_work.values() if one != case.intent.id]
+    if len(others) < case.bounds.concurrent:
+        return None
+    return f"{case.bounds.concurrent} actions are at work already", None
+
+
+GUARDS: Sequence[Guard] = (
+    Guard("stop", check_stop, overruled=False),
+    Guard("orders", check_orders, overruled=True),
+    Guard("busy", check_busy, overruled=False),
+    Guard("dependency", check_dependency, overruled=False),
+    Guard("fresh", check_fresh, overruled=True),
+    Guard("blast_radius", check_blast_radius, overruled=True),
+    Guard("breaker", check_breaker, overruled=True),
+    Guard("cooldown", check_cooldown, overruled=True),
+    Guard("concurrency", check_concurrency, overruled=False),
+)
+
+
+def object_to(case: Case, *, approved: bool = False) -> Objection | None:
+    """Return the first guard's objection, or None; with `approved` a person has said yes to this very intent."""
+    for guard in GUARDS:
+        if approved and guard.overruled:
+            continue
+        if found := guard.check(case):
+            return Objection(guard.name, *found)
+    return None
+
+
+def pause_ms(actions: int, intent: str, bounds: GuardSettings) -> int:
+    """Return how long to wait after the last of so many recent actions, in ms.
+
+    The cooldown, doubled for each action but the first, at most `window`, and up to a quarter more by a hash of the
+    intent's id, so that many targets do not come back at once.
+    """
+    doubled: int = min(bounds.cooldown << min(actions - 1, 32), bounds.window)
+    share = int(intent[:8] or "0", 16) / 0xFFFFFFFF
+    return round(doubled * (1 + JITTER * share))
+
+
+def breaker_opened_at(actions: Sequence[ActionFact], bounds: GuardSettings) -> int | None:
+    """Return when (log time, ms) the breaker of a target opened, or None when it is closed.
+
+    It opens with the action that makes `attempts` of them within `window`. The next one is the half-open try: if it
+    mends, the breaker closes and counting begins anew; otherwise it stays open from then on.
+    """
+    opened: int | None = None
+    recent: list[int] = []
+    for action in actions:
+        if opened is not None:
+            opened, recent = (None, []) if action.mended else (action.time, [])
+            continue
+        recent = [time for time in recent if time > action.time - bounds.window] + [action.time]
+        if len(recent) >= bounds.attempts:
+            opened = action.time
+    return opened

@@ -1,0 +1,362 @@
+"""The fold over the journal: what is wrong, what was tried, what people said. Planner and command line share it.
+
+    fold = Journal()
+    fold.apply(record, offset, log_time, append_time)
+
+It needs nothing but the records: the policies in force stand in the journal too, as an activation of stage `policies`.
+Repeats are dropped by order: a fault's revision must grow, an intent's first record counts, its first verification, and
+its first outcome (a refusal gives way to the outcome of a deed). Bounded: a fault leaves `KEEP_MS` of log time after
+nothing more can come of it, and of those at most `KEEP_FAULTS` stay; of each target the last `KEEP_ACTIONS` actions
+within `KEEP_ACTIONS_MS` stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+from pydantic import Field, ValidationError
+
+from mendline.responders.admission import judge, judge_approval
+from mendline.responders.facts import ActionFact, Fact, FaultFact, IntentFact, PartitionFact, service_of
+from mendline.responders.playbook import Policies
+from mendline.schemas.records import Activation, Fault, Hold, Intent, Order, Outcome, Progress, Record, Verification
+
+POLICIES = "policies"
+KEEP_MS = 3_600_000
+KEEP_FAULTS = 1_000
+KEEP_ACTIONS = 256
+KEEP_ACTIONS_MS = 7 * 86_400_000
+KEEP_TARGETS = 10_000
+BEGIN_WITHIN_MS = 10_000
+ASK_WITHIN_MS = 900_000
+LONGEST_WORK_STEP_MS = 5_000
+CLOSING = ("resolved", "orphaned")
+FINAL_HOLDS = ("escalated", "denied")
+
+
+class OrderFact(Fact):
+    """An order in force. `expires` is journal log time in ms: as long after it was read as people said it to last."""
+
+    record: Order
+    expires: int | None = None
+
+
+class Change(NamedTuple):
+    """What a record set off: an intent whose command is to go out, and intents whose command is to be cancelled."""
+
+    begin: IntentFact | None = None
+    cancel: tuple[IntentFact, ...] = ()
+
+
+NOTHING = Change()
+
+
+class Journal(Fact):
+    """The state of the fold. `offset`, `log_time` and `append_time` (ms) are those of the last record, -1 and 0 before.
+
+    `at_work` maps targets to the intent at work on them; `finished` the faults nothing more will come of to when.
+    """
+
+    offset: int = -1
+    log_time: int = 0
+    append_time: int = 0
+    faults: dict[str, FaultFact] = Field(default_factory=dict)
+    intents: dict[str, str] = Field(default_factory=dict)
+    finished: dict[str, int] = Field(default_factory=dict)
+    at_work: dict[str, str] = Field(default_factory=dict)
+    actions: dict[str, list[ActionFact]] = Field(default_factory=dict)
+    partitions: dict[str, PartitionFact] = Field(default_factory=dict)
+    targets: dict[str, dict[str, int]] = Field(default_factory=dict)
+    orders: dict[str, OrderFact] = Field(default_factory=dict)
+    stopped: Order | None = None
+    policies: Policies | None = None
+    policies_at: int = 0
+
+    # Reading ---------------------------------------------------------------------------------------------------------
+
+    def open_faults(self) -> Iterator[FaultFact]:
+        """Yield the faults that are open, those first that the journal heard of first."""
+        return (fault for name, fault in self.faults.items() if name not in self.finished and fault.open)
+
+    def pending(self) -> Iterator[FaultFact]:
+        """Yield the faults of which something may still come."""
+        return (fault for name, fault in self.faults.items() if name not in self.finished)
+
+    def intent(self, name: str) -> IntentFact | None:
+        """Return an intent by its id."""
+        fault = self.faults.get(self.intents.get(name, ""))
+        return fault.intents.get(name) if fault else None
+
+    def fault_of(self, record: Record) -> str | None:
+        """Return the id of the fault that the record belongs to, as far as the fold knows it: for timelines."""
+        if isinstance(record, Fault):
+            return record.id
+        if isinstance(record, Intent | Hold | Verification):
+            return record.fault
+        if isinstance(record, Outcome):
+            return self.intents.get(record.intent)
+        if isinstance(record, Order):
+            return record.subject if record.subject in self.faults else self.intents.get(record.subject)
+        return None
+
+    def orders_in_force(self, kind: str, log_time: int) -> Iterable[OrderFact]:
+        """Return people's orders of a kind that stand at `log_time` (ms)."""
+        return [
+            order
+            for order in self.orders.values()
+            if order.record.kind == kind and (order.expires is None or log_time < order.expires)
+        ]
+
+    def heard_at(self, fault: Fault) -> int:
+        """Return when (log time, ms) the partition that the fault comes from was last heard of."""
+        return self.partitions[_partition(fault)].heard_at
+
+    def actions_on(self, target: str) -> list[ActionFact]:
+        """Return what was done to the target, oldest first."""
+        return self.actions.get(target, [])
+
+    def targets_of(self, service: str) -> set[str]:
+        """Return the targets of a service that ever had a fault."""
+        return set(self.targets.get(service, ()))
+
+    def worked_ms(self, fault: FaultFact) -> int:
+        """Return how long (ms) the fault's partition has been at work since the last record of the fault."""
+        return self.partitions[_partition(fault.latest)].worked_ms - fault.progressed_at
+
+    # Folding ---------------------------------------------------------------------------------------------------------
+
+    def apply(self, record: Record, offset: int, log_time: int, append_time: int) -> Change:
+        """Take in the record at `offset`, with its log time and append time in ms; return what it sets off."""
+        self.advance(offset, log_time, append_time)
+        taker = self._takers.get(type(record))
+        return taker(self, record) if taker else NOTHING
+
+    def advance(self, offset: int, log_time: int, append_time: int) -> None:
+        """Go on to `offset` without a record, and forget what is over for long."""
+        self.offset, self.log_time, self.append_time = offset, log_time, append_time
+        while self.finished:
+            name, when = next(iter(self.finished.items()))
+            if len(self.finished) <= KEEP_FAULTS and log_time - when <= KEEP_MS:
+                return
+            del self.finished[name]
+            for intent in self.faults.pop(name).intents:
+                self.intents.pop(intent, None)
+
+    def _take_fault(self, record: Fault) -> Change:
+        partition = self._hear(_partition(record))
+        fault = self.faults.get(record.id)
+        if fault and record.revision <= fault.latest.revision:
+            return NOTHING
+        if fault is None:
+            fault = self.faults[record.id] = FaultFact(
+                latest=record, opened_at=self.log_time, seen_at=0, age_ms=0, progressed_at=0
+            )
+        fault.latest, fault.seen_at, fault.progressed_at = record, self.log_time, partition.worked_ms
+        fault.age_ms = max(record.evidence.delay_ms, self.append_time - record.time)
+        self._remember_target(record.target)
+        return self._close(fault) if record.transition in CLOSING else self._reopen(fault)
+
+    def _reopen(self, fault: FaultFact) -> Change:
+        fault.closed_at = None
+        self.finished.pop(fault.id, None)
+        return NOTHING
+
+    def _close(self, fault: FaultFact) -> Change:
+        fault.closed_at = self.log_time
+        if asking := fault.asking:
+            asking.state, asking.why = "void", "the fault closed before anybody answered"
+        begun = fault.effective
+        self._finish(fault)
+        return Change(cancel=(begun,)) if begun and begun.outcome is None else NOTHING
+
+    def _take_intent(self, record: Intent) -> Change:
+        fault = self.faults.get(record.fault)
+        if fault and record.id in fault.intents:
+            return NOTHING
+        objection = judge(self, record, self.offset)
+        if fault is None:
+            return NOTHING
+        intent = IntentFact(
+            record=record, offset=self.offset, log_time=self.log_time, append_time=self.append_time, state="void"
+        )
+        fault.intents[record.id] = intent
+        self.intents[record.id] = record.fault
+        if objection:
+            intent.why = f"{objection.guard}: {objection.reason}"
+            return NOTHING
+        fault.hold = None
+        return self._admit(fault, intent)
+
+    def _admit(self, fault: FaultFact, intent: IntentFact) -> Change:
+        if intent.record.mode == "auto":
+            return self._make_effective(intent)
+        if intent.record.mode == "ask" and fault.granted > fault.used:
+            fault.used += 1
+            return self._make_effective(intent)
+        intent.state = "asking" if intent.record.mode == "ask" else "shadow"
+        return NOTHING
+
+    def _make_effective(self, intent: IntentFact) -> Change:
+        intent.state, intent.effective_at = "effective", self.log_time
+        intent.deadline = self.append_time + BEGIN_WITHIN_MS
+        self.at_work[intent.record.target] = intent.record.id
+        self._remember_action(intent.record.target, intent.record.id)
+        return Change(begin=intent)
+
+    def _take_outcome(self, record: Outcome) -> Change:
+        if record.reflex:
+            self._remember_action(record.target, record.intent)
+            return NOTHING
+        intent = self.intent(record.intent)
+        if intent is None or intent.record.host != record.host or intent.effective_at is None:
+            return NOTHING
+        if intent.outcome is None or (intent.outcome.status == "refused" and record.status != "refused"):
+            intent.outcome, intent.outcome_at = record, self.log_time
+        return NOTHING
+
+    def _take_verification(self, record: Verification) -> Change:
+        intent = self.intent(record.intent)
+        if intent is None or intent.state != "effective":
+            return NOTHING
+        intent.state, intent.verification = "settled", record
+        self.at_work.pop(intent.record.target, None)
+        fault = self.faults[record.fault]
+        intent.needless = is_needless(fault, intent)
+        self._conclude(intent, mended=record.mended)
+        self._finish(fault)
+        return NOTHING
+
+    def _conclude(self, intent: IntentFact, *, mended: bool) -> None:
+        actions = self.actions_on(intent.record.target)
+        for action in actions:
+            if action.intent == intent.record.id:
+                action.mended = mended
+        if intent.needless:
+            self.actions[intent.record.target] = [one for one in actions if one.intent != intent.record.id]
+
+    def _take_hold(self, record: Hold) -> Change:
+        if fault := self.faults.get(record.fault):
+            fault.hold = record
+            fault.holds += 1
+            if record.guard in FINAL_HOLDS and (asking := fault.asking):
+                asking.state, asking.why = "denied", record.reason
+        return NOTHING
+
+    def _take_progress(self, record: Progress) -> Change:
+        partition = self._hear(f"{record.stage}/{record.partition}")
+        partition.progress = record
+        return NOTHING
+
+    def _hear(self, name: str) -> PartitionFact:
+        partition = self.partitions.setdefault(name, PartitionFact(heard_at=self.log_time))
+        partition.worked_ms += min(self.log_time - partition.heard_at, LONGEST_WORK_STEP_MS)
+        partition.heard_at = self.log_time
+        return partition
+
+    def _take_activation(self, record: Activation) -> Change:
+        if record.stage == POLICIES:
+            try:
+                self.policies = Policies.model_validate(record.settings)
+            except ValidationError:
+                return NOTHING
+            self.policies_at = self.log_time
+        return NOTHING
+
+    # People ----------------------------------------------------------------------------------------------------------
+
+    def _take_order(self, record: Order) -> Change:
+        if record.kind == "approve":
+            return self._approve(record)
+        if record.kind == "deny":
+            return self._deny(record)
+        if record.kind == "stop":
+            self.stopped = record if record.active else None
+            return Change(cancel=tuple(self._not_answered())) if record.active else NOTHING
+        if record.kind in ("maintenance", "silence"):
+            self._take_standing(record)
+        return NOTHING
+
+    def _take_standing(self, record: Order) -> None:
+        self.orders = {
+            name: one for name, one in self.orders.items() if one.expires is None or self.log_time < one.expires
+        }
+        name = f"{record.kind}:{record.subject}"
+        self.orders.pop(name, None)
+        if record.active:
+            lasts = None if record.expires is None else self.log_time + max(record.expires - record.time, 0)
+            self.orders[name] = OrderFact(record=record, expires=lasts)
+
+    def _approve(self, record: Order) -> Change:
+        fault = self._meant(record)
+        if fault and (asking := fault.asking):
+            return self._approve_intent(fault, asking, record.by)
+        if fault and fault.open and fault.hold and fault.hold.guard in FINAL_HOLDS:
+            fault.granted += 1
+        return NOTHING
+
+    def _approve_intent(self, fault: FaultFact, asking: IntentFact, by: str) -> Change:
+        if self.log_time - asking.log_time > ASK_WITHIN_MS:
+            return NOTHING
+        if objection := judge_approval(self, fault, asking):
+            asking.why = f"{by} approved, but {objection.reason}: approve again later"
+            return NOTHING
+        return self._make_effective(asking)
+
+    def _deny(self, record: Order) -> Change:
+        fault = self._meant(record)
+        if fault and (asking := fault.asking):
+            asking.state, asking.why = "denied", f"denied by {record.by}"
+        return NOTHING
+
+    def _meant(self, record: Order) -> FaultFact | None:
+        return self.faults.get(record.subject) or self.faults.get(self.intents.get(record.subject, ""))
+
+    def _not_answered(self) -> Iterator[IntentFact]:
+        for name in self.at_work.values():
+            intent = self.intent(name)
+            if intent and intent.outcome is None:
+                yield intent
+
+    # Bounds ----------------------------------------------------------------------------------------------------------
+
+    def _finish(self, fault: FaultFact) -> None:
+        if fault.done:
+            self.finished.pop(fault.id, None)
+            self.finished[fault.id] = self.log_time
+
+    def _remember_action(self, target: str, intent: str) -> None:
+        actions = [one for one in self.actions_on(target) if one.time > self.log_time - KEEP_ACTIONS_MS]
+        if all(one.intent != intent for one in actions):
+            actions.append(ActionFact(time=self.log_time, intent=intent))
+        self.actions.pop(target, None)
+        self.actions[target] = actions[-KEEP_ACTIONS:]
+        while len(self.actions) > KEEP_TARGETS:
+            self.actions.pop(next(iter(self.actions)))
+
+    def _remember_target(self, target: str) -> None:
+        known = self.targets.setdefault(service_of(target), {})
+        known.pop(target, None)
+        known[target] = self.log_time
+        while len(known) > KEEP_TARGETS:
+            known.pop(next(iter(known)))
+
+    _takers: ClassVar[Mapping[type, Callable[[Journal, Any], Change]]] = {
+        Fault: _take_fault,
+        Intent: _take_intent,
+        Hold: _take_hold,
+        Outcome: _take_outcome,
+        Verification: _take_verification,
+        Order: _take_order,
+        Activation: _take_activation,
+        Progress: _take_progress,
+    }
+
+
+def is_needless(fault: FaultFact, intent: IntentFact) -> bool:
+    """Say whether nothing was done because the fault was over before: that is no try and no action."""
+    return not fault.open and intent.outcome is not None and intent.outcome.status == "refused"
+
+
+def _partition(fault: Fault) -> str:
+    return f"{fault.stage}/{fault.partition}"

@@ -1,0 +1,335 @@
+"""The planner: journal in, decisions out, and commands for what was admitted.
+
+`decide` is pure: the fold up to an offset, the policies, log time; replay calls it too. `PlannerStage` runs it on the
+journal: it decides only when it has read everything there is, its own last words included, so its decisions rest on
+what the journal says and not on what it remembers having said. What stands in the journal is a fact and is never
+decided again. A command goes out when its intent is read back, by whichever planner reads it: a crash can repeat it,
+with the same bytes, and the executor drops repeats.
+
+Decisions follow from records only. The journal's `progress` records, one a second, are what makes timers go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from mendline.responders.admission import guards_objection
+from mendline.responders.facts import FaultFact, IntentFact, service_of
+from mendline.responders.journal import ASK_WITHIN_MS, POLICIES, Change, Journal, is_needless
+from mendline.responders.playbook import ASK, Policies, make_intent, next_try
+from mendline.schemas.base import record_id
+from mendline.schemas.records import (
+    Activation,
+    Cancel,
+    Command,
+    Fault,
+    Hold,
+    Intent,
+    Record,
+    Verification,
+    encode_record,
+)
+from mendline.schemas.stream import Input, NewRecord, Partition, StateBlock
+
+if TYPE_CHECKING:
+    from mendline.schemas.settings import Settings
+
+SOURCE = "planner"
+STATE_VERSION = "planner-1"
+SCOPE_KEY = b"default"
+ORPHANED_AFTER_MS = 180_000
+OUTCOME_SLACK_MS = 15_000
+FORGET_UNREAD_MS = 60_000
+RENEW_POLICIES_MS = 3_600_000
+FAULTS_PER_BLOCK = 100
+
+Decision = Intent | Hold | Verification | Fault
+Signed = TypeVar("Signed", Command, Cancel)
+
+
+class Signer(Protocol):
+    """Signs what goes to executors; `KeyRing.sign` does."""
+
+    def __call__(self, record: Signed, /) -> Signed:
+        """Return the record with a signature."""
+
+
+def decide(journal: Journal, settings: Settings, log_time: int) -> Sequence[Decision]:
+    """Return what follows from the fold at `log_time` (ms) under the policies in the settings.
+
+    At most one intent at a time, so that each rests on the one before; the others follow when it was read back.
+    """
+    policies = Policies.of(settings)
+    decisions: list[Decision] = []
+    intended = False
+    for fault in journal.pending():
+        decision = _decide_about(journal, policies, fault, log_time)
+        if decision is None or (intended and isinstance(decision, Intent)):
+            continue
+        intended = intended or isinstance(decision, Intent)
+        decisions.append(decision)
+    return decisions
+
+
+class PlannerStage:
+    """The planner as a stage over the journal."""
+
+    def __init__(self, settings: Settings, partition: Partition, sign: Signer) -> None:
+        """Decide by `settings` on the journal's `partition`; `sign` signs commands and cancels."""
+        self._settings = settings
+        self._partition = partition
+        self._sign = sign
+        self._policies = Policies.of(settings)
+        self._introduced = False
+        self._unread: dict[str, int] = {}
+        self.journal = Journal()
+
+    def fold(self, batch: Input) -> Iterable[NewRecord]:
+        """Take the records in; return the commands they set off and, when there is nothing left to read, decisions."""
+        out: list[NewRecord] = []
+        for index, record in batch.records:
+            self._unread.pop(_name(record), None)
+            change = self.journal.apply(
+                record, batch.offsets[index], int(batch.log_times[index]), int(batch.append_times[index])
+            )
+            out.extend(self._commands(change))
+        self.journal.advance(batch.offsets[-1], int(batch.log_times[-1]), int(batch.append_times[-1]))
+        if batch.caught_up and not batch.muted:
+            out.extend(self._say(record) for record in self._decide())
+        return out
+
+    def dump(self) -> Iterator[StateBlock]:
+        """Yield the fold: what is common first, then the faults by the hundred."""
+        whole = self.journal.model_dump(mode="json", exclude={"faults"})
+        yield StateBlock(("",), values={"journal": whole, "unread": dict(self._unread)})
+        faults = list(self.journal.faults.items())
+        for start in range(0, len(faults), FAULTS_PER_BLOCK):
+            part = faults[start : start + FAULTS_PER_BLOCK]
+            values = {name: fault.model_dump(mode="json") for name, fault in part}
+            yield StateBlock(tuple(name for name, _ in part), values={"faults": values})
+
+    def load(self, blocks: Iterable[StateBlock]) -> None:
+        """Take over a fold that `dump` returned."""
+        faults: dict[str, FaultFact] = {}
+        for block in blocks:
+            if isinstance(found := block.values.get("faults"), dict):
+                faults |= {name: FaultFact.model_validate(fault) for name, fault in found.items()}
+            else:
+                self.journal = Journal.model_validate(block.values["journal"])
+                unread = block.values["unread"]
+                self._unread = dict(unread) if isinstance(unread, dict) else {}
+        self.journal.faults = faults
+
+    # Deciding ----------------------------------------------------------------------------------------------------------
+
+    def _decide(self) -> Sequence[Record]:
+        journal = self.journal
+        self._unread = {
+            name: said for name, said in self._unread.items() if journal.log_time - said <= FORGET_UNREAD_MS
+        }
+        if self._unread:
+            return ()
+        if journal.policies is None or journal.policies.hash != self._policies.hash:
+            return self._introduce()
+        if journal.log_time - journal.policies_at > RENEW_POLICIES_MS:
+            return (self._activation(),)
+        return decide(journal, self._settings, journal.log_time)
+
+    def _introduce(self) -> Sequence[Record]:
+        """Put our policies in force, once; if others are in force afterwards, a younger planner is at work: be silent."""
+        if self._introduced:
+            return ()
+        self._introduced = True
+        return (self._activation(),)
+
+    def _activation(self) -> Activation:
+        journal = self.journal
+        return Activation(
+            id=record_id("activation", POLICIES, self._policies.hash, journal.append_time),
+            source=SOURCE,
+            time=journal.append_time,
+            stage=POLICIES,
+            topic=self._partition.topic,
+            partition=self._partition.number,
+            offset=journal.offset + 1,
+            config=self._policies.hash,
+            settings=self._policies.model_dump(mode="json"),
+        )
+
+    def _say(self, record: Record) -> NewRecord:
+        self._unread[_name(record)] = self.journal.log_time
+        return NewRecord(self._partition.topic, encode_record(record), SCOPE_KEY, self._partition.number)
+
+    # Commands ----------------------------------------------------------------------------------------------------------
+
+    def _commands(self, change: Change) -> Iterator[NewRecord]:
+        if change.begin:
+            yield self._command(command_of(change.begin))
+        for intent in change.cancel:
+            yield self._command(cancel_of(intent, self.journal.append_time))
+
+    def _command(self, record: Command | Cancel) -> NewRecord:
+        topic = self._settings.topics.topic("commands")
+        return NewRecord(topic, encode_record(self._sign(record)), record.host.encode())
+
+
+def command_of(intent: IntentFact) -> Command:
+    """Return the command, not signed yet, that an effective intent amounts to."""
+    record = intent.record
+    return Command(
+        id=record_id("command", record.id),
+        cause=record.id,
+        source=SOURCE,
+        time=record.time,
+        intent=record.id,
+        host=record.host,
+        target=record.target,
+        service=service_of(record.target),
+        action=record.action,
+        parameters=record.parameters,
+        deadline=intent.deadline,
+        timeout_ms=record.timeout_ms,
+    )
+
+
+def cancel_of(intent: IntentFact, time: int) -> Cancel:
+    """Return the record, not signed yet, that calls an effective intent off; `time` in ms."""
+    return Cancel(
+        id=record_id("cancel", intent.record.id),
+        cause=intent.record.id,
+        source=SOURCE,
+        time=time,
+        intent=intent.record.id,
+        host=intent.record.host,
+        reason="it is not wanted any more: the fault closed, or a person stopped everything",
+    )
+
+
+# What follows about one fault -------------------------------------------------------------------------------------------
+
+
+def _decide_about(journal: Journal, policies: Policies, fault: FaultFact, log_time: int) -> Decision | None:
+    if intent := fault.effective:
+        return _verify(journal, fault, intent, log_time)
+    if not fault.open:
+        return None
+    if journal.worked_ms(fault) >= ORPHANED_AFTER_MS:
+        return _orphan(journal, fault)
+    if asking := fault.asking:
+        return _wait_for_person(journal, fault, asking, log_time)
+    return _go_on(journal, policies, fault)
+
+
+def _verify(journal: Journal, fault: FaultFact, intent: IntentFact, log_time: int) -> Verification | None:
+    verdict = _verdict(fault, intent, log_time)
+    if verdict is None:
+        return None
+    mended, reason = verdict
+    after = fault.closed_at - intent.log_time if fault.closed_at is not None else None
+    return Verification(
+        id=record_id("verification", intent.record.id),
+        cause=intent.record.id,
+        source=SOURCE,
+        time=journal.append_time,
+        intent=intent.record.id,
+        fault=fault.id,
+        target=intent.record.target,
+        mended=mended,
+        after_ms=after if mended else None,
+        reason=reason,
+    )
+
+
+def _verdict(fault: FaultFact, intent: IntentFact, log_time: int) -> tuple[bool, str] | None:
+    """Return whether the intent mended its fault and why we say so; None while that is open.
+
+    A deed has until `verify_ms` after its outcome, one that was refused or failed has no claim to wait. Without an
+    outcome the host has until the action's own time is over.
+    """
+    outcome, record = intent.outcome, intent.record
+    if outcome is None or intent.outcome_at is None:
+        lost_at = (intent.effective_at or intent.log_time) + record.timeout_ms + OUTCOME_SLACK_MS
+        return (False, f"{record.host} reported no outcome") if log_time >= lost_at else None
+    if is_needless(fault, intent):
+        return False, f"nothing was done: {outcome.reason}"
+    if not fault.open:
+        done = outcome.status == "succeeded" and fault.latest.transition == "resolved"
+        return done, f"the fault is {fault.latest.transition}; the action {outcome.status}"
+    if outcome.status in ("refused", "failed"):
+        return False, f"the action {'was refused' if outcome.status == 'refused' else 'failed'}: {outcome.reason}"
+    if log_time >= intent.outcome_at + record.verify_ms:
+        return False, f"the fault did not resolve within {record.verify_ms} ms of the action, which {outcome.status}"
+    return None
+
+
+def _orphan(journal: Journal, fault: FaultFact) -> Fault:
+    reason = f"not affirmed for {ORPHANED_AFTER_MS} ms while {fault.latest.stage} went on: its detector is gone"
+    return fault.latest.model_copy(
+        update={
+            "source": SOURCE,
+            "epoch": None,
+            "sequence": None,
+            "time": journal.append_time,
+            "revision": fault.latest.revision + 1,
+            "transition": "orphaned",
+            "reason": reason,
+        }
+    )
+
+
+def _wait_for_person(journal: Journal, fault: FaultFact, asking: IntentFact, log_time: int) -> Hold | None:
+    if log_time - asking.log_time > ASK_WITHIN_MS:
+        return _hold(journal, fault, asking.record.policy, "escalated", f"nobody answered within {ASK_WITHIN_MS} ms")
+    return _hold(journal, fault, asking.record.policy, "approval", asking.why) if asking.why else None
+
+
+def _go_on(journal: Journal, policies: Policies, fault: FaultFact) -> Intent | Hold | None:
+    policy = policies.match(fault.latest)
+    if policy is None:
+        return None
+    newest, granted = fault.newest, fault.granted > fault.used
+    if newest and newest.state == "shadow" and policy.mode == "shadow":
+        return None
+    if newest and newest.state == "denied" and not granted:
+        return _hold(journal, fault, policy.name, "denied", newest.why)
+    what = next_try(fault, policy)
+    if what is None:
+        return _hold(journal, fault, policy.name, "escalated", _why_escalated(fault, policy.play[-1].action))
+    intent = make_intent(fault, policies, policy, what, (journal.offset, journal.append_time))
+    if objection := guards_objection(journal, intent, approved=granted):
+        return _hold(journal, fault, policy.name, objection.guard, objection.reason, objection.until)
+    return intent
+
+
+def _why_escalated(fault: FaultFact, last: str) -> str:
+    tries = sum(one.tried for one in fault.intents.values())
+    if not tries and last == ASK:
+        return "the policy leaves it to a person"
+    return f"{tries} actions did not mend it; approve {fault.id} to allow one more"
+
+
+def _hold(
+    journal: Journal, fault: FaultFact, policy: str, guard: str, reason: str, until: int | None = None
+) -> Hold | None:
+    """Return the hold, or None when the journal's last word about the fault says the same."""
+    said = fault.hold
+    if said and (said.policy, said.guard, said.reason) == (policy, guard, reason):
+        return None
+    return Hold(
+        id=record_id("hold", fault.id, fault.holds),
+        cause=fault.id,
+        source=SOURCE,
+        time=journal.append_time,
+        fault=fault.id,
+        target=fault.latest.target,
+        policy=policy,
+        guard=guard,
+        reason=reason,
+        until=until,
+    )
+
+
+def _name(record: Record) -> str:
+    revision = record.revision if isinstance(record, Fault) else 0
+    return f"{record.type}:{record.id}:{revision}"

@@ -1,0 +1,133 @@
+"""Which policy a fault falls under, and what its playbook says to do next."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from mendline.responders.facts import FaultFact, service_of
+from mendline.schemas.base import Frozen, record_id
+from mendline.schemas.records import Fault, Intent
+from mendline.schemas.settings import GuardSettings, PolicySettings, Settings, StepSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ASK: Final = "ask"
+SCOPE = "default"
+
+Mode = Literal["shadow", "ask", "auto"]
+
+
+class Policies(Frozen):
+    """All that decisions depend on beside the journal: the policies and the common guards.
+
+    They stand in the journal as an activation, so that every reader judges by the same ones.
+    """
+
+    policies: tuple[PolicySettings, ...] = ()
+    guards: GuardSettings = GuardSettings()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Policies:
+        """Return the policies in the settings."""
+        return cls(policies=settings.policies, guards=settings.guards)
+
+    @cached_property
+    def hash(self) -> str:
+        """The name of exactly these policies."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def match(self, fault: Fault) -> PolicySettings | None:
+        """Return the first policy that is about the fault."""
+        return next((policy for policy in self.policies if _is_about(policy, fault)), None)
+
+    def guards_of(self, policy: PolicySettings) -> GuardSettings:
+        """Return the bounds that hold for the policy."""
+        return policy.guards or self.guards
+
+
+class Try(NamedTuple):
+    """One try of one step. `attempt` counts the intents for this step, those that came to nothing too."""
+
+    step: int
+    attempt: int
+    mode: Mode
+    settings: StepSettings
+
+
+def next_try(fault: FaultFact, policy: PolicySettings) -> Try | None:
+    """Return what the playbook says to try next; None when it says to ask a person, or has come to its end.
+
+    A person who approves a fault after that grants one more try of the last deed.
+    """
+    for number, step in enumerate(policy.play):
+        if step.action == ASK:
+            break
+        if _tried(fault, number) < step.attempts:
+            return Try(number, _seen(fault, number), policy.mode, step)
+    deeds = [number for number, step in enumerate(policy.play) if step.action != ASK]
+    if fault.granted > fault.used and deeds:
+        return Try(deeds[-1], _seen(fault, deeds[-1]), ASK, policy.play[deeds[-1]])
+    return None
+
+
+def make_intent(fault: FaultFact, policies: Policies, policy: PolicySettings, what: Try, basis: tuple[int, int]) -> Intent:
+    """Return the intent to do `what` about the fault; `basis` is the offset and append time (ms) it rests on."""
+    about = fault.latest
+    return Intent(
+        id=record_id("intent", SCOPE, fault.id, what.step, what.attempt),
+        cause=fault.id,
+        source="planner",
+        time=basis[1],
+        scope=SCOPE,
+        fault=fault.id,
+        target=about.target,
+        host=about.host,
+        policy=policy.name,
+        policy_hash=policies.hash,
+        mode=what.mode,
+        step=what.step,
+        attempt=what.attempt,
+        action=what.settings.action,
+        parameters=what.settings.parameters,
+        timeout_ms=max(what.settings.timeout, 1),
+        verify_ms=max(what.settings.verify, 1),
+        basis=basis[0],
+        reason=f"{about.kind} {about.target}: {about.evidence.text or about.reason or about.detector}",
+    )
+
+
+def matches_target(pattern: str, target: str) -> bool:
+    """Say whether a pattern of people means the target: by its whole name or by its service's.
+
+    >>> matches_target("web", "host-1/web"), matches_target("host-?/*", "host-1/web"), matches_target("db", "host-1/web")
+    (True, True, False)
+    """
+    return fnmatchcase(target, pattern) or fnmatchcase(service_of(target) or target, pattern)
+
+
+def _is_about(policy: PolicySettings, fault: Fault) -> bool:
+    when = policy.when
+    return (
+        matches_target(when.target, fault.target)
+        and _any_matches(when.detector, fault.detector)
+        and _any_matches(when.kind, fault.kind)
+        and fault.severity in when.severity
+    )
+
+
+def _any_matches(patterns: Sequence[str], name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _tried(fault: FaultFact, step: int) -> int:
+    return sum(1 for one in fault.intents.values() if one.record.step == step and one.tried)
+
+
+def _seen(fault: FaultFact, step: int) -> int:
+    return sum(1 for one in fault.intents.values() if one.record.step == step)

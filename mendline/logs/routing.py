@@ -36,7 +36,7 @@ class Router:
         are together over the topic's limit.
         """
         self._turn += 1
-        routes: dict[Partition, list[int]] = {}
+        routes: dict[tuple[str, int], list[int]] = {}
         for index, record in enumerate(records):
             topic = topics.get(record.topic)
             if topic is None:
@@ -44,17 +44,13 @@ class Router:
             key = record.key
             if len(record.value) + (len(key) if key else 0) > topic.max_record_bytes:
                 raise _too_large(record, topic)
-            routes.setdefault(Partition(topic.name, self._number(record, topic)), []).append(index)
-        return routes
-
-    def _number(self, record: NewRecord, topic: TopicSettings) -> int:
-        """Return the number of the record's partition."""
-        if record.partition is not None:
-            check_partition(Partition(topic.name, record.partition), topic.partitions)
-            return record.partition
-        if record.key is None:
-            return self._turn % topic.partitions
-        return partition_of(record.key, topic.partitions)
+            number = record.partition
+            if number is None:
+                number = self._turn % topic.partitions if key is None else partition_of(key, topic.partitions)
+            routes.setdefault((topic.name, number), []).append(index)
+        for name, number in routes:
+            check_partition(Partition(name, number), topics[name].partitions)
+        return {Partition(*route): indices for route, indices in routes.items()}
 
 
 def _too_large(record: NewRecord, topic: TopicSettings) -> RecordTooLargeError:

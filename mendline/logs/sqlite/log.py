@@ -36,13 +36,13 @@ class SqliteLog:
 
     def ensure_topics(self, topics: Sequence[TopicSettings]) -> None:
         """Make the topics that are missing; leave those that exist as they are."""
-        with self._stores() as stores:
+        with self.stores() as stores:
             for topic in topics:
                 stores.store(file_of(topic.name)).create_topic(topic)
 
     def topics(self) -> Mapping[str, int]:
         """Return the topics that exist, with their number of partitions."""
-        with self._stores() as stores:
+        with self.stores() as stores:
             return stores.counts()
 
     def producer(self, name: str) -> SqliteProducer:
@@ -56,7 +56,7 @@ class SqliteLog:
 
     def delete_before(self, partition: Partition, offset: int) -> None:
         """Delete the partition's records below `offset` for good."""
-        with self._stores() as stores:
+        with self.stores() as stores:
             table = stores.table(partition)
             while table.trim(Limits(offset=offset)):
                 pass
@@ -73,7 +73,7 @@ class SqliteLog:
         self.close()
 
     @contextmanager
-    def _stores(self) -> Iterator[Stores]:
+    def stores(self) -> Iterator[Stores]:
         """Open files for the length of a call."""
         stores = Stores(self._folder, self._options)
         try:

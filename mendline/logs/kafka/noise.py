@@ -52,6 +52,6 @@ def listen() -> Ear:
     with _lock:
         library = logging.getLogger("kafka")
         if _ear not in library.handlers:
-            library.propagate = bool(library.handlers)
+            library.propagate = any(not isinstance(one, logging.NullHandler) for one in library.handlers)
             library.addHandler(_ear)
     return _ear

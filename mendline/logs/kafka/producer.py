@@ -11,8 +11,13 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka import errors as kafka_errors
 
-from mendline.logs.base import LogError, LogRefusedError, LogUnavailableError, Position, RecordTooLargeError
-from mendline.logs.base import TopicSettings
+from mendline.logs.base import (
+    LogError,
+    LogUnavailableError,
+    Position,
+    RecordTooLargeError,
+    TopicSettings,
+)
 from mendline.logs.kafka.connect import client_settings, connect
 from mendline.logs.kafka.errors import translate
 from mendline.logs.kafka.options import KafkaOptions
@@ -48,11 +53,14 @@ class _Life:
         self.room = room
         self.culprit: KafkaDelivery | None = None
 
-    def settled(self, delivery: KafkaDelivery, size: int, answer: object) -> None:
-        """Take note of a record's answer; called on the client's thread."""
-        self.room.give(size)
-        if isinstance(answer, BaseException) and self.culprit is None:
+    def failed(self, delivery: KafkaDelivery, _: BaseException) -> None:
+        """Take note of a record that failed; called on the client's thread."""
+        if self.culprit is None:
             self.culprit = delivery
+
+    def settled(self, size: int, _: object) -> None:
+        """Give back the room of answered records; called on the client's thread."""
+        self.room.give(size)
 
 
 class _Room:
@@ -153,11 +161,14 @@ class KafkaLogProducer:
             raise LogUnavailableError(msg)
         delivery = KafkaDelivery(life, self._name)
         try:
-            self._send(records, sizes, routes, delivery, life)
+            self._send(records, routes, delivery, life)
         except (kafka_errors.KafkaError, ValueError) as error:
-            self._room.give(size - sum(sizes[: len(delivery.futures)]))
+            self._room.give(size)
             self._end(life)
             raise translate(error, self._name) from error
+        for partition, indices in routes.items():
+            # Answers of a partition come in order: the last one's is enough.
+            delivery.futures[indices[-1]].add_both(life.settled, sum(sizes[i] for i in indices))
         return delivery
 
     def close(self, timeout_s: float = 5.0) -> None:
@@ -226,16 +237,12 @@ class KafkaLogProducer:
 
     @staticmethod
     def _send(
-        records: Sequence[NewRecord],
-        sizes: Sequence[int],
-        routes: Mapping[Partition, list[int]],
-        delivery: KafkaDelivery,
-        life: _Life,
+        records: Sequence[NewRecord], routes: Mapping[Partition, list[int]], delivery: KafkaDelivery, life: _Life
     ) -> None:
-        number = {index: partition.number for partition, indices in routes.items() for index in indices}
+        numbers = {index: partition.number for partition, indices in routes.items() for index in indices}
         for index, record in enumerate(records):
             future = life.client.send(
-                record.topic, record.value, key=record.key, headers=list(record.headers), partition=number[index]
+                record.topic, record.value, key=record.key, headers=list(record.headers), partition=numbers[index]
             )
+            future.add_errback(life.failed, delivery)
             delivery.futures.append(future)
-            future.add_both(life.settled, delivery, sizes[index])

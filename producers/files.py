@@ -16,6 +16,7 @@ class KeptFile:
 
         Raises OSError when it is not there or not readable.
         """
+        self._handle = -1  # for `close`, should opening fail
         self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def read(self) -> bytes:

@@ -100,6 +100,7 @@ class ProbeSettings(Frozen):
     timeout: Duration = Field(default=1000, ge=10, description="an answer that takes longer is a failure")
     status: tuple[int, int] = Field(default=(200, 399), description="lowest and highest HTTP status that is success")
     body: str | None = Field(default=None, description="regular expression that the body must contain")
+    ca_file: str | None = Field(default=None, description="authorities for https, PEM; default: the system's")
     fail_after: Duration = Field(default=5000, description="without any success for this long the service is hung")
 
     @model_validator(mode="after")

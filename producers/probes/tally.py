@@ -1,0 +1,121 @@
+"""What the tries of one probe amount to: series for the rounds, and an event for what a person should know at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mendline.producers.base import NO_VALUE
+from mendline.producers.metrics import series
+from mendline.producers.probes.attempt import Answer, Attempt
+from mendline.schemas.base import record_id
+from mendline.schemas.records import ProbeEvent
+from mendline.schemas.series import Series
+
+
+class Probe(Protocol):
+    """A kind of probe: makes tries. `metric` is what the time of a good try is called."""
+
+    metric: str
+
+    def attempt(self) -> Attempt:
+        """Return one try."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A probe and how often it is tried. `service` is empty for what is about the host itself, such as a peer."""
+
+    probe: Probe
+    service: str
+    label: str
+    every_s: float
+    timeout_s: float
+    fail_after_ms: int
+    metric: str
+    attribute: str = "mendline__probe"
+    encrypted: bool = False
+
+
+class Tally:
+    """Counts the results of one probe. Results come on one thread, rounds are made on another."""
+
+    def __init__(self, plan: Plan, source: str) -> None:
+        """Count for `plan`; events are in the name of `source`."""
+        self.plan = plan
+        self._source = source
+        self._lock = threading.Lock()
+        self._first_ms: int | None = None
+        self._success_ms: int | None = None
+        self._failures = 0
+        self._failures_in_row = 0
+        self._good = 0
+        self._tried = 0
+        self._seconds = 0.0
+        self._days = NO_VALUE
+
+    @property
+    def series(self) -> Iterable[Series]:
+        """What `take` returns values for."""
+        plan = self.plan
+        metrics = ["mendline.probe.success", plan.metric, "mendline.probe.failures"]
+        metrics += ["mendline.tls.certificate.remaining"] if plan.encrypted else []
+        return [series(metric, plan.service, **{plan.attribute: plan.label}) for metric in metrics]
+
+    def take(self) -> list[float]:
+        """Return the values since the last call; NaN where no try has ended since."""
+        with self._lock:
+            share = self._good / self._tried if self._tried else NO_VALUE
+            seconds = self._seconds / self._good if self._good else NO_VALUE
+            self._good = self._tried = 0
+            self._seconds = 0.0
+            values = [share, seconds, float(self._failures)]
+            return [*values, self._days] if self.plan.encrypted else values
+
+    def begun(self, now_ms: int) -> None:
+        """Note that a try begins."""
+        if self._first_ms is None:
+            self._first_ms = now_ms
+
+    def succeeded(self, now_ms: int, took_s: float, answer: Answer) -> ProbeEvent | None:
+        """Count a good try; return an event when it is the first one after failures."""
+        with self._lock:
+            self._tried += 1
+            self._good += 1
+            self._seconds += took_s
+            self._days = NO_VALUE if answer.certificate_days is None else answer.certificate_days
+            self._success_ms = now_ms
+            recovered = self._failures_in_row > 0
+            self._failures_in_row = 0
+        return self._event(now_ms, took_s, ok=True) if recovered else None
+
+    def failed(self, now_ms: int, took_s: float, why: str, process: str, process_began: int | None) -> ProbeEvent:
+        """Count a bad try and return its event."""
+        with self._lock:
+            self._tried += 1
+            self._failures += 1
+            self._failures_in_row += 1
+        since = self._success_ms if self._success_ms is not None else (self._first_ms or now_ms)
+        since = max(since, process_began or 0)
+        return self._event(now_ms, took_s, ok=False, since=min(since, now_ms), why=why, process=process)
+
+    def _event(  # noqa: PLR0913 - the fields of the event
+        self, now_ms: int, took_s: float, *, ok: bool, since: int | None = None, why: str = "", process: str = ""
+    ) -> ProbeEvent:
+        plan = self.plan
+        return ProbeEvent(
+            id=record_id("probe", self._source, plan.service, plan.label, now_ms, self._failures),
+            source=self._source,
+            time=now_ms,
+            service=plan.service,
+            probe=plan.label,
+            ok=ok,
+            latency_ms=round(took_s * 1000, 3),
+            failing_since=since,
+            fail_after_ms=plan.fail_after_ms,
+            attempts=self._failures_in_row,
+            error=why,
+            process=process,
+        )

@@ -74,6 +74,7 @@ class ProcessWatch:
         """
         of = self._services[service]
         with of.lock:
+            of.looked_for = True
             if of.life and of.life.process.pid == pid:
                 return
             try:

@@ -201,7 +201,8 @@ class Prober:
         return monotonic() - one.began
 
     def _succeeded(self, one: _Try, answer: Answer) -> None:
-        self._tell(one.tally.succeeded(self._clock(), self._end(one), answer))
+        began = self._processes.started_at(one.tally.plan.service)
+        self._tell(one.tally.succeeded(self._clock(), self._end(one), answer, began))
 
     def _failed(self, one: _Try, why: str) -> None:
         service = one.tally.plan.service

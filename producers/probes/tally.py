@@ -55,6 +55,7 @@ class Tally:
         self._tried = 0
         self._seconds = 0.0
         self._days = NO_VALUE
+        self._life: int | None = None
 
     @property
     def series(self) -> Iterable[Series]:
@@ -79,17 +80,25 @@ class Tally:
         if self._first_ms is None:
             self._first_ms = now_ms
 
-    def succeeded(self, now_ms: int, took_s: float, answer: Answer) -> ProbeEvent | None:
-        """Count a good try; return an event when it is the first one after failures."""
+    def succeeded(
+        self, now_ms: int, took_s: float, answer: Answer, process_began: int | None = None
+    ) -> ProbeEvent | None:
+        """Count a good try; return an event when it is the first one ever, after failures, or of a new process.
+
+        A try that began before the process was started tells nothing about the new one.
+        """
+        new_life = process_began != self._life and now_ms - took_s * 1000 >= (process_began or 0)
         with self._lock:
             self._tried += 1
             self._good += 1
             self._seconds += took_s
             self._days = NO_VALUE if answer.certificate_days is None else answer.certificate_days
+            worth_telling = self._failures_in_row > 0 or self._success_ms is None or new_life
             self._success_ms = now_ms
-            recovered = self._failures_in_row > 0
             self._failures_in_row = 0
-        return self._event(now_ms, took_s, ok=True) if recovered else None
+            if new_life:
+                self._life = process_began
+        return self._event(now_ms, took_s, ok=True) if worth_telling else None
 
     def failed(self, now_ms: int, took_s: float, why: str, process: str, process_began: int | None) -> ProbeEvent:
         """Count a bad try and return its event."""

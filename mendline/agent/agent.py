@@ -1,0 +1,263 @@
+"""The agent: one per host. It puts together what observes, what publishes and what obeys, and keeps their time.
+
+Threads, besides the log's own: this one (rounds), `collect` (collectors, in turn), `exits` (deaths), `probes`,
+`publish`, `commands`, and one for each action at work.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from mendline.agent.commands import CommandReader
+from mendline.agent.publisher import Publisher
+from mendline.agent.reflexes import Reflexes
+from mendline.agent.services import OutputRotation, WatchedSupervisor, cores, locators
+from mendline.agent.state import StateFolder
+from mendline.names import source_name
+from mendline.producers.base import Collected, Event
+from mendline.producers.configuration import ConfigurationWatch
+from mendline.producers.host import host_collectors
+from mendline.producers.metrics import series
+from mendline.producers.probes.attempt import Names
+from mendline.producers.probes.prober import Prober, plans
+from mendline.producers.processes import ProcessWatch
+from mendline.producers.rounds import Collection
+from mendline.responders.clock import LogClockEstimate
+from mendline.responders.executor import Executor, Host
+from mendline.responders.ledger import Ledger
+from mendline.responders.reflex import Reflex
+from mendline.responders.registry import built_in_actions
+from mendline.responders.signing import KeyRing
+from mendline.responders.supervisor import Started, SupervisorError
+from mendline.schemas.base import record_id
+from mendline.schemas.records import Heartbeat, Outcome, ProcessEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mendline.logs.base import Log, Position
+    from mendline.schemas.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_MS = 10_000
+FLUSH_S = 5.0
+_SELF = (
+    series("mendline.agent.records.lost"),
+    series("mendline.agent.records.refused"),
+    series("mendline.agent.records.waiting"),
+    series("mendline.agent.append.duration"),
+    series("mendline.agent.reflexes"),
+)
+
+
+def _wall_clock() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Agent:
+    """Observes this host and obeys commands, from `run` to `stop`. A `roles.Runner`.
+
+    Services with a command are adopted or started when it begins. When it ends they go on, for the next agent to
+    adopt, unless `stop_services` (as `mendline up` wants it): then they are stopped in reverse order.
+    """
+
+    name = "agent"
+
+    def __init__(
+        self, settings: Settings, log: Log, *, stop_services: bool = False, clock: Callable[[], int] = _wall_clock
+    ) -> None:
+        """Open the state folder and put the parts together; nothing is observed or written to the log yet.
+
+        Raises StateBusyError, StateError, LedgerError, KeyFileError, SupervisorError, ValueError for a probe that
+        makes no sense; each says what to do.
+        """
+        self.settings = settings
+        self.source = source_name(settings)
+        self._log = log
+        self._clock = clock
+        self._stop_services = stop_services
+        self._stopped = threading.Event()
+        self._state = StateFolder(Path(settings.state))
+        try:
+            self._ledger = Ledger(self._state.path)
+            self._assemble()
+        except BaseException:
+            self._state.close()
+            raise
+
+    def run(self, stop: threading.Event | None = None) -> None:
+        """Work until `stop` is set, or `stop()` is called.
+
+        Raises LogRefusedError and other LogErrors that trying again does not help.
+        """
+        self._stopped = stop or self._stopped
+        self._publisher.start()
+        self._beat()
+        self._executor.recover()
+        self._start_services()
+        self._prober.start()
+        try:
+            self._rounds()
+        finally:
+            self._end()
+
+    def stop(self) -> None:
+        """Let `run` return soon. May be called from any thread or signal handler."""
+        self._stopped.set()
+
+    def wake(self) -> None:
+        """Do nothing: whoever sets the `stop` that `run` was given has woken it."""
+
+    @property
+    def epoch(self) -> int:
+        """How often the state folder was opened."""
+        return self._state.epoch
+
+    # Putting together -------------------------------------------------------------------------------------------------
+
+    def _assemble(self) -> None:
+        settings, topics = self.settings, self.settings.topics
+        directory = settings.keys.directory
+        keys = KeyRing(Path(directory) if directory else self._state.path / "keys", settings.keys.trust)
+        self._log_time = LogClockEstimate()
+        self._publisher = Publisher(
+            self._log, topics.topic("metrics"), self.source, self._state.epoch, self._acknowledged
+        )
+        self.supervisor = WatchedSupervisor(settings.services, self._state.path, self._started)
+        actions = built_in_actions(self.supervisor, settings)
+        self._executor = Executor(
+            Host(self.source, settings.services, actions, self._ledger, keys, self._log_time, self._tell, self._clock)
+        )
+        self._commands = CommandReader(
+            self._log, topics.topic("commands"), self.source, self._executor, self._ledger
+        )
+        self._reflexes = Reflexes(Reflex(self._executor, settings.reflex))
+        self._observe()
+
+    def _observe(self) -> None:
+        settings = self.settings
+        self.processes = ProcessWatch(
+            self.source, locators(settings.services, self.supervisor), self._emit, self._clock, cores()
+        )
+        self._prober = Prober(self.source, plans(settings, Names()), self._emit, self._clock, self.processes)
+        files = {name: service.config for name, service in settings.services.items()}
+        memory = self._state.path / "configurations.json"
+        interval_s, deadline_s = settings.host.interval / 1000, settings.host.deadline / 1000
+        self._collection = Collection(
+            [
+                self.processes,
+                self._prober,
+                *host_collectors(settings.host),
+                ConfigurationWatch(self.source, files, memory, self._emit),
+                OutputRotation(self.supervisor),
+            ],
+            deadline_s=deadline_s,
+            patience_s=min(deadline_s, interval_s / 4),
+            max_series=settings.host.max_series,
+            self_metrics=self._self_metrics,
+        )
+
+    # Living -----------------------------------------------------------------------------------------------------------
+
+    def _rounds(self) -> None:
+        """Make a round every interval; one that would be late by more than an interval is left out."""
+        interval_s = self.settings.host.interval / 1000
+        next_round = monotonic()
+        next_beat = next_round + HEARTBEAT_MS / 1000
+        reading = False
+        while not self._stopped.wait(max(next_round - monotonic(), 0.0)):
+            self._check()
+            if not reading and self._publisher.connected.is_set():
+                # Not before: without an acknowledgement the log's time is unknown, and every command too late.
+                self._commands.start()
+                reading = True
+            now_ms = self._clock()
+            table, values = self._collection.round(now_ms)
+            self._publisher.round(now_ms, table, values)
+            self._reflexes.tick()
+            now = monotonic()
+            if now >= next_beat:
+                self._beat()
+                next_beat = now + HEARTBEAT_MS / 1000
+            next_round = max(next_round + interval_s, now)
+
+    def _check(self) -> None:
+        failure = self._publisher.failure or self._commands.failure
+        if failure:
+            raise failure
+
+    def _beat(self, *, leaving: bool = False) -> None:
+        now = self._clock()
+        self._publisher.event(
+            Heartbeat(
+                id=record_id("heartbeat", self.source, self._state.epoch, now),
+                source=self.source,
+                time=now,
+                interval_ms=HEARTBEAT_MS,
+                leaving=leaving,
+                program="agent",
+                services=tuple(self.settings.services),
+            )
+        )
+
+    def _start_services(self) -> None:
+        for service in self.supervisor.order:
+            try:
+                self.supervisor.start(service)
+            except SupervisorError as error:
+                logger.error("%s", error)  # noqa: TRY400 - the message says it all
+                now = self._clock()
+                self._emit(
+                    ProcessEvent(
+                        id=record_id("process", self.source, service, "missing", 0, 0, now),
+                        source=self.source,
+                        time=now,
+                        service=service,
+                        state="missing",
+                        pid=0,
+                        detail=str(error),
+                    )
+                )
+
+    def _end(self) -> None:
+        self._prober.close()
+        self._commands.close()
+        self._executor.close(FLUSH_S)
+        if self._stop_services:
+            try:
+                self.supervisor.stop_all()
+            except SupervisorError as error:
+                logger.error("%s", error)  # noqa: TRY400 - the message says it all
+        self.processes.close()
+        self._collection.close()
+        self._beat(leaving=True)
+        self._publisher.close(FLUSH_S)
+        self._ledger.close()
+        self._state.close()
+
+    # What others call -------------------------------------------------------------------------------------------------
+
+    def _emit(self, event: Event) -> None:
+        if isinstance(event, ProcessEvent):
+            self._reflexes.heard(event)
+        self._publisher.event(event)
+
+    def _tell(self, outcome: Outcome) -> None:
+        self._publisher.event(outcome, lambda: self._executor.told(outcome))
+
+    def _started(self, service: str, started: Started) -> None:
+        self.processes.attach(service, started.pid, adopted=started.adopted)
+
+    def _acknowledged(self, position: Position) -> None:
+        self._log_time.acknowledged(position.timestamp)
+
+    def _self_metrics(self) -> Collected:
+        publisher = self._publisher
+        values = [publisher.lost, publisher.refused, publisher.waiting, publisher.append_s, self._reflexes.count]
+        return Collected(_SELF, values)

@@ -64,7 +64,7 @@ class MemoryConsumer:
 
     def start(self, partition: Partition, offset: int) -> None:
         """Deliver from `offset` on, from the oldest when it is gone, from the end when it is beyond."""
-        self._reader.start(partition, offset, self.end_offset)
+        self._reader.start(partition, offset, self.beginning_offset(partition), self.end_offset(partition))
 
     def pause(self, partition: Partition) -> None:
         """Deliver nothing more of the partition until `start`."""
@@ -125,7 +125,8 @@ class MemoryConsumer:
 
     def lag(self, partition: Partition) -> int:
         """Return how many records lie beyond those `poll` delivered."""
-        return self._reader.places.lag(partition, self._log.columns(partition).end)
+        columns = self._log.columns(partition)
+        return min(self._reader.places.lag(partition, columns.end), columns.end - columns.first)
 
     def offset_at(self, partition: Partition, timestamp: int) -> int:
         """Return the offset of the first record appended at `timestamp` (ms) or later; the end offset if none."""

@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Protocol
 
 from mendline.logs.base import LogRefusedError, MemberFencedError
 from mendline.logs.places import Places
 from mendline.schemas.stream import Batch, Partition
-
-
-class EndOf(Protocol):
-    """Tells the end offset of a partition."""
-
-    def __call__(self, partition: Partition) -> int:
-        """Return the offset the next record will get."""
 
 
 class Reader:
@@ -58,15 +50,15 @@ class Reader:
             self.places.drop(partition)
         return lost
 
-    def start(self, partition: Partition, offset: int, end_of: EndOf) -> None:
-        """Read from `offset` on, but not from beyond the end: records that come must not be skipped.
+    def start(self, partition: Partition, offset: int, first: int, end: int) -> None:
+        """Read from `offset` on, but from no further than the end: records that come must not be skipped.
 
         Raises LogRefusedError for a partition that is not held.
         """
         if partition not in self.held:
             msg = f"{self.name!r} does not hold {partition.topic}/{partition.number}: it cannot start there"
             raise LogRefusedError(msg)
-        self.places.set(partition, min(offset, end_of(partition)))
+        self.places.set(partition, max(first, min(offset, end)))
 
     def read_batch(self, batch: Batch) -> int:
         """Note that a batch was read, and return its number of records."""

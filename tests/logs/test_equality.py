@@ -110,7 +110,8 @@ class Player:
             )
             for b in polled.batches
         ]
-        lags = {partition: self._members[name].lag(partition) for partition in self._held[name]} if batches else {}
+        full = sum(len(batch) for batch in polled.batches) == max_records
+        lags = {} if full else {partition: self._members[name].lag(partition) for partition in self._held[name]}
         return list(polled.assigned), list(polled.revoked), batches, lags
 
     def _commit(self, name: str, offset: int) -> object:

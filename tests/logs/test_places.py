@@ -9,7 +9,7 @@ import pytest
 
 from mendline.logs.base import Committed, LogRefusedError
 from mendline.schemas.stream import NewRecord, Partition
-from tests.logs.support import Case
+from tests.logs.support import Case, poll_until
 
 SOON_S = 2.0
 
@@ -106,6 +106,8 @@ def test_retention_moves_the_beginning(case: Case) -> None:
         assert reading.read(2) == [b"3", b"4"]
         assert reading.consumer.beginning_offset(partition) == 3
     case.log.delete_before(partition, 5)
+    with case.reading(partition, offset=1) as reading:
+        poll_until([reading], lambda: reading.consumer.lag(partition) == 0)
     assert case.append(topic, b"5")[0].offset == 5
     with case.reading(partition, offset=1) as reading:
         assert reading.read(1) == [b"5"]

@@ -61,7 +61,9 @@ class SqliteConsumer:
 
     def start(self, partition: Partition, offset: int) -> None:
         """Deliver from `offset` on, from the oldest when it is gone, from the end when it is beyond."""
-        self._reader.start(partition, offset, self.end_offset)
+        span = self._stores.table(partition).span()
+        self._reader.start(partition, offset, span.first, span.next)
+        self._ends[partition] = span.next
 
     def pause(self, partition: Partition) -> None:
         """Deliver nothing more of the partition until `start`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -78,11 +79,11 @@ class Store:
         self.path = folder / f"{name}.db"
         self._topics: dict[str, StoredTopic] = {}
         self._version = -1
-        self._deadline = time.monotonic() + busy_timeout_s
+        self._busy_timeout_s = busy_timeout_s
         make_folder(folder)
         with translated(self.path):
             self._connection = sqlite3.connect(
-                self.path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False, cached_statements=512
+                self.path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
             )
         try:
             with translated(self.path):
@@ -106,7 +107,7 @@ class Store:
     def rows(self, sql: str, args: Sequence[Any] = ()) -> list[Any]:
         """Run a statement and return all its rows."""
         with translated(self.path):
-            return self._connection.execute(sql, args).fetchall()
+            return self._execute(sql, args).fetchall()
 
     def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run a statement once for each row."""
@@ -115,13 +116,13 @@ class Store:
 
     def cursor(self, sql: str, args: Sequence[Any]) -> sqlite3.Cursor:
         """Run a statement and return its cursor; the caller closes it, and translates errors."""
-        return self._connection.execute(sql, args)
+        return self._execute(sql, args)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Hold the file's only write lock; commit at the end, undo everything on an error."""
         with translated(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._execute("BEGIN IMMEDIATE")
         try:
             yield
             with translated(self.path):
@@ -166,35 +167,37 @@ class Store:
                     "key BLOB, value BLOB NOT NULL, headers NOT NULL)"
                 )
 
+    def _execute(self, sql: str, args: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run a statement; while another connection is in its way, try again about every ms.
+
+        SQLite's own busy handler sleeps for up to 100 ms at a time, while others take the lock again and again.
+        """
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                return self._connection.execute(sql, args)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(random.uniform(0.0002, 0.001))
+
     def _prepare(self) -> None:
         """Set the connection up, and make the file's tables when it is new."""
         tuning = FILES[self.name]
-        self._connection.execute(f"PRAGMA page_size = {tuning.page}")
-        self._make_wal()
-        self._connection.execute(f"PRAGMA synchronous = {tuning.synchronous}")
-        self._connection.execute(f"PRAGMA wal_autocheckpoint = {tuning.checkpoint}")
-        self._connection.execute("PRAGMA journal_size_limit = 67108864")
-        tables = self._connection.execute(
-            "SELECT count(*) FROM sqlite_master WHERE name IN ('meta', 'offsets')"
-        ).fetchone()
-        if tables[0] < 2:
+        for pragma in (
+            f"page_size = {tuning.page}",
+            "journal_mode = WAL",
+            f"synchronous = {tuning.synchronous}",
+            f"wal_autocheckpoint = {tuning.checkpoint}",
+            "journal_size_limit = 67108864",
+        ):
+            self._execute(f"PRAGMA {pragma}")
+        if self._execute("SELECT count(*) FROM sqlite_master WHERE name IN ('meta', 'offsets')").fetchone()[0] < 2:
             self._create()
-        found = self._connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
-        if found[0] > FORMAT:
-            msg = f"{self.path}: format {found[0]}, made by a newer Mendline; this one reads up to {FORMAT}: upgrade it"
+        found = self._execute("SELECT value FROM meta WHERE name = 'format'").fetchone()[0]
+        if found > FORMAT:
+            msg = f"{self.path}: format {found}, made by a newer Mendline; this one reads up to {FORMAT}: upgrade it"
             raise LogRefusedError(msg)
-
-    def _make_wal(self) -> None:
-        """Switch to a write-ahead log; SQLite does not wait by itself when two processes do so at once."""
-        while True:
-            try:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > self._deadline:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
 
     def _create(self) -> None:
         """Make the tables, as one transaction."""

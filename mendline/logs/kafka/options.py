@@ -51,8 +51,9 @@ class KafkaOptions(BaseModel):
     """A member that does not poll for this long loses its partitions."""
     leave_on_close: bool = True
     """Whether a member that closes hands over at once; if not, it keeps its partitions for a session."""
-    fetch_max_wait_ms: int = Field(500, ge=1)
-    """How long a broker holds an empty fetch; agents use seconds, so that thousands do not load it. Adds no delay."""
+    fetch_max_wait_ms: int = Field(1_000, ge=1)
+    """How long a broker holds an empty fetch. Records are not delayed by it, but a partition that is started while
+    others of its broker are idle is: agents, with one partition and in thousands, use several seconds."""
     replication_factor: int | None = Field(None, ge=1)
     """Of topics that are made; None: the brokers' default."""
 

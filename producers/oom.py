@@ -10,44 +10,44 @@ from mendline.producers.files import KeptFile, keep
 _COUNT = re.compile(rb"^oom_kill (\d+)$", re.MULTILINE)
 
 
-class OomKills:
-    """Counts kills in the control group of a process; where that cannot be read, on the whole host.
+class KillCount:
+    """A counter of kills in a file, and whether it has moved."""
 
-    `note` is called every round; `happened` says whether the counter has moved since then.
-    """
-
-    def __init__(self, pid: int, proc: str = "/proc", cgroups: str = "/sys/fs/cgroup") -> None:
-        """Look for the counter of process `pid`'s group, version 2 or 1 of control groups."""
-        self._group = _group_file(pid, proc, cgroups)
-        self._host = keep(f"{proc}/vmstat")
-        self._last = (_read(self._group), _read(self._host))
+    def __init__(self, file: KeptFile | None) -> None:
+        """Read the counter from `file`; without one nothing is known."""
+        self._file = file
+        self._last = self._read()
 
     def note(self) -> None:
-        """Remember the count as it is now."""
-        self._last = (_read(self._group), _read(self._host))
+        """Remember the count as it is now; called once a round, so that an old kill is not taken for a new one."""
+        self._last = self._read()
 
-    def happened(self) -> bool:
-        """Say whether there was a kill since `note`: in the group, or on the host when the group is gone or unread."""
-        group, host = self._last
-        now = _read(self._group)
-        if group is not None and now is not None:
-            return now > group
-        now = _read(self._host)
-        return host is not None and now is not None and now > host
+    def moved(self) -> bool | None:
+        """Say whether there was a kill since `note`; None when the file is missing or gone."""
+        now = self._read()
+        return None if now is None or self._last is None else now > self._last
 
     def close(self) -> None:
-        """Close the files."""
-        for file in (self._group, self._host):
-            if file:
-                file.close()
+        """Close the file."""
+        if self._file:
+            self._file.close()
+
+    def _read(self) -> int | None:
+        try:
+            found = _COUNT.search(self._file.read()) if self._file else None
+        except OSError:  # the group was removed
+            return None
+        return int(found[1]) if found else None
 
 
-def _read(file: KeptFile | None) -> int | None:
-    try:
-        found = _COUNT.search(file.read()) if file else None
-    except OSError:  # the group was removed
-        return None
-    return int(found[1]) if found else None
+def host_kills(proc: str = "/proc") -> KillCount:
+    """Return the counter of the whole host."""
+    return KillCount(keep(f"{proc}/vmstat"))
+
+
+def group_kills(pid: int, proc: str = "/proc", cgroups: str = "/sys/fs/cgroup") -> KillCount:
+    """Return the counter of the process's control group, version 2 or 1."""
+    return KillCount(_group_file(pid, proc, cgroups))
 
 
 def _group_file(pid: int, proc: str, cgroups: str) -> KeptFile | None:

@@ -12,7 +12,7 @@ from mendline.producers.base import NO_VALUE, Collected, Emit, MillisecondClock
 from mendline.producers.exits import Exit, ExitWatch
 from mendline.producers.locators import Ending, Locator
 from mendline.producers.metrics import each, series
-from mendline.producers.oom import OomKills
+from mendline.producers.oom import KillCount, group_kills, host_kills
 from mendline.producers.procfs import STOPPED, TRACED, Process, Sample, open_process
 from mendline.schemas.base import record_id
 from mendline.schemas.records import ProcessEvent, ProcessState
@@ -29,14 +29,14 @@ class _Life:
     """One process of a service, from when it was found to its death."""
 
     process: Process
-    oom: OomKills
+    kills: KillCount
     condition: ProcessState = "continued"
     cpu_s: float = NO_VALUE
     looked_at: float = 0.0
 
     def close(self) -> None:
         self.process.close()
-        self.oom.close()
+        self.kills.close()
 
 
 @dataclass(eq=False)
@@ -65,6 +65,7 @@ class ProcessWatch:
         self._clock = clock
         self._cores = cores
         self._exits = ExitWatch()
+        self._host_kills = host_kills()
         self._series = tuple(_series(self._services))
 
     def attach(self, service: str, pid: int, *, adopted: bool = False) -> None:
@@ -78,7 +79,7 @@ class ProcessWatch:
             if of.life and of.life.process.pid == pid:
                 return
             try:
-                life = _Life(open_process(pid), OomKills(pid))
+                life = _Life(open_process(pid), group_kills(pid))
             except ProcessLookupError:
                 self._say(service, "exited", pid, None, detail="it had ended before it could be watched")
                 return
@@ -124,6 +125,7 @@ class ProcessWatch:
             if not of.life:
                 self._look_for(of)
             values += self._look_at(of, now_ms)
+        self._host_kills.note()
         return Collected(self._series, values)
 
     def close(self) -> None:
@@ -164,7 +166,7 @@ class ProcessWatch:
             except ProcessLookupError:
                 return _absent(of)
             self._notice(of, sample.state)
-            life.oom.note()
+            life.kills.note()
             share = self._share(life, sample)
         uptime = max(now_ms - life.process.started_at, 0) / 1000
         return [*_values(sample), share, uptime, 1.0, *_one_hot(sample.state), _restarts(of)]
@@ -187,7 +189,7 @@ class ProcessWatch:
             self._say(of.name, condition, life.process.pid, life.process.started_at)
 
     def _ended(self, of: _Service, life: _Life, ended: Exit) -> None:
-        killed_for_memory = ended.signal == "SIGKILL" and life.oom.happened()
+        killed_for_memory = ended.signal == "SIGKILL" and self._for_memory(life)
         died_at = self._clock()
         with of.lock:
             if of.life is life:
@@ -198,6 +200,10 @@ class ProcessWatch:
             threading.Thread(target=work, name=f"end of {of.name}", daemon=True).start()
         else:
             work()
+
+    def _for_memory(self, life: _Life) -> bool:
+        in_group = life.kills.moved()
+        return bool(self._host_kills.moved()) if in_group is None else in_group
 
     def _explain(self, of: _Service, process: Process, ended: Exit, died_at: int, killed_for_memory: bool) -> None:  # noqa: FBT001 - one call
         try:

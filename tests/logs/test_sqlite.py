@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,20 +67,9 @@ def test_append_times_never_go_back(tmp_path: Path) -> None:
 
 def test_two_processes_can_make_the_log_at_once(tmp_path: Path) -> None:
     """Many that open a folder for the first time at the same moment all succeed."""
-    errors: list[BaseException] = []
-
-    def make() -> None:
-        try:
-            open_sqlite(tmp_path / "log").topics()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=make) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    with ThreadPoolExecutor(8) as pool:
+        logs = list(pool.map(lambda _: open_sqlite(tmp_path / "log"), range(8)))
+    assert all(log.topics() == {"t": 1} for log in logs)
 
 
 def test_journal_and_commands_are_apart(tmp_path: Path) -> None:
@@ -181,11 +170,12 @@ def test_closed_consumers_leave_no_bell(tmp_path: Path) -> None:
     """`close` removes the FIFO, may be called twice, and `wake` afterwards does no harm."""
     consumer = open_sqlite(tmp_path / "log").consumer("c")
     consumer.assign([Partition("t", 0)])
-    assert len(os.listdir(tmp_path / "log" / "wake")) == 1
+    wake = tmp_path / "log" / "wake"
+    assert len(list(wake.iterdir())) == 1
     consumer.close()
     consumer.close()
     consumer.wake()
-    assert os.listdir(tmp_path / "log" / "wake") == []
+    assert list(wake.iterdir()) == []
 
 
 def test_relative_folders_are_fixed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ class SqliteProducer:
         self._sweeper.sweep(routes, len(records))
         return Answered([positions[index] for index in range(len(records))])
 
-    def close(self, timeout_s: float = 5.0) -> None:
+    def close(self, timeout_s: float = 5.0) -> None:  # noqa: ARG002 - the interface
         """Let go of the files; nothing is ever in flight."""
         self._ringer.close()
         self._stores.close()

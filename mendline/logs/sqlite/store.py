@@ -192,7 +192,7 @@ class Store:
             "journal_size_limit = 67108864",
         ):
             self._execute(f"PRAGMA {pragma}")
-        if self._execute("SELECT count(*) FROM sqlite_master WHERE name IN ('meta', 'offsets')").fetchone()[0] < 2:
+        if not self._execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0]:
             self._create()
         found = self._execute("SELECT value FROM meta WHERE name = 'format'").fetchone()[0]
         if found > FORMAT:

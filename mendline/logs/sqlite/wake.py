@@ -106,7 +106,7 @@ class Ringer:
         if changed_ns == self._seen_ns:
             return
         settled = time.time_ns() - changed_ns > _SETTLED_S * 1e9
-        names = {name for name in os.listdir(self._folder) if not name.startswith(".")}
+        names = {path.name for path in self._folder.iterdir() if not path.name.startswith(".")}
         for name in self._bells.keys() - names:
             self._drop(name)
         for name in names - self._bells.keys():

@@ -10,11 +10,11 @@ from typing import Any
 from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
 from kafka.admin import MemberToRemove
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.structs import TopicPartition
 
 from mendline.logs.base import Committed, LogRefusedError, Polled
 from mendline.logs.kafka.admin import admin_client
+from mendline.logs.kafka.assignor import SharingAssignor
 from mendline.logs.kafka.commits import Commits
 from mendline.logs.kafka.connect import client_settings, connect, safe_name
 from mendline.logs.kafka.errors import translate, translated
@@ -183,7 +183,7 @@ class KafkaLogConsumer:
             settings |= {
                 "group_id": self._group,
                 "group_instance_id": safe_name(self._name),
-                "partition_assignment_strategy": [CooperativeStickyAssignor],
+                "partition_assignment_strategy": [SharingAssignor],
                 "session_timeout_ms": options.session_timeout_ms,
                 "heartbeat_interval_ms": options.heartbeat_interval_ms,
                 "max_poll_interval_ms": options.max_poll_interval_ms,

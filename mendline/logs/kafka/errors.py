@@ -34,8 +34,8 @@ _NAMES: dict[type[LogError], str] = {
         ShareSessionNotFoundError StaleBrokerEpochError StaleControllerEpochError StaleMemberEpochError StaleMetadata
         ThrottlingQuotaExceededError TooManyInFlightRequests TransactionAbortableError TransactionAbortedError
         UnknownBrokerIdError UnknownControllerIdError UnknownError UnknownLeaderEpochError UnknownMemberIdError
-        UnjoinedGroupException UnknownProducerIdError UnknownSubscriptionIdError UnknownTopicIdError UnstableOffsetCommitError
-        BrokerIdNotRegisteredError OffsetMovedToTieredStorageError NoReassignmentInProgressError
+        UnjoinedGroupException UnknownProducerIdError UnknownSubscriptionIdError UnknownTopicIdError
+        UnstableOffsetCommitError BrokerIdNotRegisteredError OffsetMovedToTieredStorageError NoReassignmentInProgressError
         """,
     LogRefusedError: """
         AuthorizationError BrokerResponseError ClusterAuthorizationFailedError DelegationTokenAuthDisabledError

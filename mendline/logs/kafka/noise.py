@@ -32,9 +32,7 @@ class Ear(logging.Handler):
         self._heard.append((now, record.threadName or "", message))
         kind = (record.name, str(record.msg)[:60])
         if now - self._passed.get(kind, -EVERY_S) >= EVERY_S:
-            if len(self._passed) > 1_000:
-                self._passed.clear()
-            self._passed[kind] = now
+            self._passed = {k: at for k, at in self._passed.items() if now - at < EVERY_S} | {kind: now}
             # A client that retries has not failed: what fails is told by an error of the log.
             _logger.info("%s", message)
 

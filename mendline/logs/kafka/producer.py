@@ -166,7 +166,7 @@ class KafkaLogProducer:
             self._room.give(size)
             self._end(life)
             raise translate(error, self._name) from error
-        for partition, indices in routes.items():
+        for indices in routes.values():
             # Answers of a partition come in order: the last one's is enough.
             delivery.futures[indices[-1]].add_both(life.settled, sum(sizes[i] for i in indices))
         return delivery

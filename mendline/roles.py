@@ -119,9 +119,25 @@ def planner_spec(settings: Settings, sign: Callable[[bytes], object]) -> StageSp
 
 def members(settings: Settings, log: Log, specs: Sequence[StageSpec], metrics: Metrics) -> list[Member]:
     """Return a member for each stage, under a name that is its own on this machine and the same after a restart."""
-    return [
-        Member(log, spec, settings.topics, claim_name(settings, spec.name), metrics=metrics) for spec in specs
-    ]
+    return [Member(log, spec, settings.topics, claim_name(settings, spec.name), metrics=metrics) for spec in specs]
+
+
+def process_members(settings: Settings, log: Log, metrics: Metrics) -> list[Member]:
+    """Return the members of the role `process`."""
+    return members(settings, log, [windows_spec(settings)], metrics)
+
+
+def detect_members(settings: Settings, log: Log, metrics: Metrics) -> list[Member]:
+    """Return the members of the role `detect`."""
+    return members(settings, log, [rounds_spec(settings), detect_spec(settings)], metrics)
+
+
+def respond_members(settings: Settings, log: Log, metrics: Metrics) -> list[Member]:
+    """Return the members of the role `respond`.
+
+    Raises OSError when the keys under `state` cannot be read or made.
+    """
+    return members(settings, log, [planner_spec(settings, key_ring(settings).sign)], metrics)
 
 
 def run_together(runners: Sequence[Runner], stop: threading.Event) -> None:

@@ -1,0 +1,1 @@
+"""Faults of Mendline itself: whole processes killed at random moments."""

@@ -58,9 +58,7 @@ class ConfigurationWatch:
         if before is not None and before != found:
             named = record_id("configuration", self._source, service, path, found, now_ms)
             self._emit(
-                ConfigurationChange(
-                    id=named, source=self._source, time=now_ms, service=service, path=path, hash=found
-                )
+                ConfigurationChange(id=named, source=self._source, time=now_ms, service=service, path=path, hash=found)
             )
         return before != found
 
@@ -70,7 +68,9 @@ class ConfigurationWatch:
             draft.write_text(json.dumps(self._hashes), encoding="utf-8")
             draft.replace(self._memory)
         except OSError as error:
-            logger.warning("%s cannot be written: %s; changes made while Mendline is away go unseen", draft, error.strerror)
+            logger.warning(
+                "%s cannot be written: %s; changes made while Mendline is away go unseen", draft, error.strerror
+            )
 
 
 def content_hash(path: str) -> str:

@@ -19,13 +19,17 @@ from mendline.schemas.series import Series
 logger = logging.getLogger(__name__)
 
 PSEUDO = frozenset(
-    "autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devfs devpts devtmpfs efivarfs fuse.gvfsd-fuse fuse.lxcfs "
-    "fusectl hugetlbfs iso9660 mqueue nsfs nullfs overlay proc pstore ramfs rpc_pipefs securityfs selinuxfs squashfs "
-    "sysfs tracefs".split()
+    """
+    autofs binfmt_misc bpf cgroup cgroup2 configfs debugfs devfs devpts devtmpfs efivarfs fuse.gvfsd-fuse fuse.lxcfs
+    fusectl hugetlbfs iso9660 mqueue nsfs nullfs overlay proc pstore ramfs rpc_pipefs securityfs selinuxfs squashfs
+    sysfs tracefs
+    """.split()  # noqa: SIM905 - a list of thirty strings would fill a page
 )
 """Types without space of their own to run out of."""
 
-LOCAL = frozenset("apfs btrfs ext2 ext3 ext4 f2fs hfs jfs ntfs reiserfs tmpfs ufs vfat xfs zfs".split())
+LOCAL = frozenset(
+    "apfs btrfs ext2 ext3 ext4 f2fs hfs jfs ntfs reiserfs tmpfs ufs vfat xfs zfs".split()  # noqa: SIM905 - as above
+)
 """Types whose answer comes from the kernel alone; every other type is asked on a thread of its own."""
 
 _SMALLEST = 1_048_576
@@ -84,7 +88,9 @@ class Filesystem:
             if mount.type in LOCAL:
                 return self._statvfs(mount.mountpoint)
             if mount.mountpoint not in self._aside:
-                self._aside[mount.mountpoint] = Aside(lambda: self._statvfs(mount.mountpoint), f"mount {mount.mountpoint}")
+                self._aside[mount.mountpoint] = Aside(
+                    lambda: self._statvfs(mount.mountpoint), f"mount {mount.mountpoint}"
+                )
             return self._aside[mount.mountpoint].ask()
         except OSError as error:
             logger.debug("file system %s: %s", mount.mountpoint, error)

@@ -95,7 +95,7 @@ class MatchLocator:
     def _pids(self) -> Iterable[int]:
         if os.path.isdir(self._proc):  # noqa: PTH112 - the hot path of a search over all processes
             return (int(name) for name in os.listdir(self._proc) if name.isdigit())  # noqa: PTH208
-        import psutil  # noqa: PLC0415 - only where there is no /proc
+        import psutil
 
         return psutil.pids()
 

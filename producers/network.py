@@ -11,7 +11,12 @@ from mendline.producers.metrics import each
 from mendline.schemas.series import Series
 
 _DIRECTIONS = ("receive", "transmit")
-_METRICS = ("system.network.io", "system.network.packet.count", "system.network.errors", "system.network.packet.dropped")
+_METRICS = (
+    "system.network.io",
+    "system.network.packet.count",
+    "system.network.errors",
+    "system.network.packet.dropped",
+)
 _IGNORED = ("veth",)
 """One end of a container's cable: they come and go with containers, and the bridge counts what they carry."""
 

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 
 from mendline.producers.base import NO_VALUE, Collected, Emit, MillisecondClock
@@ -195,7 +196,7 @@ class ProcessWatch:
             if of.life is life:
                 of.life = None
         life.close()
-        work = lambda: self._explain(of, life.process, ended, died_at, killed_for_memory)  # noqa: E731
+        work = partial(self._explain, of, life.process, ended, died_at, killed_for_memory=killed_for_memory)
         if of.locator.slow:
             threading.Thread(target=work, name=f"end of {of.name}", daemon=True).start()
         else:
@@ -205,7 +206,7 @@ class ProcessWatch:
         in_group = life.kills.moved()
         return bool(self._host_kills.moved()) if in_group is None else in_group
 
-    def _explain(self, of: _Service, process: Process, ended: Exit, died_at: int, killed_for_memory: bool) -> None:  # noqa: FBT001 - one call
+    def _explain(self, of: _Service, process: Process, ended: Exit, died_at: int, *, killed_for_memory: bool) -> None:
         try:
             ending = of.locator.explain(process.pid, ended)
         except Exception as error:  # noqa: BLE001 - a death must be told, whatever else fails
@@ -226,7 +227,14 @@ class ProcessWatch:
         )
 
     def _say(
-        self, service: str, state: ProcessState, pid: int, started_at: int | None, *, time: int | None = None, **more: object
+        self,
+        service: str,
+        state: ProcessState,
+        pid: int,
+        started_at: int | None,
+        *,
+        time: int | None = None,
+        **more: object,
     ) -> None:
         when = self._clock() if time is None else time
         named = record_id("process", self._source, service, state, pid, started_at or 0, when)

@@ -127,11 +127,18 @@ class LinuxProcess:
             return NO_VALUE
 
 
+_LETTERS = {
+    psutil.STATUS_STOPPED: STOPPED,
+    psutil.STATUS_TRACING_STOP: TRACED,
+    psutil.STATUS_ZOMBIE: ZOMBIE,
+    psutil.STATUS_DISK_SLEEP: "D",
+    psutil.STATUS_SLEEPING: "S",
+    psutil.STATUS_IDLE: "S",
+}
+
+
 class PortableProcess:
     """A process by psutil."""
-
-    _LETTERS = {psutil.STATUS_STOPPED: STOPPED, psutil.STATUS_TRACING_STOP: TRACED, psutil.STATUS_ZOMBIE: ZOMBIE,
-                psutil.STATUS_DISK_SLEEP: "D", psutil.STATUS_SLEEPING: "S", psutil.STATUS_IDLE: "S"}
 
     def __init__(self, pid: int) -> None:
         """Take the process. Raises ProcessLookupError when there is none."""
@@ -167,7 +174,7 @@ class PortableProcess:
         """Nothing is held."""
 
     def _letter(self) -> str:
-        return self._LETTERS.get(self._process.status(), "R")
+        return _LETTERS.get(self._process.status(), "R")
 
 
 def command_line(pid: int, proc: str = "/proc") -> str:

@@ -197,7 +197,9 @@ class Assembly:
     def join(self, parts: Sequence[Collected]) -> tuple[SeriesTable, Sequence[float]]:
         """Return the table (the same object while no part changed its series) and the checked values."""
         layout = [part.series for part in parts]
-        if len(layout) != len(self._layout) or any(new is not old for new, old in zip(layout, self._layout, strict=True)):
+        if len(layout) != len(self._layout) or any(
+            new is not old for new, old in zip(layout, self._layout, strict=True)
+        ):
             self._rebuild(layout)
         values = [float(value) for value in chain.from_iterable(part.values for part in parts)]
         if self.dropped:

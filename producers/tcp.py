@@ -1,4 +1,7 @@
-"""How many TCP connections are in each state. From /proc/net/tcp: psutil would look into every process (9 ms a round)."""
+"""How many TCP connections are in each state.
+
+From /proc/net/tcp: psutil would look into every process besides (9 ms a round).
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,8 @@ _MOST_OF_A_CORE = 0.001
 class Tcp:
     """Connections per state, IPv4 and IPv6 together; nothing where there is no /proc/net/tcp.
 
-    The kernel walks its whole table of connections (4 ms on a host with 24 GB), so a count that took t seconds of CPU is kept for
-    t / 0.001: never more than a thousandth of a core.
+    The kernel walks its whole table of connections (4 ms on a host with 24 GB), so a count that took t seconds of CPU
+    is kept for t / 0.001: never more than a thousandth of a core.
     """
 
     name = "tcp"

@@ -28,7 +28,7 @@ class Aside(Generic[Answer]):
         self._answer: Answer | None = None
         self._began: float | None = None
         self._done = threading.Event()
-        self._requests: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[Callable[[], Answer] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     @property
@@ -46,17 +46,17 @@ class Aside(Generic[Answer]):
             self._thread.start()
         self._began = monotonic()
         self._done.clear()
-        self._requests.put(True)
+        self._requests.put(self._question)
         return self._answer if self._done.wait(self._patience_s) else None
 
     def close(self) -> None:
         """Let the thread end when it is free."""
-        self._requests.put(False)
+        self._requests.put(None)
 
     def _serve(self) -> None:
-        while self._requests.get():
+        while question := self._requests.get():
             try:
-                self._answer = self._question()
+                self._answer = question()
             except Exception as error:  # noqa: BLE001 - whatever it is, the thread must go on to answer
                 self._answer = None
                 logger.debug("%s: %s", self._name, error)

@@ -72,7 +72,7 @@ class Validation:
             elif value < highest[index]:
                 values[index] = self._stepped_back(index, value)
         if self._steps_back:
-            self._steps_back = {i: n for i, n in self._steps_back.items() if values[i] != values[i]}  # noqa: PLR0124
+            self._steps_back = {i: n for i, n in self._steps_back.items() if values[i] != values[i]}
         return values
 
     def _stepped_back(self, index: int, value: float) -> float:

@@ -134,9 +134,7 @@ class Agent:
         self._executor = Executor(
             Host(self.source, settings.services, actions, self._ledger, keys, self._log_time, self._tell, self._clock)
         )
-        self._commands = CommandReader(
-            self._log, topics.topic("commands"), self.source, self._executor, self._ledger
-        )
+        self._commands = CommandReader(self._log, topics.topic("commands"), self.source, self._executor, self._ledger)
         self._reflexes = Reflexes(Reflex(self._executor, settings.reflex))
         self._observe()
 

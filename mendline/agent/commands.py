@@ -104,8 +104,12 @@ class CommandReader:
         if place is not None and place <= end:
             return place
         if place is not None:
-            logger.warning("%s ends at %d, but was read up to %d before: it was made anew, so it is read whole",
-                           partition.topic, end, place)
+            logger.warning(
+                "%s ends at %d, but was read up to %d before: it was made anew, so it is read whole",
+                partition.topic,
+                end,
+                place,
+            )
         return consumer.beginning_offset(partition)
 
     def _hand_over(self, batch: Batch, *, caught_up: bool) -> None:

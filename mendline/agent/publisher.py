@@ -53,7 +53,7 @@ class _Item:
 class Publisher:
     """The queue and the thread that empties it. `round` and `event` may be called from any thread."""
 
-    def __init__(  # noqa: PLR0913 - what a record carries, and who hears of acknowledgements
+    def __init__(
         self, log: Log, topic: str, source: str, epoch: int, acknowledged: OnAcknowledged, most_bytes: int = MOST_BYTES
     ) -> None:
         """Append to `topic` in the name of `source`; tell `acknowledged` each time where the last record went."""
@@ -116,9 +116,7 @@ class Publisher:
         if self._producer:
             self._producer.close(max(self._closing_at - monotonic(), 0.1))
 
-    def _put(
-        self, value: bytes, headers: Headers, *, is_round: bool, then: Callable[[], None] | None = None
-    ) -> None:
+    def _put(self, value: bytes, headers: Headers, *, is_round: bool, then: Callable[[], None] | None = None) -> None:
         record = NewRecord(self._topic, value, self._source.encode(), headers=headers)
         self._sequence += 1
         item = _Item(record, is_round, then)
@@ -136,7 +134,7 @@ class Publisher:
             logger.warning("the log has been away for so long that rounds are being dropped, the oldest first")
         self.lost += 1
 
-    # On the publisher's own thread -------------------------------------------------------------------------------------
+    # On the publisher's own thread ----------------------------------------------------------------------------------
 
     def _serve(self) -> None:
         try:
@@ -156,7 +154,9 @@ class Publisher:
                 self._changed.wait()
             batch: list[_Item] = []
             size = 0
-            while self._items and len(batch) < BATCH_RECORDS and (not batch or size + self._items[0].size <= BATCH_BYTES):
+            while (
+                self._items and len(batch) < BATCH_RECORDS and (not batch or size + self._items[0].size <= BATCH_BYTES)
+            ):
                 batch.append(self._items.popleft())
                 size += batch[-1].size
             self._bytes -= size

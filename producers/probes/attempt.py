@@ -45,7 +45,7 @@ class Address(NamedTuple):
     """Where to connect to."""
 
     family: int
-    sockaddr: tuple[str | int, ...]
+    sockaddr: tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 
 class Names:
@@ -130,7 +130,7 @@ def connected(names: Names, host: str, port: int) -> Generator[Wait, None, socke
     for address in found:
         link = socket.socket(address.family, socket.SOCK_STREAM)
         try:
-            link.setblocking(False)
+            link.settimeout(0)
             yield from _connect(link, address)
         except OSError as error:
             link.close()

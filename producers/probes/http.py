@@ -84,7 +84,7 @@ class HttpProbe:
 
 
 def _tls_context(ca_file: str | None) -> ssl.SSLContext:
-    import ssl  # noqa: PLC0415 - an agent without https probes does not pay its 2 MB
+    import ssl
 
     return ssl.create_default_context(cafile=ca_file)
 
@@ -93,7 +93,7 @@ def _secured(
     link: socket.socket, context: ssl.SSLContext, host: str
 ) -> Generator[Wait, None, tuple[ssl.SSLSocket, float | None]]:
     """Return the link under TLS, and for how many days the server's certificate is still good."""
-    import ssl  # noqa: PLC0415 - see above
+    import ssl
 
     try:
         secure = context.wrap_socket(link, server_hostname=host, do_handshake_on_connect=False)
@@ -174,7 +174,8 @@ def parse(data: bytes, *, ended: bool) -> Response | None:
 
 def _unchunked(body: bytes) -> tuple[bytes, bool]:
     """Return the text in the chunks, and whether the last chunk is there."""
-    parts, at = [], 0
+    parts: list[bytes] = []
+    at = 0
     while found := _CHUNK.match(body, at):
         size = int(found[1], 16)
         if not size:

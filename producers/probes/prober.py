@@ -14,8 +14,9 @@ import selectors
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from mendline.producers.base import Collected, Emit, MillisecondClock
 from mendline.producers.probes.attempt import Answer, Attempt, Names, ProbeFailedError, Wait
@@ -41,6 +42,9 @@ class ProcessLook(Protocol):
         """Return when it was started (ms)."""
 
 
+_NOTHING_YET = Wait(-1, 0, "beginning")
+
+
 @dataclass(eq=False)
 class _Try:
     """One try under way."""
@@ -48,22 +52,28 @@ class _Try:
     tally: Tally
     attempt: Attempt
     began: float
-    wait: Wait = Wait(-1, 0, "beginning")
+    wait: Wait = _NOTHING_YET
     over: bool = False
 
 
 def plans(settings: Settings, names: Names) -> list[Plan]:
     """Return the probes of all services and peers. Raises ValueError for one that makes no sense."""
-    found = [
-        _plan(name, probe, names) for name, service in settings.services.items() for probe in service.probes
-    ]
-    every = settings.host.interval / 1000
-    for name, address in settings.host.peers.items():
-        peer = TcpProbe(names, address)
-        waits = {"every_s": every, "timeout_s": max(every, 1.0), "fail_after_ms": 5000}
-        metric = "mendline.peer.round_trip_time"
-        found.append(Plan(peer, "", name, **waits, metric=metric, attribute="mendline__peer"))
-    return found
+    found = [_plan(name, probe, names) for name, service in settings.services.items() for probe in service.probes]
+    return [*found, *(_peer(name, address, settings, names) for name, address in settings.host.peers.items())]
+
+
+def _peer(name: str, address: str, settings: Settings, names: Names) -> Plan:
+    every_s = settings.host.interval / 1000
+    return Plan(
+        TcpProbe(names, address),
+        "",
+        name,
+        every_s=every_s,
+        timeout_s=max(every_s, 1.0),
+        fail_after_ms=5000,
+        metric="mendline.peer.round_trip_time",
+        attribute="mendline__peer",
+    )
 
 
 def _plan(service: str, settings: ProbeSettings, names: Names) -> Plan:
@@ -115,7 +125,7 @@ class Prober:
         """Begin; the first tries are spread over their intervals."""
         now = monotonic()
         for number, tally in enumerate(self._tallies):
-            self._at(now + tally.plan.every_s * number / len(self._tallies), lambda one=tally: self._begin(one))
+            self._at(now + tally.plan.every_s * number / len(self._tallies), partial(self._begin, tally))
         if self._tallies:
             self._thread = threading.Thread(target=self._serve, name="probes", daemon=True)
             self._thread.start()
@@ -151,13 +161,13 @@ class Prober:
     def _begin(self, tally: Tally) -> None:
         plan, now = tally.plan, monotonic()
         planned = self._next_time(tally, now)
-        self._at(planned, lambda: self._begin(tally))
+        self._at(planned, partial(self._begin, tally))
         if self._under_way[tally] >= MOST_AT_ONCE:
             return
         one = _Try(tally, plan.probe.attempt(), now)
         self._under_way[tally] += 1
         tally.begun(self._clock())
-        self._at(now + plan.timeout_s, lambda: self._expire(one))
+        self._at(now + plan.timeout_s, partial(self._expire, one))
         self._step(one)
 
     def _next_time(self, tally: Tally, now: float) -> float:
@@ -176,7 +186,7 @@ class Prober:
             self._succeeded(one, end.value)
         except (ProbeFailedError, OSError) as error:
             self._failed(one, str(error))
-        except Exception as error:  # noqa: BLE001 - a fault of one probe must not end the others
+        except Exception as error:
             logger.exception("the probe %s failed in an unexpected way", one.tally.plan.label)
             self._failed(one, f"{type(error).__name__}: {error}")
         else:

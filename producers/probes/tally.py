@@ -110,7 +110,7 @@ class Tally:
         since = max(since, process_began or 0)
         return self._event(now_ms, took_s, ok=False, since=min(since, now_ms), why=why, process=process)
 
-    def _event(  # noqa: PLR0913 - the fields of the event
+    def _event(
         self, now_ms: int, took_s: float, *, ok: bool, since: int | None = None, why: str = "", process: str = ""
     ) -> ProbeEvent:
         plan = self.plan

@@ -10,6 +10,7 @@ from typing import Any
 
 from kafka import KafkaProducer
 from kafka import errors as kafka_errors
+from kafka.net.compat import KafkaNetClient
 
 from mendline.logs.base import (
     LogError,
@@ -31,6 +32,17 @@ RECORD_COST = 700
 """What the client keeps for a record in flight beside its bytes, measured."""
 
 _logger = logging.getLogger(__name__)
+
+
+class _Network(KafkaNetClient):  # type: ignore[misc]
+    """A network client that lets its producer sleep while a broker takes connections but does not answer.
+
+    The producer takes the library's seconds for milliseconds, so it would spin on most of a core.
+    """
+
+    def connection_delay(self, node_id: int) -> float:
+        """Return how long (ms) to wait for the node; an event on any connection ends the wait."""
+        return max(1000 * float(super().connection_delay(node_id)), 50.0)
 
 
 class _Client(KafkaProducer):  # type: ignore[misc]
@@ -184,6 +196,7 @@ class KafkaLogProducer:
     def _begin(self) -> _Life:
         settings = client_settings(self._servers, self._options, self._name)
         settings |= {
+            "kafka_client": _Network,
             "delivery_timeout_ms": float("inf"),  # a limit would wedge the idempotent client for ever
             "enable_idempotence": True,
             "acks": "all",

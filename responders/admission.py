@@ -1,15 +1,15 @@
 """Admission: whether an intent counts. Judged at its own journal offset, by every reader alike.
 
 An intent counts if, at its own offset,
-  1. it is the first with its id,
+  1. it is the first with its id, and the id is that of its fault, step and attempt,
   2. it was made under the policies in force there (the newest activation of policies before it),
   3. its fault is open there, nothing is under way about it, and it is exactly the try that the playbook calls for next,
   4. no guard objects.
 
 So several planners at once, or one that comes back from a long sleep, do no harm. A late intent of such a zombie is
-judged by what has become known since: resolved faults, tries made meanwhile, pauses and stops all void it. If it still is
-exactly what is called for, it is as good as the living planner's own, and whichever comes second is a repeat. How old
-its `basis` is therefore does not matter; it only has to lie before the intent itself.
+judged by what has become known since: resolved faults, tries made meanwhile, pauses and stops all void it. If it is
+still exactly what is called for, it is as good as the living planner's own, and whichever comes second is a repeat.
+How old its `basis` is therefore does not matter; it only has to lie before the intent itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from mendline.responders.journal import Journal
     from mendline.schemas.records import Intent
 
-COMPARED = ("id", "scope", "target", "host", "policy", "mode", "step", "attempt", "action", "parameters", "timeout_ms", "verify_ms")
+COMPARED = (
+    *("id", "scope", "target", "host", "policy", "mode", "step", "attempt"),
+    *("action", "parameters", "timeout_ms", "verify_ms"),
+)
 
 
 def judge(journal: Journal, intent: Intent, offset: int) -> Objection | None:

@@ -35,6 +35,7 @@ OVERTIME_S = 1.0
 CANCELLED_KEPT = 1024
 
 Result = tuple[OutcomeStatus, str]
+Refusal = Callable[["Executor", Command], "str | None"]
 
 
 def _now_ms() -> int:
@@ -70,7 +71,9 @@ class Executor:
         self._waiting: deque[Command] = deque()
         self._running: dict[str, str] = {}
         self._cancelled: dict[str, str] = {}
+        self._reflexes: set[str] = set()
         self._position: int | None = None
+        self._stopped_by = host.ledger.stopped_by
         self._closing = threading.Event()
         self._idle = threading.Condition(self._mutex)
 
@@ -81,10 +84,11 @@ class Executor:
         """
         for outcome in self.host.ledger.untold:
             self.host.emit(Outcome.model_validate(outcome))
-        for name, about in self.host.ledger.interrupted.items():
+        for about in self.host.ledger.interrupted.values():
             command = Command.model_validate(about["command"])
+            self._reflexes |= {command.intent} if about["reflex"] else set()
             reason = "Mendline died while this was at work; how far it got is not known"
-            self._answer(command, ("interrupted", reason), about["began"], about["began"], name)
+            self._answer(command, ("interrupted", reason), about["began"], self.host.now_ms())
 
     def take(self, records: Sequence[Command | Cancel | Stop], position: int, *, caught_up: bool) -> None:
         """Take in records of the commands partition, in order; `position` is the offset after the last of them.
@@ -99,14 +103,28 @@ class Executor:
             if caught_up:
                 self._pump()
 
+    def act_alone(self, command: Command) -> str | None:
+        """Begin what no planner commanded, the log being out of reach; return why not, or None when it began.
+
+        The outcome is marked as a reflex.
+        """
+        with self._mutex:
+            why = self._why_not(command, REFLEX_REFUSALS)
+            if why is None and self._closing.is_set():
+                why = "Mendline is about to stop"
+            if why is None:
+                self._reflexes.add(command.intent)
+                self._begin(command)
+            return why
+
     def told(self, outcome: Outcome) -> None:
         """Note that the outcome is on the log, and need not be said again after a crash."""
-        self.host.ledger.told(outcome.intent)
+        self._note(lambda ledger: ledger.told(outcome.intent), "outcomes may be said again")
 
     @property
     def stopped_by(self) -> str | None:
         """Who ordered that nothing be begun, or None."""
-        return self.host.ledger.stopped_by
+        return self._stopped_by
 
     @property
     def busy(self) -> Mapping[str, str]:
@@ -134,7 +152,8 @@ class Executor:
             logger.warning("a stop that %s is said to have ordered is not obeyed: %s", stop.by, why)
             return
         logger.warning("%s ordered: %s", stop.by, "begin nothing" if stop.active else "go on")
-        self.host.ledger.stop(stop.by if stop.active else None)
+        by = self._stopped_by = stop.by if stop.active else None
+        self._note(lambda ledger: ledger.stop(by), "the order is obeyed, and forgotten at the next start")
 
     def _take_cancel(self, cancel: Cancel) -> None:
         if why := self.host.keys.why_not(cancel):
@@ -162,26 +181,30 @@ class Executor:
     def _pump(self) -> None:
         while self._waiting and len(self._running) < self._workers and not self._closing.is_set():
             command = self._waiting.popleft()
-            if why := self._why_not(command):
+            if why := self._why_not(command, REFUSALS):
                 self._answer(command, ("refused", why))
             else:
                 self._begin(command)
         if not self._waiting and self._position is not None:
-            self._keep_place(self._position)
+            position, self._position = self._position, None
+            self._note(lambda ledger: ledger.read_up_to(position), "commands will be read again, and not run again")
 
-    def _keep_place(self, position: int) -> None:
+    def _note(self, note: Callable[[Ledger], None], otherwise: str) -> None:
         try:
-            self.host.ledger.read_up_to(position)
+            note(self.host.ledger)
         except LedgerError as error:
-            logger.warning("%s: commands may be read again, and are not run again", error)
-        self._position = None
+            logger.warning("%s; %s", error, otherwise)
 
-    def _why_not(self, command: Command) -> str | None:
-        return next((why for check in REFUSALS if (why := check(self, command))), None)
+    def _why_not(self, command: Command, refusals: Sequence[Refusal]) -> str | None:
+        return next((why for refuse in refusals if (why := refuse(self, command))), None)
 
     def _begin(self, command: Command) -> None:
         began = self.host.now_ms()
-        about = {"command": command.model_dump(mode="json", exclude_none=True), "began": began}
+        about = {
+            "command": command.model_dump(mode="json", exclude_none=True),
+            "began": began,
+            "reflex": command.intent in self._reflexes,
+        }
         try:
             self.host.ledger.begin(command.intent, about)
         except LedgerError as error:
@@ -205,14 +228,13 @@ class Executor:
 
     # Answers -------------------------------------------------------------------------------------------------------
 
-    def _answer(
-        self, command: Command, result: Result, began: int | None = None, ended: int | None = None, name: str = ""
-    ) -> None:
-        outcome = self._outcome(command, result, record_id("outcome", name or command.intent), (began, ended))
+    def _answer(self, command: Command, result: Result, began: int | None = None, ended: int | None = None) -> None:
+        outcome = self._outcome(command, result, record_id("outcome", command.intent), (began, ended))
         try:
             self.host.ledger.end(command.intent, outcome.model_dump(mode="json", exclude_none=True))
         except LedgerError:
             logger.exception("the outcome of %s is said but not kept", command.intent)
+        self._reflexes.discard(command.intent)
         self.host.emit(outcome)
 
     def _answer_stranger(self, command: Command, why: str) -> None:
@@ -221,9 +243,7 @@ class Executor:
         name = record_id("outcome", command.intent, "stranger", digest)
         self.host.emit(self._outcome(command, ("refused", why), name, (None, None)))
 
-    def _outcome(
-        self, command: Command, result: Result, name: str, times: tuple[int | None, int | None]
-    ) -> Outcome:
+    def _outcome(self, command: Command, result: Result, name: str, times: tuple[int | None, int | None]) -> Outcome:
         status, reason = result
         logger.info("%s of %s: %s %s", command.action, command.target, status, reason)
         return self.host.keys.sign(
@@ -240,6 +260,7 @@ class Executor:
                 reason=reason,
                 began_at=times[0],
                 ended_at=times[1],
+                reflex=command.intent in self._reflexes,
             )
         )
 
@@ -293,7 +314,7 @@ class _Work:
                 return "failed", str(error)
             except TimeoutError as error:
                 return "timed_out", str(error)
-            except Exception as error:  # noqa: BLE001 - an action is foreign code; its fault must not end the agent
+            except Exception as error:  # an action is foreign code; its fault must not end the agent
                 logger.exception("the action %s failed", self._command.action)
                 return "failed", f"{type(error).__name__}: {error}"
 
@@ -313,7 +334,7 @@ class _Work:
         )
 
 
-# Why not ----------------------------------------------------------------------------------------------------------------
+# Why not --------------------------------------------------------------------------------------------------------------
 
 
 def _stopped(executor: Executor, _: Command) -> str | None:
@@ -357,12 +378,5 @@ def _busy(executor: Executor, command: Command) -> str | None:
     return f"the action of {intent} is still at work on {command.service}" if intent else None
 
 
-REFUSALS: Sequence[Callable[[Executor, Command], str | None]] = (
-    _stopped,
-    _cancelled,
-    _late,
-    _not_ours,
-    _unknown,
-    _not_allowed,
-    _busy,
-)
+REFUSALS: Sequence[Refusal] = (_stopped, _cancelled, _late, _not_ours, _unknown, _not_allowed, _busy)
+REFLEX_REFUSALS: Sequence[Refusal] = (_stopped, _not_ours, _unknown, _not_allowed, _busy)

@@ -56,9 +56,9 @@ class IntentFact(Fact):
 class FaultFact(Fact):
     """A fault with its newest revision and everything that was tried on it.
 
-    `latest` is the newest revision; `age_ms` how old it and its evidence were when the journal got it; `seen_at` when the last
-    record of it came. `progressed_at` is the work (ms) its partition had done by then. `granted` counts the further
-    tries a person allowed after all else was tried, `used` those that were made.
+    `latest` is the newest revision, `seen_at` when it came and `age_ms` how old it and its evidence were then;
+    `progressed_at` is the work (ms) that its partition had done. `granted` counts the further tries a person allowed
+    after all else was tried, `used` those that were made.
     """
 
     latest: Fault

@@ -63,7 +63,8 @@ def check_orders(case: Case) -> tuple[str, int | None] | None:
     for kind in ("maintenance", "silence"):
         for order in case.journal.orders_in_force(kind, case.log_time):
             subject = order.record.subject or "*"
-            if subject == case.intent.fault or subject == case.intent.host or matches_target(subject, case.intent.target):
+            named = subject in (case.intent.fault, case.intent.host)
+            if named or matches_target(subject, case.intent.target):
                 return f"{kind} of {subject} by {order.record.by}", order.expires
     return None
 
@@ -123,7 +124,8 @@ def check_breaker(case: Case) -> tuple[str, int | None] | None:
 
 def check_cooldown(case: Case) -> tuple[str, int | None] | None:
     """Hold for a while after an action on the same target, twice as long after each further one within `window`."""
-    recent = [one.time for one in case.journal.actions_on(case.intent.target) if one.time > case.log_time - case.bounds.window]
+    since = case.log_time - case.bounds.window
+    recent = [one.time for one in case.journal.actions_on(case.intent.target) if one.time > since]
     if not recent:
         return None
     until = recent[-1] + pause_ms(len(recent), case.intent.id, case.bounds)

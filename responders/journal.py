@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 
 from mendline.responders.admission import judge, judge_approval
 from mendline.responders.facts import ActionFact, Fact, FaultFact, IntentFact, PartitionFact, service_of
-from mendline.responders.playbook import Policies
+from mendline.responders.playbook import Policies, intent_id
 from mendline.schemas.records import Activation, Fault, Hold, Intent, Order, Outcome, Progress, Record, Verification
 
 POLICIES = "policies"
@@ -172,11 +172,10 @@ class Journal(Fact):
 
     def _take_intent(self, record: Intent) -> Change:
         fault = self.faults.get(record.fault)
-        if fault and record.id in fault.intents:
+        named_rightly = record.id == intent_id(record.fault, record.step, record.attempt)
+        if fault is None or record.id in fault.intents or not named_rightly:
             return NOTHING
         objection = judge(self, record, self.offset)
-        if fault is None:
-            return NOTHING
         intent = IntentFact(
             record=record, offset=self.offset, log_time=self.log_time, append_time=self.append_time, state="void"
         )

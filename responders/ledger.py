@@ -47,25 +47,22 @@ class LedgerState:
     position: int | None = None
 
     def apply(self, line: Mapping[str, Any]) -> None:
-        """Take one line in. Raises KeyError for a line of unknown kind."""
-        _LINES[line["kind"]](self, line)
-
-    def _begin(self, line: Mapping[str, Any]) -> None:
-        self.begun[line["id"]] = line["about"]
-
-    def _end(self, line: Mapping[str, Any]) -> None:
-        self.begun.pop(line["id"], None)
-        self.ended[line["id"]] = line["outcome"]
-        self.untold[line["id"]] = None
-
-    def _told(self, line: Mapping[str, Any]) -> None:
-        self.untold.pop(line["id"], None)
-
-    def _stop(self, line: Mapping[str, Any]) -> None:
-        self.stopped_by = line["by"]
-
-    def _position(self, line: Mapping[str, Any]) -> None:
-        self.position = line["offset"]
+        """Take one line in. Raises ValueError for a line of unknown kind, KeyError for one that lacks something."""
+        match line["kind"]:
+            case "begin":
+                self.begun[line["id"]] = line["about"]
+            case "end":
+                self.begun.pop(line["id"], None)
+                self.ended[line["id"]] = line["outcome"]
+                self.untold[line["id"]] = None
+            case "told":
+                self.untold.pop(line["id"], None)
+            case "stop":
+                self.stopped_by = line["by"]
+            case "position":
+                self.position = line["offset"]
+            case kind:
+                raise ValueError(kind)
 
     def lines(self) -> Iterator[Mapping[str, Any]]:
         """Yield the fewest lines that amount to this state, older ended commands left out."""
@@ -81,15 +78,6 @@ class LedgerState:
             yield {"kind": "stop", "by": self.stopped_by}
         if self.position is not None:
             yield {"kind": "position", "offset": self.position}
-
-
-_LINES = {
-    "begin": LedgerState._begin,
-    "end": LedgerState._end,
-    "told": LedgerState._told,
-    "stop": LedgerState._stop,
-    "position": LedgerState._position,
-}
 
 
 class Ledger:
@@ -193,8 +181,9 @@ class Ledger:
     def _write(self, line: bytes, *, durable: bool) -> None:
         before = os.fstat(self._file).st_size
         try:
-            if os.write(self._file, line) < len(line):
-                raise OSError(28, "No space left on device")
+            rest = line
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
             if durable:
                 os.fdatasync(self._file)
         except OSError:
@@ -252,7 +241,7 @@ def _read(path: Path) -> tuple[LedgerState, int]:
     content = path.read_bytes() if path.exists() else b""
     *whole, torn = content.split(b"\n")
     if torn:
-        logger.warning("the last line of the ledger %s was torn by a crash; %d bytes of it are cut off", path, len(torn))
+        logger.warning("the last line of the ledger %s was torn by a crash: %d bytes are cut off", path, len(torn))
         os.truncate(path, len(content) - len(torn))
     state = LedgerState()
     for number, line in enumerate(whole, start=1):

@@ -26,7 +26,8 @@ Message = Mapping[str, object]
 def message_of(record: Record) -> Message | None:
     """Return what webhooks are told of a journal record: JSON; None when it is nothing for them."""
     if isinstance(record, Fault) and record.transition in TOLD_TRANSITIONS:
-        return _message(record, f"{record.target} is {record.kind}: {record.transition}", record.id, record.evidence.text)
+        text = f"{record.target} is {record.kind}: {record.transition}"
+        return _message(record, text, record.id, record.evidence.text)
     if isinstance(record, Hold) and record.guard in FINAL_HOLDS:
         return _message(record, f"{record.target} needs a person: {record.guard}", record.fault, record.reason)
     if isinstance(record, Intent) and record.mode == "ask":
@@ -65,7 +66,7 @@ class Notifier:
         self._send = send
 
     def take(self, records: Sequence[Record]) -> None:
-        """Tell of the records, in order, each webhook up to three times; then give up and say so in the program's log."""
+        """Tell each webhook of the records, in order; after three tries give up and say so in the program's log."""
         for message in filter(None, map(message_of, records)):
             for url in self._webhooks:
                 self._tell(url, message)

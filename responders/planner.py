@@ -11,12 +11,13 @@ Decisions follow from records only. The journal's `progress` records, one a seco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mendline.responders.admission import guards_objection
 from mendline.responders.facts import FaultFact, IntentFact, service_of
-from mendline.responders.journal import ASK_WITHIN_MS, POLICIES, Change, Journal, is_needless
+from mendline.responders.guards import Objection
+from mendline.responders.journal import ASK_WITHIN_MS, FINAL_HOLDS, POLICIES, Change, Journal, is_needless
 from mendline.responders.playbook import ASK, Policies, make_intent, next_try
 from mendline.schemas.base import record_id
 from mendline.schemas.records import (
@@ -121,7 +122,7 @@ class PlannerStage:
                 self._unread = dict(unread) if isinstance(unread, dict) else {}
         self.journal.faults = faults
 
-    # Deciding ----------------------------------------------------------------------------------------------------------
+    # Deciding ---------------------------------------------------------------------------------------------------------
 
     def _decide(self) -> Sequence[Record]:
         journal = self.journal
@@ -137,7 +138,7 @@ class PlannerStage:
         return decide(journal, self._settings, journal.log_time)
 
     def _introduce(self) -> Sequence[Record]:
-        """Put our policies in force, once; if others are in force afterwards, a younger planner is at work: be silent."""
+        """Put our policies in force, once; are others in force later, a younger planner is at work: be silent."""
         if self._introduced:
             return ()
         self._introduced = True
@@ -161,17 +162,17 @@ class PlannerStage:
         self._unread[_name(record)] = self.journal.log_time
         return NewRecord(self._partition.topic, encode_record(record), SCOPE_KEY, self._partition.number)
 
-    # Commands ----------------------------------------------------------------------------------------------------------
+    # Commands ---------------------------------------------------------------------------------------------------------
 
     def _commands(self, change: Change) -> Iterator[NewRecord]:
         if change.begin:
-            yield self._command(command_of(change.begin))
+            yield self._command(self._sign(command_of(change.begin)))
         for intent in change.cancel:
-            yield self._command(cancel_of(intent, self.journal.append_time))
+            yield self._command(self._sign(cancel_of(intent, self.journal.append_time)))
 
     def _command(self, record: Command | Cancel) -> NewRecord:
         topic = self._settings.topics.topic("commands")
-        return NewRecord(topic, encode_record(self._sign(record)), record.host.encode())
+        return NewRecord(topic, encode_record(record), record.host.encode())
 
 
 def command_of(intent: IntentFact) -> Command:
@@ -206,7 +207,7 @@ def cancel_of(intent: IntentFact, time: int) -> Cancel:
     )
 
 
-# What follows about one fault -------------------------------------------------------------------------------------------
+# What follows about one fault -----------------------------------------------------------------------------------------
 
 
 def _decide_about(journal: Journal, policies: Policies, fault: FaultFact, log_time: int) -> Decision | None:
@@ -280,8 +281,9 @@ def _orphan(journal: Journal, fault: FaultFact) -> Fault:
 
 def _wait_for_person(journal: Journal, fault: FaultFact, asking: IntentFact, log_time: int) -> Hold | None:
     if log_time - asking.log_time > ASK_WITHIN_MS:
-        return _hold(journal, fault, asking.record.policy, "escalated", f"nobody answered within {ASK_WITHIN_MS} ms")
-    return _hold(journal, fault, asking.record.policy, "approval", asking.why) if asking.why else None
+        why = Objection("escalated", f"nobody answered within {ASK_WITHIN_MS} ms")
+        return _hold(journal, fault, asking.record.policy, why)
+    return _hold(journal, fault, asking.record.policy, Objection("approval", asking.why)) if asking.why else None
 
 
 def _go_on(journal: Journal, policies: Policies, fault: FaultFact) -> Intent | Hold | None:
@@ -292,13 +294,15 @@ def _go_on(journal: Journal, policies: Policies, fault: FaultFact) -> Intent | H
     if newest and newest.state == "shadow" and policy.mode == "shadow":
         return None
     if newest and newest.state == "denied" and not granted:
-        return _hold(journal, fault, policy.name, "denied", newest.why)
+        closed = fault.hold and fault.hold.guard in FINAL_HOLDS
+        return None if closed else _hold(journal, fault, policy.name, Objection("denied", newest.why))
     what = next_try(fault, policy)
     if what is None:
-        return _hold(journal, fault, policy.name, "escalated", _why_escalated(fault, policy.play[-1].action))
+        why = Objection("escalated", _why_escalated(fault, policy.play[-1].action))
+        return _hold(journal, fault, policy.name, why)
     intent = make_intent(fault, policies, policy, what, (journal.offset, journal.append_time))
     if objection := guards_objection(journal, intent, approved=granted):
-        return _hold(journal, fault, policy.name, objection.guard, objection.reason, objection.until)
+        return _hold(journal, fault, policy.name, objection)
     return intent
 
 
@@ -309,12 +313,10 @@ def _why_escalated(fault: FaultFact, last: str) -> str:
     return f"{tries} actions did not mend it; approve {fault.id} to allow one more"
 
 
-def _hold(
-    journal: Journal, fault: FaultFact, policy: str, guard: str, reason: str, until: int | None = None
-) -> Hold | None:
+def _hold(journal: Journal, fault: FaultFact, policy: str, why: Objection) -> Hold | None:
     """Return the hold, or None when the journal's last word about the fault says the same."""
     said = fault.hold
-    if said and (said.policy, said.guard, said.reason) == (policy, guard, reason):
+    if said and (said.policy, said.guard, said.reason) == (policy, why.guard, why.reason):
         return None
     return Hold(
         id=record_id("hold", fault.id, fault.holds),
@@ -324,9 +326,9 @@ def _hold(
         fault=fault.id,
         target=fault.latest.target,
         policy=policy,
-        guard=guard,
-        reason=reason,
-        until=until,
+        guard=why.guard,
+        reason=why.reason,
+        until=why.until,
     )
 
 

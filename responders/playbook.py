@@ -52,7 +52,7 @@ class Policies(Frozen):
 
 
 class Try(NamedTuple):
-    """One try of one step. `attempt` counts the intents for this step, those that came to nothing too."""
+    """One try of one step. `attempt` is one more than that of any intent for this step, void ones included."""
 
     step: int
     attempt: int
@@ -76,11 +76,13 @@ def next_try(fault: FaultFact, policy: PolicySettings) -> Try | None:
     return None
 
 
-def make_intent(fault: FaultFact, policies: Policies, policy: PolicySettings, what: Try, basis: tuple[int, int]) -> Intent:
+def make_intent(
+    fault: FaultFact, policies: Policies, policy: PolicySettings, what: Try, basis: tuple[int, int]
+) -> Intent:
     """Return the intent to do `what` about the fault; `basis` is the offset and append time (ms) it rests on."""
     about = fault.latest
     return Intent(
-        id=record_id("intent", SCOPE, fault.id, what.step, what.attempt),
+        id=intent_id(fault.id, what.step, what.attempt),
         cause=fault.id,
         source="planner",
         time=basis[1],
@@ -102,11 +104,16 @@ def make_intent(fault: FaultFact, policies: Policies, policy: PolicySettings, wh
     )
 
 
+def intent_id(fault: str, step: int, attempt: int) -> str:
+    """Return the id of the intent for a try."""
+    return record_id("intent", SCOPE, fault, step, attempt)
+
+
 def matches_target(pattern: str, target: str) -> bool:
     """Say whether a pattern of people means the target: by its whole name or by its service's.
 
-    >>> matches_target("web", "host-1/web"), matches_target("host-?/*", "host-1/web"), matches_target("db", "host-1/web")
-    (True, True, False)
+    >>> [matches_target(pattern, "host-1/web") for pattern in ("web", "host-?/*", "db")]
+    [True, True, False]
     """
     return fnmatchcase(target, pattern) or fnmatchcase(service_of(target) or target, pattern)
 
@@ -130,4 +137,4 @@ def _tried(fault: FaultFact, step: int) -> int:
 
 
 def _seen(fault: FaultFact, step: int) -> int:
-    return sum(1 for one in fault.intents.values() if one.record.step == step)
+    return 1 + max((one.record.attempt for one in fault.intents.values() if one.record.step == step), default=-1)

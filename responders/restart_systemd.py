@@ -66,7 +66,7 @@ class RestartUnit:
             raise PermanentError(msg)
         if state["Restart"] != "no" and unit not in self._warned:
             self._warned.add(unit)
-            logger.warning("%s has Restart=%s: two healers at work on it; this one waits for systemd's", unit, state["Restart"])
+            logger.warning("%s has Restart=%s: this healer waits for systemd's", unit, state["Restart"])
 
     def _show(self, unit: str, deadline: float) -> Mapping[str, str]:
         text = self._call(("show", f"--property={','.join(PROPERTIES)}", "--", unit), deadline)
@@ -77,7 +77,7 @@ class RestartUnit:
         program = self._systemctl or (_find_systemctl(),)
         vector = (*program, "--no-ask-password", "--no-pager", *arguments)
         try:
-            done = subprocess.run(  # noqa: S603 - an argument vector; the unit comes from this host's own file
+            done = subprocess.run(
                 vector,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

@@ -28,6 +28,7 @@ from mendline.schemas.records import Cancel, Command, Order, Outcome, Signature,
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+Signable = Command | Cancel | Stop | Outcome | Order
 Signed = TypeVar("Signed", Command, Cancel, Stop, Outcome, Order)
 
 OWN_KEY = "own.key"
@@ -39,7 +40,7 @@ class KeyFileError(Exception):
     """Raised when a key cannot be read, made or believed in; the message says which, and what to do."""
 
 
-def canonical(record: Command | Cancel | Stop | Outcome | Order) -> bytes:
+def canonical(record: Signable) -> bytes:
     """Return the bytes of the record that are signed."""
     fields = record.model_dump(mode="json", exclude=_ON_THE_WAY, exclude_defaults=True)
     fields |= {"type": record.type, "version": record.version}
@@ -201,7 +202,7 @@ class KeyRing:
         signature = Signature(key=self.public.id, value=self._own.sign(canonical(record)))
         return record.model_copy(update={"signature": signature})
 
-    def why_not(self, record: Command | Cancel | Stop | Outcome | Order) -> str | None:
+    def why_not(self, record: Signable) -> str | None:
         """Return why the record's signature is not believed, or None when it is."""
         if record.signature is None:
             return "it is not signed"

@@ -205,7 +205,7 @@ class Supervisor:
             logger.warning("%s (process %d) did not end on %s: killed", service, process.pid, settings.stop_signal)
             _signal_group(process.pid, signal.SIGKILL)
             if not wait_gone(process, KILL_WAIT_S):
-                msg = f"{service} (process {process.pid}) outlives SIGKILL: it waits in the kernel, for a device or mount"
+                msg = f"{service} (process {process.pid}) outlives SIGKILL: it waits for a device or mount"
                 raise StopTimeoutError(msg)
 
     def _sweep(self, service: str, run: _Run) -> None:
@@ -279,7 +279,7 @@ def _now_ms() -> int:
 def _spawn(settings: ProcessSettings, output: OutputFile, token: str) -> int:
     handle = output.open()
     try:
-        process = subprocess.Popen(  # noqa: S603 - an argument vector from this host's own file, never a shell
+        process = subprocess.Popen(
             settings.command or (),
             cwd=settings.cwd,
             env={**os.environ, **settings.environment, TOKEN: token},

@@ -1,0 +1,289 @@
+"""Each guard holds what it is there for, lets the rest go, and is missed when it is taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from mendline.responders import guards
+from mendline.responders.facts import ActionFact
+from mendline.responders.guards import GUARDS, breaker_opened_at, pause_ms
+from mendline.schemas.records import OrderKind
+from mendline.schemas.settings import GuardSettings
+from tests.responders.support import SECOND, Scene, fault, order, outcome, policy, settings
+
+
+def stopped() -> Scene:
+    scene = Scene()
+    scene.say(order("stop"))
+    scene.say(fault())
+    return scene
+
+
+def under_maintenance() -> Scene:
+    scene = Scene()
+    scene.say(order("maintenance", "web"))
+    scene.say(fault())
+    return scene
+
+
+def busy() -> Scene:
+    scene = Scene(settings(cooldown=0))
+    scene.say(fault(), fault(name="hung"))
+    scene.commands.pop(0)
+    return scene
+
+
+def host_gone() -> Scene:
+    scene = Scene()
+    scene.say(fault("host-1", name="silent", severity="info"))
+    scene.commands.clear()
+    scene.say(fault())
+    return scene
+
+
+def stale() -> Scene:
+    scene = Scene()
+    scene.say(fault(delay_ms=10_001))
+    return scene
+
+
+def crowd() -> Scene:
+    scene = Scene()
+    scene.append(*(fault(f"host-{number}/web") for number in range(3)))
+    scene.run()
+    return scene
+
+
+def often() -> Scene:
+    scene = Scene(settings(cooldown=0, attempts=2, window=600 * SECOND, breaker=1_000 * SECOND))
+    for name in ("first", "second", "third"):
+        scene.say(fault(name=name))
+        for intent in scene.intents[-1:]:
+            scene.say(outcome(intent), fault(name=name, transition="resolved", revision=1))
+    scene.commands = scene.commands[2:]
+    return scene
+
+
+def again() -> Scene:
+    scene = Scene()
+    scene.say(fault())
+    scene.say(outcome(scene.intents[0]), fault(transition="resolved", revision=1))
+    scene.say(fault(name="again"))
+    scene.commands = scene.commands[1:]
+    return scene
+
+
+def crowded() -> Scene:
+    scene = Scene(settings(concurrent=1))
+    scene.say(fault(), fault("host-2/db"))
+    scene.commands = scene.commands[1:]
+    return scene
+
+
+HELD: dict[str, Callable[[], Scene]] = {
+    "stop": stopped,
+    "orders": under_maintenance,
+    "busy": busy,
+    "dependency": host_gone,
+    "fresh": stale,
+    "blast_radius": crowd,
+    "breaker": often,
+    "cooldown": again,
+    "concurrency": crowded,
+}
+
+
+def test_every_guard_is_in_the_table() -> None:
+    """A guard without a scene here would not be tested."""
+    assert list(HELD) == [guard.name for guard in GUARDS]
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_a_guard_holds(name: str) -> None:
+    """Nothing is commanded, and the hold names the guard."""
+    scene = HELD[name]()
+    assert scene.commands == []
+    assert scene.holds[-1] == name
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_a_guard_is_missed_when_it_is_not_there(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it the same scene ends in a command."""
+    monkeypatch.setattr(guards, "GUARDS", [guard for guard in GUARDS if guard.name != name])
+    assert HELD[name]().commands
+
+
+@pytest.mark.parametrize("subject", ["web", "host-1/web", "host-1", "host-*", "*", "", "w?b", "FAULT"])
+@pytest.mark.parametrize("kind", ["maintenance", "silence"])
+def test_people_name_what_they_mean_in_many_ways(kind: OrderKind, subject: str) -> None:
+    """A service, a target, a host, a pattern, everything, or one fault."""
+    scene = Scene()
+    scene.say(order(kind, fault().id if subject == "FAULT" else subject))
+    scene.say(fault())
+    assert scene.holds == ["orders"]
+
+
+def test_maintenance_of_others_holds_nothing() -> None:
+    """An order about another service or host is no concern."""
+    scene = Scene()
+    scene.say(order("maintenance", "db"), order("maintenance", "host-2"), order("silence", "host-1/db"))
+    scene.say(fault())
+    assert scene.commands
+
+
+def test_maintenance_ends_when_it_was_said_to() -> None:
+    """It lasts as long as people said, in log time, whatever their clock shows."""
+    scene = Scene()
+    scene.say(order("maintenance", "web", time=5_000, expires=5_000 + 60 * SECOND))
+    scene.say(fault())
+    scene.tick(59 * SECOND)
+    assert not scene.commands
+    scene.tick(SECOND)
+    assert scene.commands
+
+
+def test_maintenance_is_taken_back() -> None:
+    """An order that is not active any more ends the earlier one about the same subject."""
+    scene = Scene()
+    scene.say(order("maintenance", "web"))
+    scene.say(fault())
+    scene.say(order("maintenance", "web", active=False))
+    assert scene.commands
+
+
+def test_fresh_evidence_lets_a_stale_fault_go_on() -> None:
+    """The next revision with a small delay confirms it."""
+    scene = stale()
+    scene.tick(30 * SECOND)
+    assert not scene.commands
+    scene.say(fault(transition="affirmed", revision=1, time=scene.time()))
+    assert scene.commands
+
+
+def test_a_fault_that_was_written_long_after_it_was_seen_is_stale() -> None:
+    """A detector that catches up on an hour of records must not have anything restarted for what was then."""
+    scene = Scene()
+    scene.now = 3_600 * SECOND
+    scene.tick(0)
+    scene.say(fault())
+    assert scene.holds == ["fresh"]
+
+
+def test_blindness_holds_fire_until_the_partition_is_heard_of() -> None:
+    """Nothing is done on a fault whose detectors have said nothing since."""
+    scene = Scene()
+    scene.say(order("maintenance", "web"))
+    scene.say(fault())
+    scene.blind(11 * SECOND)
+    scene.say(order("maintenance", "web", active=False))
+    assert scene.holds == ["orders", "fresh"]
+    scene.tick(0)
+    assert scene.commands
+
+
+def test_two_sick_targets_are_no_crowd() -> None:
+    """Both replicas of a service may be mended."""
+    scene = Scene(settings(concurrent=5))
+    scene.say(fault(), fault("host-2/web"))
+    assert len(scene.commands) == 2
+
+
+def test_a_few_sick_targets_of_many_known_ones_are_mended() -> None:
+    """Three of twenty targets of a service are below the blast radius."""
+    scene = Scene(settings(policy("auto", kind=("dead",)), concurrent=5))
+    for number in range(20):
+        name = f"host-{number}/web"
+        scene.say(fault(name, name="slow"), fault(name, name="slow", transition="resolved", revision=1))
+    scene.append(*(fault(f"host-{number}/web") for number in range(3)))
+    scene.run()
+    assert len(scene.commands) == 3
+
+
+def test_the_pause_doubles_with_each_action_up_to_the_window() -> None:
+    """30 s, 60 s, 120 s … with up to a quarter more, never the same for two intents."""
+    bounds = GuardSettings()
+    pauses = [pause_ms(count, "00000000", bounds) for count in (1, 2, 3, 9, 1000)]
+    assert pauses == [30_000, 60_000, 120_000, 600_000, 600_000]
+    assert pause_ms(1, "ffffffff", bounds) == 37_500
+    assert 30_000 < pause_ms(1, "80000000", bounds) < 37_500
+
+
+def test_after_a_healthy_window_the_next_action_goes_at_once() -> None:
+    """The back-off starts anew when nothing was done within `window`."""
+    scene = Scene(settings(window=100 * SECOND, cooldown=90 * SECOND))
+    scene.say(fault())
+    scene.say(outcome(scene.intents[0]), fault(transition="resolved", revision=1))
+    scene.tick(100 * SECOND)
+    scene.say(fault(name="again", time=scene.time()))
+    assert len(scene.commands) == 2
+
+
+def test_a_refused_command_that_was_needless_costs_nothing() -> None:
+    """When the fault was over before anything was done, the target's next action need not wait."""
+    scene = Scene()
+    scene.say(fault())
+    scene.say(fault(transition="resolved", revision=1))
+    scene.say(outcome(scene.intents[0], "refused", reason="cancelled"))
+    scene.say(fault(name="again"))
+    assert len(scene.intents) == 2
+
+
+@pytest.mark.parametrize(
+    ("actions", "opened"),
+    [
+        ([], None),
+        ([(0, True), (1, True)], None),
+        ([(0, True), (1, True), (2, True)], 2),
+        ([(0, False), (1, False), (2, False)], 2),
+        ([(0, True), (1, True), (12, True)], None),
+        ([(0, True), (1, True), (2, True), (50, True)], None),
+        ([(0, True), (1, True), (2, True), (50, False)], 50),
+        ([(0, True), (1, True), (2, True), (50, None)], 50),
+        ([(0, True), (1, True), (2, True), (50, True), (51, True)], None),
+        ([(0, True), (1, True), (2, True), (50, True), (51, True), (52, True), (53, True)], 53),
+    ],
+)
+def test_the_breaker_opens_and_closes_by_the_table(actions: list[tuple[int, bool | None]], opened: int | None) -> None:
+    """Three within ten open it; the next try closes it if it mends, else it stays open from then on."""
+    facts = [ActionFact(time=time, intent=str(time), mended=mended) for time, mended in actions]
+    assert breaker_opened_at(facts, GuardSettings(attempts=3, window=10, breaker=40)) == opened
+
+
+def test_an_open_breaker_lets_one_more_try_through() -> None:
+    """Half-open: after `breaker` one action, and with its failure the breaker stays open."""
+    scene = Scene(settings(cooldown=0, attempts=1, window=10 * SECOND, breaker=30 * SECOND))
+    scene.say(fault())
+    scene.say(outcome(scene.intents[0], "failed"))
+    assert scene.holds == ["breaker"]
+    scene.tick(30 * SECOND)
+    assert len(scene.intents) == 2
+    scene.say(outcome(scene.intents[1], "failed"))
+    scene.tick(29 * SECOND)
+    assert len(scene.intents) == 2
+
+
+def test_what_a_host_did_by_reflex_counts() -> None:
+    """An action that the host did on its own while it was cut off makes the next one wait."""
+    elsewhere = Scene()
+    elsewhere.say(fault())
+    done = outcome(elsewhere.intents[0], reflex=True)
+    scene = Scene()
+    scene.say(done.model_copy(update={"intent": "reflex-1"}))
+    scene.say(fault())
+    assert scene.holds == ["cooldown"]
+
+
+def test_a_persons_approval_overrules_patience_but_not_safety() -> None:
+    """An approved intent need not wait for a cooldown; it does wait for another action on its target."""
+    assert {guard.name for guard in GUARDS if not guard.overruled} == {"stop", "busy", "dependency", "concurrency"}
+    scene = Scene(settings(policy("ask")))
+    scene.say(fault())
+    scene.say(order("approve", scene.intents[0].id), order("maintenance", "web"))
+    scene.say(outcome(scene.intents[0], "failed"))
+    scene.say(order("maintenance", "web", active=False))
+    scene.tick(40 * SECOND)
+    scene.say(order("maintenance", "web"))
+    scene.say(order("approve", scene.intents[1].id))
+    assert len(scene.commands) == 2

@@ -23,17 +23,21 @@ class Ear(logging.Handler):
         """Begin having heard nothing."""
         super().__init__(logging.WARNING)
         self._heard: deque[tuple[float, str, str]] = deque(maxlen=200)
-        self._passed: dict[tuple[str, str], float] = {}
+        self._passed: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record; pass it on if its kind was not passed on lately."""
         now = time.monotonic()
         message = record.getMessage()
         self._heard.append((now, record.threadName or "", message))
-        kind = (record.name, str(record.msg)[:60])
-        if now - self._passed.get(kind, -EVERY_S) >= EVERY_S:
-            self._passed = {k: at for k, at in self._passed.items() if now - at < EVERY_S} | {kind: now}
-            # A client that retries has not failed: what fails is told by an error of the log.
+        network = record.name.startswith("kafka.net")
+        kind = "network" if network else f"{record.name} {str(record.msg)[:60]}"
+        if now - self._passed.get(kind, -EVERY_S) < EVERY_S:
+            return
+        self._passed = {k: at for k, at in self._passed.items() if now - at < EVERY_S} | {kind: now}
+        if network:
+            _logger.warning("a Kafka broker is away or slow, trying again: %s", message)
+        else:
             _logger.info("%s", message)
 
     def since(self, moment: float, threads: set[str]) -> list[str]:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 
 from kafka import KafkaConsumer
-from kafka import errors as kafka_errors
 
 from mendline.logs.base import LogError, LogUnavailableError, MemberFencedError
 from mendline.logs.kafka.admin import admin_client
@@ -39,6 +38,7 @@ class Watchdog:
         self._session_s = options.session_timeout_ms / 1000
         self._ask_at = time.monotonic() + 2 * self._session_s
         self._look_at = 0.0
+        self._missing = False
 
     def look(self, *, owns: bool) -> None:
         """Ask the brokers when it is time to; cheap otherwise. `owns`: the member has partitions.
@@ -68,20 +68,19 @@ class Watchdog:
         try:
             with admin_client(self._servers, self._options, PATIENCE_MS) as admin, translated("describe group"):
                 group = admin.describe_groups([self._group])[self._group]
-        except (LogUnavailableError, kafka_errors.KafkaError) as error:
+        except LogUnavailableError as error:
             _logger.info("%s: cannot ask whether it is still in group %s: %s", self._instance, self._group, error)
             return
-        if group["error"]:
-            return
-        self._judge(mine, {member["group_instance_id"] or "": member["member_id"] for member in group["members"]})
+        if not group["error"]:
+            self._judge(mine, {member["group_instance_id"] or "": member["member_id"] for member in group["members"]})
 
     def _judge(self, mine: str, members: dict[str, str]) -> None:
         theirs = members.get(self._instance)
-        if theirs is not None and mine and theirs != mine:
+        if theirs and mine and theirs != mine:
             msg = f"{self._instance}: another process joined group {self._group} under this name; names must be unique"
             raise MemberFencedError(msg)
-        if theirs is None:
-            msg = (
-                f"{self._instance}: fell out of group {self._group} and its Kafka client did not notice; start it again"
-            )
+        # A member may be missing for a moment while it joins, so only the second time in a row counts.
+        if self._missing and not theirs:
+            msg = f"{self._instance}: fell out of group {self._group} without being told; start it again"
             raise LogError(msg)
+        self._missing = not theirs

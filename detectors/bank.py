@@ -1,0 +1,424 @@
+"""One configured detector at work on all series of a partition: steps, lifecycle, faults."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mendline.detectors.base import MAX_SURPRISE, Scores, Step
+from mendline.detectors.entries import VALUE, Entries
+from mendline.detectors.faults import AFFIRM_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
+from mendline.detectors.lifecycle import ARRAYS as LIFECYCLE_ARRAYS
+from mendline.detectors.lifecycle import Emission, Happened, Lifecycle
+from mendline.detectors.pools import FORGET_MS, VANISHED_MS, Pool, Pools
+from mendline.detectors.rows import LIFE, OWN, RATE, RATE_ARRAYS, Chunk, Columns, Store
+from mendline.schemas.records import Fault
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mendline.detectors.registry import Configured
+    from mendline.schemas.series import Series, SeriesTable
+
+logger = logging.getLogger(__name__)
+
+GAP_WINDOWS = 2
+GAP_INTERVALS = 3
+NEVER = 1 << 62
+TRANSITIONS, AFFIRMATIONS = 2, 3
+
+
+class BadScoresError(Exception):
+    """A detector answered something that is no `Scores` of its step."""
+
+
+@dataclass(slots=True)
+class SeriesFault:
+    """An open fault of a series, and where its row is."""
+
+    open: OpenFault
+    table: int
+    column: int
+
+
+class Wave(NamedTuple):
+    """Entries of a pool, each source once, in ascending order of their slots."""
+
+    pool: Pool
+    entries: Entries
+    order: NDArray[np.intp]
+    slots: NDArray[np.intp]
+
+
+class _Statistics(Mapping[str, "NDArray[np.float64]"]):
+    """The other statistics of a step's windows, made when asked for."""
+
+    def __init__(self, columns: Columns, entries: Entries, order: NDArray[np.intp]) -> None:
+        self._columns, self._entries, self._order = columns, entries, order
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        if not any(name in statistics for statistics, _ in self._entries.parts):
+            raise KeyError(name)
+        return self._columns.pick(self._entries.statistic(name), self._order)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries.parts[0][0])
+
+    def __len__(self) -> int:
+        return len(self._entries.parts[0][0])
+
+
+@dataclass(slots=True)
+class Bank:
+    """The detector, number `number` of those configured, its rows in every pool, and its open faults.
+
+    `interval_ms` is the time between two rounds of a source. `failed` is the fault that it was switched off with.
+    """
+
+    configured: Configured
+    number: int
+    author: Author
+    interval_ms: int
+    pools: Pools
+    stores: dict[tuple[int, int], Store] = field(default_factory=dict)
+    faults: dict[tuple[str, str], SeriesFault] = field(default_factory=dict)
+    failed: OpenFault | None = None
+    said: list[Said] = field(default_factory=list)
+    _moments: Moments = field(init=False)
+    _lifecycle: Lifecycle = field(init=False)
+    _sources: dict[str, bool] = field(default_factory=dict)
+    _affirm_at: int = NEVER
+
+    def __post_init__(self) -> None:
+        """Make the lifecycle."""
+        width = self.configured.settings.window
+        gap = GAP_WINDOWS * width or GAP_INTERVALS * self.interval_ms
+        self._lifecycle = Lifecycle(self.configured.bounds, gap)
+
+    @property
+    def name(self) -> str:
+        """The detector's name in the settings."""
+        return self.configured.settings.name
+
+    def begin(self, moments: Moments) -> None:
+        """Begin a batch."""
+        self._moments = moments
+        self.said = []
+
+    # Steps ---------------------------------------------------------------------------------------------------------
+
+    def take(self, wave: Wave) -> None:
+        """Score and learn a wave; a detector that fails is switched off."""
+        if self.failed or not len(wave.order):
+            return
+        wave = self._of_matching_sources(wave)
+        store = self.store(wave.pool)
+        if not len(wave.order) or not len(store.columns):
+            return
+        try:
+            self._step(wave, store)
+        except Exception as error:  # noqa: BLE001 - whatever a plug-in does harms only itself
+            self._switch_off(error, int(wave.entries.index[wave.order].min()))
+
+    def _of_matching_sources(self, wave: Wave) -> Wave:
+        pattern = self.configured.settings.match.source
+        if pattern == "*":
+            return wave
+        inside = [self._is_matching(wave.entries.sources[entry], pattern) for entry in wave.order.tolist()]
+        keep = np.flatnonzero(inside)
+        return wave._replace(order=wave.order[keep], slots=wave.slots[keep])
+
+    def _is_matching(self, source: str, pattern: str) -> bool:
+        known = self._sources.get(source)
+        if known is None:
+            known = self._sources[source] = fnmatchcase(source, pattern)
+        return known
+
+    def store(self, pool: Pool) -> Store:
+        """Return the detector's rows in the pool, with room for all its slots."""
+        key = (pool.width, pool.table.digest)
+        store = self.stores.get(key)
+        if store is None:
+            store = self.stores[key] = self._new_store(pool.table)
+        store.grow(pool.capacity)
+        return store
+
+    def _new_store(self, table: SeriesTable) -> Store:
+        columns = Columns.of(self.configured.settings.match, table)
+        declared = {OWN + name: array for name, array in self.configured.detector.arrays().items()}
+        declared |= {LIFE + name: array for name, array in LIFECYCLE_ARRAYS.items()}
+        if self._needs_rates and columns.counters.any():
+            declared |= {RATE + name: array for name, array in RATE_ARRAYS.items()}
+        return Store(columns, declared)
+
+    @property
+    def _needs_rates(self) -> bool:
+        settings = self.configured.settings
+        return settings.window == 0 and settings.statistic in {"auto", "rate"}
+
+    def _step(self, wave: Wave, store: Store) -> None:
+        for part, chunk in store.chunks(wave.slots):
+            some = wave._replace(order=wave.order[part], slots=wave.slots[part])
+            step = self._make_step(some, store, chunk)
+            rows = chunk.rows(OWN)
+            scores = checked(self.configured.detector.step(rows, step), len(step.values))
+            chunk.put_back(OWN, rows)
+            judged = scores.surprise
+            if self.configured.detector.judges == "measure" and scores.measure is not None:
+                judged = scores.measure
+            life = chunk.rows(LIFE)
+            happened = self._lifecycle.step(life, judged, scores.surprise, step.times, step.width_ms)
+            chunk.put_back(LIFE, life)
+            if len(happened.rows):
+                self._tell(some, store, step, scores, happened)
+
+    def _make_step(self, wave: Wave, store: Store, chunk: Chunk) -> Step:
+        columns, entries = store.columns, wave.entries
+        width = len(columns)
+        times = np.repeat(entries.starts[wave.order], width)
+        counters = np.tile(columns.counters, len(wave.order))
+        if entries.width:
+            values = self._statistic(columns, entries, wave.order)
+        else:
+            values = self._of_rounds(columns.pick(entries.statistic(VALUE), wave.order), times, counters, chunk)
+        rounds = np.repeat(entries.rounds[wave.order], width)
+        for array in (values, times, counters, rounds):
+            array.setflags(write=False)
+        return Step(values, times, entries.width, counters, rounds, self._others(columns, entries, wave.order, values))
+
+    def _others(
+        self, columns: Columns, entries: Entries, order: NDArray[np.intp], values: NDArray[np.float64]
+    ) -> Mapping[str, NDArray[np.float64]]:
+        if entries.width:
+            return _Statistics(columns, entries, order)
+        return dict.fromkeys(("mean", "min", "max", "last", "sum"), values)
+
+    def _statistic(self, columns: Columns, entries: Entries, order: NDArray[np.intp]) -> NDArray[np.float64]:
+        name = self.configured.settings.statistic
+        if name != "auto":
+            return columns.pick(entries.statistic(name), order)
+        if not columns.counters.any():
+            return columns.pick(entries.statistic("mean"), order)
+        rates = columns.pick(entries.statistic("rate"), order)
+        if columns.counters.all():
+            return rates
+        means = columns.pick(entries.statistic("mean"), order)
+        return np.where(np.tile(columns.counters, len(order)), rates, means)
+
+    def _of_rounds(
+        self, values: NDArray[np.float64], times: NDArray[np.int64], counters: NDArray[np.bool_], chunk: Chunk
+    ) -> NDArray[np.float64]:
+        """Return the statistic of single rounds: the value itself, or its rate since the round before."""
+        name = self.configured.settings.statistic
+        if name == "count":
+            return np.isfinite(values).astype(np.float64)
+        if name == "std":
+            return np.where(np.isfinite(values), 0.0, np.nan)
+        if not self._needs_rates or not (name == "rate" or counters.any()):
+            return values
+        rates = np.full(len(values), np.nan)
+        before = chunk.rows(RATE)
+        if before:
+            rates = _rates(before, values, times)
+            chunk.put_back(RATE, before)
+        return rates if name == "rate" else np.where(counters, rates, values)
+
+    # Faults --------------------------------------------------------------------------------------------------------
+
+    def _tell(self, wave: Wave, store: Store, step: Step, scores: Scores, happened: Happened) -> None:
+        width = len(store.columns)
+        for row, emits in zip(happened.rows.tolist(), happened.emits.tolist(), strict=True):
+            place, column = divmod(row, width)
+            entry = int(wave.order[place])
+            source, index = wave.entries.sources[entry], int(wave.entries.index[entry])
+            series = store.columns.series[column]
+            sighting = self._sighting(series, row, step, scores)
+            self._transition(Emission(emits), source, series, index, sighting, wave.pool, column)
+
+    def _sighting(self, series: Series, row: int, step: Step, scores: Scores) -> Sighting:
+        return Sighting(
+            event_time=int(step.times[row]) + step.width_ms,
+            series=series.label,
+            value=float(step.values[row]),
+            low=None if scores.low is None else float(scores.low[row]),
+            high=None if scores.high is None else float(scores.high[row]),
+            surprise=min(max(float(scores.surprise[row]), 0.0), MAX_SURPRISE),
+            unit=series.unit,
+        )
+
+    def _transition(
+        self, emits: Emission, source: str, series: Series, index: int, sighting: Sighting, pool: Pool, column: int
+    ) -> None:
+        key = (source, series.label)
+        known = self.faults.get(key)
+        if known:
+            Affirmer(self._moments, self.said).until(known.open, index, self._rank(AFFIRMATIONS, *key))
+        evidence, reason = sighting.evidence(self._moments, index), explain(sighting)
+        if known and emits is Emission.RESOLVED:
+            fault = revise(known.open.fault, "resolved", evidence=evidence, reason=reason, time=evidence.event_time)
+            del self.faults[key]
+        elif known:
+            # Opened again without having resolved: its source came back under a layout it had before.
+            fault = revise(known.open.fault, "updated", evidence=evidence, reason=reason, time=evidence.event_time)
+        elif emits is Emission.OPENED:
+            severity = self.configured.settings.severity
+            fault = self.author.open((source, series.service), self.configured.kind, severity, evidence, reason)
+        else:
+            return
+        self.said.append(Said(index, self._rank(TRANSITIONS, *key), fault))
+        if emits is not Emission.RESOLVED:
+            self._keep(key, fault, index, pool, column)
+
+    def _keep(self, key: tuple[str, str], fault: Fault, index: int, pool: Pool, column: int) -> None:
+        affirm_at = self._moments.log_times[index] + AFFIRM_MS
+        self.faults[key] = SeriesFault(OpenFault(fault, affirm_at), pool.table.digest, column)
+        self._affirm_at = min(self._affirm_at, affirm_at)
+
+    def _rank(self, what: int, source: str, label: str) -> tuple[int, int, str, str]:
+        return (what, self.number, source, label)
+
+    def end(self) -> None:
+        """End the batch: affirm what is due, and orphan the faults of series that are not measured any more."""
+        if self._moments.log_times[-1] < self._affirm_at:
+            return
+        end = len(self._moments)
+        for key in list(self.faults):
+            self._affirm(key, end)
+        if self.failed:
+            Affirmer(self._moments, self.said).until(self.failed, end, self._rank(AFFIRMATIONS, "", ""))
+        dues = [fault.open.affirm_at for fault in self.faults.values()]
+        self._affirm_at = min(dues + ([self.failed.affirm_at] if self.failed else []), default=NEVER)
+
+    def _affirm(self, key: tuple[str, str], end: int) -> None:
+        known, lost_at = self.faults[key], self._lost_at(key)
+        if not Affirmer(self._moments, self.said).until(known.open, end, self._rank(AFFIRMATIONS, *key), lost_at):
+            self._drop(key)
+
+    def _lost_at(self, key: tuple[str, str]) -> int:
+        """Return the log time from which on nobody looks at the fault's series any more, if nothing comes."""
+        width, known = self.configured.settings.window, self.faults[key]
+        layouts = self.pools.layouts.get((width, key[0]), [])
+        if known.table not in layouts:
+            return 0
+        pool = self.pools.by_table[width, known.table]
+        patience = FORGET_MS if layouts[-1] == known.table else VANISHED_MS
+        return int(pool.seen[pool.slots[key[0]]]) + patience + 1
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        """Take the fault away, and let its row be normal."""
+        known = self.faults.pop(key)
+        pool = self.pools.by_table.get((self.configured.settings.window, known.table))
+        if pool and key[0] in pool.slots:
+            self.store(pool).reset_life(pool.slots[key[0]], [known.column])
+
+    # Sources that come, change and go ------------------------------------------------------------------------------
+
+    def catch_up(self, source: str, index: int) -> None:
+        """Affirm the source's faults as far as they were due before the record `index`, which changes what is known."""
+        for key in [key for key in self.faults if key[0] == source]:
+            self._affirm(key, index)
+
+    def forget(self, pool: Pool, source: str, index: int, reason: str) -> None:
+        """Make the source's rows in the pool as at first; orphan its faults there, at the record `index`."""
+        self.catch_up(source, index)
+        for key in sorted(key for key in self.faults if key[0] == source):
+            if self.faults[key].table == pool.table.digest:
+                self._orphan(key, index, reason)
+        if not self.failed:
+            self.store(pool).reset(pool.slots[source])
+
+    def _orphan(self, key: tuple[str, str], index: int, reason: str) -> None:
+        time = self._moments.append_times[index]
+        fault = revise(self.faults[key].open.fault, "orphaned", time=time, reason=reason)
+        self.said.append(Said(index, self._rank(AFFIRMATIONS, *key), fault))
+        self._drop(key)
+
+    def move(self, source: str, old: Pool, new: Pool) -> None:
+        """Take over what is known of the source's series from its layout before."""
+        if self.failed:
+            return
+        store = self.store(new)
+        shared = store.move(new.slots[source], self.store(old), old.slots[source])
+        for label in shared:
+            known = self.faults.get((source, label))
+            if known and known.table == old.table.digest:
+                known.table, known.column = new.table.digest, store.columns.labels[label]
+
+    def _switch_off(self, error: Exception, index: int) -> None:
+        reason = f"detector {self.name} is switched off: {type(error).__name__}: {error}"[:1000]
+        logger.error("%s", reason, exc_info=error)
+        for key in sorted(self.faults):
+            self._affirm(key, index)
+            if key in self.faults:
+                self._orphan(key, index, reason)
+        time = self._moments.append_times[index]
+        evidence = Sighting(time, text=reason).evidence(self._moments, index)
+        fault = self.author.open(("mendline", self.name), "detector-failed", "warning", evidence, reason)
+        self.said.append(Said(index, self._rank(TRANSITIONS, "", ""), fault))
+        affirm_at = self._moments.log_times[index] + AFFIRM_MS
+        self.failed, self._affirm_at = OpenFault(fault, affirm_at), min(self._affirm_at, affirm_at)
+        self.stores.clear()
+
+    def loaded(self) -> None:
+        """Look at everything anew, after state was loaded."""
+        self._affirm_at = 0
+
+
+def _rates(
+    before: Mapping[str, NDArray[np.float64]], values: NDArray[np.float64], times: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the change per second since the values before, NaN where a counter went back; then remember the values."""
+    seconds = (times - before["time"]) / 1000.0
+    with np.errstate(all="ignore"):
+        rates = (values - before["value"]) / seconds
+        rates[~((seconds > 0) & (rates >= 0))] = np.nan
+    finite = np.isfinite(values)
+    np.copyto(before["value"], values, where=finite)
+    np.copyto(before["time"], times, where=finite)
+    return rates
+
+
+def checked(scores: object, length: int) -> Scores:
+    """Return the scores if they are some of `length` series.
+
+    Raises BadScoresError.
+    """
+    if not isinstance(scores, Scores):
+        msg = f"step returned {type(scores).__name__}, not Scores"
+        raise BadScoresError(msg)
+    for name in ("surprise", "low", "high", "measure"):
+        array = getattr(scores, name)
+        if array is None and name != "surprise":
+            continue
+        if not isinstance(array, np.ndarray) or array.shape != (length,) or array.dtype.kind != "f":
+            told = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+            msg = f"{name} is {told}, not float64 ({length},)"
+            raise BadScoresError(msg)
+    return scores
+
+
+def explain(sighting: Sighting) -> str:
+    """Return in words what was seen.
+
+    >>> explain(Sighting(0, series="cpu", value=0.97, high=0.9, unit="1", surprise=300.0))
+    'cpu is 0.97 (expected: at most 0.9; surprise 300.0)'
+    """
+    unit = "" if sighting.unit in {"", "1"} else f" {sighting.unit}"
+    low, high = _bound(sighting.low), _bound(sighting.high)
+    expected = {
+        (True, True): f"{low} to {high}{unit}",
+        (True, False): f"at least {low}{unit}",
+        (False, True): f"at most {high}{unit}",
+        (False, False): "",
+    }[bool(low), bool(high)]
+    inside = "; ".join(filter(None, (expected and f"expected: {expected}", f"surprise {sighting.surprise:.1f}")))
+    return f"{sighting.series} is {sighting.value:.6g}{unit} ({inside})"
+
+
+def _bound(value: float | None) -> str:
+    return "" if value is None or not np.isfinite(value) else f"{value:.6g}"

@@ -1,0 +1,144 @@
+"""State of the detectors as it goes into a snapshot: blocks of a bounded size, exact to the last bit.
+
+Four kinds of blocks: `pool` (which sources have a slot, under which table), `rows` (a detector's arrays of some
+sources and series), `faults` (its open faults), `failed` (it is switched off). Pools come first.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mendline.detectors.bank import SeriesFault
+from mendline.detectors.faults import OpenFault
+from mendline.detectors.rows import OWN
+from mendline.schemas.series import SeriesTable
+from mendline.schemas.stream import StateBlock
+
+if TYPE_CHECKING:
+    from mendline.detectors.bank import Bank
+    from mendline.detectors.pools import Pool, Pools
+    from mendline.detectors.rows import Store
+
+BLOCK_BYTES = 400_000
+SOURCES_PER_POOL_BLOCK = 1_000
+FAULTS_PER_BLOCK = 100
+
+
+def dump_banks(pools: Pools, banks: Sequence[Bank]) -> Iterator[StateBlock]:
+    """Yield the state of all pools and detectors."""
+    for pool in pools.by_table.values():
+        yield from _dump_pool(pools, pool)
+    for bank in banks:
+        if bank.failed:
+            yield StateBlock([], values={"failed": bank.name, "fault": bank.failed.dump()})
+        for key, store in bank.stores.items():
+            yield from _dump_store(bank, pools.by_table[key], store)
+        yield from _dump_faults(bank)
+
+
+def _dump_pool(pools: Pools, pool: Pool) -> Iterator[StateBlock]:
+    names = list(pool.slots)
+    for first in range(0, len(names), SOURCES_PER_POOL_BLOCK):
+        some = names[first : first + SOURCES_PER_POOL_BLOCK]
+        slots = [pool.slots[name] for name in some]
+        ranks = [pools.layouts[pool.width, name].index(pool.table.digest) for name in some]
+        yield StateBlock(
+            some,
+            {"last": pool.last[slots], "seen": pool.seen[slots], "rank": np.array(ranks, dtype=np.int64)},
+            {"pool": pool.width, "table": base64.b64encode(pool.table.blob).decode()},
+        )
+
+
+def _dump_store(bank: Bank, pool: Pool, store: Store) -> Iterator[StateBlock]:
+    """Yield the rows: as many series as fit in a block, then as many sources."""
+    if not pool.slots or not len(store.columns):
+        return
+    per_series = max(_packed_bytes(bank, pool, store), 1)
+    columns = min(max(BLOCK_BYTES // per_series, 1), len(store.columns))
+    sources = max(BLOCK_BYTES // (per_series * columns), 1)
+    names = list(pool.slots)
+    for first in range(0, len(names), sources):
+        some = names[first : first + sources]
+        slots = [pool.slots[name] for name in some]
+        for column in range(0, len(store.columns), columns):
+            arrays = {
+                name: _pack(bank, name, array[slots, column : column + columns]) for name, array in store.arrays.items()
+            }
+            place = {"width": pool.width, "digest": str(pool.table.digest), "column": column}
+            yield StateBlock(some, arrays, {"rows": bank.name, **place})
+
+
+def _packed_bytes(bank: Bank, pool: Pool, store: Store) -> int:
+    """Return the bytes of one series in a snapshot; objects count with their declared bound."""
+    bound = int(getattr(bank.configured.detector, "state_bytes", 0))
+    return sum(
+        bound if array.dtype == "object" else array.bytes_per_series for array in store.declared.values()
+    )
+
+
+def _pack(bank: Bank, name: str, rows: Any) -> Any:
+    return bank.configured.detector.pack(name.removeprefix(OWN), rows) if name.startswith(OWN) else rows
+
+
+def _unpack(bank: Bank, name: str, rows: Any) -> Any:
+    return bank.configured.detector.unpack(name.removeprefix(OWN), rows) if name.startswith(OWN) else rows
+
+
+def _dump_faults(bank: Bank) -> Iterator[StateBlock]:
+    known = list(bank.faults.items())
+    for first in range(0, len(known), FAULTS_PER_BLOCK):
+        some = known[first : first + FAULTS_PER_BLOCK]
+        faults = [[*key, str(fault.table), fault.column, fault.open.dump()] for key, fault in some]
+        yield StateBlock(list(dict.fromkeys(key[0] for key, _ in some)), values={"faults": bank.name, "list": faults})
+
+
+def load_banks(pools: Pools, banks: Sequence[Bank], blocks: Iterable[StateBlock]) -> None:
+    """Take over what `dump_banks` gave; blocks of others, and of detectors that are no more, are passed over."""
+    named = {bank.name: bank for bank in banks}
+    ranks: dict[tuple[int, str], dict[int, int]] = {}
+    for block in blocks:
+        values: dict[str, Any] = block.values
+        if "pool" in values:
+            _load_pool(pools, block, values, ranks)
+        elif values.get("rows") in named:
+            _load_rows(named[values["rows"]], pools, block, values)
+        elif values.get("faults") in named:
+            for source, label, table, column, fault in values["list"]:
+                known = SeriesFault(OpenFault.load(fault), int(table), column)
+                named[values["faults"]].faults[source, label] = known
+        elif values.get("failed") in named:
+            named[values["failed"]].failed = OpenFault.load(values["fault"])
+    for key, by_table in ranks.items():
+        pools.layouts[key] = sorted(by_table, key=lambda digest, known=by_table: known[digest])  # type: ignore[misc]
+    for bank in banks:
+        bank.loaded()
+
+
+def _load_pool(
+    pools: Pools, block: StateBlock, values: dict[str, Any], ranks: dict[tuple[int, str], dict[int, int]]
+) -> None:
+    pool = pools.pool(values["pool"], SeriesTable.from_blob(base64.b64decode(values["table"])))
+    columns = zip(*(block.arrays[name].tolist() for name in ("last", "seen", "rank")), strict=True)
+    for source, (last, seen, rank) in zip(block.sources, columns, strict=True):
+        slot = pool.take_slot(source, seen)
+        pool.last[slot] = last
+        ranks.setdefault((pool.width, source), {})[pool.table.digest] = rank
+
+
+def _load_rows(bank: Bank, pools: Pools, block: StateBlock, values: dict[str, Any]) -> None:
+    pool = pools.by_table[values["width"], int(values["digest"])]
+    store, first = bank.store(pool), values["column"]
+    slots = [pool.slots[source] for source in block.sources]
+    for name, packed in block.arrays.items():
+        rows = _unpack(bank, name, packed)
+        store.arrays[name][slots, first : first + rows.shape[1]] = rows
+
+
+def size_of(block: StateBlock) -> int:
+    """Return about how many bytes a block takes in a snapshot."""
+    return sum(array.nbytes for array in block.arrays.values()) + len(json.dumps(block.values))

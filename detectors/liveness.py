@@ -1,0 +1,330 @@
+"""Liveness: which hosts are heard of, and which services live and answer. A fold over one partition of metrics.
+
+A host is *silent* when its log time since its last record exceeds the limit, unless it said that it leaves; *cloned*
+when two agents write under its name or one lost its state (`order.Verdict`). Services are judged by
+`verdicts.Service`. Each target has at most one fault of its own at a time (a host: one of each of its two kinds):
+should it change what it is, a hung service die for instance, the fault is updated and keeps its id, so that whoever
+mends it goes on doing so.
+
+All waiting is log time, and is over at the first record of the partition (a tick at the latest) at or after its end:
+`Source.timer` is the earliest such moment of a source, or an earlier one. Before a record of a source is taken, its
+timers up to the record before are run; so nothing depends on where batches end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mendline.detectors.faults import AFFIRM_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
+from mendline.detectors.lifecycle import Emission, Signal, State, advance
+from mendline.detectors.liveness_state import NEVER, Source, Watched, dump_sources, load_sources
+from mendline.detectors.order import Verdict as Order
+from mendline.schemas.records import Fault, Heartbeat, Outcome, ProbeEvent, ProcessEvent
+
+if TYPE_CHECKING:
+    from mendline.detectors.verdicts import Verdict
+    from mendline.schemas.base import Envelope
+    from mendline.schemas.settings import LivenessSettings
+    from mendline.schemas.stream import StateBlock
+
+FORGET_MS = 7 * 86_400_000
+"""A source not heard of for this long (log time) is forgotten, and its faults are orphaned: memory is bounded."""
+
+CLONE_HOLD_MS = 600_000
+"""A source whose order has not gone back for this long is taken as one agent again."""
+
+UPDATE_EVERY_MS = 10_000
+"""A service that dies again and again updates its fault at most this often."""
+
+INTERVALS = 3
+MOST_SERVICES = 1_000
+
+
+@dataclass(slots=True)
+class Liveness:
+    """The fold. Call `begin`, then `take` for each record in order, then `end`; `said` holds what follows."""
+
+    settings: LivenessSettings
+    author: Author
+    sources: dict[str, Source] = field(default_factory=dict)
+    said: list[Said] = field(default_factory=list)
+    _earliest: int = NEVER
+    _moments: Moments = field(init=False)
+
+    def begin(self, moments: Moments) -> None:
+        """Begin a batch."""
+        self._moments = moments
+        self.said = []
+
+    def take(self, index: int, name: str, counted: tuple[int, int, int], record: Envelope | None) -> bool:
+        """Take the record at `index` of source `name` with its (epoch, sequence, event time); None is a round.
+
+        Returns whether it is new, so that a round may be looked at by others too.
+        """
+        now = self._moments.log_times[index]
+        source = self._source(name, now, index)
+        order = source.mark.take(*counted, is_round=record is None)
+        if isinstance(record, Outcome):
+            self._forward(source, record, index)
+        if order is Order.REPEAT:
+            return False
+        self._see(source, now, index, counted[2])
+        if order is not Order.NEW:
+            self._went_back(source, order, index, counted)
+            if order is Order.SEQUENCE_WENT_BACK:
+                return False
+        if record is not None:
+            self._event(source, record, index)
+        return True
+
+    def end(self) -> None:
+        """End the batch: run the timers that are due by its last record."""
+        last = self._moments.log_times[-1]
+        if last < self._earliest:
+            return
+        for source in [source for source in self.sources.values() if source.timer <= last]:
+            self._run_timers(source, len(self._moments))
+        self._earliest = min((source.timer for source in self.sources.values()), default=NEVER)
+
+    # Sources -------------------------------------------------------------------------------------------------------
+
+    def _source(self, name: str, now: int, index: int) -> Source:
+        source = self.sources.get(name)
+        if source and source.timer <= now:
+            self._run_timers(source, index)
+            source = self.sources.get(name)
+        if not source:
+            source = self.sources[name] = Source(name, now)
+            self._reset_timer(source)
+        return source
+
+    def _see(self, source: Source, now: int, index: int, time: int) -> None:
+        source.seen = now
+        if time > source.left >= 0:
+            source.left = -1
+            self._reset_timer(source)
+        if source.silent:
+            text = "it is heard of again"
+            self._resolve(source, source.silent, text, Sighting(time, text=text), index)
+            source.silent = None
+            self._reset_timer(source)
+
+    def _event(self, source: Source, record: Envelope, index: int) -> None:
+        if isinstance(record, Heartbeat):
+            self._heartbeat(source, record, index)
+        elif isinstance(record, (ProcessEvent, ProbeEvent)) and record.service:
+            if record.service not in source.services and len(source.services) >= MOST_SERVICES:
+                return
+            watched = source.services.setdefault(record.service, Watched())
+            watched.service.take(record, self._moments.log_times[index])
+            self._judge(source, record.service, index, record)
+
+    def _heartbeat(self, source: Source, record: Heartbeat, index: int) -> None:
+        source.interval_ms = record.interval_ms
+        source.left = record.time if record.leaving else -1
+        if record.services:
+            for name in sorted(source.services.keys() - set(record.services)):
+                watched = source.services.pop(name)
+                if watched.fault:
+                    self._orphan(source, name, watched.fault, "the service is not watched any more", index)
+        self._reset_timer(source)
+
+    def _forward(self, source: Source, outcome: Outcome, index: int) -> None:
+        if outcome.id not in source.outcomes:
+            source.outcomes.append(outcome.id)
+            self.said.append(Said(index, (0, 0, source.name, ""), outcome))
+
+    def _went_back(self, source: Source, order: Order, index: int, counted: tuple[int, int, int]) -> None:
+        source.cloned_at = self._moments.log_times[index]
+        if source.cloned:
+            return
+        reason = f"{order.value}, to {counted[0]}.{counted[1]}: two agents have this name, or one lost its state"
+        evidence = Sighting(counted[2], text=reason).evidence(self._moments, index)
+        fault = self.author.open((source.name, ""), "cloned", "critical", evidence, reason)
+        source.cloned = self._opened(source, "", fault, index)
+        self._reset_timer(source)
+
+    # Services ------------------------------------------------------------------------------------------------------
+
+    def _judge(self, source: Source, name: str, index: int, event: ProcessEvent | ProbeEvent | None = None) -> None:
+        """Let the verdict on a service, as it is at the record `index`, have its effect; no `event`: time did it."""
+        watched, now = source.services[name], self._moments.log_times[index]
+        verdict = watched.service.verdict(now)
+        signal = self._signal(watched, verdict, now)
+        was = watched.state
+        watched.state, emits = advance(was, signal)
+        if emits is Emission.OPENED or (was is not State.NORMAL and signal is Signal.BAD_HELD):
+            self._tell(source, name, verdict, index, event)
+        elif emits is Emission.RESOLVED and watched.fault:
+            sighting = Sighting(self._time(index, event), text=verdict.reason)
+            self._resolve(source, watched.fault, verdict.reason, sighting, index, name, event)
+            watched.fault = None
+        watched.timer = self._service_timer(watched, verdict)
+        self._earlier(source, watched.timer)
+
+    def _signal(self, watched: Watched, verdict: Verdict, now: int) -> Signal:
+        if verdict.signal is not Signal.GOOD:
+            watched.good_since = -1
+            return verdict.signal
+        watched.good_since = now if watched.good_since < 0 else watched.good_since
+        return Signal.GOOD_HELD if now - watched.good_since >= self.settings.clear_hold else Signal.GOOD
+
+    def _service_timer(self, watched: Watched, verdict: Verdict) -> int:
+        timer = NEVER
+        if verdict.again_at is not None and (watched.fault or watched.service.condition in {"stopped", "traced"}):
+            timer = min(timer, verdict.again_at)
+        if watched.state is State.RECOVERING:
+            timer = min(timer, watched.good_since + self.settings.clear_hold)
+        return timer
+
+    def _tell(
+        self, source: Source, name: str, verdict: Verdict, index: int, event: ProcessEvent | ProbeEvent | None
+    ) -> None:
+        """Open the fault, or update it where it has become another one or the service has died again."""
+        watched = source.services[name]
+        if watched.fault and not self._is_news(watched, verdict, self._moments.log_times[index]):
+            return
+        sighting = Sighting(
+            self._time(index, event),
+            value=verdict.value,
+            high=verdict.high,
+            unit="ms" if verdict.value is not None else "",
+            text=verdict.text,
+        )
+        evidence, cause = sighting.evidence(self._moments, index), event.id or None if event else None
+        if not watched.fault:
+            fault = self.author.open(
+                (source.name, name), verdict.kind, verdict.severity, evidence, verdict.reason, cause
+            )
+        else:
+            fault = revise(
+                watched.fault.fault,
+                "updated",
+                kind=verdict.kind,
+                severity=verdict.severity,
+                reason=verdict.reason,
+                evidence=evidence,
+                time=evidence.event_time,
+                cause=cause,
+            )
+        watched.fault = self._opened(source, name, fault, index, timed=event is None)
+        watched.told_deaths = watched.service.deaths
+
+    @staticmethod
+    def _is_news(watched: Watched, verdict: Verdict, now: int) -> bool:
+        if not watched.fault or watched.fault.fault.kind != verdict.kind:
+            return True
+        last_word = watched.fault.affirm_at - AFFIRM_MS
+        return watched.service.deaths > watched.told_deaths and now - last_word >= UPDATE_EVERY_MS
+
+    def _time(self, index: int, event: ProcessEvent | ProbeEvent | None) -> int:
+        """Return the event time of the evidence: where time itself is the evidence, that of the log."""
+        return event.time if event else self._moments.append_times[index]
+
+    # Timers --------------------------------------------------------------------------------------------------------
+
+    def _run_timers(self, source: Source, end: int) -> None:
+        """Do for `source` what is due before position `end` of the batch."""
+        while (index := self._moments.first_at(source.timer)) < end:
+            self._due(source, index)
+            if source.name not in self.sources:
+                return
+            self._reset_timer(source)
+
+    def _due(self, source: Source, index: int) -> None:
+        now = self._moments.log_times[index]
+        if now - source.seen >= FORGET_MS:
+            self._forget(source, index)
+            return
+        if now >= self._silent_from(source):
+            self._fall_silent(source, index)
+        if source.cloned and now - source.cloned_at >= CLONE_HOLD_MS:
+            reason = f"its records have been in order for {CLONE_HOLD_MS // 1000} s"
+            sighting = Sighting(self._moments.append_times[index], text=reason)
+            self._resolve(source, source.cloned, reason, sighting, index)
+            source.cloned = None
+        for name in sorted(source.services):
+            if source.services[name].timer <= now:
+                self._judge(source, name, index)
+        self._affirm(source, index)
+
+    def _affirm(self, source: Source, index: int) -> None:
+        affirmer = Affirmer(self._moments, self.said)
+        for name, fault in source.faults():
+            affirmer.until(fault, index + 1, (1, 0, source.name, name))
+
+    def _silent_from(self, source: Source) -> int:
+        """Return the log time from which on the source counts as silent, if nothing more is heard of it."""
+        if source.left >= 0 or source.silent:
+            return NEVER
+        return source.seen + max(self.settings.silent_after, INTERVALS * source.interval_ms)
+
+    def _fall_silent(self, source: Source, index: int) -> None:
+        quiet = self._moments.log_times[index] - source.seen
+        limit = self._silent_from(source) - source.seen
+        reason = f"nothing was heard of it for {quiet / 1000:.1f} s"
+        sighting = Sighting(
+            self._moments.append_times[index], value=float(quiet), high=float(limit), unit="ms", text=reason
+        )
+        fault = self.author.open((source.name, ""), "silent", "critical", sighting.evidence(self._moments, index), reason)
+        source.silent = self._opened(source, "", fault, index, timed=True)
+
+    def _forget(self, source: Source, index: int) -> None:
+        for name, fault in source.faults():
+            self._orphan(source, name, fault, "its source has not been heard of for a week", index)
+        del self.sources[source.name]
+
+    def _reset_timer(self, source: Source) -> None:
+        timers = [self._silent_from(source), source.seen + FORGET_MS]
+        timers += [fault.affirm_at for _, fault in source.faults()]
+        timers += [watched.timer for watched in source.services.values()]
+        if source.cloned:
+            timers.append(source.cloned_at + CLONE_HOLD_MS)
+        source.timer = NEVER
+        self._earlier(source, min(timers))
+
+    def _earlier(self, source: Source, timer: int) -> None:
+        source.timer = min(source.timer, timer)
+        self._earliest = min(self._earliest, source.timer)
+
+    # What is said --------------------------------------------------------------------------------------------------
+
+    def _opened(self, source: Source, name: str, fault: Fault, index: int, *, timed: bool = False) -> OpenFault:
+        self.said.append(Said(index, (int(timed), 0, source.name, name), fault))
+        affirm_at = self._moments.log_times[index] + AFFIRM_MS
+        self._earlier(source, affirm_at)
+        return OpenFault(fault, affirm_at)
+
+    def _resolve(
+        self,
+        source: Source,
+        fault: OpenFault,
+        reason: str,
+        sighting: Sighting,
+        index: int,
+        name: str = "",
+        event: ProcessEvent | ProbeEvent | None = None,
+    ) -> None:
+        evidence = sighting.evidence(self._moments, index)
+        cause = event.id or None if event else None
+        closed = revise(
+            fault.fault, "resolved", reason=reason, evidence=evidence, time=sighting.event_time, cause=cause
+        )
+        self.said.append(Said(index, (int(event is None), 0, source.name, name), closed))
+
+    def _orphan(self, source: Source, name: str, fault: OpenFault, reason: str, index: int) -> None:
+        closed = revise(fault.fault, "orphaned", reason=reason, time=self._moments.append_times[index])
+        self.said.append(Said(index, (1, 0, source.name, name), closed))
+
+    # State ---------------------------------------------------------------------------------------------------------
+
+    def dump(self) -> Iterator[StateBlock]:
+        """Return the state in blocks of sources."""
+        return dump_sources(self.sources.values())
+
+    def load(self, blocks: Iterable[StateBlock]) -> None:
+        """Take over what `dump` returned; other blocks are passed over."""
+        self.sources = load_sources(blocks)
+        self._earliest = min((source.timer for source in self.sources.values()), default=NEVER)

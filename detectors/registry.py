@@ -1,0 +1,251 @@
+"""Finds detectors by name: the built-in ones, those of installed packages (entry points), and dotted paths.
+
+    DetectorError                  the settings of a detector cannot be used; the message says why and what to do
+    ├── UnknownDetectorError       no detector has this name, or nothing stands at the dotted path
+    ├── DuplicateDetectorError     two packages register one name for different classes
+    └── DetectorParametersError    the parameters, or the open and clear conditions, are not valid
+
+A name is registered by the entry-point group `mendline.detectors`; a dotted path is `package.module:Class`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import ValidationError
+
+from mendline.detectors.base import Detector
+from mendline.detectors.conditions import Bounds, measure_bounds, open_surprise, surprise_bounds
+from mendline.detectors.per_series import per_series
+from mendline.schemas.windows import STATISTICS
+
+if TYPE_CHECKING:
+    from mendline.schemas.settings import DetectorSettings, Settings
+
+GROUP = "mendline.detectors"
+LIVENESS = "liveness"
+
+BUILT_IN: Mapping[str, str] = MappingProxyType({
+    "threshold": "mendline.detectors.threshold:Threshold",
+    "zscore": "mendline.detectors.zscore:ZScore",
+})  # fmt: skip
+
+
+class DetectorError(ValueError):
+    """The settings of a detector cannot be used."""
+
+
+class UnknownDetectorError(DetectorError):
+    """No detector has this name, or nothing stands at the dotted path."""
+
+
+class DuplicateDetectorError(DetectorError):
+    """Two packages register one name for different classes."""
+
+
+class DetectorParametersError(DetectorError):
+    """The parameters, or the conditions, of a detector are not valid."""
+
+
+class EntryPoint(NamedTuple):
+    """What a package registers: `value` is `package.module:Class`, `package` who says so."""
+
+    name: str
+    value: str
+    package: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A detector as the settings want it: made, with the bounds of its faults and the hash of its settings."""
+
+    settings: DetectorSettings
+    detector: Detector
+    bounds: Bounds
+    config: str
+
+    @property
+    def kind(self) -> str:
+        """The word for what is wrong."""
+        return self.settings.kind or self.detector.kind
+
+
+def installed() -> list[EntryPoint]:
+    """Return what installed packages register."""
+    return [
+        EntryPoint(one.name, one.value, one.dist.name if one.dist else "") for one in entry_points(group=GROUP)
+    ]
+
+
+def registered(points: Iterable[EntryPoint] | None = None) -> dict[str, str]:
+    """Return name and dotted path of every registered detector, sorted; `points` stand for what is installed.
+
+    Raises DuplicateDetectorError when a name stands for two classes.
+    """
+    paths = {name: EntryPoint(name, value, "mendline") for name, value in BUILT_IN.items()}
+    for point in installed() if points is None else points:
+        known = paths.setdefault(point.name, point)
+        if known.value != point.value:
+            msg = (
+                f"two detectors are called {point.name}: {known.value} (package {known.package}) and {point.value} "
+                f"(package {point.package}); remove one of the packages, or name the class by its dotted path"
+            )
+            raise DuplicateDetectorError(msg)
+    return {name: paths[name].value for name in sorted(paths)}
+
+
+def find(use: str, points: Iterable[EntryPoint] | None = None) -> type[Detector]:
+    """Return the detector class that `use` names; a per-series class comes back wrapped.
+
+    Raises UnknownDetectorError, DuplicateDetectorError.
+    """
+    path = use
+    if ":" not in use:
+        known = registered(points)
+        if use not in known:
+            near = get_close_matches(use, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            msg = f"no detector is called {use!r}; {hint}registered: {', '.join(known)}; or give package.module:Class"
+            raise UnknownDetectorError(msg)
+        path = known[use]
+    return as_detector(_load(path), path)
+
+
+def _load(path: str) -> object:
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        msg = f"detector {path}: {error}; is its package installed, or its folder on PYTHONPATH?"
+        raise UnknownDetectorError(msg) from error
+
+
+def as_detector(found: object, path: str) -> type[Detector]:
+    """Return `found` as a detector class, wrapped if it is a per-series one.
+
+    Raises UnknownDetectorError when it is neither.
+    """
+    if isinstance(found, type):
+        if issubclass(found, Detector):
+            return found
+        if all(hasattr(found, name) for name in ("score", "learn", "dump", "load", "Parameters", "warm_up", "state_bytes")):
+            return per_series(found)
+    msg = (
+        f"detector {path} is neither a subclass of mendline.detectors.Detector nor a class with score, learn, dump, "
+        "load, Parameters, warm_up and state_bytes"
+    )
+    raise UnknownDetectorError(msg)
+
+
+def configure(one: DetectorSettings, settings: Settings) -> Configured:
+    """Return the detector that `one` asks for, made and checked.
+
+    Raises DetectorError.
+    """
+    where = f"detector {one.name} ({one.use})"
+    _check_input(one, settings, where)
+    cls = find(one.use)
+    try:
+        detector = cls(cls.Parameters.model_validate(_parameters(cls, one)))
+    except ValidationError as error:
+        raise DetectorParametersError(f"{where}: {_say(error, cls)}") from None
+    try:
+        if cls.judges == "measure":
+            bounds = measure_bounds(one.open or _own_condition(detector), one.clear)
+        else:
+            bounds = surprise_bounds(one.open or detector.opens(), one.clear, open_surprise(settings, one.window))
+    except ValueError as error:
+        raise DetectorParametersError(f"{where}: {error}") from None
+    return Configured(one, detector, bounds, config_hash(one))
+
+
+def config_hash(one: object) -> str:
+    """Return the hash of a settings model that faults carry: 16 hexadecimal digits of BLAKE2b."""
+    text: str = one.model_dump_json()  # type: ignore[attr-defined]  # any of the settings models
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def refuse_namesakes(settings: Settings) -> None:
+    """Raise DetectorError when two detectors of the settings have one name: their faults would be taken for one's."""
+    names = [one.name for one in settings.detectors]
+    for name in names:
+        if names.count(name) > 1 or name == LIVENESS:
+            msg = f"detectors: {name} is the name of more than one detector; give each its own"
+            raise DetectorError(msg)
+
+
+def check(settings: Settings) -> list[str]:
+    """Return what is wrong with the configured detectors, in words; nothing when all can be used."""
+    problems = []
+    try:
+        refuse_namesakes(settings)
+    except DetectorError as error:
+        problems.append(str(error))
+    for one in settings.detectors:
+        try:
+            configure(one, settings)
+        except DetectorError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _own_condition(detector: Detector) -> Any:
+    condition = detector.opens()
+    if condition is None:
+        msg = "give `open`: this detector judges the value and has no bound of its own"
+        raise ValueError(msg)
+    return condition
+
+
+def _parameters(cls: type[Detector], one: DetectorSettings) -> dict[str, Any]:
+    """Return the parameters, with the bounds of `open` for a detector that judges by them and was given no others."""
+    given = dict(one.parameters)
+    if cls.judges == "measure" and one.open:
+        for name in ("above", "below"):
+            bound = getattr(one.open, name)
+            if bound is not None and name in cls.Parameters.model_fields:
+                given.setdefault(name, bound)
+    return given
+
+
+def _check_input(one: DetectorSettings, settings: Settings, where: str) -> None:
+    widths = {*settings.windows.widths, *(width for width, _ in settings.windows.hopping)}
+    if one.window and one.window not in widths:
+        made = ", ".join(f"{width} ms" for width in sorted(widths))
+        msg = f"{where}: no windows of {one.window} ms are made; windows.widths and hopping give {made}; 0 means rounds"
+        raise DetectorParametersError(msg)
+    quantiles = [quantile_name(share) for share in settings.windows.quantiles]
+    known = ["auto", *STATISTICS, *quantiles]
+    if one.statistic not in known:
+        msg = f"{where}: statistic {one.statistic!r} is not among {', '.join(known)} (quantiles: windows.quantiles)"
+        raise DetectorParametersError(msg)
+    if one.statistic in quantiles and one.window != settings.windows.pane:
+        msg = f"{where}: quantiles are kept for the base window only, {settings.windows.pane} ms"
+        raise DetectorParametersError(msg)
+
+
+def quantile_name(share: float) -> str:
+    """Return the name of the statistic of a quantile.
+
+    >>> quantile_name(0.99), quantile_name(0.5), quantile_name(0.999)
+    ('p99', 'p50', 'p99.9')
+    """
+    return f"p{share * 100:.10g}"
+
+
+def _say(error: ValidationError, cls: type[Detector]) -> str:
+    detail = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in detail["loc"]) or "parameters"
+    known = sorted(cls.Parameters.model_fields)
+    if detail["type"] == "extra_forbidden":
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        return f"it has no parameter {name!r}; {hint}known: {', '.join(known) or 'none'}"
+    return f"parameter {name} = {detail['input']!r}: {detail['msg']}"

@@ -1,0 +1,156 @@
+"""The rows of one detector in one pool: its arrays, those of the lifecycle, and which series they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mendline.detectors.base import Rows, StateArray
+from mendline.detectors.lifecycle import ARRAYS as LIFECYCLE_ARRAYS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mendline.schemas.series import Series, SeriesTable
+    from mendline.schemas.settings import MatchSettings
+
+LIFE = "life/"
+RATE = "rate/"
+OWN = "own/"
+
+RATE_ARRAYS: Mapping[str, StateArray] = MappingProxyType({
+    "value": StateArray(fill=np.nan),
+    "time": StateArray("int64"),
+})  # fmt: skip
+
+ROWS_A_RUN = 1000
+"""Gathering this many rows costs about as much as one more step of a detector."""
+
+
+def matches(match: MatchSettings, series: Series) -> bool:
+    """Say whether a detector looks at the series."""
+    return (
+        fnmatchcase(series.metric, match.metric)
+        and fnmatchcase(series.service, match.service)
+        and all(fnmatchcase(series.attributes.get(name, ""), pattern) for name, pattern in match.attributes.items())
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which series of a table a detector looks at: places, their labels, services and units, and the counters."""
+
+    places: NDArray[np.intp]
+    series: tuple[Series, ...]
+    counters: NDArray[np.bool_]
+    labels: Mapping[str, int]
+    all_of_table: bool
+
+    @staticmethod
+    def of(match: MatchSettings, table: SeriesTable) -> Columns:
+        """Return the series of the table that match; of two with one label, the first."""
+        first: dict[str, int] = {}
+        for place, series in enumerate(table.series):
+            if matches(match, series):
+                first.setdefault(series.label, place)
+        places = list(first.values())
+        found = tuple(table.series[place] for place in places)
+        return Columns(
+            np.array(places, dtype=np.intp),
+            found,
+            np.array([series.kind == "counter" for series in found], dtype=bool),
+            {label: column for column, label in enumerate(first)},
+            len(places) == len(table),
+        )
+
+    def __len__(self) -> int:
+        """Return the number of series."""
+        return len(self.series)
+
+    def pick(self, statistic: NDArray[np.float64], order: NDArray[np.intp] | slice) -> NDArray[np.float64]:
+        """Return the values of these series in the entries `order`, one after the other, read-only."""
+        values = statistic[order]
+        flat = (values if self.all_of_table else values[:, self.places]).reshape(-1)
+        flat = flat.view()
+        flat.setflags(write=False)
+        return flat
+
+
+@dataclass(slots=True)
+class Store:
+    """All arrays, by name, each (capacity, series, ...); `declared` says what is in them."""
+
+    columns: Columns
+    declared: Mapping[str, StateArray]
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    def grow(self, capacity: int) -> None:
+        """Make room for `capacity` slots."""
+        for name, array in self.declared.items():
+            had = self.arrays.get(name)
+            length = 0 if had is None else len(had)
+            if length < capacity:
+                more = array.rows(capacity - length, len(self.columns))
+                self.arrays[name] = more if had is None else np.concatenate([had, more])
+
+    def reset(self, slot: int) -> None:
+        """Make the slot's rows as at first."""
+        for name, array in self.declared.items():
+            self.arrays[name][slot] = array.rows(len(self.columns))
+
+    def reset_life(self, slot: int, columns: list[int]) -> None:
+        """Make the lifecycle of some of the slot's rows as at first."""
+        for name, array in LIFECYCLE_ARRAYS.items():
+            self.arrays[LIFE + name][slot, columns] = array.fill
+
+    def move(self, slot: int, other: Store, other_slot: int) -> list[str]:
+        """Copy the rows of the series that both have from another store; their lifecycle goes over. Return labels."""
+        shared = [label for label in self.columns.labels if label in other.columns.labels]
+        mine = [self.columns.labels[label] for label in shared]
+        theirs = [other.columns.labels[label] for label in shared]
+        for name, array in self.arrays.items():
+            array[slot, mine] = other.arrays[name][other_slot, theirs]
+        other.reset_life(other_slot, theirs)
+        return shared
+
+    def chunks(self, slots: NDArray[np.intp]) -> Iterator[tuple[slice, Chunk]]:
+        """Yield the rows of the slots (ascending) in a few chunks, each with its place among the slots.
+
+        Neighbouring slots are slices of the arrays; where there are many small runs of them, all rows are copied
+        out, and back after the step.
+        """
+        breaks = np.flatnonzero(np.diff(slots) != 1) + 1
+        if (len(breaks) + 1) * ROWS_A_RUN > len(slots) * len(self.columns) and len(breaks):
+            yield slice(0, len(slots)), Chunk(self, slots)
+            return
+        for first, end in zip([0, *breaks.tolist()], [*breaks.tolist(), len(slots)], strict=True):
+            yield slice(first, end), Chunk(self, slice(int(slots[first]), int(slots[end - 1]) + 1))
+
+
+@dataclass(slots=True)
+class Chunk:
+    """The rows of some slots, as one array a name with a row for each series."""
+
+    store: Store
+    where: slice | NDArray[np.intp]
+
+    def rows(self, prefix: str) -> Rows:
+        """Return the arrays whose names begin with `prefix`, without it: views of a slice, copies of gathered rows."""
+        return {
+            name.removeprefix(prefix): array[self.where].reshape(-1, *array.shape[2:])
+            for name, array in self.store.arrays.items()
+            if name.startswith(prefix)
+        }
+
+    def put_back(self, prefix: str, rows: Rows) -> None:
+        """Write gathered rows back."""
+        if isinstance(self.where, slice):
+            return
+        for name, changed in rows.items():
+            array = self.store.arrays[prefix + name]
+            array[self.where] = changed.reshape(len(self.where), *array.shape[1:])

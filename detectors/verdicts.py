@@ -1,0 +1,217 @@
+"""One verdict on a service from all that is known of it: its process, how that ended, its probes.
+
+A process that was seen to die is dead, whatever the probes say; a failing probe then is evidence and no second fault.
+One that lives and does not answer for `fail_after` is hung; a shorter stall is nothing. One held by a debugger asks
+a person. Where no process is known, what does not answer is unreachable. A stop that was meant is no fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from mendline.detectors.faults import Severity
+from mendline.detectors.lifecycle import Signal
+from mendline.schemas.records import ProbeEvent, ProcessEvent
+
+STOPPED_PATIENCE_MS = 5_000
+"""How long a process may be stopped when no probe can tell whether that matters: the probes' own default."""
+
+MEANT_PATIENCE_MS = 30_000
+"""A meant stop in the middle of a fault is mostly half a restart; after this long it is taken as the end of it."""
+
+UNHEARD_PATIENCE_MS = 60_000
+"""A probe that says nothing for this long after a start is not there any more; those that are say their success."""
+
+MOST_TEXT = 4_000
+MOST_PROBES = 100
+
+Condition = Literal["unknown", "running", "stopped", "traced", "dead", "ended"]
+
+
+@dataclass(slots=True)
+class Probe:
+    """What a probe said last. `heard` is the log time (ms) of that, -1 if it was before the process began."""
+
+    ok: bool
+    heard: int
+    time: int
+    failing_since: int
+    fail_after: int
+    error: str
+    process: str
+
+    @property
+    def failing_ms(self) -> int:
+        """For how long it has failed, at the time it last said so (ms of event time)."""
+        return 0 if self.ok else self.time - self.failing_since
+
+    @property
+    def hung(self) -> bool:
+        """Whether it has failed for as long as it must."""
+        return not self.ok and self.heard >= 0 and self.failing_ms >= self.fail_after
+
+
+class Verdict(NamedTuple):
+    """What is to be thought of a service now; `again_at` is the log time (ms) at which time alone may change that."""
+
+    signal: Signal
+    kind: str = ""
+    severity: Severity = "critical"
+    reason: str = ""
+    text: str = ""
+    value: float | None = None
+    high: float | None = None
+    again_at: int | None = None
+
+
+@dataclass(slots=True)
+class Service:
+    """All that is known of a service. `began` is event time, `changed` log time, in ms; `deaths` counts unmeant ends."""
+
+    condition: Condition = "unknown"
+    pid: int = 0
+    started_at: int | None = None
+    began: int = 0
+    changed: int = 0
+    answered: bool = True
+    ending: str = ""
+    last_words: str = ""
+    deaths: int = 0
+    probes: dict[str, Probe] = field(default_factory=dict)
+
+    def take(self, event: ProcessEvent | ProbeEvent, now: int) -> None:
+        """Take an event of its process, or of a probe of it, into account at log time `now`."""
+        if isinstance(event, ProcessEvent):
+            self._process(event, now)
+        else:
+            self._probe(event, now)
+
+    def _process(self, event: ProcessEvent, now: int) -> None:
+        if event.state in {"started", "adopted"}:
+            self._begin(event, now)
+        elif event.state == "exited":
+            if not self._is_earlier_life(event):
+                self._end(event, now, meant=event.meant)
+        elif event.state == "missing":
+            self._end(event, now, meant=event.meant or self.condition == "ended")
+        elif self.condition not in {"dead", "ended"}:
+            self.condition = "running" if event.state == "continued" else event.state
+            self.changed = now
+
+    def _probe(self, event: ProbeEvent, now: int) -> None:
+        if event.probe not in self.probes and len(self.probes) >= MOST_PROBES:
+            return
+        since = event.time if event.failing_since is None else event.failing_since
+        self.probes[event.probe] = Probe(
+            event.ok, now, event.time, since, event.fail_after_ms, event.error[:MOST_TEXT], event.process
+        )
+        if event.ok and event.time >= self.began:
+            self.answered = True
+
+    def _begin(self, event: ProcessEvent, now: int) -> None:
+        self.condition, self.pid, self.started_at = "running", event.pid, event.started_at
+        self.began, self.changed, self.answered = event.time, now, not self.probes
+        for probe in self.probes.values():
+            probe.heard = -1
+
+    def _end(self, event: ProcessEvent, now: int, *, meant: bool) -> None:
+        self.changed = now
+        self.condition = "ended" if meant else "dead"
+        self.ending, self.last_words = describe_end(event), "\n".join(event.error_lines)[-MOST_TEXT:]
+        self.deaths += not meant
+
+    def _is_earlier_life(self, event: ProcessEvent) -> bool:
+        """Say whether the event is about a process before the one that runs: its end may be explained late."""
+        alive = self.condition in {"running", "stopped", "traced"}
+        if not alive or event.started_at is None or self.started_at is None:
+            return False
+        return event.pid != self.pid and event.started_at < self.started_at
+
+    def verdict(self, now: int) -> Verdict:
+        """Return what is to be thought of it at log time `now`."""
+        if self.condition == "dead":
+            return Verdict(Signal.BAD_HELD, "dead", reason=self.ending, text=self.last_words)
+        if self.condition == "ended":
+            return _wait(now, self.changed + MEANT_PATIENCE_MS, Verdict(Signal.GOOD, reason="it was stopped on purpose"))
+        hung = [name for name, probe in self.probes.items() if probe.hung]
+        if hung:
+            return self._not_answering(max(hung, key=lambda name: self.probes[name].failing_ms))
+        if self.condition in {"stopped", "traced"} and not self.probes:
+            return _wait(now, self.changed + STOPPED_PATIENCE_MS, self._stopped())
+        return self._recovered(now)
+
+    def _recovered(self, now: int) -> Verdict:
+        if any(not probe.ok and probe.heard >= 0 for probe in self.probes.values()):
+            return Verdict(Signal.BETWEEN)
+        healthy = Verdict(Signal.GOOD, reason=self._well())
+        return healthy if self.answered else _wait(now, self.changed + UNHEARD_PATIENCE_MS, healthy)
+
+    def _well(self) -> str:
+        process = f"process {self.pid} runs" if self.condition == "running" else ""
+        answers = "its probe succeeds" if self.probes and self.answered else ""
+        return " and ".join(filter(None, (process, answers))) or "nothing is wrong with it any more"
+
+    def _not_answering(self, name: str) -> Verdict:
+        probe = self.probes[name]
+        kind, severity, state = self._kind(probe)
+        others = [other for other, one in self.probes.items() if one.ok and one.heard >= 0]
+        text = "\n".join(filter(None, (probe.error, others and f"these probes succeed: {', '.join(others)}")))[:MOST_TEXT]
+        reason = f"probe {name} has failed for {probe.failing_ms / 1000:.1f} s; {state}"
+        return Verdict(Signal.BAD_HELD, kind, severity, reason, text, float(probe.failing_ms), float(probe.fail_after))
+
+    def _kind(self, probe: Probe) -> tuple[str, Severity, str]:
+        if self.condition == "traced" or probe.process == "t":
+            return "traced", "warning", "a debugger holds its process"
+        if probe.process == "Z":
+            return "dead", "critical", "its process is a zombie"
+        if self.condition == "unknown" and not probe.process:
+            return "unreachable", "critical", "no process of it is known here"
+        stopped = self.condition == "stopped" or probe.process == "T"
+        return "hung", "critical", "its process is stopped (SIGSTOP)" if stopped else "its process is alive"
+
+    def _stopped(self) -> Verdict:
+        if self.condition == "traced":
+            return Verdict(Signal.BAD_HELD, "traced", "warning", "a debugger holds its process")
+        return Verdict(Signal.BAD_HELD, "hung", reason="its process is stopped (SIGSTOP)")
+
+    def dump(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        return asdict(self)
+
+    @staticmethod
+    def load(state: dict[str, Any]) -> Service:
+        """Return what `dump` gave."""
+        probes = {name: Probe(**probe) for name, probe in state["probes"].items()}
+        return Service(**{**state, "probes": probes})
+
+
+def _wait(now: int, until: int, verdict: Verdict) -> Verdict:
+    """Return the verdict, but nothing either way as long as log time is below `until`."""
+    return verdict if now >= until else Verdict(Signal.BETWEEN, again_at=until)
+
+
+def describe_end(event: ProcessEvent) -> str:
+    """Return in words how a process ended.
+
+    >>> describe_end(ProcessEvent(source="h", time=0, service="web", state="exited", pid=7, signal="SIGKILL"))
+    'process 7 was killed by SIGKILL'
+    """
+    if event.state == "missing":
+        return _join((f"its process is missing{f' (pid {event.pid})' if event.pid else ''}", event.detail))
+    return _join((f"process {event.pid} {_how(event)}", event.detail))
+
+
+def _how(event: ProcessEvent) -> str:
+    if event.oom_killed:
+        return "was killed by the kernel: out of memory"
+    if event.signal:
+        return f"was killed by {event.signal}"
+    if event.exit_code is not None:
+        return f"exited with code {event.exit_code}"
+    return "ended"
+
+
+def _join(parts: Iterable[str]) -> str:
+    return "; ".join(filter(None, parts))[:MOST_TEXT]

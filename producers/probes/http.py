@@ -59,11 +59,15 @@ class HttpProbe:
 
     def attempt(self) -> Attempt:
         """Try once. Raises ProbeFailedError."""
-        link = yield from connected(self._names, self._host, self._port)
+        link: socket.socket = yield from connected(self._names, self._host, self._port)
         days = None
         try:
             if self._tls:
-                link, days = yield from _secured(link, self._tls, self._host)
+                # The new socket takes the old one's descriptor over: it is the one to be closed, whatever happens.
+                link = secure = self._tls.wrap_socket(
+                    link, server_hostname=self._host, do_handshake_on_connect=False
+                )
+                days = yield from _agreed(secure)
             yield from _send(link, self._request)
             self._judge((yield from _receive(link)))
         except (ConnectionError, BrokenPipeError) as error:
@@ -89,30 +93,25 @@ def _tls_context(ca_file: str | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=ca_file)
 
 
-def _secured(
-    link: socket.socket, context: ssl.SSLContext, host: str
-) -> Generator[Wait, None, tuple[ssl.SSLSocket, float | None]]:
-    """Return the link under TLS, and for how many days the server's certificate is still good."""
+def _agreed(link: ssl.SSLSocket) -> Generator[Wait, None, float | None]:
+    """Agree on TLS, and return for how many days the server's certificate is still good."""
     import ssl
 
     try:
-        secure = context.wrap_socket(link, server_hostname=host, do_handshake_on_connect=False)
         while True:
             try:
-                secure.do_handshake()
+                link.do_handshake()
                 break
-            except ssl.SSLWantReadError:
-                yield Wait(secure.fileno(), READ, "agreeing on TLS")
-            except ssl.SSLWantWriteError:
-                yield Wait(secure.fileno(), WRITE, "agreeing on TLS")
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+                yield Wait(*_wanted(link, error, READ), "agreeing on TLS")
     except ssl.SSLCertVerificationError as error:
         msg = f"the certificate is not accepted: {error.verify_message}"
         raise ProbeFailedError(msg) from error
     except (ssl.SSLError, ConnectionError) as error:
         msg = f"no TLS connection: {error.strerror or error}"
         raise ProbeFailedError(msg) from error
-    ends = (secure.getpeercert() or {}).get("notAfter")
-    return secure, (ssl.cert_time_to_seconds(str(ends)) - time.time()) / _DAY_S if ends else None
+    ends = (link.getpeercert() or {}).get("notAfter")
+    return (ssl.cert_time_to_seconds(str(ends)) - time.time()) / _DAY_S if ends else None
 
 
 def _wanted(link: socket.socket, error: OSError, otherwise: int) -> tuple[int, int]:

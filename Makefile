@@ -1,0 +1,67 @@
+# The few chores of this repository. `make` alone explains them.
+
+VENV := .venv
+READY := $(VENV)/.ready
+BIN := $(VENV)/bin
+PORT := 9092
+SHELL_FILES := $(shell git ls-files '*.sh' .ci/run 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo kafka test test-fast check fix bench schemas docs lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make the virtual environment .venv with everything in it (other targets do so by themselves)
+
+run: $(READY) ## run the whole pipeline with an example service, on an embedded log
+	@$(BIN)/mendline up -c examples/quickstart/mendline.yaml
+
+demo: $(READY) ## break a throw-away service in several ways and show it mended, with measured times
+	@$(BIN)/mendline demo
+
+kafka: $(READY) ## run a local Apache Kafka until Ctrl-C (PORT=9092; needs Java 17 and Maven)
+	@$(BIN)/python -m mendline.testing.kafka --port $(PORT)
+
+test: $(READY) ## run all tests, those on a real Kafka included
+	@$(BIN)/python -m pytest
+
+test-fast: $(READY) ## run the tests that need neither Kafka nor patience
+	@$(BIN)/python -m pytest -m "not broker and not heavy"
+
+check: $(READY) ## format, lint, types, layers, shell and YAML
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(if $(SHELL_FILES),$(BIN)/shellcheck $(SHELL_FILES))
+	$(BIN)/yamllint --strict .
+
+fix: $(READY) ## format, and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## run every benchmark under benchmarks/
+	@for name in $$($(BIN)/python -m benchmarks); do echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" || exit 1; done
+
+schemas: $(READY) ## write docs/schemas/ from the records' models
+	$(BIN)/python -m mendline.schemas.export
+
+docs: $(READY) ## write the generated pages of docs/
+	$(BIN)/python -m mendline.reference
+
+lock: $(READY) ## pin the newest versions of all dependencies in requirements-dev.txt
+	$(BIN)/pip-compile --quiet --upgrade --extra dev --allow-unsafe --strip-extras --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+		--output-file requirements-dev.txt pyproject.toml
+
+clean: ## remove what was built; .venv and .mendline stay
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# The packages are pinned with their hashes, the build backend among them, so nothing is resolved or fetched twice.
+$(READY): pyproject.toml requirements-dev.txt
+	@sh tools/venv.sh $(VENV)
+	@echo "Installing into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,70 @@
+"""What all tests share: a real Kafka, one for the session and private ones to be broken."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mendline.testing.kafka import PACKAGES, LocalKafka, ToolMissingError, fetch_jars, find_java
+
+_KAFKA_FIXTURES = {"kafka", "private_kafka", "kafka_tools"}
+_MISSING = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m picks by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses a Kafka, so that no test can forget to."""
+    for item in items:
+        if _KAFKA_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("broker")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say loudly, once, that the tests on Kafka did not run."""
+    reason = config.stash.get(_MISSING, None)
+    if reason:
+        terminalreporter.write_line(f"NOT TESTED ON KAFKA: {reason}", red=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def kafka_tools(pytestconfig: pytest.Config) -> None:
+    """Skip when Java or Maven is missing; with CI=true fail, for there nothing may be left out."""
+    try:
+        find_java()
+        fetch_jars()
+    except ToolMissingError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI=true, and no Kafka to test on: {error}", pytrace=False)
+        pytestconfig.stash[_MISSING] = str(error)
+        pytest.skip(f"no Kafka: install {PACKAGES}")
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
+    """One broker for the whole session: use topics of your own, and leave it running."""
+    folder = tmp_path_factory.mktemp("kafka")
+    with LocalKafka(folder) as shared:
+        yield shared
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def private_kafka(kafka_tools: None, tmp_path: Path) -> Iterator[Callable[..., LocalKafka]]:
+    """Make started Kafkas of one's own, to be frozen and killed; the arguments are LocalKafka's but the folder."""
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> LocalKafka:
+            folder = tmp_path / f"kafka-{len(list(tmp_path.iterdir()))}"
+            kafka = LocalKafka(folder, **options)
+            stack.callback(shutil.rmtree, folder)
+            stack.callback(kafka.kill)
+            kafka.start()
+            return kafka
+
+        yield make

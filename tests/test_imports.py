@@ -1,0 +1,16 @@
+"""What is loaded by importing: the start of the command line and the memory of the agent depend on it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("module", ["mendline", "mendline.agent.agent", "mendline.producers"])
+def test_the_agent_loads_nothing_heavy(module: str) -> None:
+    """Neither numpy, which would double the agent's memory, nor the Kafka client, which a local log does not need."""
+    code = f"import {module}, sys; print(sorted({{'numpy', 'kafka', 'rich', 'requests'}} & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "[]" == ran.stdout.strip()

@@ -20,7 +20,7 @@ class Answered:
         """Say that the answer is there."""
         return True
 
-    def result(self, timeout_s: float | None = None) -> Sequence[Position]:  # noqa: ARG002 - the interface
+    def result(self, timeout_s: float | None = None) -> Sequence[Position]:
         """Return where the records went, or raise why they did not."""
         if isinstance(self._answer, LogError):
             raise self._answer

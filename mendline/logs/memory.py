@@ -69,7 +69,7 @@ class MemoryLog:
         """Return the topics that exist, with their number of partitions."""
         return {name: topic.partitions for name, topic in self._topics.items()}
 
-    def producer(self, name: str) -> _MemoryProducer:  # noqa: ARG002 - the interface
+    def producer(self, name: str) -> _MemoryProducer:
         """Return a producer."""
         return _MemoryProducer(self)
 

@@ -18,15 +18,15 @@ def open_log(url: str, **options: Any) -> Log:
     """
     scheme = url.partition(":")[0]
     if scheme == "memory":
-        from mendline.logs.memory import MemoryLog  # noqa: PLC0415 - only what is asked for
+        from mendline.logs.memory import MemoryLog
 
         return MemoryLog(url=url, **options)
     if url.startswith("sqlite://"):
-        from mendline.logs.sqlite import SqliteLog  # noqa: PLC0415 - only what is asked for
+        from mendline.logs.sqlite import SqliteLog
 
         return SqliteLog(url, **options)
     if url.startswith("kafka://"):
-        from mendline.logs.kafka import KafkaLog  # noqa: PLC0415 - only what is asked for
+        from mendline.logs.kafka import KafkaLog
 
         return KafkaLog(url, options)
     msg = f"log {url!r}: expected memory:, sqlite://FOLDER or kafka://HOST:PORT,…"

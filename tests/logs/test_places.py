@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 
@@ -188,6 +189,20 @@ def test_waiting_consumers_can_be_woken(case: Case) -> None:
         waiting.set()
         polled = reading.consumer.poll(case.patience_s)
         thread.join()
+    assert (list(polled.batches), time.monotonic() - began < SOON_S) == ([], True)
+
+
+def test_signal_handlers_can_wake(case: Case) -> None:
+    """`wake` may be called by a signal handler that interrupts the very poll."""
+    with case.reading(Partition(case.topic(), 0)) as reading:
+        reading.poll(0.1)
+        before = signal.signal(signal.SIGALRM, lambda *_: reading.consumer.wake())
+        began = time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        try:
+            polled = reading.consumer.poll(case.patience_s)
+        finally:
+            signal.signal(signal.SIGALRM, before)
     assert (list(polled.batches), time.monotonic() - began < SOON_S) == ([], True)
 
 

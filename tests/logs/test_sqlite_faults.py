@@ -140,6 +140,18 @@ def test_damaged_files_are_named(folder: Path, log: Log) -> None:
         log.producer("p").append([NewRecord("bulk", b"x")]).result()
 
 
+def test_damage_inside_a_file_is_named(folder: Path, log: Log) -> None:
+    """Damage that only reading meets is LogCorruptError too."""
+    producer = log.producer("p")
+    producer.append([NewRecord("bulk", bytes(1000))] * 1000).result()
+    producer.close()
+    with (folder / "bulk.db").open("r+b") as file:
+        file.seek(200_000)
+        file.write(b"\xff" * 600_000)
+    with pytest.raises(LogCorruptError, match=r"bulk\.db"):
+        read_all(log, "bulk")
+
+
 def test_locked_files_are_named(folder: Path, log: Log) -> None:
     """While a foreign program holds a file locked, appends are answered LogUnavailableError; afterwards they work."""
     producer = log.producer("p")

@@ -45,7 +45,7 @@ class SqliteLog:
         with self.stores() as stores:
             return stores.counts()
 
-    def producer(self, name: str) -> SqliteProducer:  # noqa: ARG002 - the interface
+    def producer(self, name: str) -> SqliteProducer:
         """Return a producer; its files are opened at its first append."""
         return SqliteProducer(Stores(self._folder, self._options), self._ringer())
 

@@ -6,7 +6,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -129,7 +129,8 @@ class Store:
                 self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
             raise
 
     def changed(self) -> bool:
@@ -184,9 +185,14 @@ class Store:
     def _prepare(self) -> None:
         """Set the connection up, and make the file's tables when it is new."""
         tuning = FILES[self.name]
+        self._execute(f"PRAGMA page_size = {tuning.page}")
+        mode = self._execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            msg = (
+                f"{self.path}: its file system has no shared memory (journal mode {mode!r}); the log needs a local disk"
+            )
+            raise LogRefusedError(msg)
         for pragma in (
-            f"page_size = {tuning.page}",
-            "journal_mode = WAL",
             f"synchronous = {tuning.synchronous}",
             f"wal_autocheckpoint = {tuning.checkpoint}",
             "journal_size_limit = 67108864",

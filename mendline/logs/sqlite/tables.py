@@ -1,7 +1,5 @@
 """A partition as a table: append, read, search by time, cut at the front."""
 
-# ruff: noqa: S608 - a table cannot be a parameter; its name is made of two integers.
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -52,7 +52,7 @@ class WindowBlock:
 
     `index` (E,) int64 is the position of the record in the batch (-1 before it was appended). `starts` (E,) int64 in
     ms of event time; windows are `[start, start + width_ms)`. `rounds` and `late` (E,) int64 count rounds in the
-    window, and rounds that came too late since the window before. `epoch` (E,) is the source's. `statistics` maps
+    window, and late ones that came while it was the newest. `statistics` maps
     the names in `schemas.windows.STATISTICS` and quantiles (`p99`) to (E, S) float64 arrays; NaN = no value.
     """
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.logs.base import TopicSettings
 from mendline.names import claim_name
 from mendline.processors.windows import WindowsStage
-from mendline.responders.planner import PlannerStage
+from mendline.responders.planner import PlannerStage, Signer
+from mendline.responders.signing import KeyRing
 from mendline.runtime.member import Member
-from mendline.runtime.metrics import Metrics, MetricsEndpoint
+from mendline.runtime.metrics import Metrics
 from mendline.runtime.spec import StageSpec
 
 if TYPE_CHECKING:
@@ -106,7 +108,7 @@ def detect_spec(settings: Settings) -> StageSpec:
     )
 
 
-def planner_spec(settings: Settings, sign: Callable[[bytes], object]) -> StageSpec:
+def planner_spec(settings: Settings, sign: Signer) -> StageSpec:
     """Return the stage that decides; its state is a fold over facts and outlives any change of settings."""
     return StageSpec(
         name="planner",
@@ -138,6 +140,12 @@ def respond_members(settings: Settings, log: Log, metrics: Metrics) -> list[Memb
     Raises OSError when the keys under `state` cannot be read or made.
     """
     return members(settings, log, [planner_spec(settings, key_ring(settings).sign)], metrics)
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """Return the keys of this host and those it believes."""
+    directory = settings.keys.directory
+    return KeyRing(Path(directory) if directory else Path(settings.state) / "keys", settings.keys.trust)
 
 
 def run_together(runners: Sequence[Runner], stop: threading.Event) -> None:

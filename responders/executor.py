@@ -97,6 +97,8 @@ class Executor:
         keeps the position from which a next life has to read (`Ledger.position`).
         """
         with self._mutex:
+            if self._closing.is_set():
+                return
             for record in records:
                 self._take_one(record)
             self._position = position
@@ -137,6 +139,7 @@ class Executor:
         self._closing.set()
         with self._mutex:
             self._waiting.clear()
+            self._position = None  # what was dropped here is read again in the next life
             return self._idle.wait_for(lambda: not self._running, timeout_s)
 
     # Records -------------------------------------------------------------------------------------------------------

@@ -187,7 +187,7 @@ class Supervisor:
             self._note(service, run)
             pid = _spawn(settings, self._outputs[service], run.token)
         except (OSError, ValueError) as error:
-            msg = f"{service} cannot be started: {_why(settings, error)}"
+            msg = f"{service} cannot be started: {_why(error)}"
             raise SupervisorError(msg) from error
         run.process = identify(pid) or Identity(pid, -1)
         self._note(service, run)
@@ -294,13 +294,10 @@ def _spawn(settings: ProcessSettings, output: OutputFile, token: str) -> int:
     return process.pid
 
 
-def _why(settings: ProcessSettings, error: Exception) -> str:
+def _why(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        missing = settings.cwd if settings.cwd and not Path(settings.cwd).is_dir() else (settings.command or ("",))[0]
-        return f"{missing} does not exist"
-    if isinstance(error, OSError):
-        return f"{error.strerror}: {error.filename or (settings.command or ('',))[0]}"
-    return str(error)
+        return f"{error.filename} does not exist"
+    return f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
 
 
 def _wait_while_able(process: Identity, grace_s: float) -> bool:

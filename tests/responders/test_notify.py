@@ -1,0 +1,165 @@
+"""Telling people: what goes to a webhook, when it is tried again, and when it is given up."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from mendline.responders.action import ActionContext, PermanentError, TemporaryError
+from mendline.responders.notifier import Message, Notifier, message_of
+from mendline.responders.notify import Notify, post
+from mendline.schemas.records import Hold, Record
+from mendline.schemas.settings import ServiceSettings
+from tests.responders.support import Scene, fault, order, outcome, policy, settings
+
+
+class Webhook(HTTPServer):
+    """A webhook on loopback that answers as it is told and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.status = 204
+        self.heard: list[tuple[str | None, object]] = []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/hook"
+
+
+class Answer(BaseHTTPRequestHandler):
+    """Keeps the body and answers."""
+
+    server: Webhook
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.heard.append((self.headers["Content-Type"], json.loads(body)))
+        self.send_response(self.server.status)
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    """A webhook that listens."""
+    with Webhook() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_webhook_gets_json(webhook: Webhook) -> None:
+    """The content type says so."""
+    post(webhook.url, {"text": "ü"})
+    assert webhook.heard == [("application/json", {"text": "ü"})]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(400, PermanentError), (404, PermanentError), (429, TemporaryError), (500, TemporaryError), (503, TemporaryError)],
+)
+def test_a_refusal_is_final_and_a_failure_is_not(webhook: Webhook, status: int, error: type[Exception]) -> None:
+    """4xx is the request's fault, 5xx and 429 may pass."""
+    webhook.status = status
+    with pytest.raises(error, match=f"answered {status}"):
+        post(webhook.url, {})
+
+
+def test_nobody_there_may_change(unused_port: int) -> None:
+    """A refused connection is worth another try."""
+    with pytest.raises(TemporaryError, match="cannot be reached"):
+        post(f"http://127.0.0.1:{unused_port}/", {})
+
+
+def test_a_webhook_that_never_answers_is_not_waited_for() -> None:
+    """The timeout bounds it."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TemporaryError):
+        post(f"http://127.0.0.1:{silent.getsockname()[1]}/", {}, timeout_s=0.05)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/", "hook"])
+def test_only_http_is_spoken(url: str) -> None:
+    """A typing error in the settings must not open files."""
+    with pytest.raises(PermanentError, match="is no webhook"):
+        post(url, {})
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_the_action_tells_every_webhook(webhook: Webhook) -> None:
+    """With the target and the step's parameters."""
+    context = ActionContext("i-1", "host-1", "web", ServiceSettings(), 5.0, {"team": "shop"})
+    assert Notify([webhook.url, webhook.url]).run(context) == "2 webhooks told"
+    assert webhook.heard[0][1] == {
+        "what": "notify",
+        "target": "host-1/web",
+        "intent": "i-1",
+        "parameters": {"team": "shop"},
+    }
+
+
+def test_the_action_without_webhooks_fails() -> None:
+    """Settings without `notify` tell nobody, and that is no success."""
+    with pytest.raises(PermanentError, match="no `notify`"):
+        Notify([]).run(ActionContext("i-1", "host-1", "web", ServiceSettings(), 5.0))
+
+
+def hold(guard: str) -> Hold:
+    return Hold(source="planner", time=1, fault="f", target="host-1/web", policy="p", guard=guard, reason="because")
+
+
+def test_people_hear_of_beginnings_ends_and_where_they_are_wanted() -> None:
+    """Not of affirmations, ordinary holds or progress."""
+    scene = Scene(settings(policy("ask")))
+    scene.say(fault(), fault(transition="affirmed", revision=1))
+    scene.say(order("approve", fault().id))
+    scene.say(outcome(scene.intents[0]), fault(transition="resolved", revision=2))
+    told = [message["text"] for entry in scene.entries if (message := message_of(entry.record))]
+    assert told == [
+        "host-1/web is dead: opened",
+        f"restart of host-1/web waits for `mendline approve {scene.intents[0].id}`",
+        "host-1/web is dead: resolved",
+        "host-1/web was mended",
+    ]
+    assert message_of(hold("cooldown")) is None
+    assert (message_of(hold("escalated")) or {})["text"] == "host-1/web needs a person: escalated"
+    json.dumps(message_of(hold("denied")))
+
+
+def test_the_notifier_tries_three_times_and_gives_up(caplog: pytest.LogCaptureFixture) -> None:
+    """One webhook that is away keeps no other from hearing, and what was not heard is said."""
+    tried: list[str] = []
+
+    def send(url: str, message: Message) -> None:
+        tried.append(url)
+        if url != "good":
+            raise {"away": TemporaryError("away", delay_s=0), "wrong": PermanentError("wrong")}[url]
+
+    records: list[Record] = [fault(), fault(transition="affirmed", revision=1)]
+    Notifier(["away", "wrong", "good"], threading.Event(), send).take(records)
+    assert tried == ["away", "away", "away", "wrong", "good"]
+    assert caplog.text.count("nobody heard that host-1/web is dead: opened") == 2
+
+
+def test_a_notifier_that_is_to_stop_does_not_wait() -> None:
+    """Its waits end with `stop`."""
+    stop, tried = threading.Event(), []
+    stop.set()
+
+    def send(url: str, message: Message) -> None:
+        tried.append(url)
+        raise TemporaryError("away", delay_s=600)
+
+    Notifier(["away"], stop, send).take([fault()])
+    assert tried == ["away"]

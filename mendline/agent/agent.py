@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -83,13 +84,12 @@ class Agent:
         self._clock = clock
         self._stop_services = stop_services
         self._stopped = threading.Event()
-        self._state = StateFolder(Path(settings.state))
-        try:
-            self._ledger = Ledger(self._state.path)
+        self.ended = threading.Event()
+        with ExitStack() as opened:
+            self._state = opened.enter_context(StateFolder(Path(settings.state)))
+            self._ledger = opened.enter_context(Ledger(self._state.path))
             self._assemble()
-        except BaseException:
-            self._state.close()
-            raise
+            self._opened = opened.pop_all()
 
     def run(self, stop: threading.Event | None = None) -> None:
         """Work until `stop` is set, or `stop()` is called.
@@ -236,8 +236,8 @@ class Agent:
         self._collection.close()
         self._beat(leaving=True)
         self._publisher.close(FLUSH_S)
-        self._ledger.close()
-        self._state.close()
+        self._opened.close()
+        self.ended.set()
 
     # What others call -------------------------------------------------------------------------------------------------
 

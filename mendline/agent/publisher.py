@@ -160,7 +160,7 @@ class Publisher:
                 batch.append(self._items.popleft())
                 size += batch[-1].size
             self._bytes -= size
-            self._under_way = len(batch)
+            self._under_way += len(batch)
         return batch
 
     def _deliver(self, batch: list[_Item]) -> None:

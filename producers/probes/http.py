@@ -64,9 +64,7 @@ class HttpProbe:
         try:
             if self._tls:
                 # The new socket takes the old one's descriptor over: it is the one to be closed, whatever happens.
-                link = secure = self._tls.wrap_socket(
-                    link, server_hostname=self._host, do_handshake_on_connect=False
-                )
+                link = secure = self._tls.wrap_socket(link, server_hostname=self._host, do_handshake_on_connect=False)
                 days = yield from _agreed(secure)
             yield from _send(link, self._request)
             self._judge((yield from _receive(link)))

@@ -94,6 +94,7 @@ def test_load_falls_back_where_there_is_no_proc(tmp_path: Path) -> None:
 
 
 def mounts(folder: Path, *lines: str) -> str:
+    """Write a list of mounts and return the folder to read it from."""
     (folder / "self").mkdir()
     (folder / "self" / "mounts").write_text("".join(f"{line} rw 0 0\n" for line in lines))
     return str(folder)
@@ -113,7 +114,9 @@ def test_a_hung_mount_holds_up_only_itself(tmp_path: Path) -> None:
     overdue = "mendline.collector.overdue{mendline.collector=filesystem,system.filesystem.mountpoint=/mnt/data}"
     until(lambda: by_label(disks.collect(0))[overdue] == 1.0)
     found = by_label(disks.collect(0))
-    utilization = "system.filesystem.utilization{{system.device={},system.filesystem.mountpoint={},system.filesystem.type={}}}"
+    utilization = (
+        "system.filesystem.utilization{{system.device={},system.filesystem.mountpoint={},system.filesystem.type={}}}"
+    )
     assert found[utilization.format("/dev/sda1", "/", "ext4")] > 0
     assert math.isnan(found[utilization.format("server:/data", "/mnt/data", "nfs4")])
     release.set()

@@ -49,12 +49,13 @@ class Unlucky(Told):
 
 
 def now_ms() -> int:
+    """Return the wall clock."""
     return time.time_ns() // 1_000_000
 
 
 @pytest.fixture
 def heard() -> Heard:
-    """What the watch emits."""
+    """Keep what the watch emits."""
     return Heard()
 
 
@@ -69,7 +70,7 @@ def watched(heard: Heard) -> Iterator[list[ProcessWatch]]:
 
 @pytest.fixture
 def process() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that does nothing."""
+    """Start a process that does nothing."""
     made = sleeper()
     yield made
     made.kill()
@@ -77,11 +78,13 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def watch(made: list[ProcessWatch], heard: Heard, locator: Locator) -> ProcessWatch:
+    """Watch one service."""
     made.append(ProcessWatch("host", {"web": locator}, heard, now_ms, cores=2))
     return made[-1]
 
 
 def ended(heard: Heard) -> ProcessEvent:
+    """Return the first death that is told."""
     return heard.wait(ProcessEvent, lambda event: event.state == "exited")
 
 
@@ -244,8 +247,12 @@ def test_the_watch_of_exits_outlives_a_bad_listener() -> None:
         raise ValueError(msg)
 
     watching.watch(first.pid, fail)
-    watching.watch(second.pid, lambda how: told(ProcessEvent(
-        source="host", time=0, service="web", state="exited", pid=second.pid, signal=how.signal)))
+    watching.watch(
+        second.pid,
+        lambda how: told(
+            ProcessEvent(source="host", time=0, service="web", state="exited", pid=second.pid, signal=how.signal)
+        ),
+    )
     for one in (first, second):
         one.kill()
         one.returncode = 0

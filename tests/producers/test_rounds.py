@@ -51,10 +51,12 @@ class Failing(Fixed):
 
 
 def collection(*collectors: Fixed, deadline_s: float = 0.1, max_series: int = 1000) -> Collection:
+    """Return a collection that waits a short time only."""
     return Collection(collectors, deadline_s=deadline_s, patience_s=0.05, max_series=max_series)
 
 
 def read(rounds: Collection) -> dict[str, float]:
+    """Make a round and return its values by label."""
     table, values = rounds.round(0)
     return {series.label: value for series, value in zip(table.series, values, strict=True)}
 
@@ -123,6 +125,7 @@ def test_series_beyond_the_limit_are_dropped_and_that_is_said_once(caplog: pytes
 
 
 def checked(series: Series, *values: float) -> tuple[list[float], Validation]:
+    """Return what is left of the values, one a round."""
     validation = Validation()
     validation.begin(SeriesTable([series]).series)
     return [validation.check([value])[0] for value in values], validation

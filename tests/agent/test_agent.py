@@ -1,0 +1,255 @@
+"""The agent as a whole, with real processes, on a memory log."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from mendline.agent import Agent, StateBusyError, StateError
+from mendline.agent.state import StateFolder
+from mendline.logs.base import LogRefusedError
+from mendline.logs.memory import MemoryLog
+from mendline.responders.signing import KeyRing
+from mendline.schemas.records import ConfigurationChange, Heartbeat, Outcome, ProcessEvent, Stop
+from mendline.schemas.settings import ServiceSettings
+from tests.agent.support import (
+    HOST,
+    memory_log,
+    records,
+    restart_command,
+    running,
+    said,
+    send,
+    service,
+    settings,
+    wait_for,
+)
+from tests.producers.support import until
+
+FAR = 2**45
+
+
+@pytest.fixture
+def log() -> MemoryLog:
+    """Return a log with the topics an agent needs."""
+    return memory_log()
+
+
+def pid_of(agent: Agent, name: str) -> int:
+    """Return the process of a service."""
+    current = agent.supervisor.current(name)
+    assert current
+    return current[0]
+
+
+def test_everything_has_its_place_in_one_order(tmp_path: Path, log: MemoryLog) -> None:
+    """Heartbeats, events and rounds share one sequence without gaps, from the first to the last."""
+    with running(settings(tmp_path, {"web": service()}), log):
+        until(lambda: len(said(log)) > 8)
+    found = said(log)
+    assert list(range(len(found))) == [one.sequence for one in found]
+    assert {1} == {one.epoch for one in found}
+    first, last = found[0].record, found[-1].record
+    assert isinstance(first, Heartbeat)
+    assert isinstance(last, Heartbeat)
+    assert (False, True) == (first.leaving, last.leaving)
+    assert ("web",) == first.services
+
+
+def test_each_life_has_an_epoch_of_its_own(tmp_path: Path, log: MemoryLog) -> None:
+    """The next agent on the same state counts on, and its sequence begins at 0."""
+    for _ in range(2):
+        with running(settings(tmp_path), log):
+            until(lambda: any(one.record is None for one in said(log)))
+    second = [one.sequence for one in said(log) if one.epoch == 2]
+    assert list(range(len(second))) == second
+
+
+def test_a_second_agent_on_the_same_state_is_refused(tmp_path: Path, log: MemoryLog) -> None:
+    """The message names the process that has the folder, and what to do."""
+    with running(settings(tmp_path), log), pytest.raises(StateBusyError, match=f"process {os.getpid()}.* `state`"):
+        Agent(settings(tmp_path), log)
+
+
+def test_a_refused_agent_leaves_the_folder_free(tmp_path: Path, log: MemoryLog) -> None:
+    """An agent whose settings make no sense can be made anew when they do."""
+    bad = settings(tmp_path, {"web": service(probes=({"tcp": "nonsense"},))})
+    with pytest.raises(ValueError, match="nonsense"):
+        Agent(bad, log)
+    with running(settings(tmp_path), log):
+        pass
+
+
+def test_a_damaged_epoch_is_not_guessed(tmp_path: Path) -> None:
+    """Counting anew would make readers drop all that comes: the message says what to write."""
+    (tmp_path / "epoch").write_text("what")
+    with pytest.raises(StateError, match="higher than any epoch"):
+        StateFolder(tmp_path)
+
+
+def test_a_death_is_told_with_the_last_words(tmp_path: Path, log: MemoryLog) -> None:
+    """The lines that the service wrote to standard error stand in the event."""
+    with running(settings(tmp_path, {"web": service()}), log) as agent:
+        wait_for(log, ProcessEvent, lambda event: event.state == "started")
+        until(lambda: agent.supervisor.tail("web", 1) == ("ready",))
+        os.kill(pid_of(agent, "web"), signal.SIGKILL)
+        event = wait_for(log, ProcessEvent, lambda event: event.state == "exited")
+    assert ("SIGKILL", False, ("ready",)) == (event.signal, event.meant, event.error_lines)
+
+
+def test_a_command_restarts_a_service(tmp_path: Path, log: MemoryLog) -> None:
+    """The outcome is told, the old process's end was meant, and the new process is watched."""
+    chosen = settings(tmp_path, {"web": service()})
+    with running(chosen, log) as agent:
+        wait_for(log, ProcessEvent, lambda event: event.state == "started")
+        before = pid_of(agent, "web")
+        command = restart_command(chosen, "web", FAR)
+        send(log, command)
+        outcome = wait_for(log, Outcome)
+        after = wait_for(log, ProcessEvent, lambda event: event.state == "started" and event.pid != before)
+        assert ("succeeded", command.intent) == (outcome.status, outcome.intent)
+        assert KeyRing(Path(chosen.state) / "keys").why_not(outcome) is None
+        assert after.pid == pid_of(agent, "web")
+        assert wait_for(log, ProcessEvent, lambda event: event.state == "exited").meant
+
+
+def test_a_stop_behind_a_command_is_seen_first(tmp_path: Path, log: MemoryLog) -> None:
+    """What waits on the log when the agent comes is read to its end before anything begins."""
+    chosen = settings(tmp_path, {"web": service()})
+    stop = KeyRing(Path(chosen.state) / "keys").sign(Stop(source="person", time=0, by="somebody"))
+    send(log, restart_command(chosen, "web", FAR), stop)
+    with running(chosen, log):
+        outcome = wait_for(log, Outcome)
+    assert ("refused", "somebody ordered that nothing be begun") == (outcome.status, outcome.reason)
+
+
+def test_commands_are_read_on_from_where_the_last_life_was(tmp_path: Path, log: MemoryLog) -> None:
+    """A command is done once, however often the agent is started."""
+    chosen = settings(tmp_path, {"web": service()})
+
+    def done(count: int) -> bool:
+        return len(records(log, Outcome)) == count
+
+    for step in range(2):
+        with running(chosen, log):
+            send(log, restart_command(chosen, "web", FAR, step))
+            until(partial(done, step + 1))
+    assert ["succeeded"] * 2 == [outcome.status for outcome in records(log, Outcome)]
+
+
+def test_services_are_stopped_in_reverse_order(tmp_path: Path, log: MemoryLog) -> None:
+    """What depends on another starts after it and stops before it, and all ends are meant."""
+    services = {"web": service(depends_on=("db",)), "db": service()}
+    with running(settings(tmp_path, services), log):
+        wait_for(log, ProcessEvent, lambda event: event.state == "started" and event.service == "web")
+    events = [(event.service, event.state, event.meant) for event in records(log, ProcessEvent)]
+    started, exited = (
+        [("db", "started", False), ("web", "started", False)],
+        [("web", "exited", True), ("db", "exited", True)],
+    )
+    assert [*started, *exited] == events
+
+
+def test_services_outlive_an_agent_that_leaves_them(tmp_path: Path, log: MemoryLog) -> None:
+    """The next agent finds the same process and adopts it."""
+    chosen = settings(tmp_path, {"web": service()})
+    with running(chosen, log, stop_services=False) as agent:
+        wait_for(log, ProcessEvent, lambda event: event.state == "started")
+        before = pid_of(agent, "web")
+    with running(chosen, log) as agent:
+        adopted = wait_for(log, ProcessEvent, lambda event: event.state == "adopted")
+        assert before == adopted.pid == pid_of(agent, "web")
+
+
+def test_a_service_that_cannot_start_is_missing(tmp_path: Path, log: MemoryLog) -> None:
+    """The reason is told, and the others are started."""
+    services = {"bad": service(("/no/such/program",)), "web": service()}
+    with running(settings(tmp_path, services), log):
+        event = wait_for(log, ProcessEvent, lambda event: event.state == "missing")
+        wait_for(log, ProcessEvent, lambda event: event.service == "web" and event.state == "started")
+    assert "/no/such/program does not exist" in event.detail
+
+
+def test_a_changed_configuration_is_told_over_lives(tmp_path: Path, log: MemoryLog) -> None:
+    """The first sight of a file is no change; one that was made while nobody looked is."""
+    path = tmp_path / "web.yaml"
+    path.write_text("a")
+    chosen = settings(tmp_path, {"web": ServiceSettings(config=(str(path),))})
+    with running(chosen, log):
+        until(lambda: (tmp_path / "state" / "configurations.json").exists())
+        path.write_text("bb")
+        wait_for(log, ConfigurationChange)
+    path.unlink()
+    with running(chosen, log):
+        change = wait_for(log, ConfigurationChange, lambda change: not change.hash)
+    assert ("web", str(path)) == (change.service, change.path)
+    assert 2 == len(records(log, ConfigurationChange))
+
+
+def test_what_happens_while_the_log_is_away_is_told_later_in_order(tmp_path: Path, log: MemoryLog) -> None:
+    """Nothing is lost, nothing is out of order."""
+    with running(settings(tmp_path, {"web": service()}), log) as agent:
+        wait_for(log, ProcessEvent, lambda event: event.state == "started")
+        log.away = True
+        os.kill(pid_of(agent, "web"), signal.SIGKILL)
+        until(lambda: agent.supervisor.current("web") is None)
+        log.away = False
+        wait_for(log, ProcessEvent, lambda event: event.state == "exited")
+    assert list(range(len(said(log)))) == [one.sequence for one in said(log)]
+
+
+def test_the_reflex_restarts_while_the_log_is_away_and_says_so(
+    tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only then, and a few times only; the outcomes wait for the log and are marked."""
+    monkeypatch.setattr("mendline.responders.clock.TRUSTED_FOR_S", 0.3)
+    chosen = settings(tmp_path, {"web": service()}, reflex={"attempts": 1})
+    with running(chosen, log) as agent:
+        wait_for(log, ProcessEvent, lambda event: event.state == "started")
+        before = pid_of(agent, "web")
+        log.away = True
+        os.kill(before, signal.SIGKILL)
+        until(lambda: (agent.supervisor.current("web") or (before,))[0] != before)
+        log.away = False
+        outcome = wait_for(log, Outcome)
+    assert (True, "succeeded", f"{HOST}/web") == (outcome.reflex, outcome.status, outcome.target)
+
+
+def test_no_reflex_while_the_log_answers(tmp_path: Path, log: MemoryLog) -> None:
+    """Then it is the planner's to decide: the service stays down for many rounds."""
+    with running(settings(tmp_path, {"web": service()}), log) as agent:
+        wait_for(log, ProcessEvent, lambda event: event.state == "started")
+        os.kill(pid_of(agent, "web"), signal.SIGKILL)
+        wait_for(log, ProcessEvent, lambda event: event.state == "exited")
+        count = len(said(log))
+        until(lambda: len(said(log)) > count + 5)
+        assert agent.supervisor.current("web") is None
+
+
+def test_a_log_that_refuses_ends_the_agent(tmp_path: Path, log: MemoryLog) -> None:
+    """Trying again is useless, so whoever runs the agent hears why."""
+    log.fail_next(LogRefusedError("not yours"))
+    with pytest.raises(LogRefusedError, match="not yours"), running(settings(tmp_path), log) as agent:
+        until(agent.ended.is_set)
+
+
+def test_an_agent_needs_neither_numpy_nor_http_libraries(tmp_path: Path) -> None:
+    """They would double its memory."""
+    text = f"""
+import sys, threading
+from tests.agent.support import memory_log, running, said, service, settings
+from tests.producers.support import until
+from pathlib import Path
+log = memory_log()
+with running(settings(Path({str(tmp_path)!r}), {{"web": service()}}), log):
+    until(lambda: len(said(log)) > 4)
+print([name for name in ("numpy", "http.client", "asyncio", "ssl", "kafka", "mendline.roles") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, check=False, text=True)
+    assert "[]" == done.stdout.strip(), done.stderr

@@ -24,7 +24,7 @@ FIRST_PORT = 18_100
 
 def agent(url: str, state: str, services: int) -> None:
     """Run an agent until SIGTERM: the child's part."""
-    from mendline.agent import Agent
+    from mendline.agent import Agent, spare_memory
     from mendline.logs.base import TopicSettings
     from mendline.logs.open import open_log
     from mendline.schemas.settings import ProbeSettings, ProcessSettings, ServiceSettings, Settings
@@ -40,6 +40,7 @@ def agent(url: str, state: str, services: int) -> None:
         log.ensure_topics([TopicSettings(name) for name in names])
         one = Agent(settings, log, stop_services=True)
         signal.signal(signal.SIGTERM, lambda *_: one.stop())
+        spare_memory()
         one.run()
 
 

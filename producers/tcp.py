@@ -28,14 +28,14 @@ _STATES = {
 }
 _LINE = re.compile(rb"^ *\d+: [0-9A-F]+:[0-9A-F]{4} [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) ", re.MULTILINE)
 _SERIES = tuple(each("system.network.connection.count", "network__connection__state", _STATES.values()))
-_MOST_OF_A_CORE = 0.001
+_MOST_OF_A_CORE = 0.0005
 
 
 class Tcp:
     """Connections per state, IPv4 and IPv6 together; nothing where there is no /proc/net/tcp.
 
     The kernel walks its whole table of connections (4 ms on a host with 24 GB), so a count that took t seconds of CPU
-    is kept for t / 0.001: never more than a thousandth of a core.
+    is kept for t / 0.0005: never more than half a thousandth of a core.
     """
 
     name = "tcp"

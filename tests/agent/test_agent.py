@@ -182,7 +182,7 @@ def test_a_changed_configuration_is_told_over_lives(tmp_path: Path, log: MemoryL
     path.write_text("a")
     chosen = settings(tmp_path, {"web": ServiceSettings(config=(str(path),))})
     with running(chosen, log):
-        until(lambda: (tmp_path / "state" / "configurations.json").exists())
+        until((tmp_path / "state" / "configurations.json").exists)
         path.write_text("bb")
         wait_for(log, ConfigurationChange)
     path.unlink()

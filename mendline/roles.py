@@ -1,58 +1,32 @@
-"""The roles a process can play: which stages its members run, and how they live and end together."""
+"""The roles a process can play: which stages its members run, and under which settings."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from mendline.detectors.stage import DetectStage, RoundsStage
-from mendline.logs.base import TopicSettings
 from mendline.names import claim_name
 from mendline.processors.windows import WindowsStage
+from mendline.responders.notifier import Notifier
 from mendline.responders.planner import PlannerStage, Signer
 from mendline.responders.signing import KeyRing
+from mendline.runtime.follower import Follower
 from mendline.runtime.member import Member
 from mendline.runtime.metrics import Metrics
 from mendline.runtime.spec import StageSpec
+from mendline.runtime.together import Runner
 
 if TYPE_CHECKING:
     from mendline.logs.base import Log
     from mendline.schemas.base import Frozen
     from mendline.schemas.settings import Settings
 
-logger = logging.getLogger(__name__)
-
 SEVERAL_WINDOWS = 3
-
-
-class Runner(Protocol):
-    """What lives on a thread of its own until it is told to stop."""
-
-    name: str
-
-    def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set."""
-
-    def wake(self) -> None:
-        """Look at `stop` now."""
-
-
-def topic_settings(settings: Settings) -> list[TopicSettings]:
-    """Return every topic as it is made when it is missing."""
-    topics = settings.topics
-    return [
-        TopicSettings(topics.topic("metrics"), topics.partitions, topics.metrics_retention),
-        TopicSettings(topics.topic("windows"), topics.partitions, topics.windows_retention),
-        TopicSettings(topics.topic("journal"), 1, topics.journal_retention),
-        TopicSettings(topics.topic("commands"), topics.partitions, topics.journal_retention),
-        TopicSettings(topics.topic("state"), topics.partitions, topics.metrics_retention),
-        TopicSettings(topics.topic("deadletter"), 1, topics.windows_retention),
-    ]
 
 
 def settings_hash(*parts: Frozen | Sequence[Frozen] | float) -> str:
@@ -134,47 +108,19 @@ def detect_members(settings: Settings, log: Log, metrics: Metrics) -> list[Membe
     return members(settings, log, [rounds_spec(settings), detect_spec(settings)], metrics)
 
 
-def respond_members(settings: Settings, log: Log, metrics: Metrics) -> list[Member]:
-    """Return the members of the role `respond`.
+def respond_members(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event) -> list[Runner]:
+    """Return the members of the role `respond`; what waits between two tries of a webhook ends when `stop` is set.
 
-    Raises OSError when the keys under `state` cannot be read or made.
+    Raises KeyFileError when the keys under `state` cannot be read or made.
     """
-    return members(settings, log, [planner_spec(settings, key_ring(settings).sign)], metrics)
+    runners: list[Runner] = list(members(settings, log, [planner_spec(settings, key_ring(settings).sign)], metrics))
+    if settings.notify:
+        notifier = Notifier([one.webhook for one in settings.notify], stop)
+        runners.append(Follower(log, settings.topics.topic("journal"), "notifier", notifier.take))
+    return runners
 
 
 def key_ring(settings: Settings) -> KeyRing:
     """Return the keys of this host and those it believes."""
     directory = settings.keys.directory
     return KeyRing(Path(directory) if directory else Path(settings.state) / "keys", settings.keys.trust)
-
-
-def run_together(runners: Sequence[Runner], stop: threading.Event) -> None:
-    """Run each on a thread of its own until `stop`; then end them one after the other, in the order given.
-
-    When one fails, all end, and its error is raised.
-    """
-    failures: list[BaseException] = []
-    ends = [threading.Event() for _ in runners]
-
-    def live(runner: Runner, end: threading.Event) -> None:
-        try:
-            runner.run(end)
-        except BaseException as error:  # noqa: BLE001 - raised again below, on the caller's thread
-            failures.append(error)
-        finally:
-            if not end.is_set():
-                stop.set()
-
-    threads = [
-        threading.Thread(target=live, args=(runner, end), name=runner.name)
-        for runner, end in zip(runners, ends, strict=True)
-    ]
-    for thread in threads:
-        thread.start()
-    stop.wait()
-    for runner, end, thread in zip(runners, ends, threads, strict=True):
-        end.set()
-        runner.wake()
-        thread.join()
-    if failures:
-        raise failures[0]

@@ -233,16 +233,18 @@ class LivenessSettings(Frozen):
 
 
 class KafkaSettings(Frozen):
-    """Options of the Kafka log."""
+    """How to reach Kafka."""
 
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] | None = Field(
+        default=None, description="default: SASL_SSL with a username, SSL with a ca_file, else PLAINTEXT"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     username: str | None = None
-    password_file: str | None = Field(default=None, description="file that holds the password")
-    ca_file: str | None = Field(default=None, description="certificate authority, PEM")
-    certificate_file: str | None = None
-    key_file: str | None = None
-    session_timeout: Duration = Field(default=10_000, description="a dead member is replaced after this long")
+    password_file: str | None = Field(default=None, description="file whose first line is the password")
+    ca_file: str | None = Field(default=None, description="certificate authorities, PEM; default: the system's")
+    cert_file: str | None = Field(default=None, description="this client's certificate, PEM")
+    key_file: str | None = Field(default=None, description="its key, PEM")
+    session_timeout: Duration = Field(default=10_000, ge=1000, description="a dead member is replaced after this long")
 
 
 class KeysSettings(Frozen):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from kafka import errors as kafka_errors
+from kafka.net.compat import KafkaNetClient
 
 from mendline.logs.base import LogError, LogRefusedError, LogUnavailableError
 from mendline.logs.kafka.errors import translate
@@ -100,16 +101,36 @@ def connect(make: Callable[..., Client], settings: dict[str, Any]) -> Client:
     """Make a client. Raises LogUnavailableError or LogRefusedError saying what is wrong, where, and what to do."""
     ear = listen()
     begun = time.monotonic()
+    networks: list[KafkaNetClient] = []
     try:
-        return make(**settings)
-    except kafka_errors.KafkaTimeoutError as error:
+        return make(**settings | {"kafka_client": _remembering(settings.get("kafka_client", KafkaNetClient), networks)})
+    except Exception as error:
+        # A client that could not be made leaves its thread and its sockets behind.
+        for network in networks:
+            network.close()
         threads = {threading.current_thread().name, f"kafka-io-{settings['client_id']}"}
-        raise _cause(ear.since(begun, threads), settings) from error
-    except kafka_errors.KafkaError as error:
-        raise translate(error, _place(settings)) from error
-    except (OSError, ValueError) as error:
-        msg = f"{_place(settings)}: {error}"
-        raise LogRefusedError(msg) from error
+        raise _explained(error, ear.since(begun, threads), settings) from error
+
+
+def _remembering(make: Callable[..., KafkaNetClient], made: list[KafkaNetClient]) -> Callable[..., KafkaNetClient]:
+    """Return `make`, adding what it makes to `made`."""
+
+    def network(**settings: Any) -> KafkaNetClient:
+        made.append(make(**settings))
+        return made[-1]
+
+    return network
+
+
+def _explained(error: Exception, said: list[str], settings: dict[str, Any]) -> Exception:
+    """Return the log's error for a client that could not be made."""
+    if isinstance(error, kafka_errors.KafkaTimeoutError):
+        return _cause(said, settings)
+    if isinstance(error, kafka_errors.KafkaError):
+        return translate(error, _place(settings))
+    if isinstance(error, OSError | ValueError):
+        return LogRefusedError(f"{_place(settings)}: {error}")
+    return error
 
 
 def _cause(said: list[str], settings: dict[str, Any]) -> LogError:

@@ -64,11 +64,17 @@ class _Life:
         self.client = client
         self.room = room
         self.culprit: KafkaDelivery | None = None
+        self.ended = False
 
     def failed(self, delivery: KafkaDelivery, _: BaseException) -> None:
         """Take note of a record that failed; called on the client's thread."""
-        if self.culprit is None:
+        if self.culprit is None and not self.ended:
             self.culprit = delivery
+
+    def end(self, timeout_s: float) -> None:
+        """End the client, and fail what is not acknowledged after `timeout_s`."""
+        self.ended = True
+        self.client.close(timeout=timeout_s)
 
     def settled(self, size: int, _: object) -> None:
         """Give back the room of answered records; called on the client's thread."""
@@ -132,6 +138,8 @@ class KafkaDelivery:
             return LogUnavailableError(f"{self._doing}: not acknowledged yet; the records may still arrive")
         if self._life.culprit is self:
             return translate(error, self._doing)
+        if self._life.culprit is None:
+            return LogUnavailableError(f"{self._doing}: closed before Kafka acknowledged; the records may have arrived")
         # The client answers every later record with the first one's error, so this one says nothing about ours.
         return LogUnavailableError(f"{self._doing}: given up because another record failed; append again, in order")
 
@@ -191,7 +199,7 @@ class KafkaLogProducer:
         begun = time.monotonic()
         life.client.flush(timeout_s)
         left = timeout_s - (time.monotonic() - begun)
-        life.client.close(timeout=max(left, 0.0))
+        life.end(max(left, 0.0))
 
     def _begin(self) -> _Life:
         settings = client_settings(self._servers, self._options, self._name)
@@ -220,7 +228,7 @@ class KafkaLogProducer:
     def _end(self, life: _Life) -> None:
         """Make sure that nothing more of this life is sent, so that what is appended again cannot be overtaken."""
         self._life = None
-        life.client.close(timeout=0)
+        life.end(0.0)
 
     def _look_up(self, records: Sequence[NewRecord], life: _Life) -> None:
         for name in {record.topic for record in records}:

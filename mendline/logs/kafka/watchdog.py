@@ -71,7 +71,7 @@ class Watchdog:
         except LogUnavailableError as error:
             _logger.info("%s: cannot ask whether it is still in group %s: %s", self._instance, self._group, error)
             return
-        if not group["error"]:
+        if not group["error"] or "GroupIdNotFound" in group["error"]:
             self._judge(mine, {member["group_instance_id"] or "": member["member_id"] for member in group["members"]})
 
     def _judge(self, mine: str, members: dict[str, str]) -> None:

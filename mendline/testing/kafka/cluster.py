@@ -102,7 +102,7 @@ class LocalKafka:
     def freeze(self, *numbers: int) -> None:
         """Stop nodes by SIGSTOP: their ports take connections, and nothing answers."""
         for node in self._chosen(numbers):
-            node.signal(signal.SIGSTOP)
+            node.freeze()
 
     def thaw(self, *numbers: int) -> None:
         """Let frozen nodes go on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -107,6 +108,12 @@ class Node:
         """Send a signal to the process, if it runs."""
         if self._process is not None:
             self._process.send_signal(number)
+
+    def freeze(self) -> None:
+        """Stop the process by SIGSTOP; returns when it stands still."""
+        if self.running:
+            self.signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def kill(self) -> None:
         """End the process at once, as a power cut would."""

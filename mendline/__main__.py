@@ -1,0 +1,5 @@
+"""`python -m mendline` is `mendline`."""
+
+from mendline.cli import main
+
+main()

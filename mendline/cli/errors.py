@@ -1,0 +1,28 @@
+"""Which errors are expected, and the exit status each stands for. The one place where they are told apart."""
+
+from __future__ import annotations
+
+from mendline.agent.state import StateError
+from mendline.cli import FAILED, WRONG_USE
+from mendline.config import ConfigError
+from mendline.detectors.registry import DetectorError
+from mendline.logs.base import LogError
+from mendline.responders.ledger import LedgerError
+from mendline.responders.signing import KeyFileError
+from mendline.responders.supervisor import SupervisorError
+
+STATUS: dict[type[Exception], int] = {
+    ConfigError: WRONG_USE,
+    DetectorError: WRONG_USE,
+    LogError: FAILED,
+    StateError: FAILED,
+    LedgerError: FAILED,
+    KeyFileError: FAILED,
+    SupervisorError: FAILED,
+    OSError: FAILED,
+}
+
+
+def status_of(error: Exception) -> int | None:
+    """Return the exit status of an expected error, None for one that is a defect of the program."""
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), None)

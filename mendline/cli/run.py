@@ -1,0 +1,124 @@
+"""The commands that run for long: everything on this machine, or one role of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mendline.cli.options import config_option, verbose_option
+
+if TYPE_CHECKING:
+    import threading
+
+    from mendline.logs.base import Log
+    from mendline.roles import Runner
+    from mendline.runtime.metrics import Metrics
+    from mendline.schemas.settings import Settings
+
+AGENT_FETCH_WAIT_MS = 5_000
+
+Make = Callable[["Settings", "Log", "Metrics", "threading.Event"], "Sequence[Runner]"]
+
+
+@click.command()
+@config_option
+@click.option("--quiet", is_flag=True, help="Print nothing but warnings.")
+@verbose_option
+def up(config: Path, *, quiet: bool, verbose: int) -> None:
+    """Run everything on this machine: agent, windows, detection, repair.
+
+    Starts the services of the configuration that Mendline runs itself, watches them all and mends what it may. Ctrl-C
+    ends it cleanly and stops those services; if Mendline itself dies, they go on and are adopted when it comes back.
+
+    Example: mendline up -c mendline.yaml
+    """
+
+    def make(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event) -> Sequence[Runner]:
+        from mendline import roles  # noqa: PLC0415 - loads numpy, which only this needs
+        from mendline.live import LiveView, say_hello  # noqa: PLC0415
+
+        if not quiet:
+            say_hello(settings)
+        view = [] if quiet else [LiveView(log, settings.topics.topic("journal"))]
+        return [
+            _agent(settings, log, stop_services=True),
+            *roles.process_members(settings, log, metrics),
+            *roles.detect_members(settings, log, metrics),
+            *roles.respond_members(settings, log, metrics, stop),
+            *view,
+        ]
+
+    _run(config, make, verbose)
+
+
+@click.command()
+@config_option
+@verbose_option
+def agent(config: Path, verbose: int) -> None:
+    """Observe this host, say so on the log, and obey commands for it.
+
+    One on each host. When it ends, services that it runs go on; the next agent adopts them.
+
+    Example: mendline agent -c /etc/mendline.yaml
+    """
+    _run(config, lambda settings, log, _, __: [_agent(settings, log, stop_services=False)], verbose, waits=True)
+
+
+@click.command()
+@config_option
+@verbose_option
+def process(config: Path, verbose: int) -> None:
+    """Make windows of collection rounds: one member of the group of processors.
+
+    Start as many as you like, on any host that reaches the log; they share the partitions.
+
+    Example: mendline process -c mendline.yaml
+    """
+    _run(config, lambda s, log, metrics, _: _roles().process_members(s, log, metrics), verbose)
+
+
+@click.command()
+@config_option
+@verbose_option
+def detect(config: Path, verbose: int) -> None:
+    """Find faults in rounds, events and windows: one member of the group of detectors.
+
+    Example: mendline detect -c mendline.yaml
+    """
+    _run(config, lambda s, log, metrics, _: _roles().detect_members(s, log, metrics), verbose)
+
+
+@click.command()
+@config_option
+@verbose_option
+def respond(config: Path, verbose: int) -> None:
+    """Decide what is done about faults, and send the commands: one member of the group of planners.
+
+    Example: mendline respond -c mendline.yaml
+    """
+    _run(config, lambda s, log, metrics, stop: _roles().respond_members(s, log, metrics, stop), verbose)
+
+
+def _roles() -> Any:
+    from mendline import roles  # noqa: PLC0415 - loads numpy, which an agent does without
+
+    return roles
+
+
+def _agent(settings: Settings, log: Log, *, stop_services: bool) -> Runner:
+    from mendline.agent import Agent  # noqa: PLC0415
+
+    return Agent(settings, log, stop_services=stop_services)
+
+
+def _run(config: Path, make: Make, verbose: int, *, waits: bool = False) -> None:
+    """Make the runners and run them until a signal; `waits` lets a broker hold the fetches of an idle reader."""
+    from mendline.config import load_settings, log_of  # noqa: PLC0415
+    from mendline.life import life  # noqa: PLC0415
+
+    settings = load_settings(config)
+    log = log_of(settings, fetch_max_wait_ms=AGENT_FETCH_WAIT_MS if waits else None)
+    life(settings, log, make, verbose)

@@ -1,0 +1,49 @@
+"""What `mendline up` prints: what it watches, what to try, and each event that matters as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from mendline.runtime.follower import Follower
+from mendline.schemas.records import Fault, Hold, Intent, Outcome, Record, Verification
+from mendline.words import clock, describe
+
+if TYPE_CHECKING:
+    from mendline.logs.base import Log
+    from mendline.schemas.settings import Settings
+
+COLOURS = {"opened": "red", "resolved": "green", "orphaned": "yellow"}
+
+
+def say_hello(settings: Settings) -> None:
+    """Print what is run here, and what to try."""
+    click.echo(f"Mendline is up on {settings.log}; Ctrl-C stops it.")
+    for name, service in settings.services.items():
+        rights = ", ".join(service.allow) or "nothing"
+        click.echo(f"  watching {name}: {len(service.probes)} probes, allowed: {rights}")
+    if not settings.services:
+        click.echo("  no services are configured; host metrics only (`mendline init` writes an example)")
+    click.echo("Try: kill -9 one of them, then `mendline faults` and `mendline timeline FAULT`.")
+
+
+class LiveView(Follower):
+    """Prints faults, actions and their effect."""
+
+    def __init__(self, log: Log, journal: str) -> None:
+        """Follow the `journal` topic."""
+        super().__init__(log, journal, "live", self._print)
+
+    def _print(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if isinstance(record, Fault) and record.transition not in ("affirmed",):
+                self._line(record, COLOURS.get(record.transition))
+            elif isinstance(record, Intent | Hold | Outcome):
+                self._line(record, "yellow")
+            elif isinstance(record, Verification):
+                self._line(record, "green" if record.mended else "red")
+
+    def _line(self, record: Record, colour: str | None) -> None:
+        click.secho(f"{clock(record.time)} {describe(record)}", fg=colour)

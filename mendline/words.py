@@ -1,0 +1,107 @@
+"""Records in words, one line each: for people who follow a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from mendline.schemas import records as r
+from mendline.schemas.rounds import Round
+from mendline.schemas.windows import Windows
+
+
+def clock(time_ms: int) -> str:
+    """Return a time of day, UTC, to the millisecond.
+
+    >>> clock(1_700_000_000_123)
+    '22:13:20.123'
+    """
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
+def printable(text: str) -> str:
+    """Return `text` without control characters: what a service prints must not steer a terminal.
+
+    >>> printable("a\x1b[2Jb\\nc")
+    'a?[2Jb c'
+    """
+    return "".join(c if c.isprintable() else " " if c in "\t\n\r" else "?" for c in text)
+
+
+def describe(record: r.Envelope) -> str:
+    """Return the record as one line, without its time."""
+    teller = _TELLERS.get(type(record))
+    return printable(teller(record) if teller else record.model_dump_json(exclude_none=True))
+
+
+def _process(e: r.ProcessEvent) -> str:
+    how = e.signal or ("" if e.exit_code is None else f"status {e.exit_code}")
+    facts = [how, "killed for want of memory" if e.oom_killed else "", "as meant" if e.meant else "", e.detail]
+    told = ", ".join(fact for fact in facts if fact)
+    return f"{e.source}/{e.service} pid {e.pid} {e.state}" + (f" ({told})" if told else "")
+
+
+def _probe(e: r.ProbeEvent) -> str:
+    about = f"{e.source}/{e.service}" if e.service else e.source
+    return f"{about} probe {e.probe} " + ("answers" if e.ok else f"fails: {e.error} ({e.attempts} in a row)")
+
+
+def _fault(e: r.Fault) -> str:
+    parts = [f"fault {e.id[:8]} {e.transition}: {e.target} {e.kind} ({e.severity})"]
+    evidence = e.evidence
+    if e.transition in ("opened", "updated"):
+        if evidence.value is not None:
+            band = f" expected {_number(evidence.low)} to {_number(evidence.high)}" if evidence.low is not None else ""
+            parts.append(f"{evidence.series} = {_number(evidence.value)} {evidence.unit}{band}")
+        parts.append(evidence.text)
+    parts.append(e.reason)
+    return "; ".join(part for part in parts if part)
+
+
+def _number(value: float | None) -> str:
+    return "?" if value is None else f"{value:.6g}"
+
+
+def _intent(e: r.Intent) -> str:
+    return f"intent {e.id[:8]}: {e.action} {e.target} ({e.mode}, policy {e.policy}, try {e.attempt + 1}) because {e.reason}"
+
+
+def _outcome(e: r.Outcome) -> str:
+    took = f" in {e.ended_at - e.began_at} ms" if e.began_at is not None and e.ended_at is not None else ""
+    reflex = " by reflex" if e.reflex else ""
+    return f"{e.action} {e.target}{reflex} {e.status}{took}" + (f": {e.reason}" if e.reason else "")
+
+
+def _verification(e: r.Verification) -> str:
+    after = f" {e.after_ms} ms after it was decided" if e.after_ms is not None else ""
+    return f"{e.target} {'was mended' + after if e.mended else 'was not mended: ' + e.reason}"
+
+
+def _order(e: r.Order) -> str:
+    until = f" until {clock(e.expires)}" if e.expires is not None else ""
+    return f"{e.by}: {'' if e.active else 'end of '}{e.kind} {e.subject}{until} {e.text}".rstrip()
+
+
+_TELLERS: Mapping[type, Callable[[Any], str]] = {
+    Round: lambda e: f"{e.source} round of {len(e.samples)} values",
+    Windows: lambda e: f"{e.source} window {clock(e.start)} + {e.width_ms} ms of {len(e.rows)} series",
+    r.Tick: lambda e: f"tick of {e.source}",
+    r.Heartbeat: lambda e: f"{e.source} {'leaves' if e.leaving else 'is there'}, {len(e.services)} services",
+    r.ProcessEvent: _process,
+    r.ProbeEvent: _probe,
+    r.ConfigurationChange: lambda e: f"{e.source}/{e.service} configuration {e.path} changed",
+    r.Fault: _fault,
+    r.Intent: _intent,
+    r.Hold: lambda e: f"hold {e.target}: {e.guard}: {e.reason}",
+    r.Command: lambda e: f"command {e.intent[:8]} to {e.host}: {e.action} {e.service}, not after {clock(e.deadline)}",
+    r.Cancel: lambda e: f"cancel {e.intent[:8]} at {e.host}: {e.reason}",
+    r.Stop: lambda e: f"{e.by} {'stopped everything' if e.active else 'lifted the stop'} {e.reason}".rstrip(),
+    r.Outcome: _outcome,
+    r.Verification: _verification,
+    r.Order: _order,
+    r.Activation: lambda e: f"{e.stage} works with settings {e.config} from offset {e.offset} of {e.topic}/{e.partition}",
+    r.Progress: lambda e: f"{e.stage} at offset {e.offset} of {e.topic}/{e.partition}, lag {e.lag}",
+    r.Snapshot: lambda e: f"{e.stage} snapshot at offset {e.offset} of {e.topic}/{e.partition}, block {e.block + 1} of {e.blocks}",
+    r.DeadLetter: lambda e: f"unreadable record {e.topic}/{e.partition} offset {e.offset}: {e.reason}",
+}

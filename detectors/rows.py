@@ -110,11 +110,12 @@ class Store:
 
     def move(self, slot: int, other: Store, other_slot: int) -> list[str]:
         """Copy the rows of the series that both have from another store; their lifecycle goes over. Return labels."""
-        shared = [label for label in self.columns.labels if label in other.columns.labels]
+        before = {series.label: series for series in other.columns.series}
+        shared = [series.label for series in self.columns.series if before.get(series.label) == series]
         mine = [self.columns.labels[label] for label in shared]
         theirs = [other.columns.labels[label] for label in shared]
-        for name, array in self.arrays.items():
-            array[slot, mine] = other.arrays[name][other_slot, theirs]
+        for name in self.arrays.keys() & other.arrays.keys():
+            self.arrays[name][slot, mine] = other.arrays[name][other_slot, theirs]
         other.reset_life(other_slot, theirs)
         return shared
 

@@ -42,7 +42,7 @@ class ZScore(Detector):
     >>> from mendline.testing.detectors import run
     >>> scores = run(ZScore, {"windows": 4, "ready": 4}, [10.0, 11.0, 10.0, 11.0, 10.5, 13.0])
     >>> scores.surprise.round(2).tolist()
-    [nan, nan, nan, nan, 0.0, 5.7]
+    [nan, nan, nan, nan, 0.0, 5.04]
     """
 
     class Parameters(Frozen):

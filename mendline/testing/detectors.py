@@ -1,0 +1,300 @@
+"""Generic checks of a detector, for the built-in ones and for those of outside authors; and a way to just run one.
+
+    for check in check_detector(MyDetector, {"windows": 30}):
+        check.run()          # raises CheckFailedError, which says what is wrong and how it was found
+
+Each check proves itself in Mendline's own tests: there is a detector, bad on purpose, that must fail it.
+"""
+
+from __future__ import annotations
+
+import tracemalloc
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mendline.detectors.bank import BadScoresError, checked
+from mendline.detectors.base import MAX_SURPRISE, Detector, Scores, Step
+from mendline.detectors.registry import as_detector
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WIDTH_MS = 10_000
+BEGIN_MS = 1_700_000_000_000
+SERIES = 6
+EXTRA = 40
+LONG_RUN = 2_000
+
+
+class CheckFailedError(AssertionError):
+    """A detector breaks the contract; the message says in what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: call `run`, which raises CheckFailedError. `name` is a sentence about what must hold."""
+
+    name: str
+    run: Callable[[], None]
+
+
+@dataclass
+class Player:
+    """A fresh detector with the state of `series` series, fed step by step."""
+
+    cls: type[Detector]
+    parameters: Mapping[str, Any]
+    series: int
+    detector: Detector = field(init=False)
+    state: dict[str, NDArray[Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the detector and its state."""
+        self.detector = self.cls(self.cls.Parameters.model_validate(dict(self.parameters)))
+        self.state = {name: array.rows(self.series) for name, array in self.detector.arrays().items()}
+
+    def step(self, values: NDArray[np.float64], number: int, rows: NDArray[np.intp] | None = None) -> Scores:
+        """Feed window `number` of the series `rows` (default: all); return scores of the right shape.
+
+        Raises BadScoresError.
+        """
+        state = self.state if rows is None else {name: array[rows] for name, array in self.state.items()}
+        scores = checked(self.detector.step(state, make_step(values, number)), len(values))
+        if rows is not None:
+            for name, array in self.state.items():
+                array[rows] = state[name]
+        return scores
+
+    def play(self, values: NDArray[np.float64], first: int = 0) -> NDArray[np.float64]:
+        """Feed the rows of `values` (windows, series) and return their surprises."""
+        return np.array([self.step(row.copy(), first + number).surprise for number, row in enumerate(values)])
+
+    def restored(self) -> Player:
+        """Return another player with this one's state, after the way through bytes that a snapshot goes."""
+        other = Player(self.cls, self.parameters, self.series)
+        for name, array in self.state.items():
+            packed = self.detector.pack(name, array)
+            copied = np.frombuffer(packed.tobytes(), packed.dtype).reshape(packed.shape)
+            other.state[name][...] = other.detector.unpack(name, copied)
+        return other
+
+
+def make_step(values: NDArray[np.float64], number: int) -> Step:
+    """Return a step of gauges in window `number`, of 10 s; every other statistic that is in use is the value too."""
+    length = len(values)
+    return Step(
+        values,
+        np.full(length, BEGIN_MS + number * WIDTH_MS, dtype=np.int64),
+        WIDTH_MS,
+        np.zeros(length, dtype=bool),
+        np.full(length, 10, dtype=np.int64),
+        MappingProxyType(dict.fromkeys(("mean", "min", "max", "last"), values)),
+    )
+
+
+def run(cls: type[Any], parameters: Mapping[str, Any], values: Sequence[float]) -> Scores:
+    """Return what a fresh detector answers to one series of values, window by window.
+
+    Raises pydantic.ValidationError for wrong parameters, BadScoresError.
+    """
+    player = Player(as_detector(cls, cls.__name__), parameters, 1)
+    answers = [player.step(np.array([value], dtype=np.float64), number) for number, value in enumerate(values)]
+    columns = {
+        name: [getattr(answer, name) for answer in answers] for name in ("surprise", "low", "high", "measure")
+    }
+    return Scores(**{
+        name: np.concatenate(arrays) if arrays and arrays[0] is not None else (None if arrays else np.empty(0))
+        for name, arrays in columns.items()
+    })  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is checked: a detector with parameters, healthy values of many series, and one that is not healthy."""
+
+    cls: type[Detector]
+    parameters: Mapping[str, Any]
+    healthy: NDArray[np.float64]
+    anomaly: float
+
+    def player(self, series: int = SERIES) -> Player:
+        return Player(self.cls, self.parameters, series)
+
+    @property
+    def warm_up(self) -> int:
+        return self.player().detector.warm_up
+
+
+def check_detector(
+    cls: type[Any], parameters: Mapping[str, Any] | None = None, *, level: float = 50.0, spread: float = 2.0,
+    anomaly: float = 500.0,
+) -> Iterator[Check]:  # fmt: skip
+    """Yield the checks of a detector, vectorised or per series.
+
+    Healthy values are Gaussian with mean `level` and standard deviation `spread`; `anomaly` is a value that the
+    detector must find more surprising. Raises UnknownDetectorError when `cls` is no detector at all.
+    """
+    detector = as_detector(cls, getattr(cls, "__name__", repr(cls)))
+    given = dict(parameters or {})
+    windows = detector(detector.Parameters.model_validate(given)).warm_up + EXTRA
+    healthy = np.random.default_rng(7).normal(level, spread, (windows, SERIES))
+    subject = _Subject(detector, given, healthy, anomaly)
+    for check in _CHECKS:
+        name = (check.__doc__ or "").split("\n", maxsplit=1)[0]
+        yield Check(name, lambda check=check: _guarded(check, subject))  # type: ignore[misc]  # bound now
+
+
+def _guarded(check: Callable[[_Subject], None], subject: _Subject) -> None:
+    """Run a check so that warnings, errors and wrong shapes count as failures of it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            check(subject)
+    except CheckFailedError:
+        raise
+    except BadScoresError as error:
+        raise CheckFailedError(str(error)) from error
+    except Exception as error:
+        msg = f"it raised {type(error).__name__}: {error}"
+        raise CheckFailedError(msg) from error
+
+
+def _same(one: NDArray[np.float64], other: NDArray[np.float64], when: str) -> None:
+    if one.tobytes() != other.tobytes():
+        different = np.argwhere(~((one == other) | (np.isnan(one) & np.isnan(other))))
+        window, series = (different[0].tolist() if len(different) else [0, 0])[:2]
+        msg = f"surprises differ {when}: first in window {window}, series {series}: {one[window, series]} and {other[window, series]}"
+        raise CheckFailedError(msg)
+
+
+def _hold(holds: object, message: str) -> None:
+    if not holds:
+        raise CheckFailedError(message)
+
+
+def _input_is_not_changed(subject: _Subject) -> None:
+    """The input is not changed."""
+    player = subject.player()
+    for number, values in enumerate(subject.healthy):
+        step = make_step(values.copy(), number)
+        before = {name: getattr(step, name).copy() for name in ("values", "times", "counters", "rounds")}
+        player.detector.step(player.state, step)
+        for name, array in before.items():
+            _hold(np.array_equal(array, getattr(step, name)), f"step.{name} was changed in window {number}")
+
+
+def _nan_until_ready(subject: _Subject) -> None:
+    """Surprise is NaN until the detector is ready, and a number from 0 to 300 after its declared warm-up."""
+    surprise = subject.player().play(subject.healthy)
+    if subject.warm_up:
+        _hold(np.isnan(surprise[0]).all(), f"it scores the first value it ever sees: {surprise[0][0]}; NaN is 'not ready'")
+    ready = surprise[subject.warm_up :]
+    _hold(not np.isnan(ready).any(), f"it is not ready after {subject.warm_up} windows, its declared warm-up")
+    _hold(((ready >= 0) & (ready <= MAX_SURPRISE)).all(), f"surprise is outside of 0 to {MAX_SURPRISE:g}")
+
+
+def _prefix(subject: _Subject) -> None:
+    """The beginning of the input gives the beginning of the output, whatever follows; again and again the same."""
+    half = len(subject.healthy) // 2
+    whole = subject.player().play(subject.healthy)
+    other = subject.healthy.copy()
+    other[half:] = subject.anomaly
+    _same(whole[:half], subject.player().play(other)[:half], "when only later values are others")
+    _same(whole, subject.player().play(subject.healthy), "when a fresh detector sees the same again")
+
+
+def _split(subject: _Subject) -> None:
+    """It does not matter how many series are in a step."""
+    whole, single = subject.player().play(subject.healthy), subject.player()
+    alone = np.empty_like(whole)
+    for number, values in enumerate(subject.healthy):
+        for row in range(SERIES):
+            alone[number, row] = single.step(values[row : row + 1].copy(), number, np.array([row])).surprise[0]
+    _same(whole, alone, "when each series comes in a step of its own")
+
+
+def _order(subject: _Subject) -> None:
+    """The order of series does not matter."""
+    turned = subject.player().play(np.ascontiguousarray(subject.healthy[:, ::-1]))
+    _same(subject.player().play(subject.healthy), np.ascontiguousarray(turned[:, ::-1]), "when series are in another order")
+
+
+def _come_and_go(subject: _Subject) -> None:
+    """Series may appear and vanish: what one scores depends on its own windows only."""
+    together, expected = subject.player(), subject.player(1)
+    mine = []
+    for number, values in enumerate(subject.healthy):
+        rows = np.flatnonzero((np.arange(SERIES) <= number) & ((np.arange(SERIES) == 0) | (number % 3 > 0)))
+        mine.append(together.step(values[rows].copy(), number, rows).surprise[:1])
+    alone = expected.play(subject.healthy[:, :1])
+    _same(alone, np.array(mine), "when other series come and go")
+
+
+def _restore(subject: _Subject) -> None:
+    """State that was written down and read again gives the same scores, to the last bit."""
+    for at in {1, len(subject.healthy) // 2, max(len(subject.healthy) - 5, 1)}:
+        player = subject.player()
+        player.play(subject.healthy[:at])
+        restored = player.restored()
+        _same(player.play(subject.healthy[at:], at), restored.play(subject.healthy[at:], at), f"after a restore at {at}")
+
+
+def _memory(subject: _Subject) -> None:
+    """Memory stays what was declared, however long it runs."""
+    player = subject.player()
+    values = np.tile(subject.healthy, (LONG_RUN // len(subject.healthy) + 1, 1))[:LONG_RUN]
+    sizes = {name: array.nbytes for name, array in player.state.items()}
+    player.play(values)
+    tracemalloc.start()
+    try:
+        for number, row in enumerate(values):
+            player.step(row, LONG_RUN + number)
+        grown = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    # A detector that kept each value would need 8 bytes for it; one is asked for none.
+    _hold(grown < values.size, f"it grew by {grown} bytes over {LONG_RUN} windows of {SERIES} series")
+    _hold(sizes == {name: array.nbytes for name, array in player.state.items()}, "its arrays changed their size")
+    player.restored()
+
+
+def _rank(subject: _Subject) -> None:
+    """What is not healthy is more surprising than what is."""
+    player = subject.player()
+    usual = player.play(subject.healthy)[subject.warm_up :]
+    unusual = player.step(np.full(SERIES, subject.anomaly), len(subject.healthy)).surprise
+    highest = float(np.quantile(usual, 0.95))
+    _hold((unusual > highest).all(), f"{subject.anomaly:g} scores {unusual.min():.3g}, healthy values up to {highest:.3g}")
+
+
+def _hostile(subject: _Subject) -> None:
+    """Constant, huge, tiny, NaN, infinite and no input do no harm, then and later."""
+    for value in (0.0, 1.0, 1e308, -1e308, 5e-324, np.nan, np.inf, -np.inf):
+        player = subject.player()
+        player.play(subject.healthy)
+        player.step(np.empty(0), len(subject.healthy), np.empty(0, dtype=np.intp))
+        surprise = player.play(np.full((2 * EXTRA, SERIES), value))
+        known = surprise[~np.isnan(surprise)]
+        _hold(((known >= 0) & (known <= MAX_SURPRISE)).all(), f"{value:g} scores {known.max(initial=0):g}, not 0 to 300")
+        _hold(not (np.isnan(value) and len(known)), f"NaN scores {known[:1]}; no value has no score")
+        after = player.play(np.tile(subject.healthy, (3, 1)))[-EXTRA:]
+        _hold(not np.isnan(after).any(), f"it never recovers from {value:g}: healthy values have no score any more")
+    _alternating(subject)
+
+
+def _alternating(subject: _Subject) -> None:
+    player = subject.player()
+    wild = np.resize([1e308, -1e308, np.nan, np.inf, 5e-324, -np.inf, 0.0], (subject.warm_up + EXTRA, SERIES))
+    surprise = player.play(wild)
+    known = surprise[~np.isnan(surprise)]
+    _hold(((known >= 0) & (known <= MAX_SURPRISE)).all(), "wild values score outside of 0 to 300")
+
+
+_CHECKS: Sequence[Callable[[_Subject], None]] = (
+    _input_is_not_changed, _nan_until_ready, _prefix, _split, _order, _come_and_go, _restore, _memory, _rank, _hostile,
+)  # fmt: skip

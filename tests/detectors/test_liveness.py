@@ -1,0 +1,417 @@
+"""Which hosts and services are sick, told as stories."""
+
+from __future__ import annotations
+
+import pytest
+
+from mendline.detectors import liveness
+from mendline.detectors.stage import RoundsStage
+from mendline.schemas.records import Heartbeat, Outcome, ProcessEvent, decode_record
+from tests.detectors.support import BEGIN, METRICS, Host, Story, brief, faults, said, settings, table
+
+CPU = table("system.cpu.utilization")
+
+
+@pytest.fixture(name="story")
+def _story() -> Story:
+    return Story()
+
+
+@pytest.fixture(name="host")
+def _host(story: Story) -> Host:
+    return Host(story)
+
+
+def heard(story: Story, **more: object) -> list[str]:
+    """Return the faults of the story, in brief; what is said to it must not depend on the batches."""
+    made = settings(**more)
+    whole = said(RoundsStage(made, METRICS), story.inputs())
+    single = said(RoundsStage(made, METRICS), story.inputs(range(len(story.told))))
+    assert single == whole
+    return brief(whole)
+
+
+def told(story: Story) -> list[object]:
+    """Return every fault of the story."""
+    return list(faults(said(RoundsStage(settings(), METRICS), story.inputs())))
+
+
+def alive(host: Host) -> None:
+    """Let the service be started and answer."""
+    host.heartbeat()
+    host.process("started")
+    host.probe(ok=True)
+
+
+def test_exit(story: Story, host: Host) -> None:
+    """A process that exits is a fault at once, and is well when a new one runs and answers."""
+    alive(host)
+    host.process("exited", exit_code=3)
+    assert heard(story) == ["opened dead h1/web"]
+    story.wait(1)
+    host.process("started", pid=101)
+    assert heard(story) == ["opened dead h1/web"]
+    host.probe(ok=True)
+    assert heard(story) == ["opened dead h1/web", "resolved dead h1/web"]
+
+
+def test_exit_without_probes(story: Story, host: Host) -> None:
+    """Where no probe exists, a new process is enough."""
+    host.process("started")
+    host.process("exited", exit_code=3)
+    host.process("started", pid=101)
+    assert heard(story) == ["opened dead h1/web", "resolved dead h1/web"]
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        ({"exit_code": 3}, "exited with code 3"),
+        ({"signal": "SIGSEGV"}, "was killed by SIGSEGV"),
+        ({"signal": "SIGKILL", "oom_killed": True}, "out of memory"),
+    ],
+)
+def test_exit_says_how(story: Story, host: Host, event: dict[str, object], words: str) -> None:
+    """A dead process says how it died, and what it said last."""
+    host.process("started")
+    host.process("exited", error_lines=("Traceback", "KeyError"), **event)
+    fault = faults(said(RoundsStage(settings(), METRICS), story.inputs()))[0]
+    assert words in fault.reason
+    assert fault.evidence.text == "Traceback\nKeyError"
+    assert (fault.severity, fault.opened_at, fault.evidence.offsets) == ("critical", story.now, (1, 1))
+
+
+def test_missing(story: Story, host: Host) -> None:
+    """A process that is not there when the agent comes is a fault; one that is meant not to be there is none."""
+    host.process("missing", pid=0, service="a")
+    host.process("missing", pid=0, service="b", meant=True)
+    assert heard(story) == ["opened dead h1/a"]
+
+
+def test_meant_stop(story: Story, host: Host) -> None:
+    """A stop that was meant is no fault, and neither is the probe that fails thereafter."""
+    alive(host)
+    host.process("exited", exit_code=0, meant=True)
+    story.wait(4)
+    host.probe(ok=False, failing_for=4)
+    host.heartbeat()
+    host.process("missing", pid=0)
+    assert heard(story) == []
+
+
+def test_meant_stop_of_sick_service(story: Story, host: Host) -> None:
+    """A meant stop in the middle of a fault is half a restart; only when no start follows is the fault over."""
+    alive(host)
+    host.probe(ok=False, failing_for=3)
+    host.process("exited", meant=True, signal="SIGKILL")
+    story.wait(14)
+    host.heartbeat()
+    assert heard(story) == ["opened hung h1/web"]
+    for _ in range(3):
+        story.wait(10)
+        host.heartbeat()
+    assert heard(story) == ["opened hung h1/web", "resolved hung h1/web"]
+
+
+def test_hang(story: Story, host: Host) -> None:
+    """A service that lives but has not answered for as long as it may is hung, until it answers."""
+    alive(host)
+    story.wait(3)
+    host.probe(ok=False, failing_for=3, process="S", error="timed out")
+    assert heard(story) == ["opened hung h1/web"]
+    fault = faults(said(RoundsStage(settings(), METRICS), story.inputs()))[0]
+    assert (fault.evidence.text, fault.evidence.value, fault.evidence.high) == ("timed out", 3000.0, 3000.0)
+    host.probe(ok=True)
+    assert heard(story) == ["opened hung h1/web", "resolved hung h1/web"]
+
+
+def test_stall(story: Story, host: Host) -> None:
+    """A stall that is shorter than a hang is nothing."""
+    alive(host)
+    for failing in (0.5, 1.5, 2.9):
+        host.probe(ok=False, failing_for=failing, process="S")
+    host.probe(ok=True)
+    assert heard(story) == []
+
+
+def test_stopped_by_signal(story: Story, host: Host) -> None:
+    """A process that is stopped and does not answer is hung."""
+    alive(host)
+    host.process("stopped")
+    host.probe(ok=False, failing_for=3, process="T")
+    assert heard(story) == ["opened hung h1/web"]
+
+
+def test_stopped_for_a_moment_without_probes(story: Story, host: Host) -> None:
+    """Without probes a stopped process is hung after some patience, and not before."""
+    host.process("started")
+    host.process("stopped")
+    story.wait(4)
+    assert heard(story) == []
+    story.wait(1)
+    assert heard(story) == ["opened hung h1/web"]
+    host.process("continued")
+    assert heard(story) == ["opened hung h1/web", "resolved hung h1/web"]
+
+
+@pytest.mark.parametrize("letter", ["t", "S"])
+def test_debugger(story: Story, host: Host, letter: str) -> None:
+    """A process that a debugger holds asks a person: a warning, of a kind of its own."""
+    alive(host)
+    if letter == "S":
+        host.process("traced")
+    host.probe(ok=False, failing_for=3, process=letter)
+    assert heard(story) == ["opened traced h1/web"]
+    assert faults(said(RoundsStage(settings(), METRICS), story.inputs()))[0].severity == "warning"
+
+
+def test_unreachable(story: Story, host: Host) -> None:
+    """What does not answer and has no known process is unreachable."""
+    host.probe(ok=True)
+    host.probe(ok=False, failing_for=3)
+    host.probe(ok=True)
+    assert heard(story) == ["opened unreachable h1/web", "resolved unreachable h1/web"]
+
+
+def test_dead_service_has_one_fault(story: Story, host: Host) -> None:
+    """The failing probe of a dead service is no second fault."""
+    alive(host)
+    host.process("exited", signal="SIGKILL")
+    host.probe(ok=False, failing_for=10)
+    assert heard(story) == ["opened dead h1/web"]
+
+
+def test_hung_service_dies(story: Story, host: Host) -> None:
+    """A hung service that dies keeps its fault, which then says dead."""
+    alive(host)
+    host.probe(ok=False, failing_for=3, process="S")
+    host.process("exited", signal="SIGABRT")
+    both = faults(said(RoundsStage(settings(), METRICS), story.inputs()))
+    assert [(fault.transition, fault.kind, fault.revision) for fault in both] == [("opened", "hung", 0), ("updated", "dead", 1)]
+    assert both[0].id == both[1].id
+
+
+def test_restarted_service_does_not_answer(story: Story, host: Host) -> None:
+    """A service that was started again but hangs keeps its fault, which then says hung."""
+    alive(host)
+    host.process("exited", signal="SIGKILL")
+    host.process("started", pid=101)
+    story.wait(3)
+    host.probe(ok=False, failing_for=3, process="S")
+    assert heard(story) == ["opened dead h1/web", "updated hung h1/web"]
+
+
+def test_late_exit_of_earlier_life(story: Story, host: Host) -> None:
+    """The end of an earlier process, explained after the next one was started, is no fault."""
+    host.process("started", pid=100)
+    host.process("started", pid=200)
+    host.process("exited", pid=100, signal="SIGKILL")
+    assert heard(story) == []
+
+
+def test_probe_that_is_gone(story: Story, host: Host) -> None:
+    """A probe that says nothing after a start is taken away, so that the fault does not stay for ever."""
+    alive(host)
+    host.process("exited", signal="SIGKILL")
+    host.process("started", pid=101)
+    for _ in range(5):
+        story.wait(13)
+        host.heartbeat()
+    assert heard(story) == ["opened dead h1/web", "resolved dead h1/web"]
+
+
+def test_clear_hold(story: Story, host: Host) -> None:
+    """With a hold, a service must be well for as long before its fault resolves."""
+    alive(host)
+    host.probe(ok=False, failing_for=3, process="S")
+    host.probe(ok=True)
+    story.wait(4)
+    host.probe(ok=False, failing_for=3, process="S")
+    host.probe(ok=True)
+    story.wait(4)
+    assert heard(story, liveness={"clear_hold": "5s"}) == ["opened hung h1/web"]
+    story.wait(2)
+    assert heard(story, liveness={"clear_hold": "5s"}) == ["opened hung h1/web", "resolved hung h1/web"]
+
+
+def test_silent_host(story: Story, host: Host) -> None:
+    """A host that nothing is heard of is missed in log time, and is back with its next record."""
+    host.heartbeat()
+    story.wait(14)
+    assert heard(story) == []
+    story.wait(1)
+    assert heard(story) == ["opened silent h1"]
+    host.heartbeat()
+    assert heard(story) == ["opened silent h1", "resolved silent h1"]
+
+
+def test_promised_interval(story: Story, host: Host) -> None:
+    """A host that promised to be heard of rarely is given three of its intervals."""
+    host.heartbeat(interval_ms=60_000)
+    story.wait(179)
+    assert heard(story) == []
+    story.wait(1)
+    assert heard(story) == ["opened silent h1"]
+
+
+def test_leaving_host(story: Story, host: Host) -> None:
+    """A host that said it leaves is not missed; once it is back, it is."""
+    host.heartbeat(leaving=True)
+    story.wait(100)
+    assert heard(story) == []
+    host.heartbeat()
+    story.wait(15)
+    assert heard(story) == ["opened silent h1"]
+
+
+def test_rounds_count_as_heard(story: Story, host: Host) -> None:
+    """A round of a source shows that it is there."""
+    for _ in range(30):
+        host.round(CPU, [0.5])
+        story.wait(1)
+    assert heard(story) == []
+
+
+def test_log_that_was_away(story: Story, host: Host) -> None:
+    """A gap in the log itself makes nobody silent: log time does not run on through it."""
+    host.heartbeat()
+    story.now += 3_600_000
+    host.heartbeat()
+    assert heard(story) == []
+
+
+def test_repeats(story: Story, host: Host) -> None:
+    """A record that comes again changes nothing."""
+    alive(host)
+    host.process("exited", exit_code=1)
+    host.process("started", pid=101)
+    host.probe(ok=True)
+    story.told += story.told[:]
+    assert heard(story) == ["opened dead h1/web", "resolved dead h1/web"]
+
+
+def test_epoch_goes_back(story: Story, host: Host) -> None:
+    """An agent that lost its state is a fault of its own for a while, but is heard, and not silent."""
+    host.epoch = 5
+    host.heartbeat()
+    story.wait(1)
+    lost = Host(story, epoch=1)
+    for _ in range(60):
+        lost.heartbeat()
+        story.wait(10)
+    lost.heartbeat()
+    assert heard(story) == ["opened cloned h1", "resolved cloned h1"]
+
+
+def test_clones(story: Story, host: Host) -> None:
+    """Two agents with one name keep the fault open for as long as they alternate."""
+    other = Host(story, epoch=4)
+    host.epoch = 5
+    for _ in range(100):
+        host.heartbeat()
+        story.wait(5)
+        other.heartbeat()
+        story.wait(5)
+    assert heard(story) == ["opened cloned h1"]
+
+
+def test_clones_of_one_epoch(story: Story, host: Host) -> None:
+    """Two agents of one epoch are told by a sequence that goes back in fresh records."""
+    other = Host(story)
+    for _ in range(3):
+        host.heartbeat()
+        host.heartbeat()
+        story.wait(1)
+        other.heartbeat()
+        story.wait(1)
+    assert heard(story) == ["opened cloned h1"]
+
+
+def test_client_that_does_not_count(story: Story) -> None:
+    """The records of a client without a sequence are ordered by their event time."""
+    old = {"source": "h1", "service": "web", "pid": 1}
+    story.tell(ProcessEvent(time=BEGIN, state="started", **old))
+    story.wait(5)
+    story.tell(ProcessEvent(time=BEGIN + 5000, state="exited", **old))
+    story.tell(ProcessEvent(time=BEGIN, state="started", **old))
+    assert heard(story) == ["opened dead h1/web"]
+
+
+def test_outcomes_are_forwarded_once(story: Story, host: Host) -> None:
+    """An outcome goes on to the journal unchanged, and only once."""
+    host.outcome("o1")
+    host.heartbeat()
+    host.outcome("o1")
+    host.outcome("o2")
+    records = said(RoundsStage(settings(), METRICS), story.inputs())
+    outcomes = [decode_record(record.value) for record in records]
+    assert outcomes == [item for _, item in story.told if isinstance(item, Outcome) and item.sequence != 3]
+    assert {(record.topic, record.key, record.partition) for record in records} == {("mendline.journal", b"default", 0)}
+
+
+def test_affirmation(story: Story, host: Host) -> None:
+    """An open fault is affirmed each minute of log time, with revisions that count on."""
+    host.process("exited", exit_code=1)
+    for _ in range(18):
+        story.wait(10)
+        host.heartbeat()
+    heard(story)
+    mine = faults(said(RoundsStage(settings(), METRICS), story.inputs()))
+    assert [(one.transition, one.revision) for one in mine] == [("opened", 0)] + [("affirmed", n) for n in (1, 2, 3)]
+    assert [one.time - BEGIN for one in mine] == [0, 60_000, 120_000, 180_000]
+
+
+def test_crash_loop(story: Story, host: Host) -> None:
+    """A service that dies again and again updates its fault, at most every ten seconds."""
+    for turn in range(30):
+        host.process("started", pid=100 + turn)
+        host.process("exited", pid=100 + turn, exit_code=turn)
+        story.wait(1)
+    transitions = [one.transition for one in faults(said(RoundsStage(settings(), METRICS), story.inputs()))]
+    assert transitions.count("updated") == 0
+    assert transitions[:3] == ["opened", "resolved", "opened"]
+
+
+def test_crash_loop_with_probe(story: Story, host: Host) -> None:
+    """A service that dies before it answers has one fault, which is updated at most every ten seconds."""
+    alive(host)
+    for turn in range(30):
+        host.process("exited", pid=100 + turn, exit_code=turn)
+        host.process("started", pid=101 + turn)
+        story.wait(1)
+    assert heard(story) == ["opened dead h1/web", "updated dead h1/web", "updated dead h1/web"]
+
+
+def test_service_that_is_watched_no_more(story: Story, host: Host) -> None:
+    """The fault of a service that the host does not list any more is orphaned."""
+    host.process("exited", exit_code=1)
+    host.heartbeat(services=("db",))
+    assert heard(story) == ["opened dead h1/web", "orphaned dead h1/web"]
+
+
+def test_host_forgotten(story: Story, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that is gone for long (here: two minutes) is forgotten, and its faults are orphaned."""
+    monkeypatch.setattr(liveness, "FORGET_MS", 120_000)
+    host.process("exited", exit_code=1)
+    story.wait(120)
+    expected = ["opened dead h1/web", "opened silent h1", "orphaned silent h1", "orphaned dead h1/web"]
+    assert heard(story) == expected
+
+
+def test_heartbeats_of_many(story: Story) -> None:
+    """Sources do not disturb each other: of many, the one that falls silent is found."""
+    hosts = [Host(story, name=f"h{number}") for number in range(20)]
+    for second in range(40):
+        for host in hosts:
+            if host.name != "h7" or second < 3:
+                host.heartbeat()
+        story.wait(1)
+    assert heard(story) == ["opened silent h7"]
+
+
+def test_heartbeat_is_no_round(story: Story) -> None:
+    """Heartbeats of a client that does not count may share their time."""
+    story.tell(Heartbeat(source="h1", time=BEGIN, interval_ms=1000))
+    story.tell(Heartbeat(source="h1", time=BEGIN, interval_ms=1000, leaving=True))
+    story.wait(60)
+    assert heard(story) == []

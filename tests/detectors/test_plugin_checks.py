@@ -1,0 +1,240 @@
+"""The generic checks: every registered detector passes them, and each fails a detector that is bad on purpose."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from mendline.detectors import Detector, NoParameters, Rows, Scores, StateArray, Step, find, registered
+from mendline.testing.detectors import CheckFailedError, check_detector, run
+
+PARAMETERS: dict[str, list[dict[str, Any]]] = {
+    "threshold": [{"above": 100.0}, {"above": 20.0, "of": "rate"}],
+    "zscore": [{}, {"windows": 8, "ready": 5}],
+}
+ALL = [(name, given) for name, some in PARAMETERS.items() for given in some]
+SUBJECTS = [
+    pytest.param(name, given, number, id=f"{name}-{number}-{place}")
+    for place, (name, given) in enumerate(ALL)
+    for number, _ in enumerate(check_detector(find(name), given))
+]
+
+
+def test_every_registered_detector_is_checked() -> None:
+    """No detector is registered without standing in the table above."""
+    assert registered([]).keys() == PARAMETERS.keys()
+
+
+@pytest.mark.parametrize(("name", "given", "number"), SUBJECTS)
+def test_registered_detectors(name: str, given: dict[str, Any], number: int) -> None:
+    """A registered detector passes each check."""
+    list(check_detector(find(name), given))[number].run()
+
+
+class Good(Detector):
+    """Surprise is how far the value is from the one before."""
+
+    warm_up = 1
+
+    def arrays(self) -> Mapping[str, StateArray]:
+        return {"before": StateArray(fill=float("nan"))}
+
+    def step(self, state: Rows, step: Step) -> Scores:
+        with np.errstate(all="ignore"):
+            surprise = np.clip(np.abs(step.values - state["before"]) / 10, 0.0, 300.0)
+        surprise[~np.isfinite(step.values)] = np.nan
+        np.copyto(state["before"], step.values, where=np.isfinite(step.values))
+        return Scores(surprise)
+
+
+class ChangesInput(Good):
+    def step(self, state: Rows, step: Step) -> Scores:
+        scores = super().step(state, step)
+        step.values[:] = 0.0
+        return scores
+
+
+class ZeroWhenNotReady(Good):
+    def step(self, state: Rows, step: Step) -> Scores:
+        return Scores(np.nan_to_num(super().step(state, step).surprise, nan=0.0))
+
+
+class RemembersAcrossRuns(Good):
+    highest: ClassVar[float] = 0.0
+
+    def step(self, state: Rows, step: Step) -> Scores:
+        type(self).highest = max(self.highest, float(np.nan_to_num(step.values, posinf=0).max(initial=0.0)))
+        return Scores(np.minimum(super().step(state, step).surprise + self.highest / 1e4, 300.0))
+
+
+class DrawsLots(Good):
+    def step(self, state: Rows, step: Step) -> Scores:
+        return Scores(np.minimum(super().step(state, step).surprise + random.random(), 300.0))
+
+
+class ComparesSeries(Good):
+    def step(self, state: Rows, step: Step) -> Scores:
+        surprise = super().step(state, step).surprise
+        return Scores(np.clip(surprise + len(step.values) / 100, 0.0, 300.0))
+
+
+class LooksAtNeighbours(Good):
+    def step(self, state: Rows, step: Step) -> Scores:
+        surprise = super().step(state, step).surprise
+        return Scores(np.clip(surprise + np.arange(len(surprise)) / 100, 0.0, 300.0))
+
+
+class CountsItsSteps(Good):
+    steps = 0
+
+    def step(self, state: Rows, step: Step) -> Scores:
+        self.steps += 1
+        surprise = super().step(state, step).surprise
+        return Scores(np.clip(surprise + self.steps / 1e4, 0.0, 300.0))
+
+
+class KeepsStateElsewhere(Good):
+    before: Any = None
+
+    def step(self, state: Rows, step: Step) -> Scores:
+        mine = {"before": np.full(len(step.values), np.nan) if self.before is None else self.before}
+        scores = super().step(mine, step)
+        self.before = mine["before"]
+        return scores
+
+
+class PacksTooCoarsely(Good):
+    def pack(self, name: str, rows: Any) -> Any:
+        return rows.astype(np.float32)
+
+
+class KeepsEverything(Good):
+    def __init__(self, parameters: NoParameters) -> None:
+        super().__init__(parameters)
+        self.all: list[float] = []
+
+    def step(self, state: Rows, step: Step) -> Scores:
+        self.all += step.values.tolist()
+        return super().step(state, step)
+
+
+class IsNeverSurprised(Good):
+    def step(self, state: Rows, step: Step) -> Scores:
+        return Scores(super().step(state, step).surprise * 0.0)
+
+
+class IsPoisonedByInfinity(Good):
+    def arrays(self) -> Mapping[str, StateArray]:
+        return {"mean": StateArray()}
+
+    def step(self, state: Rows, step: Step) -> Scores:
+        with np.errstate(all="ignore"):
+            surprise = np.clip(np.abs(step.values - state["mean"]) / 10, 0.0, 300.0)
+            state["mean"] += (step.values - state["mean"]) / 10
+        return Scores(surprise)
+
+
+class FailsOnNothing(Good):
+    def step(self, state: Rows, step: Step) -> Scores:
+        return super().step(state, step) if step.values[0] is not None else Scores(step.values)
+
+
+class WrongShape(Good):
+    def step(self, state: Rows, step: Step) -> Scores:
+        return Scores(super().step(state, step).surprise[:, np.newaxis])
+
+
+class OffTheScale(Good):
+    def step(self, state: Rows, step: Step) -> Scores:
+        return Scores(super().step(state, step).surprise - 1000.0)
+
+
+def failing(cls: type[Any]) -> list[str]:
+    """Return the names of the checks that the detector fails."""
+    names = []
+    for check in check_detector(cls):
+        try:
+            check.run()
+        except CheckFailedError:
+            names.append(check.name)
+    return names
+
+
+def test_good_detector() -> None:
+    """The detector that the bad ones are made of passes every check."""
+    assert failing(Good) == []
+
+
+@pytest.mark.parametrize(
+    ("cls", "beginning"),
+    [
+        (ChangesInput, "The input"),
+        (ZeroWhenNotReady, "Surprise is NaN"),
+        (RemembersAcrossRuns, "The beginning"),
+        (DrawsLots, "The beginning"),
+        (ComparesSeries, "It does not matter how many"),
+        (LooksAtNeighbours, "The order"),
+        (CountsItsSteps, "It does not matter how many"),
+        (KeepsStateElsewhere, "State that was written"),
+        (KeepsStateElsewhere, "Series may appear"),
+        (PacksTooCoarsely, "State that was written"),
+        (KeepsEverything, "Memory"),
+        (IsNeverSurprised, "What is not healthy"),
+        (IsPoisonedByInfinity, "Constant"),
+        (FailsOnNothing, "Constant"),
+        (WrongShape, "Surprise is NaN"),
+        (OffTheScale, "Surprise is NaN"),
+    ],
+)
+def test_bad_detectors(cls: type[Any], beginning: str) -> None:
+    """A detector that is bad on purpose fails the check that is there for it."""
+    assert [name for name in failing(cls) if name.startswith(beginning)]
+
+
+class Highest:
+    """Per series: surprised by every value above the highest so far."""
+
+    Parameters, warm_up, state_bytes = NoParameters, 1, 64
+
+    def __init__(self, parameters: NoParameters) -> None:
+        self.highest: float | None = None
+
+    def score(self, value: float, time: int) -> float:
+        return float("nan") if self.highest is None else max(value - self.highest, 0.0)
+
+    def learn(self, value: float, time: int) -> None:
+        self.highest = value if self.highest is None else max(value, self.highest) * 0.9
+
+    def dump(self) -> dict[str, float | None]:
+        return {"highest": self.highest}
+
+    def load(self, state: Mapping[str, float | None]) -> None:
+        self.highest = state["highest"]
+
+
+class GrowingHighest(Highest):
+    def __init__(self, parameters: NoParameters) -> None:
+        super().__init__(parameters)
+        self.all: list[float] = []
+
+    def learn(self, value: float, time: int) -> None:
+        super().learn(value, time)
+        self.all.append(value)
+
+    def dump(self) -> Any:
+        return {"highest": self.highest, "all": self.all}
+
+
+def test_per_series_class() -> None:
+    """A per-series class passes the same checks, wrapped."""
+    assert failing(Highest) == []
+    assert run(Highest, {}, [1.0, 1.0, 3.0]).surprise.tolist() == pytest.approx([float("nan"), 0.0, 2.1], nan_ok=True)
+
+
+def test_per_series_class_over_its_bound() -> None:
+    """A per-series class that dumps more than it declared fails for its memory."""
+    assert [name for name in failing(GrowingHighest) if name.startswith("Memory")]

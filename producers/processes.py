@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -198,9 +198,15 @@ class ProcessWatch:
         life.close()
         work = partial(self._explain, of, life.process, ended, died_at, killed_for_memory=killed_for_memory)
         if of.locator.slow:
-            threading.Thread(target=work, name=f"end of {of.name}", daemon=True).start()
+            threading.Thread(target=self._follow_up, args=(of, work), name=f"end of {of.name}", daemon=True).start()
         else:
             work()
+
+    def _follow_up(self, of: _Service, work: Callable[[], None]) -> None:
+        """Tell of an end, and of the process that whoever runs the service has started in its place already."""
+        work()
+        if not of.life:
+            self._look_for(of)
 
     def _for_memory(self, life: _Life) -> bool:
         in_group = life.kills.moved()

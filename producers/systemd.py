@@ -88,7 +88,9 @@ class Systemd:
         until = monotonic() + _SETTLE_S
         pause = threading.Event()
         while True:
-            unit = self._ask().get(name, NOT_THERE)
+            self._known = self._ask()
+            self._next = monotonic() + _ASK_AGAIN_S
+            unit = self._known.get(name, NOT_THERE)
             noticed = unit.main_pid != dead and not (unit.last_pid == dead and not unit.code)
             if noticed or not unit.loaded or monotonic() >= until:
                 return unit

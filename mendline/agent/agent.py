@@ -19,6 +19,7 @@ from mendline.agent.publisher import Publisher
 from mendline.agent.reflexes import Reflexes
 from mendline.agent.services import OutputRotation, WatchedSupervisor, cores, locators
 from mendline.agent.state import StateFolder
+from mendline.keys import key_ring
 from mendline.names import source_name
 from mendline.producers.base import Collected, Event
 from mendline.producers.configuration import ConfigurationWatch
@@ -33,7 +34,6 @@ from mendline.responders.executor import Executor, Host
 from mendline.responders.ledger import Ledger
 from mendline.responders.reflex import Reflex
 from mendline.responders.registry import built_in_actions
-from mendline.responders.signing import KeyRing
 from mendline.responders.supervisor import Started, SupervisorError
 from mendline.schemas.base import record_id
 from mendline.schemas.records import Heartbeat, Outcome, ProcessEvent
@@ -123,8 +123,7 @@ class Agent:
 
     def _assemble(self) -> None:
         settings, topics = self.settings, self.settings.topics
-        directory = settings.keys.directory
-        keys = KeyRing(Path(directory) if directory else self._state.path / "keys", settings.keys.trust)
+        keys = key_ring(settings)
         self._log_time = LogClockEstimate()
         self._publisher = Publisher(
             self._log, topics.topic("metrics"), self.source, self._state.epoch, self._acknowledged

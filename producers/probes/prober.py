@@ -12,7 +12,8 @@ import logging
 import os
 import selectors
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
@@ -60,7 +61,11 @@ class _Try:
 
 def plans(settings: Settings, names: Names) -> list[Plan]:
     """Return the probes of all services and peers. Raises ValueError for one that makes no sense."""
-    found = [_plan(name, probe, names) for name, service in settings.services.items() for probe in service.probes]
+    found = [
+        _plan(name, probe, label, names)
+        for name, service in settings.services.items()
+        for probe, label in zip(service.probes, _labels(service.probes), strict=True)
+    ]
     return [*found, *(_peer(name, address, settings, names) for name, address in settings.host.peers.items())]
 
 
@@ -78,7 +83,15 @@ def _peer(name: str, address: str, settings: Settings, names: Names) -> Plan:
     )
 
 
-def _plan(service: str, settings: ProbeSettings, names: Names) -> Plan:
+def _labels(probes: Sequence[ProbeSettings]) -> Iterator[str]:
+    """Give each probe its label, and a number too where two ask the same: series and events must not be mixed up."""
+    seen: Counter[str] = Counter()
+    for probe in probes:
+        seen[probe.label] += 1
+        yield probe.label if seen[probe.label] == 1 else f"{probe.label} ({seen[probe.label]})"
+
+
+def _plan(service: str, settings: ProbeSettings, label: str, names: Names) -> Plan:
     probe: Probe
     if settings.http:
         probe = HttpProbe(names, settings)
@@ -89,7 +102,7 @@ def _plan(service: str, settings: ProbeSettings, names: Names) -> Plan:
     return Plan(
         probe,
         service,
-        settings.label,
+        label,
         every_s=settings.every / 1000,
         timeout_s=settings.timeout / 1000,
         fail_after_ms=settings.fail_after,

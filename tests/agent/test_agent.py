@@ -251,5 +251,6 @@ with running(settings(Path({str(tmp_path)!r}), {{"web": service()}}), log):
     until(lambda: len(said(log)) > 4)
 print([name for name in ("numpy", "http.client", "asyncio", "ssl", "kafka", "mendline.roles") if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", text], capture_output=True, check=False, text=True)
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, check=False, text=True, env=env)
     assert "[]" == done.stdout.strip(), done.stderr

@@ -218,6 +218,13 @@ def test_a_probe_that_makes_no_sense_is_refused(bad: dict[str, str]) -> None:
         plans(settings, Names())
 
 
+def test_two_probes_that_ask_the_same_are_told_apart() -> None:
+    """Their labels are numbered."""
+    probe = ProbeSettings(tcp="host:1")
+    found = plans(Settings(services={"web": ServiceSettings(probes=(probe, probe))}), Names())
+    assert ["host:1", "host:1 (2)"] == [plan.label for plan in found]
+
+
 def tally() -> Tally:
     """Return a tally without any results."""
     plan = Plan(TcpProbe(Names(), "h:1"), "web", "p", 1.0, 1.0, 5000, "mendline.tcp.connect.duration")

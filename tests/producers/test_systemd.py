@@ -51,7 +51,7 @@ def test_a_stopped_unit_is_meant_to_be_away() -> None:
 
 
 def test_a_stop_by_systemctl_is_meant() -> None:
-    """systemd calls it a success, though the process died of a signal."""
+    """It counts as a success there, though the process died of a signal."""
     dead = block(ActiveState="inactive", SubState="dead", MainPID=0, ExecMainCode=2, ExecMainStatus=15)
     ending = locator(block(), block(), dead).explain(7, Exit(signal="SIGTERM"))
     assert (True, Exit(signal="SIGTERM")) == (ending.meant, ending.exit)

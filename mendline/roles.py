@@ -6,15 +6,14 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mendline.detectors.stage import DetectStage, RoundsStage
+from mendline.keys import key_ring
 from mendline.names import claim_name
 from mendline.processors.windows import WindowsStage
 from mendline.responders.notifier import Notifier
 from mendline.responders.planner import PlannerStage, Signer
-from mendline.responders.signing import KeyRing
 from mendline.runtime.follower import Follower
 from mendline.runtime.member import Member
 from mendline.runtime.metrics import Metrics
@@ -118,9 +117,3 @@ def respond_members(settings: Settings, log: Log, metrics: Metrics, stop: thread
         notifier = Notifier([one.webhook for one in settings.notify], stop)
         runners.append(Follower(log, settings.topics.topic("journal"), "notifier", notifier.take))
     return runners
-
-
-def key_ring(settings: Settings) -> KeyRing:
-    """Return the keys of this host and those it believes."""
-    directory = settings.keys.directory
-    return KeyRing(Path(directory) if directory else Path(settings.state) / "keys", settings.keys.trust)

@@ -20,6 +20,15 @@ def clock(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
+def date(time_ms: int) -> str:
+    """Return a date and time of day, UTC, to the second.
+
+    >>> date(1_700_000_000_123)
+    '2023-11-14 22:13:20'
+    """
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def printable(text: str) -> str:
     """Return `text` without control characters: what a service prints must not steer a terminal.
 

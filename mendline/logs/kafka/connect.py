@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from kafka import errors as kafka_errors
@@ -59,6 +62,11 @@ _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
         LogUnavailableError,
         "nothing listens there: is the broker running, and is this its port?",
     ),
+    (
+        r"socket disconnected",
+        LogUnavailableError,
+        "the broker hangs up: it may be starting, or want another security_protocol",
+    ),
     (r"getaddrinfo|gaierror|Name or service not known|DNS", LogUnavailableError, "the host name is not known"),
 )
 
@@ -88,9 +96,9 @@ def client_settings(servers: list[str], options: KafkaOptions, name: str) -> dic
     if "SSL" in options.protocol:
         key_password = options.key_password.get_secret_value() if options.key_password else None
         settings |= {
-            "ssl_cafile": _text(options.ca_file),
-            "ssl_certfile": _text(options.cert_file),
-            "ssl_keyfile": _text(options.key_file),
+            "ssl_cafile": _readable("ca_file", options.ca_file),
+            "ssl_certfile": _readable("cert_file", options.cert_file),
+            "ssl_keyfile": _readable("key_file", options.key_file),
             "ssl_password": key_password,
             "ssl_check_hostname": options.check_hostname,
         }
@@ -136,6 +144,9 @@ def _explained(error: Exception, said: list[str], settings: dict[str, Any]) -> E
 def _cause(said: list[str], settings: dict[str, Any]) -> LogError:
     """Return the error for a client that found no broker, from what it said meanwhile."""
     text = "\n".join(said)
+    # A TLS port that is spoken to in plain text answers with an alert or just hangs up.
+    if "SSL" not in settings["security_protocol"] and "disconnected" in text:
+        text += "Invalid frame length" if any(map(_speaks_tls, settings["bootstrap_servers"])) else ""
     for pattern, kind, advice in _CAUSES:
         if re.search(pattern, text):
             return kind(f"{_place(settings)}: {advice}")
@@ -150,5 +161,26 @@ def _place(settings: dict[str, Any]) -> str:
     return f"Kafka at {','.join(settings['bootstrap_servers'])} ({settings['security_protocol']}{who})"
 
 
-def _text(path: object) -> str | None:
-    return None if path is None else str(path)
+def _readable(option: str, path: Path | None) -> str | None:
+    """Return the file's name. Raises LogRefusedError when it cannot be read."""
+    if path is None:
+        return None
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        msg = f"Kafka {option} {str(path)!r}: {error.strerror}"
+        raise LogRefusedError(msg) from error
+    return str(path)
+
+
+def _speaks_tls(server: str) -> bool:
+    """Try whether the broker's port answers in TLS, whatever its certificate."""
+    host, _, port = server.rpartition(":")
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), 2.0) as plain, context.wrap_socket(plain):
+            return True
+    except OSError:
+        return False

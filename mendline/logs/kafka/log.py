@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mendline.schemas.stream import Partition
 
 # The client library takes half a second and 30 MB to import: only where a client is made.
-# ruff: noqa: PLC0415
 
 
 class KafkaLog:

@@ -1,0 +1,202 @@
+"""What `mendline check` looks at: each check yields findings and changes nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from mendline.config import log_of
+from mendline.detectors import registry
+from mendline.logs.base import LogError
+from mendline.names import source_name
+from mendline.responders.registry import ACTION_NAMES
+
+if TYPE_CHECKING:
+    from mendline.schemas.settings import PolicySettings, ProbeSettings, ServiceSettings, Settings
+
+ASK = "ask"
+PATIENCE_S = 2.0
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at: `about` is the key in the file."""
+
+    verdict: Literal["ok", "warning", "wrong"]
+    about: str
+    text: str
+
+
+def check_all(settings: Settings) -> Iterator[Finding]:
+    """Yield all findings about the settings on this host."""
+    yield from _check_log(settings)
+    yield from _check_folder("state", Path(settings.state))
+    yield from _check_endpoint(settings)
+    for name, service in settings.services.items():
+        yield from _check_service(f"services.{name}", service, settings)
+    for problem in registry.check(settings):
+        yield Finding("wrong", "detectors", problem)
+    if settings.detectors:
+        yield Finding("ok", "detectors", f"{len(settings.detectors)} configured, beside liveness")
+    for number, policy in enumerate(settings.policies):
+        yield from _check_policy(f"policies.{policy.name}", policy, settings, number)
+
+
+def _check_log(settings: Settings) -> Iterator[Finding]:
+    if settings.log.startswith("sqlite://"):
+        yield from _check_folder("log", Path(settings.log.removeprefix("sqlite://")))
+        return
+    try:
+        with log_of(settings) as log:
+            found = log.topics()
+    except LogError as error:
+        yield Finding("wrong", "log", str(error))
+        return
+    missing = [name for name in ("metrics", "windows", "journal", "commands", "state", "deadletter")
+               if settings.topics.topic(name) not in found]  # type: ignore[arg-type]  # fmt: skip
+    text = f"{settings.log} answers" + (f"; topics to be made: {', '.join(missing)}" if missing else "")
+    yield Finding("ok", "log", text)
+
+
+def _check_folder(about: str, folder: Path) -> Iterator[Finding]:
+    nearest = folder
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        yield Finding("wrong", about, f"{nearest} is no folder; name another place")
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        yield Finding("wrong", about, f"{nearest} cannot be written by this user")
+    else:
+        yield Finding("ok", about, f"{folder} can be written")
+
+
+def _check_endpoint(settings: Settings) -> Iterator[Finding]:
+    listen = settings.metrics.listen
+    if not listen:
+        return
+    host, _, port = listen.rpartition(":")
+    try:
+        with socket.create_server((host or "127.0.0.1", int(port))):
+            yield Finding("ok", "metrics.listen", f"{listen} is free")
+    except (OSError, ValueError, OverflowError) as error:
+        yield Finding("wrong", "metrics.listen", f"{listen} cannot be listened on: {error}")
+
+
+# Services -------------------------------------------------------------------------------------------------------------
+
+
+def _check_service(about: str, service: ServiceSettings, settings: Settings) -> Iterator[Finding]:
+    yield from _check_process(about, service)
+    for probe in service.probes:
+        yield from _check_probe(f"{about}.probes", probe)
+    for other in service.depends_on:
+        if other not in settings.services:
+            yield Finding("wrong", f"{about}.depends_on", f"there is no service {other}")
+    for action in service.allow:
+        if action not in ACTION_NAMES:
+            known = ", ".join(ACTION_NAMES)
+            yield Finding("wrong", f"{about}.allow", f"there is no action {action}; known: {known}")
+    if not service.probes and service.process is None:
+        yield Finding("warning", about, "neither a process nor a probe: nothing is watched")
+
+
+def _check_process(about: str, service: ServiceSettings) -> Iterator[Finding]:
+    process = service.process
+    if process is None:
+        return
+    if process.command:
+        yield _check_command(f"{about}.process.command", process.command[0], process.cwd)
+    elif process.unit:
+        yield from _check_unit(f"{about}.process.unit", process.unit)
+    elif process.match:
+        try:
+            re.compile(process.match)
+        except re.error as error:
+            yield Finding("wrong", f"{about}.process.match", f"not a regular expression: {error}")
+
+
+def _check_command(about: str, program: str, cwd: str | None) -> Finding:
+    if cwd and not Path(cwd).is_dir():
+        return Finding("wrong", about, f"its working directory {cwd} does not exist")
+    found = shutil.which(program if "/" not in program or not cwd else str(Path(cwd, program)))
+    if not found:
+        return Finding("wrong", about, f"there is no program {program} that this user can run")
+    return Finding("ok", about, found)
+
+
+def _check_unit(about: str, unit: str) -> Iterator[Finding]:
+    if not shutil.which("systemctl"):
+        yield Finding("wrong", about, "there is no systemctl on this host")
+        return
+    command = ["systemctl", "show", unit, "--property=LoadState,ActiveState,Restart"]
+    try:
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True).stdout
+    except (subprocess.SubprocessError, OSError) as error:
+        yield Finding("wrong", about, f"systemctl cannot be asked: {error}")
+        return
+    facts = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    if facts.get("LoadState") != "loaded":
+        yield Finding("wrong", about, f"systemd knows no unit {unit}")
+    elif facts.get("Restart", "no") != "no":
+        text = f"systemd restarts it by itself (Restart={facts['Restart']}): two healers; Mendline defers to systemd"
+        yield Finding("warning", about, text)
+    else:
+        yield Finding("ok", about, f"{unit} is {facts.get('ActiveState', 'unknown')}")
+
+
+def _check_probe(about: str, probe: ProbeSettings) -> Iterator[Finding]:
+    if probe.dns:
+        return
+    if probe.http:
+        parts = urlsplit(probe.http)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    else:
+        host, _, text = (probe.tcp or "").rpartition(":")
+        port = int(text) if text.isdigit() else 0
+    try:
+        with socket.create_connection((host, port), PATIENCE_S):
+            yield Finding("ok", about, f"{probe.label}: somebody listens")
+    except (OSError, OverflowError) as error:
+        yield Finding("warning", about, f"{probe.label}: nobody answers now ({error}); well if the service is not up yet")
+
+
+# Policies -------------------------------------------------------------------------------------------------------------
+
+
+def _check_policy(about: str, policy: PolicySettings, settings: Settings, number: int) -> Iterator[Finding]:
+    for step in policy.play:
+        if step.action not in (*ACTION_NAMES, ASK):
+            yield Finding("wrong", f"{about}.play", f"there is no action {step.action}; known: {', '.join((*ACTION_NAMES, ASK))}")
+    if any(_covers(before, policy) for before in settings.policies[:number]):
+        yield Finding("warning", about, "never reached: a policy before it matches all that this one does")
+    reached = [name for name in settings.services if _reaches(policy, name, settings)]
+    if settings.services and not reached and policy.when.target != "*":
+        yield Finding("warning", about, f"no service on this host matches target {policy.when.target}")
+    for name in reached if policy.mode != "shadow" else ():
+        allowed = settings.services[name].allow
+        for action in {step.action for step in policy.play} - {ASK, "notify"} - set(allowed):
+            yield Finding("warning", about, f"services.{name}.allow does not list {action}: this host will refuse it")
+    if policy.mode == "shadow":
+        yield Finding("ok", about, "mode shadow: it says what it would do, and does nothing")
+
+
+def _covers(one: PolicySettings, other: PolicySettings) -> bool:
+    everything = ("*",)
+    return (
+        fnmatchcase(other.when.target, one.when.target)
+        and (one.when.detector == everything or set(other.when.detector) <= set(one.when.detector))
+        and (one.when.kind == everything or set(other.when.kind) <= set(one.when.kind))
+        and set(other.when.severity) <= set(one.when.severity)
+    )
+
+
+def _reaches(policy: PolicySettings, service: str, settings: Settings) -> bool:
+    pattern = policy.when.target
+    return fnmatchcase(service, pattern) or fnmatchcase(f"{source_name(settings)}/{service}", pattern)

@@ -1,0 +1,37 @@
+"""Whether a configuration will work here, and why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mendline.cli.options import json_option
+
+NO = 1
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), default=Path("mendline.yaml"), envvar="MENDLINE_CONFIG")
+@json_option
+def check(file: Path, *, as_json: bool) -> None:
+    """Say whether FILE will work on this host, and why not. Changes nothing. Exit status 1 when it will not.
+
+    Example: mendline check mendline.yaml
+    """
+    import json  # noqa: PLC0415
+
+    from mendline.checking import check_all  # noqa: PLC0415
+    from mendline.config import load_settings  # noqa: PLC0415
+
+    findings = list(check_all(load_settings(file)))
+    colours = {"ok": "green", "warning": "yellow", "wrong": "red"}
+    for finding in findings:
+        if as_json:
+            click.echo(json.dumps(finding._asdict()))
+        else:
+            click.echo(click.style(f"{finding.verdict:8}", colours[finding.verdict]) + f"{finding.about}: {finding.text}")
+    wrong = sum(finding.verdict == "wrong" for finding in findings)
+    if not as_json:
+        click.echo(f"{wrong} things will not work." if wrong else "This will work.")
+    raise click.exceptions.Exit(NO if wrong else 0)

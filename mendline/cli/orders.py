@@ -1,0 +1,141 @@
+"""What people order: yes and no to actions, maintenance, and the big red button. Orders are signed by this host's key."""
+
+from __future__ import annotations
+
+import getpass
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mendline.cli.options import config_option
+
+if TYPE_CHECKING:
+    from mendline.schemas.records import OrderKind
+
+MISSING = 127
+
+
+@click.command()
+@click.argument("subject")
+@click.option("--text", default="", help="Why; kept in the journal.")
+@config_option
+def approve(subject: str, text: str, config: Path) -> None:
+    """Say yes: to an intent that asks, or to one more try on a fault that was given up.
+
+    SUBJECT is the id of an intent or fault, as told by `mendline faults --json` or `timeline`.
+
+    Example: mendline approve 3f2a91c04d5e6f708192a3b4c5d6e7f8
+    """
+    _order(config, "approve", subject, text=text)
+
+
+@click.command()
+@click.argument("subject")
+@click.option("--text", default="", help="Why; kept in the journal.")
+@config_option
+def deny(subject: str, text: str, config: Path) -> None:
+    """Say no to an intent that asks.
+
+    Example: mendline deny 3f2a91c04d5e6f708192a3b4c5d6e7f8 --text "deploying, ignore"
+    """
+    _order(config, "deny", subject, text=text)
+
+
+@click.group()
+def maintenance() -> None:
+    """Keep Mendline's hands off targets that people work on."""
+
+
+_for = click.option("--for", "lasts", default="1h", show_default=True, help="For how long: 30s, 10m, 2h.")
+_text = click.option("--text", default="", help="Why; kept in the journal.")
+
+
+@maintenance.command()
+@click.argument("target")
+@_for
+@_text
+@config_option
+def begin(target: str, lasts: str, text: str, config: Path) -> None:
+    """Begin maintenance of TARGET: HOST/SERVICE, SERVICE or a shell pattern.
+
+    Example: mendline maintenance begin web --for 30m
+    """
+    _order(config, "maintenance", target, text=text, lasts=lasts)
+
+
+@maintenance.command()
+@click.argument("target")
+@config_option
+def end(target: str, config: Path) -> None:
+    """End maintenance of TARGET, spelled as it was begun.
+
+    Example: mendline maintenance end web
+    """
+    _order(config, "maintenance", target, active=False)
+
+
+@maintenance.command(context_settings={"ignore_unknown_options": True})
+@click.argument("target")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@_for
+@config_option
+@click.pass_context
+def run(ctx: click.Context, target: str, command: tuple[str, ...], lasts: str, config: Path) -> None:
+    """Run COMMAND under maintenance of TARGET, and end the maintenance with it; its exit status is passed on.
+
+    Example: mendline maintenance run web -- ./deploy.sh
+    """
+    _order(config, "maintenance", target, text=f"while running {command[0]}", lasts=lasts)
+    try:
+        status = _run(command)
+    finally:
+        _order(config, "maintenance", target, active=False)
+    ctx.exit(status)
+
+
+def _run(command: Sequence[str]) -> int:
+    try:
+        return subprocess.run(command, check=False).returncode
+    except OSError as error:
+        click.echo(f"mendline: {command[0]}: cannot be run: {error.strerror}", err=True)
+        return MISSING
+
+
+@click.command(name="stop-all")
+@click.option("--lift", is_flag=True, help="Let actions go on again.")
+@_text
+@config_option
+def stop_all(config: Path, text: str, *, lift: bool) -> None:
+    """Stop every action on every host, now; nothing is begun until it is lifted. Needs no planner.
+
+    Example: mendline stop-all --text "we do not understand this" ... mendline stop-all --lift
+    """
+    from mendline.config import load_settings, log_of  # noqa: PLC0415
+    from mendline.orders import stop_everything  # noqa: PLC0415
+
+    settings = load_settings(config)
+    with log_of(settings) as log:
+        hosts = stop_everything(log, settings, by=getpass.getuser(), text=text, active=not lift)
+    click.echo(f"{'Lifted' if lift else 'Stopped'}: told {hosts} partitions of commands, and the planners.")
+
+
+def _order(
+    config: Path, kind: OrderKind, subject: str, *, text: str = "", active: bool = True, lasts: str | None = None
+) -> None:
+    from mendline.config import load_settings, log_of  # noqa: PLC0415
+    from mendline.orders import append_order  # noqa: PLC0415
+    from mendline.schemas.settings import duration_ms  # noqa: PLC0415
+
+    try:
+        lasts_ms = int(str(duration_ms(lasts))) if lasts else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--for") from None
+    settings = load_settings(config)
+    with log_of(settings) as log:
+        order = append_order(
+            log, settings, kind, subject, by=getpass.getuser(), text=text, active=active, lasts_ms=lasts_ms
+        )
+    click.echo(f"Recorded: {order}")

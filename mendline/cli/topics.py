@@ -1,0 +1,143 @@
+"""The topics of the log: what there is, made when missing, and read by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mendline.cli.options import config_option, json_option
+
+if TYPE_CHECKING:
+    from mendline.logs.base import Consumer, Log
+    from mendline.schemas.settings import Settings
+    from mendline.schemas.stream import Batch, Partition
+
+NAMES = ("metrics", "windows", "journal", "commands", "state", "deadletter")
+
+
+@click.group()
+def topics() -> None:
+    """Look at the topics of the log."""
+
+
+@topics.command(name="list")
+@config_option
+@json_option
+def list_topics(config: Path, *, as_json: bool) -> None:
+    """List the topics with their partitions and number of records.
+
+    Example: mendline topics list
+    """
+    import json  # noqa: PLC0415
+
+    settings, log = _open(config)
+    with log:
+        found = log.topics()
+        for name in (settings.topics.topic(one) for one in NAMES):  # type: ignore[arg-type]
+            if name not in found:
+                click.echo(json.dumps({"topic": name, "partitions": 0}) if as_json else f"{name:24} missing")
+                continue
+            records = _records(log, name, found[name])
+            facts = {"topic": name, "partitions": found[name], "records": records}
+            click.echo(json.dumps(facts) if as_json else f"{name:24} {found[name]:3} partitions {records:12,} records")
+
+
+@topics.command()
+@config_option
+def create(config: Path) -> None:
+    """Make the topics that are missing; those that exist stay as they are.
+
+    Example: mendline topics create
+    """
+    from mendline.topics import topic_settings  # noqa: PLC0415
+
+    settings, log = _open(config)
+    with log:
+        before = set(log.topics())
+        wanted = topic_settings(settings.topics)
+        log.ensure_topics(wanted)
+    for topic in wanted:
+        click.echo(f"{topic.name:24} {'was there' if topic.name in before else 'made'}")
+
+
+@topics.command()
+@click.argument("topic", type=click.Choice(NAMES))
+@click.option("-n", "--last", default=10, show_default=True, help="How many of the newest records of each partition.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with new records until Ctrl-C.")
+@config_option
+@json_option
+def tail(topic: Any, last: int, config: Path, *, follow: bool, as_json: bool) -> None:
+    """Show the newest records of a TOPIC in words, or whole as JSON.
+
+    Example: mendline topics tail journal -n 20 --follow
+    """
+    from mendline.logs.base import LogRefusedError  # noqa: PLC0415
+    from mendline.schemas.stream import Partition  # noqa: PLC0415
+
+    settings, log = _open(config)
+    name = settings.topics.topic(topic)
+    with log:
+        count = log.topics().get(name)
+        if not count:
+            msg = f"{log.url}: there is no topic {name} yet; `mendline topics create` makes it"
+            raise LogRefusedError(msg)
+        for batch in _tail(log, [Partition(name, number) for number in range(count)], last, follow=follow):
+            for line in _lines(batch, as_json=as_json):
+                click.echo(line)
+
+
+def _open(config: Path) -> tuple[Settings, Log]:
+    from mendline.config import load_settings, log_of  # noqa: PLC0415
+
+    settings = load_settings(config)
+    return settings, log_of(settings)
+
+
+def _records(log: Log, topic: str, partitions: int) -> int:
+    from mendline.schemas.stream import Partition  # noqa: PLC0415
+
+    consumer = log.consumer("topics")
+    try:
+        parts = [Partition(topic, number) for number in range(partitions)]
+        consumer.assign(parts)
+        return sum(consumer.end_offset(part) - consumer.beginning_offset(part) for part in parts)
+    finally:
+        consumer.close()
+
+
+def _tail(log: Log, partitions: list[Partition], last: int, *, follow: bool) -> Iterator[Batch]:
+    consumer = log.consumer("tail")
+    try:
+        consumer.assign(partitions)
+        ends = {one: consumer.end_offset(one) for one in partitions}
+        at = {one: max(consumer.beginning_offset(one), ends[one] - last) for one in partitions}
+        for one in partitions:
+            consumer.start(one, at[one])
+        yield from _poll(consumer, at, ends, follow=follow)
+    finally:
+        consumer.close()
+
+
+def _poll(consumer: Consumer, at: dict[Partition, int], ends: dict[Partition, int], *, follow: bool) -> Iterator[Batch]:
+    while follow or any(at[one] < ends[one] for one in ends):
+        for batch in consumer.poll(0.5).batches:
+            at[batch.partition] = batch.next_offset
+            yield batch
+
+
+def _lines(batch: Batch, *, as_json: bool) -> Iterator[str]:
+    import json  # noqa: PLC0415
+
+    from mendline.views import view  # noqa: PLC0415
+    from mendline.words import clock, printable  # noqa: PLC0415
+
+    for index, (offset, stamp) in enumerate(zip(batch.offsets, batch.timestamps, strict=True)):
+        shown = view(batch, index)
+        if as_json:
+            facts = {"topic": batch.partition.topic, "partition": batch.partition.number, "offset": offset}
+            yield json.dumps({**facts, "append_time": stamp, "record": shown.record})
+        else:
+            yield f"{batch.partition.number}:{offset} {clock(stamp)} {printable(shown.text)}"

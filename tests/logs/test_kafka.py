@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient
@@ -18,7 +19,6 @@ from mendline.logs.base import (
     Committed,
     Consumer,
     LogError,
-    LogRefusedError,
     LogUnavailableError,
     MemberFencedError,
     Polled,
@@ -30,20 +30,28 @@ from mendline.schemas.stream import NewRecord, Partition
 from mendline.testing.kafka import LocalKafka
 from tests.logs.support import Reading, poll_until
 
-pytestmark = pytest.mark.broker
+# The library leaves a socket that was refused to the garbage collector, which tells wherever it happens to run.
+pytestmark = [pytest.mark.broker, pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")]
 
 QUICK = {"session_timeout_ms": 3000, "heartbeat_interval_ms": 500}
 
 
+@pytest.fixture(autouse=True)
+def collect_garbage() -> Iterator[None]:
+    """Collect refused sockets here, not in another test."""
+    yield
+    gc.collect()
+
+
 @pytest.fixture
 def log(kafka: LocalKafka) -> KafkaLog:
-    """The shared broker as a log."""
+    """Return the shared broker as a log."""
     return KafkaLog(kafka.url)
 
 
 @pytest.fixture
 def topic(log: KafkaLog, request: pytest.FixtureRequest) -> str:
-    """A topic of two partitions, for one test alone."""
+    """Make a topic of two partitions, for one test alone."""
     name = f"{request.node.name}-{time.time_ns()}"[:200]
     log.ensure_topics([TopicSettings(name, 2)])
     return name
@@ -94,7 +102,7 @@ def test_a_refused_record_does_not_end_producing(kafka: LocalKafka, log: KafkaLo
         resource = ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": "20000"})
         admin.alter_configs([resource])
     refused = producer.append([NewRecord(topic, os.urandom(100_000), partition=0)])
-    with pytest.raises(RecordTooLargeError, match="p: .*MessageSizeTooLarge"):
+    with pytest.raises(RecordTooLargeError, match=r"p: .*MessageSizeTooLarge"):
         refused.result(30)
     with pytest.raises(RecordTooLargeError):
         refused.result(30)
@@ -111,14 +119,10 @@ def test_records_beside_a_refused_one_are_to_be_sent_again(kafka: LocalKafka, lo
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": "20000"})])
     producer.append([NewRecord(topic, os.urandom(100_000), partition=0)])
     others = [producer.append([NewRecord(topic, b"%d" % n, partition=0)]) for n in range(50)]
-    told = 0
-    for delivery in others:
-        try:
-            delivery.result(30)
-        except LogUnavailableError as error:
-            assert "append again" in str(error)
-            told += 1
-    assert told > 0
+    with pytest.raises(LogUnavailableError, match="append again, in order"):
+        others[-1].result(30)
+    sent = producer.append([NewRecord(topic, b"again", partition=0)]).result(30)
+    assert sent[0].offset >= 1
     producer.close()
 
 
@@ -288,7 +292,7 @@ def test_rebalances_stop_delivery_only_briefly(log: KafkaLog, topic: str) -> Non
             assert time.monotonic() < end
             read(first)
         other.join()
-        gaps = [b - a for a, b in zip(seen, seen[1:], strict=False)]
+        gaps = [b - a for a, b in itertools.pairwise(seen)]
         assert max(gaps) < 8
         assert len(first.held) == 2
     producer.close()
@@ -301,16 +305,18 @@ def test_who_lost_its_name_is_told_without_committing(kafka: LocalKafka, topic: 
         old.own(*both(topic))
         with member(log, "a", topic, topic) as new:
             new.own(*both(topic))
-            with pytest.raises(MemberFencedError, match="under this name"):
+            with pytest.raises(MemberFencedError, match=r"same name|this name"):
                 poll_until([old, new], lambda: False)
 
 
 def test_members_that_fell_out_unnoticed_end(kafka: LocalKafka, topic: str) -> None:
     """A member that the brokers do not know, and that hears nothing, ends with an error instead of idling for ever."""
     log = KafkaLog(kafka.url, QUICK)
-    with member(log, "a", topic, topic) as reading, pytest.raises(LogError, match="fell out of group"):
+    with member(log, "a", topic, topic) as reading:
+        reading.own(*both(topic))
         reading.consumer._client.unsubscribe()  # type: ignore[attr-defined]
-        gather(reading.consumer, time.monotonic() + 40)
+        with pytest.raises(LogError, match="fell out of group"):
+            gather(reading.consumer, time.monotonic() + 40)
 
 
 # Topics --------------------------------------------------------------------------------------------------------------
@@ -353,8 +359,19 @@ def test_unreachable_brokers_are_explained() -> None:
     begun = time.monotonic()
     for url, says in (("kafka://localhost:1", "nothing listens there"), ("kafka://no.invalid:1", "not known")):
         log = KafkaLog(url, {"bootstrap_timeout_ms": 1500})
-        makers: Sequence[Any] = (lambda: log.producer("p"), lambda: log.consumer("c", "g"), log.topics)
-        for make in makers:
-            with pytest.raises(LogUnavailableError, match=f"{url[8:]} .*{says}"):
-                make()
+        with pytest.raises(LogUnavailableError, match=f"{url[8:]} .*{says}"):
+            log.producer("p")
+        with pytest.raises(LogUnavailableError, match=f"{url[8:]} .*{says}"):
+            log.consumer("c", "g")
+        with pytest.raises(LogUnavailableError, match=f"{url[8:]} .*{says}"):
+            log.topics()
     assert time.monotonic() - begun < 30
+
+
+def test_failed_connections_leave_nothing_behind() -> None:
+    """Trying in vain to reach a broker, again and again, leaves no thread."""
+    before = threading.active_count()
+    for _ in range(3):
+        with pytest.raises(LogUnavailableError):
+            KafkaLog("kafka://localhost:1", {"bootstrap_timeout_ms": 500}).consumer("c")
+    assert threading.active_count() == before

@@ -63,6 +63,11 @@ _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
         "nothing listens there: is the broker running, and is this its port?",
     ),
     (
+        r"broker_version=\(.*Connection lost: .*socket disconnected",
+        LogRefusedError,
+        "the broker hangs up at the login: check sasl_mechanism, username and password",
+    ),
+    (
         r"socket disconnected",
         LogUnavailableError,
         "the broker hangs up: it may be starting, or want another security_protocol",

@@ -35,7 +35,8 @@ _NAMES: dict[type[LogError], str] = {
         ThrottlingQuotaExceededError TooManyInFlightRequests TransactionAbortableError TransactionAbortedError
         UnknownBrokerIdError UnknownControllerIdError UnknownError UnknownLeaderEpochError UnknownMemberIdError
         UnjoinedGroupException UnknownProducerIdError UnknownSubscriptionIdError UnknownTopicIdError
-        UnstableOffsetCommitError BrokerIdNotRegisteredError OffsetMovedToTieredStorageError NoReassignmentInProgressError
+        UnstableOffsetCommitError BrokerIdNotRegisteredError OffsetMovedToTieredStorageError
+        NoReassignmentInProgressError
         """,
     LogRefusedError: """
         AuthorizationError BrokerResponseError ClusterAuthorizationFailedError DelegationTokenAuthDisabledError

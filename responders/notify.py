@@ -19,8 +19,8 @@ def post(url: str, message: Mapping[str, object], timeout_s: float = ANSWER_WITH
     Raises PermanentError when the other side refuses it (HTTP 4xx, no HTTP at all), TemporaryError when another try
     may help (no connection, no answer, HTTP 5xx and 429).
     """
-    import urllib.error  # noqa: PLC0415 - an HTTP client costs an agent that never notifies 5 MB
-    import urllib.request  # noqa: PLC0415
+    import urllib.error
+    import urllib.request
 
     if not url.startswith(("http://", "https://")):
         msg = f"{url!r} is no webhook: it must begin with http:// or https://"

@@ -77,13 +77,13 @@ class PublicKey:
 
     @cached_property
     def _verifier(self) -> Ed25519PublicKey:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - 9 MB
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
         return Ed25519PublicKey.from_public_bytes(self.raw)
 
     def verifies(self, message: bytes, signature: str) -> bool:
         """Say whether `signature` (base64) over `message` was made with this key's other half."""
-        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - 9 MB
+        from cryptography.exceptions import InvalidSignature
 
         try:
             self._verifier.verify(base64.b64decode(signature, validate=True), message)
@@ -105,7 +105,7 @@ class PrivateKey:
 
     @cached_property
     def _signer(self) -> Ed25519PrivateKey:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - 9 MB
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         return Ed25519PrivateKey.from_private_bytes(self.raw)
 

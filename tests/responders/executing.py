@@ -26,7 +26,7 @@ class Deed:
     """An action that notes what it was asked, and then does what the test says."""
 
     name: str = "restart"
-    does: Callable[[ActionContext], str] = field(default=lambda context: "done")
+    does: Callable[[ActionContext], str] = field(default=lambda _: "done")
     asked: list[ActionContext] = field(default_factory=list)
 
     def run(self, context: ActionContext) -> str:

@@ -10,8 +10,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from mendline.responders.journal import Journal
-from mendline.responders.playbook import intent_id
 from mendline.responders.planner import PlannerStage
+from mendline.responders.playbook import intent_id
 from mendline.schemas.records import Command, Fault, Intent, Outcome, Verification
 from tests.responders.support import (
     JOURNAL,

@@ -23,7 +23,7 @@ from tests.responders.executing import NOW_MS, PATIENCE_S, Deed, Gate, Table
 
 @pytest.fixture
 def table(tmp_path: Path) -> Iterator[Table]:
-    """A host that is let go at the end."""
+    """Yield a host that is let go at the end."""
     with Table(tmp_path) as made:
         yield made
 
@@ -266,7 +266,7 @@ time.sleep(600)
 
 
 def test_an_executor_killed_in_the_middle_never_does_it_twice(tmp_path: Path) -> None:
-    """kill -9 while an action is at work: the next life reports `interrupted`, and a repeat changes nothing."""
+    """Kill -9 while an action is at work: the next life reports `interrupted`, and a repeat changes nothing."""
     with subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE) as child:
         assert child.stdout
         assert child.stdout.readline() == b"at work\n"

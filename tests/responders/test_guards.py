@@ -15,6 +15,7 @@ from tests.responders.support import SECOND, Scene, fault, order, outcome, polic
 
 
 def stopped() -> Scene:
+    """Tell a fault to a planner that a person stopped."""
     scene = Scene()
     scene.say(order("stop"))
     scene.say(fault())
@@ -22,6 +23,7 @@ def stopped() -> Scene:
 
 
 def under_maintenance() -> Scene:
+    """Tell a fault of a service under maintenance."""
     scene = Scene()
     scene.say(order("maintenance", "web"))
     scene.say(fault())
@@ -29,6 +31,7 @@ def under_maintenance() -> Scene:
 
 
 def busy() -> Scene:
+    """Tell two faults of one target."""
     scene = Scene(settings(cooldown=0))
     scene.say(fault(), fault(name="hung"))
     scene.commands.pop(0)
@@ -36,6 +39,7 @@ def busy() -> Scene:
 
 
 def host_gone() -> Scene:
+    """Tell a fault of a service whose host is gone."""
     scene = Scene()
     scene.say(fault("host-1", name="silent", severity="info"))
     scene.commands.clear()
@@ -44,12 +48,14 @@ def host_gone() -> Scene:
 
 
 def stale() -> Scene:
+    """Tell a fault whose evidence came late."""
     scene = Scene()
     scene.say(fault(delay_ms=10_001))
     return scene
 
 
 def crowd() -> Scene:
+    """Tell faults of three targets of one service at once."""
     scene = Scene()
     scene.append(*(fault(f"host-{number}/web") for number in range(3)))
     scene.run()
@@ -57,6 +63,7 @@ def crowd() -> Scene:
 
 
 def often() -> Scene:
+    """Tell a third fault after two actions within the window."""
     scene = Scene(settings(cooldown=0, attempts=2, window=600 * SECOND, breaker=1_000 * SECOND))
     for name in ("first", "second", "third"):
         scene.say(fault(name=name))
@@ -67,6 +74,7 @@ def often() -> Scene:
 
 
 def again() -> Scene:
+    """Tell a fault right after an action on the same target."""
     scene = Scene()
     scene.say(fault())
     scene.say(outcome(scene.intents[0]), fault(transition="resolved", revision=1))
@@ -76,6 +84,7 @@ def again() -> Scene:
 
 
 def crowded() -> Scene:
+    """Tell faults of two targets where one action is allowed at a time."""
     scene = Scene(settings(concurrent=1))
     scene.say(fault(), fault("host-2/db"))
     scene.commands = scene.commands[1:]

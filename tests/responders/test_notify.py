@@ -45,7 +45,7 @@ class Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    """A webhook that listens."""
+    """Yield a webhook that listens."""
     with Webhook() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -92,7 +92,7 @@ def test_only_http_is_spoken(url: str) -> None:
 
 @pytest.fixture
 def unused_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
@@ -116,6 +116,7 @@ def test_the_action_without_webhooks_fails() -> None:
 
 
 def hold(guard: str) -> Hold:
+    """Return a hold."""
     return Hold(source="planner", time=1, fault="f", target="host-1/web", policy="p", guard=guard, reason="because")
 
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
 from mendline.responders import supervisor as module
@@ -34,13 +33,6 @@ STUBBORN = (
 Make = Callable[..., Supervisor]
 
 
-def reap() -> None:
-    """Reap ended children, as the agent does in real life."""
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-
-
 def until(true: Callable[[], object], what: str) -> None:
     """Wait until something outside became true."""
     deadline = time.monotonic() + PATIENCE_S
@@ -56,23 +48,30 @@ def service(*command: str, depends_on: tuple[str, ...] = (), **settings: object)
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    """Make supervisors on one state folder; whatever they run is ended afterwards."""
-    made: list[Supervisor] = []
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    """Make supervisors on one state folder; whatever they run is ended and reaped afterwards, as the agent would."""
+    supervisors: list[Supervisor] = []
+    children: list[int] = []
+    spawn = module._spawn
+
+    def note_child(settings: ProcessSettings, output: OutputFile, token: str) -> int:
+        children.append(spawn(settings, output, token))
+        return children[-1]
 
     def one(**services: ServiceSettings) -> Supervisor:
-        made.append(Supervisor(services or {"web": service()}, tmp_path))
-        return made[-1]
+        supervisors.append(Supervisor(services or {"web": service()}, tmp_path))
+        return supervisors[-1]
 
+    monkeypatch.setattr(module, "_spawn", note_child)
     yield one
-    for supervisor in made:
+    for supervisor in supervisors:
         for name in supervisor.order:
             if found := supervisor.current(name) or supervisor.adopt(name):
                 with suppress(ProcessLookupError):
                     os.killpg(found[0], signal.SIGKILL)
-    for child in psutil.Process().children():
+    for pid in children:
         with suppress(ChildProcessError):
-            os.waitpid(child.pid, 0)
+            os.waitpid(pid, 0)
 
 
 def wait_up(supervisor: Supervisor, name: str = "web") -> None:
@@ -135,8 +134,7 @@ def test_the_stop_signal_is_the_settings(make: Make) -> None:
     wait_up(supervisor)
     supervisor.stop("web")
     assert b"KeyboardInterrupt" in supervisor.output_path("web").read_bytes()
-    reap()
-    assert not psutil.pid_exists(pid)
+    os.waitpid(pid, 0)
 
 
 def test_what_ignores_the_signal_is_killed_after_its_grace(make: Make) -> None:
@@ -177,7 +175,7 @@ def test_a_process_that_is_held_is_killed_without_waiting(make: Make, monkeypatc
     supervisor = make(web=service(*STUBBORN, grace=600_000))
     pid = supervisor.start("web").pid
     wait_up(supervisor)
-    monkeypatch.setattr(module.signal, "SIGCONT", signal.SIGSTOP)
+    monkeypatch.setattr(signal, "SIGCONT", signal.SIGSTOP)
     assert supervisor.stop("web")
     assert os.waitpid(pid, 0)[1] == signal.SIGKILL
 
@@ -185,8 +183,9 @@ def test_a_process_that_is_held_is_killed_without_waiting(make: Make, monkeypatc
 def test_the_whole_group_goes_even_when_its_leader_is_gone(make: Make) -> None:
     """What a dead service left behind would hold its port: it is killed before the next start."""
     code = (
-        "import subprocess, sys; child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)']);"
-        "print(child.pid, flush=True); child.wait()"
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)'])\n"
+        "print(child.pid, flush=True)\nchild.wait()"
     )
     supervisor = make(web=service(sys.executable, "-S", "-c", code))
     pid = supervisor.start("web").pid
@@ -205,6 +204,11 @@ def test_services_start_after_what_they_depend_on_and_stop_before_it(
 ) -> None:
     """The order is that of `depends_on`, whatever the order in the file."""
     stopped: list[str] = []
+
+    def note_stop(name: str) -> bool:
+        stopped.append(name)
+        return stop(name)
+
     supervisor = make(
         web=service(depends_on=("app", "elsewhere")),
         app=service(depends_on=("db",)),
@@ -213,7 +217,7 @@ def test_services_start_after_what_they_depend_on_and_stop_before_it(
     )
     assert tuple(supervisor.start_all()) == ("db", "app", "web")
     stop = supervisor.stop
-    monkeypatch.setattr(supervisor, "stop", lambda name: (stopped.append(name), stop(name)))
+    monkeypatch.setattr(supervisor, "stop", note_stop)
     supervisor.stop_all()
     assert stopped == ["web", "app", "db"]
     assert all(supervisor.current(name) is None for name in supervisor.order)
@@ -222,7 +226,7 @@ def test_services_start_after_what_they_depend_on_and_stop_before_it(
 def test_a_circle_of_dependencies_is_refused(tmp_path: Path) -> None:
     """With the circle in the message."""
     services = {"a": service(depends_on=("b",)), "b": service(depends_on=("a",))}
-    with pytest.raises(SupervisorError, match="in a circle: a -> b -> a|in a circle: b -> a -> b"):
+    with pytest.raises(SupervisorError, match=r"in a circle: (a -> b -> a|b -> a -> b)"):
         Supervisor(services, tmp_path)
 
 
@@ -236,19 +240,18 @@ def test_a_service_that_somebody_else_runs_is_none_of_its_business(make: Make) -
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"command": ("/no/such/program",)}, "web cannot be started: /no/such/program does not exist"),
-        ({"command": ("true",), "cwd": "/no/such/folder"}, "web cannot be started: /no/such/folder does not exist"),
-        ({"command": ("/",)}, "web cannot be started: Permission denied: /"),
-        ({"command": ("true",), "output": "/proc/no/file"}, "web cannot be started: /proc/no does not exist"),
-        ({"command": ("true\0",)}, "web cannot be started: embedded null byte"),
+        ({"command": ("/no/such/program",)}, "/no/such/program does not exist"),
+        ({"command": ("true",), "cwd": "/no/such/folder"}, "/no/such/folder does not exist"),
+        ({"command": ("/",)}, "Permission denied: /"),
+        ({"command": ("true",), "output": "/proc/no/file"}, "/proc/no does not exist"),
+        ({"command": ("true\0",)}, "embedded null byte"),
     ],
 )
 def test_what_cannot_be_started_says_why(make: Make, settings: dict[str, object], message: str) -> None:
     """One clear message, and nothing runs."""
     supervisor = make(web=ServiceSettings(process=ProcessSettings.model_validate(settings)))
-    with pytest.raises(SupervisorError, match=message.split(":")[0]) as caught:
+    with pytest.raises(SupervisorError, match=f"web cannot be started: {message}"):
         supervisor.start("web")
-    assert message.split(": ", 1)[1] in str(caught.value)
     assert supervisor.current("web") is None
 
 
@@ -277,7 +280,7 @@ module._spawn = spawn_and_die
 
 @pytest.mark.parametrize("before", ["", DIE_BEFORE_THE_NOTE], ids=["running", "in the middle of the start"])
 def test_services_outlive_mendlines_death_and_are_adopted(make: Make, tmp_path: Path, before: str) -> None:
-    """kill -9 of Mendline at any moment: the service runs on, is found, and no second copy is started."""
+    """Kill -9 of Mendline at any moment: the service runs on, is found, and no second copy is started."""
     code = RUN.replace("BEFORE", before)
     arguments = [sys.executable, "-c", code, str(tmp_path), *SLEEP]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE) as mendline:

@@ -8,6 +8,7 @@ SHELL_FILES := $(shell git ls-files '*.sh' .ci/run 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo kafka test test-fast check fix bench schemas docs lock clean
+.PHONY: check-format check-lint check-types check-layers check-shell check-yaml
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,14 +28,26 @@ test: $(READY) ## run all tests, those on a real Kafka included
 	@$(BIN)/python -m pytest
 
 test-fast: $(READY) ## run the tests that need neither Kafka nor patience
-	@$(BIN)/python -m pytest -m "not broker and not heavy"
+	@$(BIN)/python -m pytest -n auto -m "not broker and not heavy"
 
-check: $(READY) ## format, lint, types, layers, shell and YAML
+check: check-format check-lint check-types check-layers check-shell check-yaml ## format, lint, types, layers, shell and YAML
+
+check-format: $(READY)
 	$(BIN)/ruff format --check .
+
+check-lint: $(READY)
 	$(BIN)/ruff check .
+
+check-types: $(READY)
 	$(BIN)/mypy
+
+check-layers: $(READY)
 	$(BIN)/lint-imports
+
+check-shell: $(READY)
 	$(if $(SHELL_FILES),$(BIN)/shellcheck $(SHELL_FILES))
+
+check-yaml: $(READY)
 	$(BIN)/yamllint --strict .
 
 fix: $(READY) ## format, and mend what the linter can mend
@@ -63,5 +76,5 @@ $(READY): pyproject.toml requirements-dev.txt
 	@sh tools/venv.sh $(VENV)
 	@echo "Installing into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

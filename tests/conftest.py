@@ -10,11 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mendline.testing.kafka import PACKAGES, LocalKafka, ToolMissingError, fetch_jars, find_java
 
+# Busy cores make an example slow, not wrong.
+settings.register_profile("mendline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mendline")
+
 _KAFKA_FIXTURES = {"kafka", "private_kafka", "kafka_tools"}
 _MISSING = pytest.StashKey[str]()
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave helpers and watched services alone: looking for doctests would import, and so run, them."""
+    is_test = collection_path.name.startswith("test_") or collection_path.suffix != ".py"
+    return None if is_test else True
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m picks by marker

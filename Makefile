@@ -4,6 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 PORT := 9092
+BENCHMARKS = $(shell grep -l __main__ benchmarks/*.py)
 SHELL_FILES := $(shell git ls-files '*.sh' .ci/run 2>/dev/null)
 
 .DEFAULT_GOAL := help
@@ -55,7 +56,9 @@ fix: $(READY) ## format, and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 
 bench: $(READY) ## run every benchmark under benchmarks/
-	@for name in $$($(BIN)/python -m benchmarks); do echo "== $$name"; $(BIN)/python -m "benchmarks.$$name" || exit 1; done
+	@for file in $(BENCHMARKS); do \
+		echo "== $$file"; $(BIN)/python -m "benchmarks.$$(basename $$file .py)" || exit 1; \
+	done
 
 schemas: $(READY) ## write docs/schemas/ from the records' models
 	$(BIN)/python -m mendline.schemas.export

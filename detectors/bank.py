@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,11 +39,12 @@ class BadScoresError(Exception):
 
 @dataclass(slots=True)
 class SeriesFault:
-    """An open fault of a series, and where its row is."""
+    """An open fault of a series, and where its row is. At log time `lost_at` it is orphaned: its series is gone."""
 
     open: OpenFault
     table: int
     column: int
+    lost_at: int = NEVER
 
 
 class Wave(NamedTuple):
@@ -301,13 +302,11 @@ class Bank:
 
     def _lost_at(self, key: tuple[str, str]) -> int:
         """Return the log time from which on nobody looks at the fault's series any more, if nothing comes."""
-        width, known = self.configured.settings.window, self.faults[key]
-        layouts = self.pools.layouts.get((width, key[0]), [])
-        if known.table not in layouts:
+        known = self.faults[key]
+        pool = self.pools.by_table.get((self.configured.settings.window, known.table))
+        if not pool or key[0] not in pool.slots:
             return 0
-        pool = self.pools.by_table[width, known.table]
-        patience = FORGET_MS if layouts[-1] == known.table else VANISHED_MS
-        return int(pool.seen[pool.slots[key[0]]]) + patience + 1
+        return min(known.lost_at, int(pool.seen[pool.slots[key[0]]]) + FORGET_MS + 1)
 
     def _drop(self, key: tuple[str, str]) -> None:
         """Take the fault away, and let its row be normal."""
@@ -338,16 +337,22 @@ class Bank:
         self.said.append(Said(index, self._rank(AFFIRMATIONS, *key), fault))
         self._drop(key)
 
-    def move(self, source: str, old: Pool, new: Pool) -> None:
-        """Take over what is known of the source's series from its layout before."""
+    def turn(self, source: str, befores: Sequence[Pool], pool: Pool, log_time: int) -> None:
+        """Let the source turn to the layout of `pool` at `log_time`: it takes over what it shares with those before."""
         if self.failed:
             return
-        store = self.store(new)
-        shared = store.move(new.slots[source], self.store(old), old.slots[source])
-        for label in shared:
-            known = self.faults.get((source, label))
-            if known and known.table == old.table.digest:
-                known.table, known.column = new.table.digest, store.columns.labels[label]
+        mine = [(label, known) for (name, label), known in self.faults.items() if name == source]
+        store, slot = self.store(pool), pool.slots[source]
+        for before in befores:
+            shared = set(store.move(slot, self.store(before), before.slots[source]))
+            for label, known in mine:
+                if known.table == before.table.digest and label in shared:
+                    known.table, known.column = pool.table.digest, store.columns.labels[label]
+                elif known.table == before.table.digest:
+                    known.lost_at = min(known.lost_at, log_time + VANISHED_MS)
+        for _, known in mine:
+            if known.table == pool.table.digest:
+                known.lost_at = NEVER
 
     def _switch_off(self, error: Exception, index: int) -> None:
         reason = f"detector {self.name} is switched off: {type(error).__name__}: {error}"[:1000]

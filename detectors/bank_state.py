@@ -93,7 +93,7 @@ def _dump_faults(bank: Bank) -> Iterator[StateBlock]:
     known = list(bank.faults.items())
     for first in range(0, len(known), FAULTS_PER_BLOCK):
         some = known[first : first + FAULTS_PER_BLOCK]
-        faults = [[*key, str(fault.table), fault.column, fault.open.dump()] for key, fault in some]
+        faults = [[*key, str(fault.table), fault.column, fault.lost_at, fault.open.dump()] for key, fault in some]
         yield StateBlock(list(dict.fromkeys(key[0] for key, _ in some)), values={"faults": bank.name, "list": faults})
 
 
@@ -108,8 +108,8 @@ def load_banks(pools: Pools, banks: Sequence[Bank], blocks: Iterable[StateBlock]
         elif values.get("rows") in named:
             _load_rows(named[values["rows"]], pools, block, values)
         elif values.get("faults") in named:
-            for source, label, table, column, fault in values["list"]:
-                known = SeriesFault(OpenFault.load(fault), int(table), column)
+            for source, label, table, column, lost_at, fault in values["list"]:
+                known = SeriesFault(OpenFault.load(fault), int(table), column, lost_at)
                 named[values["faults"]].faults[source, label] = known
         elif values.get("failed") in named:
             named[values["failed"]].failed = OpenFault.load(values["fault"])

@@ -20,12 +20,13 @@ FORGET_MS = 86_400_000
 """A source without a window for this long (log time) is forgotten: its rows are as at first."""
 
 VANISHED_MS = 600_000
-"""A fault of a series that its source does not measure any more is orphaned after this long (log time)."""
+"""A fault of a series that its source does not measure any more, but others, is orphaned after this (log time)."""
 
 SWEEP_MS = 60_000
 MOST_TABLES = 8
 """A source whose series change all the time keeps the state of this many layouts, the newest ones."""
 
+MOST_PAIRS = 10_000
 FIRST_CAPACITY = 4
 BEFORE_ALL = -(1 << 62)
 
@@ -74,10 +75,15 @@ class Pool:
 
 @dataclass(slots=True)
 class Pools:
-    """All pools of a stage. `layouts` names, for each width and source, the tables it has a slot for, newest last."""
+    """All pools of a stage. `layouts` names, for each width and source, the tables it has a slot for, last used last.
+
+    A series of a source lives in one table at a time: where layouts share series, their rows move with each change
+    from one to the other. Layouts that share none (a client that writes its series in turns) do not touch.
+    """
 
     by_table: dict[tuple[int, int], Pool] = field(default_factory=dict)
     layouts: dict[tuple[int, str], list[int]] = field(default_factory=dict)
+    _overlaps: dict[tuple[int, int], bool] = field(default_factory=dict)
 
     def pool(self, width: int, table: SeriesTable) -> Pool:
         """Return the pool, made if need be."""
@@ -87,13 +93,40 @@ class Pools:
             found = self.by_table[key] = Pool(table, width)
         return found
 
-    def before(self, width: int, source: str, log_time: int) -> Pool | None:
-        """Return the pool that holds the source's newest layout, if it is young enough to build on."""
-        layouts = self.layouts.get((width, source))
-        if not layouts:
-            return None
-        pool = self.by_table[width, layouts[-1]]
-        return pool if log_time - pool.seen[pool.slots[source]] <= FORGET_MS else None
+    def overlap(self, one: SeriesTable, other: SeriesTable) -> bool:
+        """Say whether two tables share a series."""
+        key = (one.digest, other.digest)
+        known = self._overlaps.get(key)
+        if known is None:
+            if len(self._overlaps) >= MOST_PAIRS:
+                self._overlaps.clear()
+            labels = {series.label for series in one.series}
+            known = self._overlaps[key] = any(series.label in labels for series in other.series)
+        return known
+
+    def taken_over(self, pool: Pool, source: str, log_time: int) -> list[Pool]:
+        """Return the pools from which `pool` takes series over when the source turns to it: in order of their use.
+
+        They were used since `pool` was, share series with it, and are young enough to build on.
+        """
+        layouts = self.layouts.get((pool.width, source), [])
+        since = layouts.index(pool.table.digest) + 1 if pool.table.digest in layouts else 0
+        others = [self.by_table[pool.width, digest] for digest in layouts[since:]]
+        return [
+            other
+            for other in others
+            if self.overlap(pool.table, other.table) and log_time - other.seen[other.slots[source]] <= FORGET_MS
+        ]
+
+    def use(self, pool: Pool, source: str, log_time: int) -> Pool | None:
+        """Make `pool` the one that the source used last; return a pool that it may keep no longer."""
+        if source not in pool.slots:
+            pool.take_slot(source, log_time)
+        layouts = self.layouts.setdefault((pool.width, source), [])
+        if pool.table.digest in layouts:
+            layouts.remove(pool.table.digest)
+        layouts.append(pool.table.digest)
+        return self.by_table[pool.width, layouts[0]] if len(layouts) > MOST_TABLES else None
 
     def release(self, pool: Pool, source: str) -> int:
         """Take the source's slot in the pool away from it and return it."""

@@ -109,14 +109,14 @@ class Store:
             self.arrays[LIFE + name][slot, columns] = array.fill
 
     def move(self, slot: int, other: Store, other_slot: int) -> list[str]:
-        """Copy the rows of the series that both have from another store; their lifecycle goes over. Return labels."""
+        """Take the rows of the series that both have over from another store; return the labels of those."""
         before = {series.label: series for series in other.columns.series}
         shared = [series.label for series in self.columns.series if before.get(series.label) == series]
         mine = [self.columns.labels[label] for label in shared]
         theirs = [other.columns.labels[label] for label in shared]
         for name in self.arrays.keys() & other.arrays.keys():
             self.arrays[name][slot, mine] = other.arrays[name][other_slot, theirs]
-        other.reset_life(other_slot, theirs)
+            other.arrays[name][other_slot, theirs] = other.declared[name].fill
         return shared
 
     def chunks(self, slots: NDArray[np.intp]) -> Iterator[tuple[slice, Chunk]]:

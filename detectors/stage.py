@@ -19,12 +19,13 @@ from mendline.detectors.entries import Entries, Part, join, waves
 from mendline.detectors.faults import Author, Moments, Said, journal
 from mendline.detectors.liveness import Liveness
 from mendline.detectors.order import UNCOUNTED
-from mendline.detectors.pools import FORGET_MS, MOST_TABLES, SWEEP_MS, VANISHED_MS, Pool, Pools
+from mendline.detectors.pools import FORGET_MS, SWEEP_MS, Pool, Pools
 from mendline.detectors.registry import LIVENESS, config_hash, configure, refuse_namesakes
 from mendline.schemas.records import Round, Tick, Windows
 
 if TYPE_CHECKING:
     from mendline.schemas.base import Envelope
+    from mendline.schemas.series import SeriesTable
     from mendline.schemas.settings import DetectorSettings, Settings
     from mendline.schemas.stream import Input, NewRecord, Partition, StateBlock
 
@@ -81,28 +82,49 @@ class Board:
                 yield some
 
     def _layout_changes(self, parts: list[Part]) -> list[int]:
-        new: dict[tuple[int, str], dict[int, int]] = {}
+        """Return the positions at which a source turns to a layout that is new or takes series over."""
+        uses: dict[tuple[int, str], list[tuple[int, int]]] = {}
+        tables: dict[int, SeriesTable] = {}
         for part in parts:
-            pool = self.pools.by_table.get((part.width, part.table.digest))
-            known = pool.slots if pool else {}
-            for entry, source in enumerate(part.sources):
-                if source not in known:
-                    firsts = new.setdefault((part.width, source), {})
-                    index = int(part.index[entry])
-                    firsts[part.table.digest] = min(index, firsts.get(part.table.digest, index))
-        changes = [firsts.values() for key, firsts in new.items() if key in self.pools.layouts or len(firsts) > 1]
-        return sorted({index for firsts in changes for index in firsts})
+            digest = part.table.digest
+            tables[digest] = part.table
+            for index, source in zip(part.index.tolist(), part.sources, strict=True):
+                uses.setdefault((part.width, source), []).append((index, digest))
+        changes: set[int] = set()
+        for key, used in uses.items():
+            known = self.pools.layouts.get(key, [])
+            if len({digest for _, digest in used}.union(known)) > 1:
+                known_tables = {digest: self.pools.by_table[key[0], digest].table for digest in known}
+                changes.update(self._turns(sorted(used), list(known), known_tables | tables))
+        return sorted(changes)
+
+    def _turns(self, used: list[tuple[int, int]], recent: list[int], tables: dict[int, SeriesTable]) -> Iterator[int]:
+        """Yield where a source that used its layouts in this order, after the `recent` ones, makes a change."""
+        for index, digest in used:
+            since = recent.index(digest) + 1 if digest in recent else 0
+            later = recent[since:]
+            if digest not in recent or any(self.pools.overlap(tables[digest], tables[other]) for other in later):
+                yield index
+            if later or digest not in recent:
+                recent = [*(other for other in recent if other != digest), digest]
 
     def _fold_segment(self, groups: Sequence[Entries]) -> None:
         pools = [self.pools.pool(entries.width, entries.table) for entries in groups]
-        for entries, pool in zip(groups, pools, strict=True):
-            for entry in np.argsort(entries.index, kind="stable").tolist():
-                if entries.sources[entry] not in pool.slots:
-                    self._admit(pool, entries.sources[entry], int(entries.index[entry]))
+        for index, number, source in self._turning(groups, pools):
+            self._turn(pools[number], source, index)
         for entries, pool in zip(groups, pools, strict=True):
             slots = np.array([pool.slots[source] for source in entries.sources], dtype=np.intp)
             for order in waves(slots, entries.index):
                 self._fold_wave(Wave(pool, entries, order, slots[order]))
+
+    def _turning(self, groups: Sequence[Entries], pools: Sequence[Pool]) -> list[tuple[int, int, str]]:
+        """Return the entries whose source may not have used their layout last, in log order."""
+        return sorted(
+            (index, number, source)
+            for number, (entries, pool) in enumerate(zip(groups, pools, strict=True))
+            for index, source in zip(entries.index.tolist(), entries.sources, strict=True)
+            if source not in pool.slots or len(self.pools.layouts[pool.width, source]) > 1
+        )
 
     def _fold_wave(self, wave: Wave) -> None:
         pool, entries = wave.pool, wave.entries
@@ -112,13 +134,10 @@ class Board:
                 wave = wave._replace(order=wave.order[new], slots=wave.slots[new])
         log_times = self._moments.log_clock[entries.index[wave.order]]
         quiet = log_times - pool.seen[wave.slots]
-        for place in np.flatnonzero(quiet > VANISHED_MS).tolist():
+        for place in np.flatnonzero(quiet > FORGET_MS).tolist():
             entry = int(wave.order[place])
-            source, index = entries.sources[entry], int(entries.index[entry])
             for bank in self._banks(pool.width):
-                bank.catch_up(source, index)
-                if quiet[place] > FORGET_MS:
-                    bank.forget(pool, source, index, FORGOTTEN)
+                bank.forget(pool, entries.sources[entry], int(entries.index[entry]), FORGOTTEN)
         pool.last[wave.slots] = entries.starts[wave.order]
         pool.seen[wave.slots] = log_times
         for bank in self._banks(pool.width):
@@ -127,19 +146,20 @@ class Board:
     def _banks(self, width: int) -> Iterator[Bank]:
         return (bank for bank in self.banks if bank.configured.settings.window == width)
 
-    def _admit(self, pool: Pool, source: str, index: int) -> None:
-        """Give the source a slot in the pool, and what was known of its series under its layout before."""
+    def _turn(self, pool: Pool, source: str, index: int) -> None:
+        """Make the pool the one that the source uses, with what was known of its series under its layouts before."""
+        if self.pools.layouts.get((pool.width, source), [0])[-1] == pool.table.digest:
+            return
         log_time = self._moments.log_times[index]
-        before = self.pools.before(pool.width, source, log_time)
-        pool.take_slot(source, log_time)
-        for bank in self._banks(pool.width):
-            bank.catch_up(source, index)
-            if before:
-                bank.move(source, before, pool)
-        layouts = self.pools.layouts.setdefault((pool.width, source), [])
-        layouts.append(pool.table.digest)
-        if len(layouts) > MOST_TABLES:
-            self._release(self.pools.by_table[pool.width, layouts[0]], source, index, CROWDED_OUT)
+        befores = self.pools.taken_over(pool, source, log_time)
+        crowded_out = self.pools.use(pool, source, log_time)
+        if befores:
+            # The batch is cut here: what came before this record has been folded.
+            for bank in self._banks(pool.width):
+                bank.catch_up(source, index)
+                bank.turn(source, befores, pool, log_time)
+        if crowded_out:
+            self._release(crowded_out, source, index, CROWDED_OUT)
 
     def _release(self, pool: Pool, source: str, index: int, reason: str) -> None:
         for bank in self._banks(pool.width):

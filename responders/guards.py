@@ -88,7 +88,7 @@ def check_dependency(case: Case) -> tuple[str, int | None] | None:
 def check_fresh(case: Case) -> tuple[str, int | None] | None:
     """Hold while the evidence is old or the partition it comes from is not worked on: blind, hold fire.
 
-    A later revision of the fault with fresh evidence lets it go on.
+    A later revision of the fault lets it go on, be it fresh evidence or a fresh affirmation of the old.
     """
     fault = case.journal.faults[case.intent.fault]
     if fault.age_ms > case.bounds.fresh:

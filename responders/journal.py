@@ -152,10 +152,19 @@ class Journal(Fact):
             fault = self.faults[record.id] = FaultFact(
                 latest=record, opened_at=self.log_time, seen_at=0, age_ms=0, progressed_at=0
             )
+        fault.age_ms = self._age_ms(record, fault.latest)
         fault.latest, fault.seen_at, fault.progressed_at = record, self.log_time, partition.worked_ms
-        fault.age_ms = max(record.evidence.delay_ms, self.append_time - record.time)
         self._remember_target(record.target)
         return self._close(fault) if record.transition in CLOSING else self._reopen(fault)
+
+    def _age_ms(self, record: Fault, before: Fault) -> int:
+        """Return how old a revision is, and its evidence, unless it only says again that the fault stands.
+
+        `time` of an affirmation is when its detector, up to date by then, still saw no reason to close the fault.
+        """
+        age_ms = self.append_time - record.time
+        affirmed = record.revision > before.revision and record.evidence == before.evidence
+        return age_ms if affirmed else max(age_ms, record.evidence.delay_ms)
 
     def _reopen(self, fault: FaultFact) -> Change:
         fault.closed_at = None

@@ -167,8 +167,21 @@ def test_fresh_evidence_lets_a_stale_fault_go_on() -> None:
     scene = stale()
     scene.tick(30 * SECOND)
     assert not scene.commands
-    scene.say(fault(transition="affirmed", revision=1, time=scene.time()))
+    scene.say(fault(transition="updated", revision=1, time=scene.time(), delay_ms=20_000))
+    assert not scene.commands
+    scene.say(fault(transition="updated", revision=2, time=scene.time()))
     assert scene.commands
+
+
+@pytest.mark.parametrize(("late_ms", "commands"), [(0, 1), (11_000, 0)])
+def test_a_fresh_affirmation_of_old_evidence_is_enough(late_ms: int, commands: int) -> None:
+    """A detector that is up to date still sees the fault; one that catches up proves nothing."""
+    scene = stale()
+    scene.tick(60 * SECOND)
+    first = scene.journal.faults[fault().id].latest
+    changes = {"transition": "affirmed", "revision": 1, "time": scene.time() - late_ms}
+    scene.say(first.model_copy(update=changes))
+    assert len(scene.commands) == commands
 
 
 def test_a_fault_that_was_written_long_after_it_was_seen_is_stale() -> None:

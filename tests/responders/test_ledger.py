@@ -115,7 +115,7 @@ def test_it_stays_bounded_and_forgets_only_what_is_old_and_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many commands there were: the newest ended ones, all open and untold ones, stop and position."""
-    monkeypatch.setattr(os, "fdatasync", lambda handle: None)
+    monkeypatch.setattr(os, "fdatasync", lambda _: None)
     with Ledger(tmp_path) as ledger:
         ledger.begin("open", {"n": 1})
         ledger.end("untold", {"n": 2})

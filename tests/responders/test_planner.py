@@ -340,3 +340,14 @@ def test_finished_faults_leave_the_fold() -> None:
     assert not scene.journal.faults
     assert not scene.journal.intents
     assert not scene.journal.finished
+
+
+def test_policies_are_said_again_every_hour() -> None:
+    """A reader that begins anywhere learns soon which policies are in force."""
+    scene = Scene()
+    scene.now = 3_600_000
+    scene.tick(0)
+    assert len(scene.all(Activation)) == 1
+    scene.tick(SECOND)
+    assert len({one.config for one in scene.all(Activation)}) == 1
+    assert len(scene.all(Activation)) == 2

@@ -181,7 +181,7 @@ class StepSettings(Frozen):
 class GuardSettings(Frozen):
     """Bounds on what may be done, and how often. Times are log time of the journal."""
 
-    cooldown: Duration = Field(default=30_000, description="pause on a target after an action that was verified; doubled for each further one within `window`, with jitter")
+    cooldown: Duration = Field(default=30_000, description="pause on a target from one action to the next; doubled for each further one within `window`, with jitter")
     attempts: int = Field(default=5, gt=0, description="actions on one target within `window` before the breaker opens")
     window: Duration = Field(default=600_000, description="over which attempts are counted")
     breaker: Duration = Field(default=1_800_000, description="how long an open breaker holds before one more try")

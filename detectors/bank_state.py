@@ -58,7 +58,7 @@ def _dump_store(bank: Bank, pool: Pool, store: Store) -> Iterator[StateBlock]:
     """Yield the rows: as many series as fit in a block, then as many sources."""
     if not pool.slots or not len(store.columns):
         return
-    per_series = max(_packed_bytes(bank, pool, store), 1)
+    per_series = max(_packed_bytes(bank, store), 1)
     columns = min(max(BLOCK_BYTES // per_series, 1), len(store.columns))
     sources = max(BLOCK_BYTES // (per_series * columns), 1)
     names = list(pool.slots)
@@ -73,12 +73,10 @@ def _dump_store(bank: Bank, pool: Pool, store: Store) -> Iterator[StateBlock]:
             yield StateBlock(some, arrays, {"rows": bank.name, **place})
 
 
-def _packed_bytes(bank: Bank, pool: Pool, store: Store) -> int:
+def _packed_bytes(bank: Bank, store: Store) -> int:
     """Return the bytes of one series in a snapshot; objects count with their declared bound."""
     bound = int(getattr(bank.configured.detector, "state_bytes", 0))
-    return sum(
-        bound if array.dtype == "object" else array.bytes_per_series for array in store.declared.values()
-    )
+    return sum(bound if array.dtype == "object" else array.bytes_per_series for array in store.declared.values())
 
 
 def _pack(bank: Bank, name: str, rows: Any) -> Any:

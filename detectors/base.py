@@ -87,7 +87,7 @@ class Scores:
 
 
 class Detector(ABC):
-    """One algorithm, vectorised over series. An author writes `arrays` and `step`, and `Parameters` where there are any.
+    """One algorithm, vectorised over series. An author writes `arrays` and `step`, and `Parameters` if there are any.
 
     The instance holds its parameters and nothing else: all that is learned lies in the arrays. `warm_up` is the number
     of windows after which a fresh series is scored as a long-known one would be; it is what is read again when there
@@ -100,7 +100,7 @@ class Detector(ABC):
     judges: ClassVar[Literal["surprise", "measure"]] = "surprise"
     warm_up: int = 0
 
-    def __init__(self, parameters: Any) -> None:  # noqa: ANN401 - an instance of the class's own `Parameters`
+    def __init__(self, parameters: Any) -> None:
         """Keep the parameters, an instance of the class's `Parameters`."""
         self.parameters = parameters
 
@@ -120,10 +120,10 @@ class Detector(ABC):
         """Return when a fault opens if the settings do not say; None: by the budget of false faults."""
         return None
 
-    def pack(self, name: str, rows: NDArray[Any]) -> NDArray[Any]:  # noqa: ARG002 - for detectors whose rows differ
+    def pack(self, name: str, rows: NDArray[Any]) -> NDArray[Any]:
         """Return the rows of array `name` as plain numbers, for a snapshot."""
         return rows
 
-    def unpack(self, name: str, rows: NDArray[Any]) -> NDArray[Any]:  # noqa: ARG002 - the way back of `pack`
+    def unpack(self, name: str, rows: NDArray[Any]) -> NDArray[Any]:
         """Return the rows that `pack` was given."""
         return rows

@@ -6,7 +6,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 from mendline.schemas.base import record_id
 from mendline.schemas.records import Evidence, Fault, Outcome, encode_record
@@ -23,7 +23,8 @@ JOURNAL_KEY = b"default"
 Severity = Literal["info", "warning", "critical"]
 
 
-class Said(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Said:
     """A record for the journal and its place: position of what caused it in the batch, then a rank of our own.
 
     Sorted by place, what a stage says does not depend on where batches end nor on the order of blocks in them.
@@ -37,7 +38,7 @@ class Said(NamedTuple):
 def journal(said: Iterable[Said], settings: Settings) -> Iterator[NewRecord]:
     """Yield what was said as records for the journal, in order of place; equal places keep the order given."""
     topic = settings.topics.topic("journal")
-    for one in sorted(said, key=lambda one: one[:2]):
+    for one in sorted(said, key=lambda one: (one.index, one.rank)):
         yield NewRecord(topic, encode_record(one.record), JOURNAL_KEY, 0)
 
 
@@ -126,9 +127,9 @@ class Author:
         """
         host, service = target
         name = f"{host}/{service}" if service else host
-        parts = [name, self.detector, kind, evidence.event_time, *([evidence.series] if evidence.series else [])]
+        series = (evidence.series,) if evidence.series else ()
         return Fault(
-            id=record_id("fault", *parts),
+            id=record_id("fault", name, self.detector, kind, evidence.event_time, *series),
             cause=cause,
             source=self.stage,
             time=evidence.event_time,
@@ -148,7 +149,7 @@ class Author:
         )
 
 
-def revise(fault: Fault, transition: Literal["affirmed", "updated", "resolved", "orphaned"], **changes: Any) -> Fault:  # noqa: ANN401 - fields of Fault
+def revise(fault: Fault, transition: Literal["affirmed", "updated", "resolved", "orphaned"], **changes: Any) -> Fault:
     """Return the next revision of the fault."""
     return fault.model_copy(update={"revision": fault.revision + 1, "transition": transition, **changes})
 
@@ -165,7 +166,7 @@ class OpenFault:
         return {"fault": self.fault.model_dump(mode="json"), "affirm_at": self.affirm_at}
 
     @staticmethod
-    def load(state: Any) -> OpenFault:  # noqa: ANN401 - JSON
+    def load(state: Any) -> OpenFault:
         """Return what `dump` gave."""
         return OpenFault(Fault.model_validate(state["fault"]), state["affirm_at"])
 
@@ -177,7 +178,9 @@ class Affirmer:
     moments: Moments
     said: list[Said] = field(default_factory=list)
 
-    def until(self, open_fault: OpenFault, end: int, rank: tuple[int, int, str, str], lost_at: int | None = None) -> bool:
+    def until(
+        self, open_fault: OpenFault, end: int, rank: tuple[int, int, str, str], lost_at: int | None = None
+    ) -> bool:
         """Affirm the fault wherever it is due before position `end`; return whether it is still open.
 
         From log time `lost_at` on it is orphaned instead: what it is about has not been heard of for too long.

@@ -140,7 +140,12 @@ class Lifecycle:
     gap_ms: int
 
     def step(
-        self, rows: Rows, judged: NDArray[np.float64], surprise: NDArray[np.float64], begins: NDArray[np.int64], width: int
+        self,
+        rows: Rows,
+        judged: NDArray[np.float64],
+        surprise: NDArray[np.float64],
+        begins: NDArray[np.int64],
+        width: int,
     ) -> Happened:
         """Take one window of each row into the rows' state and return what is to be told.
 
@@ -183,16 +188,18 @@ class Lifecycle:
         """Return 1 for bad and good runs that have lasted as long as they must: the step to the held signal."""
         bad = (run == Signal.BAD) & (lasted >= self.bounds.open_hold)
         good = (run == Signal.GOOD) & (lasted >= self.bounds.clear_hold)
-        return (bad | good).astype(np.int8)
+        held: NDArray[np.int8] = (bad | good).astype(np.int8)
+        return held
 
     @staticmethod
     def _emissions(
         state: NDArray[np.int8], signal: NDArray[np.int8], surprise: NDArray[np.float64], reported: NDArray[np.float64]
     ) -> NDArray[np.int8]:
-        emits = _EMITS[state, signal]
+        emits: NDArray[np.int8] = _EMITS[state, signal]
         was_open = (state == State.OPEN) | (state == State.RECOVERING)
         worse = was_open & (signal <= Signal.BAD_HELD) & (surprise >= NOTABLY * reported)
-        return np.where(worse, Emission.UPDATED, emits).astype(np.int8)
+        emits[worse] = Emission.UPDATED
+        return emits
 
 
 def diagram() -> str:

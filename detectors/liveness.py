@@ -268,7 +268,9 @@ class Liveness:
         sighting = Sighting(
             self._moments.append_times[index], value=float(quiet), high=float(limit), unit="ms", text=reason
         )
-        fault = self.author.open((source.name, ""), "silent", "critical", sighting.evidence(self._moments, index), reason)
+        fault = self.author.open(
+            (source.name, ""), "silent", "critical", sighting.evidence(self._moments, index), reason
+        )
         source.silent = self._opened(source, "", fault, index, timed=True)
 
     def _forget(self, source: Source, index: int) -> None:

@@ -157,5 +157,5 @@ def _dump_fault(fault: OpenFault | None) -> dict[str, object] | None:
     return fault.dump() if fault else None
 
 
-def _load_fault(state: Any) -> OpenFault | None:  # noqa: ANN401 - JSON
+def _load_fault(state: Any) -> OpenFault | None:
     return OpenFault.load(state) if state else None

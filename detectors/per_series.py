@@ -85,12 +85,13 @@ class PerSeries(Detector):
     def unpack(self, name: str, rows: NDArray[Any]) -> NDArray[Any]:
         """Return instances as `pack` was given them."""
         del name
-        instances = np.full(rows.shape[:-1], None, dtype=object)
+        instances: NDArray[Any] = np.full(rows.shape[:-1], None, dtype=object)
         for where in np.ndindex(instances.shape):
             text = rows[where].tobytes().rstrip(b"\0")
             if text:
-                instances[where] = type(self).series(self.parameters)
-                instances[where].load(json.loads(text))
+                instance = type(self).series(self.parameters)
+                instance.load(json.loads(text))
+                instances[where] = instance
         return instances
 
 

@@ -79,9 +79,7 @@ class Configured:
 
 def installed() -> list[EntryPoint]:
     """Return what installed packages register."""
-    return [
-        EntryPoint(one.name, one.value, one.dist.name if one.dist else "") for one in entry_points(group=GROUP)
-    ]
+    return [EntryPoint(one.name, one.value, one.dist.name if one.dist else "") for one in entry_points(group=GROUP)]
 
 
 def registered(points: Iterable[EntryPoint] | None = None) -> dict[str, str]:
@@ -135,7 +133,9 @@ def as_detector(found: object, path: str) -> type[Detector]:
     if isinstance(found, type):
         if issubclass(found, Detector):
             return found
-        if all(hasattr(found, name) for name in ("score", "learn", "dump", "load", "Parameters", "warm_up", "state_bytes")):
+        if all(
+            hasattr(found, name) for name in ("score", "learn", "dump", "load", "Parameters", "warm_up", "state_bytes")
+        ):
             return per_series(found)
     msg = (
         f"detector {path} is neither a subclass of mendline.detectors.Detector nor a class with score, learn, dump, "

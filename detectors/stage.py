@@ -21,7 +21,9 @@ from mendline.detectors.liveness import Liveness
 from mendline.detectors.order import UNCOUNTED
 from mendline.detectors.pools import FORGET_MS, SWEEP_MS, Pool, Pools
 from mendline.detectors.registry import LIVENESS, config_hash, configure, refuse_namesakes
-from mendline.schemas.records import Round, Tick, Windows
+from mendline.schemas.records import Tick
+from mendline.schemas.rounds import Round
+from mendline.schemas.windows import Windows
 
 if TYPE_CHECKING:
     from mendline.schemas.base import Envelope

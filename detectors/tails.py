@@ -40,4 +40,5 @@ def gaussian_surprise(z: NDArray[np.float64]) -> NDArray[np.float64]:
         polynomial += coefficient
     polynomial -= x * x
     polynomial += np.log(t)
-    return np.clip(polynomial * -_LOG10_E, 0.0, MAX_SURPRISE)
+    surprise: NDArray[np.float64] = np.clip(polynomial * -_LOG10_E, 0.0, MAX_SURPRISE)
+    return surprise

@@ -18,12 +18,12 @@ class Threshold(Detector):
     """Violated where the value is above `above` or below `below`; on the bound it is obeyed.
 
     A rule does not learn: what it says of a value does not depend on what came before (`of: rate`: on the value
-    before). Holds and the clear condition, which may lie at other bounds, are those of the settings' `open` and `clear`,
-    compared with the value; the bounds are taken from `open` unless they are given as parameters. `of: rate` looks at
-    the change per second since the value before, in the series' unit per second: for gauges; the windows of counters
-    have their rate as a statistic already. Cost: two comparisons a series. Memory: none, or 16 bytes for a rate.
+    before). Holds, and the clear condition, which may lie at other bounds, are those of the settings' `open` and
+    `clear`, compared with the value; the bounds are taken from `open` unless they are given as parameters. `of: rate`
+    looks at the change per second since the value before, in the series' unit per second: for gauges; the windows of
+    counters have their rate as a statistic already. Cost: two comparisons a series. Memory: none, or 16 bytes for a
+    rate.
 
-    >>> import numpy as np
     >>> from mendline.testing.detectors import run
     >>> run(Threshold, {"above": 0.9}, [0.5, 0.9, 0.91, float("nan")]).surprise.tolist()
     [0.0, 0.0, 300.0, nan]

@@ -7,8 +7,9 @@ a person. Where no process is known, what does not answer is unreachable. A stop
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from mendline.detectors.faults import Severity
@@ -28,6 +29,10 @@ MOST_TEXT = 4_000
 MOST_PROBES = 100
 
 Condition = Literal["unknown", "running", "stopped", "traced", "dead", "ended"]
+
+_CONDITIONS: Mapping[str, Condition] = MappingProxyType({
+    "continued": "running", "stopped": "stopped", "traced": "traced",
+})  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -68,7 +73,7 @@ class Verdict(NamedTuple):
 
 @dataclass(slots=True)
 class Service:
-    """All that is known of a service. `began` is event time, `changed` log time, in ms; `deaths` counts unmeant ends."""
+    """All that is known of a service. `began` is event time, `changed` log time (ms); `deaths` counts unmeant ends."""
 
     condition: Condition = "unknown"
     pid: int = 0
@@ -97,7 +102,7 @@ class Service:
         elif event.state == "missing":
             self._end(event, now, meant=event.meant or self.condition == "ended")
         elif self.condition not in {"dead", "ended"}:
-            self.condition = "running" if event.state == "continued" else event.state
+            self.condition = _CONDITIONS[event.state]
             self.changed = now
 
     def _probe(self, event: ProbeEvent, now: int) -> None:
@@ -134,7 +139,8 @@ class Service:
         if self.condition == "dead":
             return Verdict(Signal.BAD_HELD, "dead", reason=self.ending, text=self.last_words)
         if self.condition == "ended":
-            return _wait(now, self.changed + MEANT_PATIENCE_MS, Verdict(Signal.GOOD, reason="it was stopped on purpose"))
+            over = Verdict(Signal.GOOD, reason="it was stopped on purpose")
+            return _wait(now, self.changed + MEANT_PATIENCE_MS, over)
         hung = [name for name, probe in self.probes.items() if probe.hung]
         if hung:
             return self._not_answering(max(hung, key=lambda name: self.probes[name].failing_ms))
@@ -156,8 +162,8 @@ class Service:
     def _not_answering(self, name: str) -> Verdict:
         probe = self.probes[name]
         kind, severity, state = self._kind(probe)
-        others = [other for other, one in self.probes.items() if one.ok and one.heard >= 0]
-        text = "\n".join(filter(None, (probe.error, others and f"these probes succeed: {', '.join(others)}")))[:MOST_TEXT]
+        others = ", ".join(other for other, one in self.probes.items() if one.ok and one.heard >= 0)
+        text = "\n".join(filter(None, (probe.error, others and f"these probes succeed: {others}")))[:MOST_TEXT]
         reason = f"probe {name} has failed for {probe.failing_ms / 1000:.1f} s; {state}"
         return Verdict(Signal.BAD_HELD, kind, severity, reason, text, float(probe.failing_ms), float(probe.fail_after))
 

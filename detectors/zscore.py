@@ -25,9 +25,10 @@ class ZScore(Detector):
     Mean and standard deviation s (n - 1 in the denominator) are computed anew in each step from the values
     themselves, in the order of the ring: nothing is added to and taken away from running sums, so no rounding errors
     pile up. s^2 is (sum of x^2 - n mean^2) / (n - 1), which loses digits where s is tiny against the mean, by some
-    1e-15 of mean^2; as s is held above 1e-4 of the mean at least (below), that is less than 1e-6 of s. The factor sqrt(1 + 1/n) is the uncertainty of the mean itself (the prediction interval of a Gaussian; e.g.
-    G. J. Hahn, "Finding an interval for the next observation from a normal distribution", J. Quality Technology 1(3),
-    1969). The tail is two-sided, `tails.gaussian_surprise`.
+    1e-15 of mean^2; as s is held above 1e-4 of the mean at least (below), that is less than 1e-6 of s. The factor
+    sqrt(1 + 1/n) is the uncertainty of the mean itself (the prediction interval of a Gaussian; G. J. Hahn, "Finding
+    an interval for the next observation from a normal distribution", J. Quality Technology 1(3), 1969). The tail is
+    two-sided, `tails.gaussian_surprise`.
 
     Assumes that values are near to independent and Gaussian: heavy tails, bursts and seasons make it overrate, and
     with few windows the Gaussian tail is thinner than the true (Student's) one. Anomalies are learned like all
@@ -55,7 +56,9 @@ class ZScore(Detector):
             default=30, ge=2, description="values before the first score: from 30 on s is known to about 13 %"
         )
         floor_share: float = Field(
-            default=0.01, ge=1e-4, description="least standard deviation, as a share of the mean's size: 1 % is no change"
+            default=0.01,
+            ge=1e-4,
+            description="least standard deviation, as a share of the mean's size: 1 % is no change",
         )
         floor: float = Field(
             default=1e-9, gt=0, description="least standard deviation, in the series' unit: only keeps 0 / 0 away"

@@ -12,6 +12,7 @@ import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -104,13 +105,17 @@ def run(cls: type[Any], parameters: Mapping[str, Any], values: Sequence[float]) 
     """
     player = Player(as_detector(cls, cls.__name__), parameters, 1)
     answers = [player.step(np.array([value], dtype=np.float64), number) for number, value in enumerate(values)]
-    columns = {
-        name: [getattr(answer, name) for answer in answers] for name in ("surprise", "low", "high", "measure")
-    }
-    return Scores(**{
-        name: np.concatenate(arrays) if arrays and arrays[0] is not None else (None if arrays else np.empty(0))
-        for name, arrays in columns.items()
-    })  # fmt: skip
+    return Scores(
+        np.concatenate([np.empty(0), *(answer.surprise for answer in answers)]),
+        _joined([answer.low for answer in answers]),
+        _joined([answer.high for answer in answers]),
+        _joined([answer.measure for answer in answers]),
+    )
+
+
+def _joined(arrays: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
+    given = [array for array in arrays if array is not None]
+    return np.concatenate(given) if given else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +149,8 @@ def check_detector(
     windows = detector(detector.Parameters.model_validate(given)).warm_up + EXTRA
     healthy = np.random.default_rng(7).normal(level, spread, (windows, SERIES))
     subject = _Subject(detector, given, healthy, anomaly)
-    for check in _CHECKS:
-        name = (check.__doc__ or "").split("\n", maxsplit=1)[0]
-        yield Check(name, lambda check=check: _guarded(check, subject))  # type: ignore[misc]  # bound now
+    for name, check in _CHECKS.items():
+        yield Check(name, partial(_guarded, check, subject))
 
 
 def _guarded(check: Callable[[_Subject], None], subject: _Subject) -> None:
@@ -168,7 +172,8 @@ def _same(one: NDArray[np.float64], other: NDArray[np.float64], when: str) -> No
     if one.tobytes() != other.tobytes():
         different = np.argwhere(~((one == other) | (np.isnan(one) & np.isnan(other))))
         window, series = (different[0].tolist() if len(different) else [0, 0])[:2]
-        msg = f"surprises differ {when}: first in window {window}, series {series}: {one[window, series]} and {other[window, series]}"
+        numbers = f"{one[window, series]} and {other[window, series]}"
+        msg = f"surprises differ {when}: first in window {window}, series {series}: {numbers}"
         raise CheckFailedError(msg)
 
 
@@ -178,7 +183,6 @@ def _hold(holds: object, message: str) -> None:
 
 
 def _input_is_not_changed(subject: _Subject) -> None:
-    """The input is not changed."""
     player = subject.player()
     for number, values in enumerate(subject.healthy):
         step = make_step(values.copy(), number)
@@ -189,17 +193,17 @@ def _input_is_not_changed(subject: _Subject) -> None:
 
 
 def _nan_until_ready(subject: _Subject) -> None:
-    """Surprise is NaN until the detector is ready, and a number from 0 to 300 after its declared warm-up."""
     surprise = subject.player().play(subject.healthy)
     if subject.warm_up:
-        _hold(np.isnan(surprise[0]).all(), f"it scores the first value it ever sees: {surprise[0][0]}; NaN is 'not ready'")
+        _hold(
+            np.isnan(surprise[0]).all(), f"it scores the first value it ever sees: {surprise[0][0]}; NaN is 'not ready'"
+        )
     ready = surprise[subject.warm_up :]
     _hold(not np.isnan(ready).any(), f"it is not ready after {subject.warm_up} windows, its declared warm-up")
     _hold(((ready >= 0) & (ready <= MAX_SURPRISE)).all(), f"surprise is outside of 0 to {MAX_SURPRISE:g}")
 
 
 def _prefix(subject: _Subject) -> None:
-    """The beginning of the input gives the beginning of the output, whatever follows; again and again the same."""
     half = len(subject.healthy) // 2
     whole = subject.player().play(subject.healthy)
     other = subject.healthy.copy()
@@ -209,7 +213,6 @@ def _prefix(subject: _Subject) -> None:
 
 
 def _split(subject: _Subject) -> None:
-    """It does not matter how many series are in a step."""
     whole, single = subject.player().play(subject.healthy), subject.player()
     alone = np.empty_like(whole)
     for number, values in enumerate(subject.healthy):
@@ -219,13 +222,15 @@ def _split(subject: _Subject) -> None:
 
 
 def _order(subject: _Subject) -> None:
-    """The order of series does not matter."""
     turned = subject.player().play(np.ascontiguousarray(subject.healthy[:, ::-1]))
-    _same(subject.player().play(subject.healthy), np.ascontiguousarray(turned[:, ::-1]), "when series are in another order")
+    _same(
+        subject.player().play(subject.healthy),
+        np.ascontiguousarray(turned[:, ::-1]),
+        "when series are in another order",
+    )
 
 
 def _come_and_go(subject: _Subject) -> None:
-    """Series may appear and vanish: what one scores depends on its own windows only."""
     together, expected = subject.player(), subject.player(1)
     mine = []
     for number, values in enumerate(subject.healthy):
@@ -236,16 +241,16 @@ def _come_and_go(subject: _Subject) -> None:
 
 
 def _restore(subject: _Subject) -> None:
-    """State that was written down and read again gives the same scores, to the last bit."""
     for at in {1, len(subject.healthy) // 2, max(len(subject.healthy) - 5, 1)}:
         player = subject.player()
         player.play(subject.healthy[:at])
         restored = player.restored()
-        _same(player.play(subject.healthy[at:], at), restored.play(subject.healthy[at:], at), f"after a restore at {at}")
+        _same(
+            player.play(subject.healthy[at:], at), restored.play(subject.healthy[at:], at), f"after a restore at {at}"
+        )
 
 
 def _memory(subject: _Subject) -> None:
-    """Memory stays what was declared, however long it runs."""
     player = subject.player()
     values = np.tile(subject.healthy, (LONG_RUN // len(subject.healthy) + 1, 1))[:LONG_RUN]
     sizes = {name: array.nbytes for name, array in player.state.items()}
@@ -264,23 +269,25 @@ def _memory(subject: _Subject) -> None:
 
 
 def _rank(subject: _Subject) -> None:
-    """What is not healthy is more surprising than what is."""
     player = subject.player()
     usual = player.play(subject.healthy)[subject.warm_up :]
     unusual = player.step(np.full(SERIES, subject.anomaly), len(subject.healthy)).surprise
     highest = float(np.quantile(usual, 0.95))
-    _hold((unusual > highest).all(), f"{subject.anomaly:g} scores {unusual.min():.3g}, healthy values up to {highest:.3g}")
+    _hold(
+        (unusual > highest).all(), f"{subject.anomaly:g} scores {unusual.min():.3g}, healthy values up to {highest:.3g}"
+    )
 
 
 def _hostile(subject: _Subject) -> None:
-    """Constant, huge, tiny, NaN, infinite and no input do no harm, then and later."""
     for value in (0.0, 1.0, 1e308, -1e308, 5e-324, np.nan, np.inf, -np.inf):
         player = subject.player()
         player.play(subject.healthy)
         player.step(np.empty(0), len(subject.healthy), np.empty(0, dtype=np.intp))
         surprise = player.play(np.full((2 * EXTRA, SERIES), value))
         known = surprise[~np.isnan(surprise)]
-        _hold(((known >= 0) & (known <= MAX_SURPRISE)).all(), f"{value:g} scores {known.max(initial=0):g}, not 0 to 300")
+        _hold(
+            ((known >= 0) & (known <= MAX_SURPRISE)).all(), f"{value:g} scores {known.max(initial=0):g}, not 0 to 300"
+        )
         _hold(not (np.isnan(value) and len(known)), f"NaN scores {known[:1]}; no value has no score")
         after = player.play(np.tile(subject.healthy, (3, 1)))[-EXTRA:]
         _hold(not np.isnan(after).any(), f"it never recovers from {value:g}: healthy values have no score any more")
@@ -295,6 +302,15 @@ def _alternating(subject: _Subject) -> None:
     _hold(((known >= 0) & (known <= MAX_SURPRISE)).all(), "wild values score outside of 0 to 300")
 
 
-_CHECKS: Sequence[Callable[[_Subject], None]] = (
-    _input_is_not_changed, _nan_until_ready, _prefix, _split, _order, _come_and_go, _restore, _memory, _rank, _hostile,
-)  # fmt: skip
+_CHECKS: Mapping[str, Callable[[_Subject], None]] = MappingProxyType({
+    "The input is not changed": _input_is_not_changed,
+    "Surprise is NaN until the detector is ready, and a number from 0 to 300 after its declared warm-up": _nan_until_ready,
+    "The beginning of the input gives the beginning of the output, whatever follows, each time": _prefix,
+    "It does not matter how many series are in a step": _split,
+    "The order of series does not matter": _order,
+    "Series may appear and vanish: what one scores depends on its own windows only": _come_and_go,
+    "State that was written down and read again gives the same scores, to the last bit": _restore,
+    "Memory stays what was declared, however long it runs": _memory,
+    "What is not healthy is more surprising than what is": _rank,
+    "Constant, huge, tiny, NaN, infinite and no input do no harm, then and later": _hostile,
+})  # fmt: skip

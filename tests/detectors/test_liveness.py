@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mendline.detectors import liveness
@@ -29,11 +31,6 @@ def heard(story: Story, **more: object) -> list[str]:
     single = said(RoundsStage(made, METRICS), story.inputs(range(len(story.told))))
     assert single == whole
     return brief(whole)
-
-
-def told(story: Story) -> list[object]:
-    """Return every fault of the story."""
-    return list(faults(said(RoundsStage(settings(), METRICS), story.inputs())))
 
 
 def alive(host: Host) -> None:
@@ -71,7 +68,7 @@ def test_exit_without_probes(story: Story, host: Host) -> None:
         ({"signal": "SIGKILL", "oom_killed": True}, "out of memory"),
     ],
 )
-def test_exit_says_how(story: Story, host: Host, event: dict[str, object], words: str) -> None:
+def test_exit_says_how(story: Story, host: Host, event: dict[str, Any], words: str) -> None:
     """A dead process says how it died, and what it said last."""
     host.process("started")
     host.process("exited", error_lines=("Traceback", "KeyError"), **event)
@@ -187,7 +184,10 @@ def test_hung_service_dies(story: Story, host: Host) -> None:
     host.probe(ok=False, failing_for=3, process="S")
     host.process("exited", signal="SIGABRT")
     both = faults(said(RoundsStage(settings(), METRICS), story.inputs()))
-    assert [(fault.transition, fault.kind, fault.revision) for fault in both] == [("opened", "hung", 0), ("updated", "dead", 1)]
+    assert [(fault.transition, fault.kind, fault.revision) for fault in both] == [
+        ("opened", "hung", 0),
+        ("updated", "dead", 1),
+    ]
     assert both[0].id == both[1].id
 
 
@@ -329,7 +329,7 @@ def test_clones_of_one_epoch(story: Story, host: Host) -> None:
 
 def test_client_that_does_not_count(story: Story) -> None:
     """The records of a client without a sequence are ordered by their event time."""
-    old = {"source": "h1", "service": "web", "pid": 1}
+    old: dict[str, Any] = {"source": "h1", "service": "web", "pid": 1}
     story.tell(ProcessEvent(time=BEGIN, state="started", **old))
     story.wait(5)
     story.tell(ProcessEvent(time=BEGIN + 5000, state="exited", **old))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mendline.agent.state import StateError
 from mendline.cli import FAILED, WRONG_USE
 from mendline.config import ConfigError
+from mendline.demo.deployment import DemoError
 from mendline.detectors.registry import DetectorError
 from mendline.logs.base import LogError
 from mendline.responders.ledger import LedgerError
@@ -16,6 +17,7 @@ STATUS: dict[type[Exception], int] = {
     DetectorError: WRONG_USE,
     LogError: FAILED,
     StateError: FAILED,
+    DemoError: FAILED,
     LedgerError: FAILED,
     KeyFileError: FAILED,
     SupervisorError: FAILED,

@@ -1,0 +1,81 @@
+"""The demonstration's configuration: what `mendline demo --show-config` prints, and what is run."""
+
+from __future__ import annotations
+
+import random
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mendline.config import parse_settings
+
+if TYPE_CHECKING:
+    from mendline.schemas.settings import Settings
+
+SERVICE = "web"
+PROGRAM = Path(__file__).with_name("service.py")
+# Below the range from which the system takes ports for outgoing connections: a client that keeps knocking at a closed
+# port of that range may in the end connect to itself.
+FIRST_PORT, LAST_PORT = 20_000, 30_000
+
+TEMPLATE = """\
+name: demo
+log: {log}
+state: state
+topics: {{prefix: {prefix}}}
+
+host:
+  interval: 1s
+  collect: [cpu, memory]
+
+services:
+  {service}:
+    process:
+      command: [{python}, -I, -S, {program}, "{port}"]
+      grace: 100ms
+    probes:
+      - name: health
+        http: http://127.0.0.1:{port}/health
+        every: 100ms
+        timeout: 200ms
+        fail_after: 1.2s        # impatient: made for a demonstration with stalls of 1 s; 3 s or more suit most services
+        body: ^ok
+    allow: [restart]
+
+policies:
+  - name: {service}-down
+    when: {{target: {service}, kind: [dead, hung, unreachable]}}
+    mode: auto
+    play:
+      - {{action: restart, verify: 10s, attempts: 3}}
+
+guards: {{cooldown: 0s, attempts: 1000, window: 1s}}    # relaxed: here services are broken all the time, on purpose
+reflex: {{attempts: 0}}         # everything goes the whole way through the log
+"""
+
+
+def config_text(log: str, prefix: str, port: int) -> str:
+    """Return the configuration file: `prefix` is that of the topics, `port` the service's."""
+    python, program = (_quoted(str(one)) for one in (sys.executable, PROGRAM))
+    return TEMPLATE.format(log=_quoted(log), prefix=prefix, port=port, service=SERVICE, python=python, program=program)
+
+
+def demo_settings(text: str) -> Settings:
+    """Return the settings in the configuration `text`."""
+    return parse_settings(text, "demo.yaml")
+
+
+def free_port() -> int:
+    """Return a port on loopback that nobody listens on, drawn at random. Raises OSError when a hundred are taken."""
+    for port in random.sample(range(FIRST_PORT, LAST_PORT), 100):
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if trial.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    msg = f"none of 100 ports tried on 127.0.0.1 between {FIRST_PORT} and {LAST_PORT} is free"
+    raise OSError(msg)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

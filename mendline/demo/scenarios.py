@@ -1,0 +1,83 @@
+"""The ways in which the service is broken."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mendline.demo.client import request
+
+STALL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """The service's process and where it listens."""
+
+    pid: int
+    port: int
+
+
+Break = Callable[[Victim], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Breaks in turn, how many actions each needs, and a title."""
+
+    title: str
+    breaks: tuple[Break, ...]
+    needed: int = 1
+
+    def break_of(self, number: int) -> Break:
+        """Return how the round of this number (from 0) breaks the service."""
+        return self.breaks[number % len(self.breaks)]
+
+
+def kill(victim: Victim) -> None:
+    """End the process without warning."""
+    os.kill(victim.pid, signal.SIGKILL)
+
+
+def freeze(victim: Victim) -> None:
+    """Stop the process: it is there, holds its port, and does nothing."""
+    os.kill(victim.pid, signal.SIGSTOP)
+
+
+def deadlock(victim: Victim) -> None:
+    """Make the only worker wait for a lock that it holds itself."""
+    request(victim.port, "/deadlock")
+
+
+def pause(victim: Victim) -> None:
+    """Stop the process and let it go on a second later."""
+    os.kill(victim.pid, signal.SIGSTOP)
+    threading.Timer(STALL_S, _go_on, (victim.pid,)).start()
+
+
+def stall(victim: Victim) -> None:
+    """Keep the only worker busy for a second."""
+    request(victim.port, f"/stall?s={STALL_S:g}")
+
+
+def _go_on(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGCONT)
+    except ProcessLookupError:
+        return  # somebody restarted it, which the round finds out by itself
+
+
+SCENARIOS = {
+    "kill": Scenario("killed (SIGKILL)", (kill,)),
+    "hang": Scenario("hangs (SIGSTOP, deadlock)", (freeze, deadlock)),
+    "stall": Scenario("stalls for 1 s, goes on by itself", (pause, stall), needed=0),
+}
+
+
+def now_ms() -> float:
+    """Return the wall clock in ms, to be compared with append times."""
+    return time.time_ns() / 1e6

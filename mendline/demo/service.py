@@ -1,0 +1,59 @@
+"""The service that the demonstration breaks: one worker on one socket, that starts in a few hundredths of a second.
+
+GET /health answers `ok PID`. /deadlock makes the worker wait for a lock that it holds itself; /stall?s=1 keeps it busy
+for that many seconds, as a long collection of garbage or a slow disk would. Port: the first argument.
+"""
+
+import _thread
+import os
+import socket
+import sys
+import time
+
+BACKLOG = 1024
+SEND_WAIT_S = 1.0
+
+
+def respond(link: socket.socket, text: str, status: str = "200 OK") -> None:
+    """Send one answer and end the connection."""
+    body = text + "\n"
+    head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    link.sendall((head + body).encode())
+    link.close()
+
+
+def serve(link: socket.socket) -> None:
+    """Read one request and do what it asks."""
+    request = link.recv(4096).decode(errors="replace").split(" ")
+    path, _, query = (request[1] if len(request) > 1 else "").partition("?s=")
+    if path == "/health":
+        respond(link, f"ok {os.getpid()}")
+    elif path == "/stall":
+        respond(link, "stalling", "202 Accepted")
+        time.sleep(float(query or 1))
+    elif path == "/deadlock":
+        respond(link, "never again", "202 Accepted")
+        lock = _thread.allocate_lock()
+        lock.acquire()
+        lock.acquire()
+    else:
+        respond(link, "there is /health, /stall?s=SECONDS and /deadlock", "404 Not Found")
+
+
+def main() -> None:
+    """Serve for ever, one connection at a time."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", int(sys.argv[1])))
+    listener.listen(BACKLOG)
+    while True:
+        link, _ = listener.accept()
+        link.settimeout(SEND_WAIT_S)
+        try:
+            serve(link)
+        except OSError:
+            link.close()  # the client gave up while it waited
+
+
+if __name__ == "__main__":
+    main()

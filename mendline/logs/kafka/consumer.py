@@ -50,6 +50,7 @@ class KafkaLogConsumer:
         self._assigned: set[Partition] = set()
         self._next: dict[Partition, int] = {}
         self._reading: set[Partition] = set()
+        self._closed = False
 
     def subscribe(self, topics: Collection[str]) -> None:
         """Become a member of the group. Raises LogRefusedError for an unknown topic or without a group."""
@@ -108,7 +109,9 @@ class KafkaLogConsumer:
             if revoked:
                 self._forget(revoked)
             batches = self._batches(found)
-            woken, net.asked = net.asked, False
+            woken = net.asked
+            if woken:
+                net.asked = False
             if batches or assigned or revoked or woken or time.monotonic() >= end:
                 return Polled(assigned, revoked, batches)
 
@@ -139,12 +142,12 @@ class KafkaLogConsumer:
         return self._offset(self._client.end_offsets, partition)
 
     def lag(self, partition: Partition) -> int:
-        """Return how many records lay beyond those delivered when the last were fetched; 0 before."""
+        """Return how many records lay beyond those delivered when the last were fetched; 1 before any were."""
         try:
             end = self._client.highwater(TopicPartition(*partition))
         except kafka_errors.KafkaError:
             return 0
-        return max((end or 0) - self._next.get(partition, end or 0), 0)
+        return 1 if end is None else max(end - self._next.get(partition, end), 0)
 
     def offset_at(self, partition: Partition, timestamp: int) -> int:
         """Return the offset of the first record appended at `timestamp` or later; the end offset if none.
@@ -158,6 +161,9 @@ class KafkaLogConsumer:
 
     def close(self) -> None:
         """Store the last places, leave the group and hand the partitions over at once. Never raises."""
+        if self._closed:
+            return
+        self._closed = True
         self._quietly("store its last places", lambda: self._commits.finish(PATIENCE_MS / 1000))
         member_id = self._client.group_metadata().member_id if self._watchdog else ""
         self._quietly("close", lambda: self._client.close(autocommit=False, timeout_ms=PATIENCE_MS))

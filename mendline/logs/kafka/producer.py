@@ -14,6 +14,7 @@ from kafka.net.compat import KafkaNetClient
 
 from mendline.logs.base import (
     LogError,
+    LogRefusedError,
     LogUnavailableError,
     Position,
     RecordTooLargeError,
@@ -164,6 +165,7 @@ class KafkaLogProducer:
         self._checked = time.monotonic()
         self._router = Router()
         self._room = _Room(options.in_flight_bytes)
+        self._closed = False
         self._life: _Life | None = self._begin()
 
     def append(self, records: Sequence[NewRecord]) -> KafkaDelivery:
@@ -193,7 +195,7 @@ class KafkaLogProducer:
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Wait for what is in flight, then end the client's thread."""
-        life, self._life = self._life, None
+        life, self._life, self._closed = self._life, None, True
         if life is None:
             return
         begun = time.monotonic()
@@ -219,6 +221,9 @@ class KafkaLogProducer:
 
     def _living(self) -> _Life:
         """Return the life in use; a new one after a failure. Raises LogUnavailableError, LogRefusedError."""
+        if self._closed:
+            msg = f"{self._name}: this producer is closed"
+            raise LogRefusedError(msg)
         if self._life and self._life.culprit:
             self._end(self._life)
         if self._life is None:

@@ -65,7 +65,7 @@ def ensure(
     missing = [topic for topic in topics if topic.name not in there]
     if missing:
         _create(admin, missing, servers, replicas)
-    _complain(admin, [topic for topic in topics if topic.name in there], there)
+    _complain(admin, [topic for topic in topics if topic.name in there], there, servers)
 
 
 def _create(
@@ -92,16 +92,19 @@ def _create(
         admin.wait_for_topics([topic.name for topic in topics])
 
 
-def _complain(admin: KafkaAdminClient, topics: Sequence[TopicSettings], partitions: Mapping[str, int]) -> None:
+def _complain(
+    admin: KafkaAdminClient, topics: Sequence[TopicSettings], partitions: Mapping[str, int], servers: Sequence[str]
+) -> None:
     configs = _configs(admin, [topic.name for topic in topics])
     for topic in topics:
         config = configs.get(topic.name, {})
         if config.get("message.timestamp.type", "LogAppendTime") != "LogAppendTime":
             _logger.warning(
                 "topic %s takes its senders' clocks (CreateTime), so silence and hold times go wrong where they do;"
-                " run: kafka-configs.sh --alter --entity-type topics --entity-name %s"
+                " run: kafka-configs.sh --bootstrap-server %s --alter --entity-type topics --entity-name %s"
                 " --add-config message.timestamp.type=LogAppendTime",
                 topic.name,
+                ",".join(servers),
                 topic.name,
             )
         if int(config.get("max.message.bytes", topic.max_record_bytes)) < topic.max_record_bytes:

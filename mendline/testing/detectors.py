@@ -304,7 +304,7 @@ def _alternating(subject: _Subject) -> None:
 
 _CHECKS: Mapping[str, Callable[[_Subject], None]] = MappingProxyType({
     "The input is not changed": _input_is_not_changed,
-    "Surprise is NaN until the detector is ready, and a number from 0 to 300 after its declared warm-up": _nan_until_ready,
+    "Surprise is NaN until the detector is ready, and from 0 to 300 after its declared warm-up": _nan_until_ready,
     "The beginning of the input gives the beginning of the output, whatever follows, each time": _prefix,
     "It does not matter how many series are in a step": _split,
     "The order of series does not matter": _order,

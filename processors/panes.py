@@ -1,13 +1,13 @@
 """The arithmetic of windows: rounds to panes, panes to wider windows. Arrays in, arrays out, no state.
 
-A pane is aggregated once, when it closes, from all of its rounds; wider windows merge panes in order of time. Nothing
-is added to and taken from a running sum, and every reduction runs over the same axis in the same order, so the bytes of
-a window do not depend on how its rounds were batched.
+A pane is aggregated once, when it closes, from all of its rounds; a wider window takes its panes in one after the
+other, in order of time. Nothing is ever taken out of a sum again. Sums run over the rounds one by one, whatever stands
+beside them in the array, so the bytes of a window depend on its own rounds only: not on batches, not on neighbours.
 
 `count`, `sum`, `mean`, `std` (population), `min`, `max` and `last` are over the values that are not NaN. `rate` is of
-counters, per second: the increases between neighbouring rounds, over the time between those rounds. A value below the
-one before is a reset, and counts in full. The interval that reaches back into the pane before counts in the pane it
-ends in. Intervals with a missing end, or longer than `LONGEST_INTERVAL_MS`, do not count.
+counters, per second: the increase from each value to the next that is there, over the time between them. A value below
+the one before is a reset and counts in full. The step from the last value before a pane counts in that pane. A step
+longer than `LONGEST_STEP_MS` does not count. What is too large for a float64 is NaN.
 """
 
 from __future__ import annotations
@@ -17,172 +17,175 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mendline.schemas.windows import STATISTICS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LONGEST_INTERVAL_MS = 300_000
-# What is kept of a pane, by row of its array: enough to merge panes without looking at rounds again.
-COUNT, SUM, MEAN, SQUARES, MIN, MAX, LAST, INCREASE, SECONDS = range(9)
-ROWS = 9
+    Floats = NDArray[np.float64]
+
+LONGEST_STEP_MS = 300_000
+
+# What is kept of a pane or window, by row: enough to merge panes without looking at their rounds again.
+COUNT, SUM, SQUARES, LEAST, MOST, LAST, INCREASE, ELAPSED = range(8)
+ROWS = 8
+EMPTY = np.array([0.0, 0.0, 0.0, np.inf, -np.inf, 0.0, 0.0, 0.0])[:, None, None]
+"""A window that holds nothing, (ROWS, 1, 1): what is merged into it stays what it was."""
 
 
-class Rounds(NamedTuple):
-    """Rounds of one source in order of time: `times` (R,) int64 ms, `values` (R, S) float64."""
+class Ends(NamedTuple):
+    """First and last value of each counter in its pane, with their times (ms), each (P, C); NaN where there is none."""
 
-    times: NDArray[np.int64]
-    values: NDArray[np.float64]
-
-
-class Panes(NamedTuple):
-    """Closed panes in order of time: `starts` (P,) int64 ms, `rounds` and `late` (P,), `kept` (P, ROWS or more, S)."""
-
-    starts: NDArray[np.int64]
-    rounds: NDArray[np.int64]
-    late: NDArray[np.int64]
-    kept: NDArray[np.float64]
+    first: Floats
+    first_time: Floats
+    last: Floats
+    last_time: Floats
 
 
-def increases(
-    rounds: Rounds, counters: NDArray[np.bool_], before: Rounds
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return (R, C) increases and seconds of the C counters' intervals that end in each round; 0 where none counts.
+def add_rows(rows: Floats) -> Floats:
+    """Return the sum over the first axis, added strictly one row after the other.
 
-    `before` holds the round before the first one, or no round.
+    numpy sums a single column pairwise, which rounds otherwise than the same column beside others.
     """
-    times = np.concatenate([before.times, rounds.times])
-    values = np.concatenate([before.values, rounds.values])[:, counters]
-    if not len(before.times):
-        times = np.concatenate([times[:1], times])
-        values = np.concatenate([np.full_like(values[:1], np.nan), values])
-    step = np.diff(times)
-    grown = np.diff(values, axis=0)
-    grown = np.where(grown < 0, values[1:], grown)
-    counts = np.isfinite(grown) & ((step > 0) & (step <= LONGEST_INTERVAL_MS))[:, None]
-    return np.where(counts, grown, 0.0), np.where(counts, (step / 1000)[:, None], 0.0)
+    if rows[0].size == 1:
+        return np.add.accumulate(rows, axis=0)[-1]
+    total: Floats = np.add.reduce(rows, axis=0)
+    return total
 
 
-def aggregate(
-    rounds: Rounds, counters: NDArray[np.bool_], before: Rounds, pane_ms: int, quantiles: Sequence[float] = ()
-) -> Panes:
-    """Return the panes of at least one round; `counters` (S,) says which series are counters.
+def summarise(cube: Floats, out: Floats) -> None:
+    """Fill rows COUNT to LAST of `out` (ROWS, P, S) from P panes of k rounds, `cube` (k, P, S), which is used up."""
+    length = len(cube)
+    total = add_rows(cube)
+    if not np.isfinite(total).all():
+        _summarise_with_gaps(cube, out)
+        return
+    out[COUNT], out[SUM], out[LAST] = length, total, cube[-1]
+    _extremes(cube, cube, out)
+    cube -= total / length
+    np.multiply(cube, cube, out=cube)
+    out[SQUARES] = add_rows(cube)
 
-    Each of `quantiles` (0 to 1, linear interpolation) takes a row of its own after the `ROWS` others.
+
+def _extremes(low: Floats, high: Floats, out: Floats) -> None:
+    # Which zero is less, 0.0 or -0.0, depends on the processor's lanes: adding 0.0 makes both 0.0.
+    np.add(np.minimum.reduce(low, axis=0), 0.0, out=out[LEAST])
+    np.add(np.maximum.reduce(high, axis=0), 0.0, out=out[MOST])
+
+
+def _summarise_with_gaps(cube: Floats, out: Floats) -> None:
+    missing = np.isnan(cube)
+    count = (len(cube) - np.add.reduce(missing, axis=0)).astype(np.float64)
+    newest = len(cube) - 1 - np.argmax(~missing[::-1], axis=0)
+    last = np.take_along_axis(cube, newest[None], axis=0)[0]
+    _extremes(np.where(missing, np.inf, cube), np.where(missing, -np.inf, cube), out)
+    cube[missing] = 0.0
+    total = add_rows(cube)
+    cube -= total / np.maximum(count, 1.0)
+    cube[missing] = 0.0
+    np.multiply(cube, cube, out=cube)
+    out[COUNT], out[SUM], out[SQUARES] = count, total, add_rows(cube)
+    out[LAST] = np.where(count > 0, last, 0.0)
+
+
+def increases(cube: Floats, times: Floats, *, within: bool) -> tuple[Floats, Floats, Ends]:
+    """Return what counters grew by, the time (ms) that took, each (P, C), and their ends.
+
+    `cube` (k, P, C), `times` (k, P) in ms. `within`: no step inside a pane can be too long.
     """
-    numbers = rounds.times // pane_ms
-    begins = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1))
-    lengths = np.diff(begins, append=len(numbers))
-    kept = np.empty((len(begins), ROWS + len(quantiles), rounds.values.shape[1]))
-    grown = increases(rounds, counters, before) if counters.any() else None
-    if not quantiles and (lengths == lengths[0]).all():
-        _fill(kept, slice(None), slice(None), rounds.values, grown, counters, int(lengths[0]))
-    else:
-        for number, (begin, length) in enumerate(zip(begins.tolist(), lengths.tolist(), strict=True)):
-            rows = slice(begin, begin + length)
-            _fill(kept, slice(number, number + 1), rows, rounds.values, grown, counters, length)
-            _fill_quantiles(kept[number, ROWS:], rounds.values[rows], quantiles)
-    return Panes(numbers[begins] * pane_ms, lengths, np.zeros_like(lengths), kept)
+    if not within or np.isnan(cube).any():
+        return _increases_with_gaps(cube, times)
+    shape = cube.shape[1:]
+    begin, end = np.broadcast_to(times[0][:, None], shape), np.broadcast_to(times[-1][:, None], shape)
+    ends = Ends(cube[0], begin, cube[-1], end)
+    if len(cube) == 1:
+        return np.zeros(shape), np.zeros(shape), ends
+    return add_rows(_growth(cube[:-1], cube[1:])), end - begin, ends
 
 
-def _fill(
-    kept: NDArray[np.float64],
-    panes: slice,
-    rows: slice,
-    values: NDArray[np.float64],
-    grown: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
-    counters: NDArray[np.bool_],
-    length: int,
+def _growth(before: Floats, after: Floats) -> Floats:
+    grown = after - before
+    fell = grown < 0
+    if fell.any():
+        grown[fell] = np.maximum(after[fell], 0.0)
+    return grown
+
+
+def _increases_with_gaps(cube: Floats, times: Floats) -> tuple[Floats, Floats, Ends]:
+    shape = cube.shape[1:]
+    grown, elapsed = np.zeros(shape), np.zeros(shape)
+    nothing = np.full(shape, np.nan)
+    ends = Ends(nothing, nothing, nothing.copy(), nothing.copy())
+    first, first_time = nothing.copy(), nothing.copy()
+    for values, at in zip(cube, times, strict=True):
+        now = np.broadcast_to(at[:, None], shape)
+        step(ends.last, ends.last_time, values, now, grown, elapsed)
+        fresh = np.isnan(first)
+        first[fresh], first_time[fresh] = values[fresh], np.where(np.isnan(values), np.nan, now)[fresh]
+    return grown, elapsed, ends._replace(first=first, first_time=first_time)
+
+
+def step(  # noqa: PLR0917 - two ends and two sums
+    last: Floats, last_time: Floats, value: Floats, time: Floats, grown: Floats, elapsed: Floats
 ) -> None:
-    out = kept[panes]
-    _summarise(values[rows].reshape(len(out), length, -1), out)
-    out[:, INCREASE:ROWS] = 0.0
-    if grown is not None:
-        for row, numbers in zip((INCREASE, SECONDS), grown, strict=True):
-            per_pane = numbers[rows].reshape(len(out), length, -1)
-            out[:, row, counters] = np.add.reduce(per_pane, axis=1)
+    """Add the step from `last` to `value` to `grown` and `elapsed` where both are there, and move `last` on."""
+    took = time - last_time
+    counts = (took <= LONGEST_STEP_MS) & ~np.isnan(value)
+    grown[counts] += _growth(last[counts], value[counts])
+    elapsed[counts] += took[counts]
+    there = ~np.isnan(value)
+    last[there], last_time[there] = value[there], time[there]
 
 
-def _fill_quantiles(out: NDArray[np.float64], values: NDArray[np.float64], quantiles: Sequence[float]) -> None:
-    if not quantiles:
-        return
-    out[:] = np.nan
-    there = ~np.isnan(values).all(axis=0)
-    out[:, there] = np.nanquantile(values[:, there], quantiles, axis=0)
+def merge(into: Floats, panes: Floats) -> None:
+    """Take the panes into the windows of the same place; both (ROWS, n, S), the panes the younger.
 
-
-def _summarise(block: NDArray[np.float64], out: NDArray[np.float64]) -> None:
-    """Fill rows COUNT to LAST of `out` (P, ROWS, S) from `block` (P, k, S)."""
-    missing = np.isnan(block)
-    if missing.any():
-        _summarise_with_gaps(block, missing, out)
-        return
-    length = block.shape[1]
-    out[:, COUNT] = length
-    total = np.add.reduce(block, axis=1)
-    mean = total / length
-    spread = block - mean[:, None]
-    out[:, SUM], out[:, MEAN] = total, mean
-    out[:, SQUARES] = np.add.reduce(spread * spread, axis=1)
-    out[:, MIN], out[:, MAX], out[:, LAST] = block.min(axis=1), block.max(axis=1), block[:, -1]
-
-
-def _summarise_with_gaps(block: NDArray[np.float64], missing: NDArray[np.bool_], out: NDArray[np.float64]) -> None:
-    count = np.add.reduce(~missing, axis=1)
-    total = np.add.reduce(np.where(missing, 0.0, block), axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = total / count
-    spread = np.where(missing, 0.0, block - mean[:, None])
-    none = count == 0
-    length = block.shape[1]
-    newest = length - 1 - np.argmax(~missing[:, ::-1], axis=1)
-    out[:, COUNT] = count
-    out[:, SUM] = np.where(none, np.nan, total)
-    out[:, MEAN] = mean
-    out[:, SQUARES] = np.where(none, np.nan, np.add.reduce(spread * spread, axis=1))
-    out[:, MIN] = np.where(none, np.nan, np.where(missing, np.inf, block).min(axis=1))
-    out[:, MAX] = np.where(none, np.nan, np.where(missing, -np.inf, block).max(axis=1))
-    out[:, LAST] = np.take_along_axis(block, newest[:, None], axis=1)[:, 0]
-
-
-def merge(kept: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (ROWS, S) of one window from the (P, ROWS or more, S) of its panes, in order of time.
-
-    The squares follow from those of the panes and the distance of their means (Chan, Golub, LeVeque 1979).
+    Squares by the distance of the means (Chan, Golub, LeVeque 1979).
     """
-    kept = kept[:, :ROWS]
-    if len(kept) == 1:
-        return kept[0]
-    out = np.empty(kept.shape[1:])
-    there = kept[:, COUNT] > 0
-    count = np.add.reduce(kept[:, COUNT], axis=0)
-    none = count == 0
-    total = np.add.reduce(np.where(there, kept[:, SUM], 0.0), axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = total / count
-    apart = kept[:, MEAN] - mean
-    squares = np.where(there, kept[:, SQUARES] + kept[:, COUNT] * apart * apart, 0.0)
-    newest = len(kept) - 1 - np.argmax(there[::-1], axis=0)
-    out[COUNT], out[MEAN] = count, mean
-    out[SUM] = np.where(none, np.nan, total)
-    out[SQUARES] = np.where(none, np.nan, np.add.reduce(squares, axis=0))
-    out[MIN] = np.fmin.reduce(kept[:, MIN], axis=0)
-    out[MAX] = np.fmax.reduce(kept[:, MAX], axis=0)
-    out[LAST] = np.take_along_axis(kept[:, LAST], newest[None], axis=0)[0]
-    out[INCREASE:] = np.add.reduce(kept[:, INCREASE:], axis=0)
+    before, more = into[COUNT], panes[COUNT]
+    count = before + more
+    apart = panes[SUM] / np.maximum(more, 1.0) - into[SUM] / np.maximum(before, 1.0)
+    apart *= apart
+    apart *= before * more / np.maximum(count, 1.0)
+    into[SQUARES] += panes[SQUARES]
+    into[SQUARES] += apart
+    into[COUNT] = count
+    into[SUM] += panes[SUM]
+    np.minimum(into[LEAST], panes[LEAST], out=into[LEAST])
+    np.maximum(into[MOST], panes[MOST], out=into[MOST])
+    np.copyto(into[LAST], panes[LAST], where=more > 0)
+    into[INCREASE:] += panes[INCREASE:]
+
+
+def quantiles(cube: Floats, shares: Sequence[float]) -> Floats:
+    """Return (Q, P, S) quantiles of `cube` (k, P, S), by linear interpolation between the values that are there."""
+    ordered = np.sort(cube, axis=0)
+    count = len(cube) - np.add.reduce(np.isnan(cube), axis=0)
+    out = np.empty((len(shares), *cube.shape[1:]))
+    for number, share in enumerate(shares):
+        place = share * np.maximum(count - 1, 0)
+        below = np.floor(place).astype(np.int64)
+        low = np.take_along_axis(ordered, below[None], axis=0)[0]
+        high = np.take_along_axis(ordered, np.minimum(below + 1, np.maximum(count - 1, 0))[None], axis=0)[0]
+        out[number] = low + (high - low) * (place - below)
     return out
 
 
-def statistics(kept: NDArray[np.float64], counters: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
-    """Return the published statistics, each (E, S), of E windows' kept arrays (E, ROWS, S)."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        std = np.sqrt(kept[:, SQUARES] / kept[:, COUNT])
-        rate = np.where(counters & (kept[:, SECONDS] > 0), kept[:, INCREASE] / kept[:, SECONDS], np.nan)
-    return {
-        "count": kept[:, COUNT],
-        "sum": kept[:, SUM],
-        "mean": kept[:, MEAN],
-        "std": std,
-        "min": kept[:, MIN],
-        "max": kept[:, MAX],
-        "last": kept[:, LAST],
-        "rate": rate,
-    }
+def statistics(kept: Floats, counters: NDArray[np.int64]) -> dict[str, Floats]:
+    """Return the published statistics, each (E, S), of windows `kept` (ROWS, E, S); NaN = no value."""
+    out = np.empty_like(kept)
+    count = kept[COUNT]
+    out[0], out[1], out[4:7] = count, kept[SUM], kept[LEAST : LAST + 1]
+    np.divide(kept[SUM], count, out=out[2])
+    np.divide(kept[SQUARES], count, out=out[3])
+    np.sqrt(out[3], out=out[3])
+    if not count.all():
+        out[1:7, count == 0] = np.nan
+    out[7] = np.nan
+    if len(counters):
+        elapsed = kept[ELAPSED][:, counters]
+        out[7][:, counters] = np.where(elapsed > 0, kept[INCREASE][:, counters] * 1000.0 / elapsed, np.nan)
+    wrong = ~np.isfinite(out)
+    if wrong[:7].any() or len(counters):
+        out[wrong] = np.nan
+    return dict(zip(STATISTICS, out, strict=True))

@@ -8,6 +8,12 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 
+MOST_TIME = 253_402_300_799_999
+"""The last ms of the year 9999: no event time is later, so arithmetic on times stays within 64 bits."""
+
+MOST_COUNT = 2**63 - 1
+
+
 class UnreadableRecordError(ValueError):
     """Raised when bytes on the log are no record this program can read; the message is the dead letter's reason."""
 
@@ -34,9 +40,9 @@ class Envelope(Frozen):
     id: str = ""
     cause: str | None = None
     source: str = Field(min_length=1, max_length=255)
-    epoch: int | None = Field(default=None, ge=0)
-    sequence: int | None = Field(default=None, ge=0)
-    time: int = Field(ge=0, description="event time, ms since the Unix epoch, UTC")
+    epoch: int | None = Field(default=None, ge=0, le=MOST_COUNT)
+    sequence: int | None = Field(default=None, ge=0, le=MOST_COUNT)
+    time: int = Field(ge=0, le=MOST_TIME, description="event time, ms since the Unix epoch, UTC")
 
 
 def record_id(*parts: str | int) -> str:

@@ -1,24 +1,30 @@
 """Rounds and windows as numpy arrays: what a batch is decoded into, and the columnar form of windows.
 
-A columnar record of windows is little-endian: magic b"MLW1", u32 length of a JSON header, the header, the blobs of the
-series tables, then float64 arrays. The header says which tables, sources and statistics there are and where.
+A columnar record of windows is little-endian: magic b"MLW1", u32 length of a JSON header, the header (padded with
+spaces so that the arrays stand at a multiple of 8), then the arrays, then the blobs of the series tables. For each block
+of the header the arrays are `starts`, `rounds` and `late`, int64 (E,), and its statistics, float64 (E, S). The last
+bytes of the header's `tables` are the lengths of the blobs.
+
+A snapshot is magic b"MLS1", u32 length of the `Snapshot` as JSON, the JSON, then its arrays one after the other.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from itertools import accumulate
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field, ValidationError
 
-from mendline.schemas.base import Frozen, UnreadableRecordError
+from mendline.schemas.base import MOST_TIME, Frozen, UnreadableRecordError
 from mendline.schemas.records import Snapshot, decode_record, encode_record
-from mendline.schemas.series import Series, SeriesTable
+from mendline.schemas.series import Series, SeriesTable, refuse_twins
 from mendline.schemas.windows import STATISTICS, Windows
 
 if TYPE_CHECKING:
@@ -27,6 +33,12 @@ if TYPE_CHECKING:
 WINDOWS_MAGIC = b"MLW1"
 SNAPSHOT_MAGIC = b"MLS1"
 MOST_RECORD_BYTES = 900_000
+
+_LENGTH = struct.Struct("<I")
+_ENTRY_BYTES = 3 * 8 + 300
+"""What an entry costs beside its statistics, at most: three integers, and its source's name in JSON."""
+
+_DTYPE = re.compile(r"[<|][biufSU]\d{1,4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,117 +80,133 @@ class WindowBlock:
 
 # Windows -------------------------------------------------------------------------------------------------------------
 
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+
 
 class _BlockHead(Frozen):
-    """A block inside a columnar record of windows: E sources, S series of table number `table`."""
+    """A block inside a columnar record of windows: windows of table number `table`, one for each of the sources."""
 
     table: int = Field(ge=0)
-    width_ms: int = Field(gt=0)
-    series: int = Field(gt=0)
-    sources: tuple[str, ...] = Field(min_length=1)
-    starts: tuple[int, ...]
-    rounds: tuple[int, ...]
-    late: tuple[int, ...]
-    statistics: tuple[str, ...] = Field(min_length=1)
+    width_ms: int = Field(gt=0, le=MOST_TIME)
+    sources: tuple[Name, ...] = Field(min_length=1)
+    statistics: tuple[Name, ...] = Field(min_length=1)
 
 
 class _WindowsHead(Frozen):
     """The JSON header of a columnar record of windows; `tables` are the lengths of their blobs."""
 
-    version: int = 1
-    tables: tuple[int, ...]
+    tables: tuple[Annotated[int, Field(ge=0)], ...]
     blocks: tuple[_BlockHead, ...] = Field(min_length=1)
 
 
-_LENGTH = struct.Struct("<I")
+def entry_bytes(table: SeriesTable, statistics: int) -> int:
+    """Return how long a record of one window of this table with so many statistics is, at most."""
+    return 8 * len(table) * statistics + len(table.blob) + _ENTRY_BYTES
 
 
-def encode_windows(blocks: Iterable[WindowBlock], limit: int = MOST_RECORD_BYTES) -> Iterator[bytes]:
-    """Yield columnar records that hold the blocks in order, each of at most `limit` bytes where one entry allows it."""
+def encode_windows(blocks: Iterable[WindowBlock], limit: int = MOST_RECORD_BYTES) -> list[bytes]:
+    """Return columnar records that hold the blocks in order, each of at most `limit` bytes where one entry allows it."""
+    records: list[bytes] = []
     pending: list[WindowBlock] = []
     size = 0
     for block in _fitting(blocks, limit):
         cost = _block_bytes(block)
         if pending and size + cost > limit:
-            yield _encode(pending)
+            records.append(_encode(pending))
             pending, size = [], 0
         pending.append(block)
         size += cost
-    if pending:
-        yield _encode(pending)
+    return [*records, _encode(pending)] if pending else records
 
 
 def _block_bytes(block: WindowBlock) -> int:
-    entry = 8 * len(block.table) * len(block.statistics) + 64
-    return len(block.sources) * entry + len(block.table.blob) + 256
+    fixed = len(block.table.blob) + 32 * len(block.statistics)
+    return len(block.sources) * (8 * len(block.table) * len(block.statistics) + 24) + _name_bytes(block.sources) + fixed
+
+
+def _name_bytes(sources: Sequence[str]) -> int:
+    """Return how long the names are in JSON, at most: six characters for each that is not plain."""
+    joined = "".join(sources)
+    return (1 if joined.isascii() and joined.isprintable() else 6) * len(joined) + 3 * len(sources)
 
 
 def _fitting(blocks: Iterable[WindowBlock], limit: int) -> Iterator[WindowBlock]:
     for block in blocks:
-        entries = max(1, limit // (8 * len(block.table) * len(block.statistics) + 64) - 1)
-        for begin in range(0, len(block.sources), entries):
-            yield block if entries >= len(block.sources) else take(block, slice(begin, begin + entries))
+        whole = _block_bytes(block)
+        parts = min(len(block.sources), -(-whole // max(limit - len(block.table.blob), 1)))
+        if whole <= limit or parts <= 1:
+            yield block
+            continue
+        size = -(-len(block.sources) // parts)
+        pieces = (take(block, slice(begin, begin + size)) for begin in range(0, len(block.sources), size))
+        for piece in pieces:
+            yield from _fitting([piece], limit) if size > 1 else [piece]
 
 
 def take(block: WindowBlock, entries: slice) -> WindowBlock:
     """Return the block with these of its entries only."""
-    return WindowBlock(
-        block.table,
-        block.width_ms,
-        block.index[entries],
-        block.sources[entries],
-        block.starts[entries],
-        block.rounds[entries],
-        block.late[entries],
-        {name: values[entries] for name, values in block.statistics.items()},
-    )
+    columns = {
+        one.name: getattr(block, one.name)[entries]
+        for one in fields(block)
+        if one.name not in ("table", "width_ms", "statistics")
+    }
+    statistics = {name: values[entries] for name, values in block.statistics.items()}
+    return WindowBlock(table=block.table, width_ms=block.width_ms, statistics=statistics, **columns)
 
 
 def _encode(blocks: Sequence[WindowBlock]) -> bytes:
     tables = {block.table.digest: block.table for block in blocks}
-    order = list(tables)
+    place = {digest: number for number, digest in enumerate(tables)}
     heads = [
         {
-            "table": order.index(block.table.digest),
+            "table": place[block.table.digest],
             "width_ms": block.width_ms,
-            "series": len(block.table),
             "sources": list(block.sources),
-            "starts": block.starts.tolist(),
-            "rounds": block.rounds.tolist(),
-            "late": block.late.tolist(),
             "statistics": list(block.statistics),
         }
         for block in blocks
     ]
     blobs = [table.blob for table in tables.values()]
-    head = json.dumps(
-        {"version": 1, "tables": [len(blob) for blob in blobs], "blocks": heads}, separators=(",", ":")
-    ).encode()
-    arrays = [np.ascontiguousarray(v, "<f8").tobytes() for block in blocks for v in block.statistics.values()]
-    return b"".join((WINDOWS_MAGIC, _LENGTH.pack(len(head)), head, *blobs, *arrays))
+    head = json.dumps({"tables": [len(blob) for blob in blobs], "blocks": heads}, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    return b"".join((WINDOWS_MAGIC, _LENGTH.pack(len(head)), head, *_arrays(blocks), *blobs))
 
 
-def decode_windows(value: bytes, index: int) -> Iterator[WindowBlock]:
-    """Yield the blocks of the columnar record at position `index` of its batch.
+def _arrays(blocks: Iterable[WindowBlock]) -> Iterator[memoryview]:
+    for block in blocks:
+        for numbers in (block.starts, block.rounds, block.late):
+            yield np.ascontiguousarray(numbers, "<i8").data.cast("B")
+        for values in block.statistics.values():
+            yield np.ascontiguousarray(values, "<f8").data.cast("B")
+
+
+def decode_windows(value: bytes, index: int) -> list[WindowBlock]:
+    """Return the blocks of the columnar record at position `index` of its batch; arrays are read-only.
 
     Raises UnreadableRecordError.
     """
     head, begin = _windows_head(value)
-    tables = []
-    for length in head.tables:
-        tables.append(SeriesTable.from_blob(value[begin : begin + length]))
-        begin += length
-    for block in head.blocks:
-        yield _decode_block(block, tables, value, begin, index)
-        begin += 8 * len(block.sources) * block.series * len(block.statistics)
-    if begin != len(value):
-        msg = f"columnar windows: {len(value)} bytes, but the header promises {begin}"
+    end = len(value) - sum(head.tables)
+    if end < begin:
+        msg = "columnar windows: cut off, or the header promises too much"
         raise UnreadableRecordError(msg)
+    blobs = accumulate(head.tables, initial=end)
+    tables = [SeriesTable.from_blob(value[at : at + length]) for at, length in zip(blobs, head.tables, strict=False)]
+    found = []
+    for block in head.blocks:
+        decoded, begin = _decode_block(block, tables, value, (begin, end), index)
+        found.append(decoded)
+    if begin != end:
+        msg = f"columnar windows: {end} bytes of arrays, but the header promises {begin}"
+        raise UnreadableRecordError(msg)
+    return found
 
 
 def _windows_head(value: bytes) -> tuple[_WindowsHead, int]:
     if value[:4] != WINDOWS_MAGIC:
-        msg = f"columnar windows of another version: they begin with {value[:4]!r}, this program reads {WINDOWS_MAGIC!r}"
+        msg = (
+            f"columnar windows of another version: they begin with {value[:4]!r}, this program reads {WINDOWS_MAGIC!r}"
+        )
         raise UnreadableRecordError(msg)
     if len(value) < len(WINDOWS_MAGIC) + _LENGTH.size:
         msg = "columnar windows: cut off in the header"
@@ -187,64 +215,74 @@ def _windows_head(value: bytes) -> tuple[_WindowsHead, int]:
     try:
         return _WindowsHead.model_validate_json(value[8 : 8 + length]), 8 + length
     except ValidationError as error:
-        msg = f"columnar windows: the header is damaged: {error.errors(include_url=False)[0]['msg']}"
+        msg = (
+            f"columnar windows: the header is damaged: {error.errors(include_url=False, include_input=False)[0]['msg']}"
+        )
         raise UnreadableRecordError(msg) from None
 
 
 def _decode_block(
-    head: _BlockHead, tables: Sequence[SeriesTable], value: bytes, begin: int, index: int
-) -> WindowBlock:
-    entries, series = len(head.sources), head.series
-    counts = {len(head.starts), len(head.rounds), len(head.late), entries}
-    size = 8 * entries * series * len(head.statistics)
-    if head.table >= len(tables) or len(tables[head.table]) != series or len(counts) > 1 or begin + size > len(value):
+    head: _BlockHead, tables: Sequence[SeriesTable], value: bytes, room: tuple[int, int], index: int
+) -> tuple[WindowBlock, int]:
+    begin, end = room
+    entries, table = len(head.sources), tables[head.table] if head.table < len(tables) else None
+    values = entries * len(table) * len(head.statistics) if table else 0
+    after = begin + 8 * (3 * entries + values)
+    if table is None or not len(table) or after > end or len(set(head.statistics)) < len(head.statistics):
         msg = "columnar windows: the header contradicts itself or the record's length"
         raise UnreadableRecordError(msg)
-    shape = (len(head.statistics), entries, series)
-    numbers = np.frombuffer(value, "<f8", size // 8, begin).reshape(shape)
-    return WindowBlock(
-        table=tables[head.table],
+    counts = np.frombuffer(value, "<i8", 3 * entries, begin).reshape(3, entries)
+    numbers = np.frombuffer(value, "<f8", values, begin + 24 * entries)
+    if np.isinf(numbers).any():
+        numbers = np.where(np.isinf(numbers), np.nan, numbers)
+    if counts[1:].min() < 0 or np.abs(counts[0]).max() > MOST_TIME:
+        msg = "columnar windows: a start or a count is out of range"
+        raise UnreadableRecordError(msg)
+    block = WindowBlock(
+        table=table,
         width_ms=head.width_ms,
         index=np.full(entries, index, dtype=np.int64),
         sources=head.sources,
-        starts=np.array(head.starts, dtype=np.int64),
-        rounds=np.array(head.rounds, dtype=np.int64),
-        late=np.array(head.late, dtype=np.int64),
-        statistics=dict(zip(head.statistics, numbers, strict=True)),
+        starts=counts[0],
+        rounds=counts[1],
+        late=counts[2],
+        statistics=dict(zip(head.statistics, numbers.reshape(len(head.statistics), entries, -1), strict=True)),
     )
+    return block, after
 
 
-def window_blocks(record: Windows, index: int) -> Iterator[WindowBlock]:
-    """Yield the block of a JSON record of windows at position `index` of its batch; nothing when it has no rows."""
+def window_blocks(record: Windows, index: int) -> list[WindowBlock]:
+    """Return the block of a JSON record of windows at position `index` of its batch; none when it has no rows.
+
+    Raises UnreadableRecordError.
+    """
     if not record.rows:
-        return
-    table = SeriesTable(
-        [Series(service=r.service, metric=r.metric, attributes=r.attributes, unit=r.unit, kind=r.kind) for r in record.rows]
-    )
-    quantiles = sorted({name for row in record.rows for name in row.quantiles})
-    columns = {name: [getattr(row, name) for row in record.rows] for name in STATISTICS}
-    columns |= {name: [row.quantiles.get(name) for row in record.rows] for name in quantiles}
-    yield WindowBlock(
-        table=table,
-        width_ms=record.width_ms,
-        index=np.array([index], dtype=np.int64),
-        sources=(record.source,),
-        starts=np.array([record.start], dtype=np.int64),
-        rounds=np.array([record.rounds], dtype=np.int64),
-        late=np.array([record.late], dtype=np.int64),
-        statistics={name: np.array([values], dtype=np.float64) for name, values in columns.items()},
-    )
+        return []
+    rows = record.rows
+    series = [
+        Series(service=r.service, metric=r.metric, attributes=r.attributes, unit=r.unit, kind=r.kind) for r in rows
+    ]
+    refuse_twins(series)
+    quantiles = sorted({name for row in rows for name in row.quantiles})
+    columns = {name: [getattr(row, name) for row in rows] for name in STATISTICS}
+    columns |= {name: [row.quantiles.get(name) for row in rows] for name in quantiles}
+    statistics = {name: np.array([values], dtype=np.float64) for name, values in columns.items()}
+    for values in statistics.values():
+        values[np.isinf(values)] = np.nan
+    start, rounds, late = (np.array([one], dtype=np.int64) for one in (record.start, record.rounds, record.late))
+    place = np.array([index], dtype=np.int64)
+    return [WindowBlock(SeriesTable(series), record.width_ms, place, (record.source,), start, rounds, late, statistics)]
 
 
 # Snapshots -----------------------------------------------------------------------------------------------------------
 
 
 def encode_snapshot(snapshot: Snapshot, arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
-    """Return a snapshot and its arrays as one record: magic, length and JSON of the snapshot, then the arrays."""
-    layout = tuple((name, array.dtype.str, array.shape) for name, array in arrays.items())
+    """Return a snapshot and its arrays, in little-endian order, as one record."""
+    plain = {name: array.astype(array.dtype.newbyteorder("<"), order="C", copy=False) for name, array in arrays.items()}
+    layout = tuple((name, array.dtype.str, array.shape) for name, array in plain.items())
     head = encode_record(snapshot.model_copy(update={"arrays": layout}))
-    parts = [np.ascontiguousarray(array).tobytes() for array in arrays.values()]
-    return b"".join((SNAPSHOT_MAGIC, _LENGTH.pack(len(head)), head, *parts))
+    return b"".join((SNAPSHOT_MAGIC, _LENGTH.pack(len(head)), head, *(array.tobytes() for array in plain.values())))
 
 
 def decode_snapshot(value: bytes) -> tuple[Snapshot, dict[str, NDArray[np.generic]]]:
@@ -252,7 +290,7 @@ def decode_snapshot(value: bytes) -> tuple[Snapshot, dict[str, NDArray[np.generi
 
     Raises UnreadableRecordError.
     """
-    if value[:4] != SNAPSHOT_MAGIC or len(value) < 8:  # noqa: PLR2004 - magic and length
+    if value[:4] != SNAPSHOT_MAGIC or len(value) < len(SNAPSHOT_MAGIC) + _LENGTH.size:
         msg = f"no snapshot this program reads: {len(value)} bytes that begin with {value[:4]!r}"
         raise UnreadableRecordError(msg)
     (length,) = _LENGTH.unpack_from(value, 4)
@@ -264,16 +302,22 @@ def decode_snapshot(value: bytes) -> tuple[Snapshot, dict[str, NDArray[np.generi
     begin = 8 + length
     for name, kind, shape in record.arrays:
         arrays[name], begin = _array(value, begin, kind, shape)
+    if begin != len(value):
+        msg = f"snapshot: {len(value)} bytes, but its arrays end at {begin}"
+        raise UnreadableRecordError(msg)
     return record, arrays
 
 
 def _array(value: bytes, begin: int, kind: str, shape: tuple[int, ...]) -> tuple[NDArray[np.generic], int]:
     try:
-        dtype = np.dtype(kind)
+        dtype = np.dtype(kind) if _DTYPE.fullmatch(kind) else None
     except TypeError:
-        dtype = np.dtype(object)
-    count = math.prod(shape)
-    if dtype.hasobject or min(shape, default=0) < 0 or begin + count * dtype.itemsize > len(value):
+        dtype = None
+    sound = dtype is not None and min(shape, default=0) >= 0 and max(shape, default=0) <= len(value)
+    size = math.prod(shape) * dtype.itemsize if dtype is not None and sound else 0
+    if dtype is None or not sound or begin + size > len(value):
         msg = f"snapshot: an array of {kind} {shape} is not in the record"
         raise UnreadableRecordError(msg)
-    return np.frombuffer(value, dtype, count, begin).reshape(shape).copy(), begin + count * dtype.itemsize
+    if not size:
+        return np.empty(shape, dtype), begin
+    return np.frombuffer(value, dtype, math.prod(shape), begin).reshape(shape).copy(), begin + size

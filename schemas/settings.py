@@ -207,7 +207,29 @@ class WindowSettings(Frozen):
     widths: tuple[Duration, ...] = Field(default=(10_000, 60_000), description="tumbling windows")
     hopping: tuple[tuple[Duration, Duration], ...] = Field(default=(), description="pairs of width and hop")
     grace: Duration = Field(default=0, description="a window waits this long in event time for rounds out of order")
-    quantiles: tuple[float, ...] = Field(default=(), description="such as 0.5, 0.99; kept for the base window only")
+    quantiles: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        default=(), description="such as 0.5, 0.99; kept for the base window only"
+    )
+    forget: Duration = Field(
+        default=86_400_000, gt=0, description="a source silent for this long is forgotten, and windows it left open too"
+    )
+
+    @model_validator(mode="after")
+    def _multiples_of_the_pane(self) -> WindowSettings:
+        if not self.widths and not self.hopping:
+            msg = "give at least one width, in widths or hopping"
+            raise ValueError(msg)
+        lengths = [*self.widths, *(length for pair in self.hopping for length in pair)]
+        wrong = [length for length in lengths if length <= 0 or length % self.pane]
+        if wrong:
+            msg = f"{wrong[0]} ms is no multiple of the pane, {self.pane} ms"
+            raise ValueError(msg)
+        widths = [*self.widths, *(width for width, _ in self.hopping)]
+        twice = [width for width in widths if widths.count(width) > 1]
+        if twice:
+            msg = f"{twice[0]} ms is given twice; one kind of windows for each width"
+            raise ValueError(msg)
+        return self
 
 
 class TopicsSettings(Frozen):

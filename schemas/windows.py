@@ -6,14 +6,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mendline.schemas.base import Envelope, Frozen
+from mendline.schemas.base import MOST_COUNT, MOST_TIME, Envelope, Frozen
 from mendline.schemas.series import Kind
 
 STATISTICS = ("count", "sum", "mean", "std", "min", "max", "last", "rate")
+
+QuantileName = Annotated[str, Field(pattern=r"^p[0-9][0-9.e-]*$", max_length=32)]
+
+
+def quantile_name(share: float) -> str:
+    """Return the name a quantile has among the statistics.
+
+    >>> quantile_name(0.99), quantile_name(0.999)
+    ('p99', 'p99.9')
+    """
+    return f"p{100 * share:g}"
 
 
 class WindowRow(Frozen):
@@ -32,7 +43,7 @@ class WindowRow(Frozen):
     max: float | None = None
     last: float | None = None
     rate: float | None = None
-    quantiles: dict[str, float] = Field(default_factory=dict)
+    quantiles: dict[QuantileName, float] = Field(default_factory=dict)
 
 
 class Windows(Envelope):
@@ -43,8 +54,8 @@ class Windows(Envelope):
     """
 
     type: Literal["windows"] = "windows"
-    start: int
-    width_ms: int = Field(gt=0)
-    rounds: int = Field(ge=0)
-    late: int = Field(default=0, ge=0)
+    start: int = Field(ge=-MOST_TIME, le=MOST_TIME)
+    width_ms: int = Field(gt=0, le=MOST_TIME)
+    rounds: int = Field(ge=0, le=MOST_COUNT)
+    late: int = Field(default=0, ge=0, le=MOST_COUNT)
     rows: tuple[WindowRow, ...] = ()

@@ -126,10 +126,11 @@ def naive_row(accepted: Sequence[Sent], inside: Sequence[Sent], column: int, ser
     """Return one series of one window."""
     values = [one.values[column] for one in inside if not math.isnan(one.values[column])]
     grown, seconds = 0.0, 0.0
-    for before, after in zip(accepted, accepted[1:], strict=False):
+    there = [one for one in accepted if not math.isnan(one.values[column])]
+    for before, after in zip(there, there[1:], strict=False):
         a, b = before.values[column], after.values[column]
-        if after in inside and after.time > before.time and not math.isnan(a) and not math.isnan(b):
-            grown += b - a if b >= a else b
+        if after in inside and after.time - before.time <= 300_000:
+            grown += b - a if b >= a else max(b, 0.0)
             seconds += (after.time - before.time) / 1000
     mean = sum(values) / len(values) if values else NAN
     return {
@@ -158,9 +159,7 @@ def histories(draw: st.DrawFn, tables: int = 1) -> list[Sent]:
         source = draw(st.sampled_from("xy"))
         table = draw(st.integers(0, tables - 1))
         repeat = draw(st.sampled_from([0, 0, 0, 3]))
-        sent.append(
-            Sent(source, max(sequence - repeat, 0), max(time - back, 0), (draw(numbers), draw(numbers)), table)
-        )
+        sent.append(Sent(source, max(sequence - repeat, 0), max(time - back, 0), (draw(numbers), draw(numbers)), table))
     return sent
 
 
@@ -220,7 +219,12 @@ def test_summing_many_panes_at_once_gives_the_bytes_of_one_at_a_time(rounds: int
             block = Input(METRICS, batch.offsets, found.append_times, np.array(stamps), found.rounds)
             for record in stage.fold(block):
                 window = Batch(Partition("w", 0), [0], [0], [None], [record.value], [record.headers])
-                out += [v[e].tobytes() for b in decode(window).windows for e in range(len(b.sources)) for v in b.statistics.values()]
+                out += [
+                    v[e].tobytes()
+                    for b in decode(window).windows
+                    for e in range(len(b.sources))
+                    for v in b.statistics.values()
+                ]
         return out
 
     assert windows(len(sent)) == windows(1)
@@ -242,7 +246,10 @@ def test_a_round_far_ahead_of_its_append_time_is_taken_at_append_time() -> None:
 
 def test_a_counter_that_restarts_counts_from_nought() -> None:
     """A value below the one before is a reset."""
-    sent = [Sent("x", n, time, (0.0, value)) for n, (time, value) in enumerate([(0, 100.0), (5, 110.0), (9, 4.0), (10, 4.0)])]
+    sent = [
+        Sent("x", n, time, (0.0, value))
+        for n, (time, value) in enumerate([(0, 100.0), (5, 110.0), (9, 4.0), (10, 4.0)])
+    ]
     assert pytest.approx(14 / 0.009) == run(sent)["x", 10, 0, "c"]["rate"]
 
 

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mendline.detectors.registry import DetectorError
+from mendline.detectors.registry import check as check_detectors
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.keys import key_ring
 from mendline.names import claim_name
 from mendline.processors.windows import WindowsStage
+from mendline.producers.defaults import DETECTORS
 from mendline.responders.notifier import Notifier
 from mendline.responders.planner import PlannerStage, Signer
 from mendline.runtime.follower import Follower
@@ -88,8 +91,21 @@ def planner_spec(settings: Settings, sign: Signer) -> StageSpec:
         topic=settings.topics.topic("journal"),
         make=partial(PlannerStage, settings, sign=sign),
         config="",
+        warm_up_ms=86_400_000,
         dead_letters=True,
     )
+
+
+def with_own_detectors(settings: Settings) -> Settings:
+    """Return the settings with the detectors of Mendline's own metrics, but for names that the settings use."""
+    names = {one.name for one in settings.detectors}
+    widths = settings.windows.widths
+    own = tuple(
+        one if not one.window or one.window in widths else one.model_copy(update={"window": min(widths)})
+        for one in DETECTORS
+        if one.name not in names
+    )
+    return settings.model_copy(update={"detectors": settings.detectors + own})
 
 
 def members(settings: Settings, log: Log, specs: Sequence[StageSpec], metrics: Metrics) -> list[Member]:
@@ -103,7 +119,13 @@ def process_members(settings: Settings, log: Log, metrics: Metrics) -> list[Memb
 
 
 def detect_members(settings: Settings, log: Log, metrics: Metrics) -> list[Member]:
-    """Return the members of the role `detect`."""
+    """Return the members of the role `detect`.
+
+    Raises DetectorError when a configured detector cannot be used.
+    """
+    settings = with_own_detectors(settings)
+    for problem in check_detectors(settings):
+        raise DetectorError(problem)
     return members(settings, log, [rounds_spec(settings), detect_spec(settings)], metrics)
 
 

@@ -25,7 +25,7 @@ DETECTORS: tuple[DetectorSettings, ...] = (
         match=MatchSettings(metric="mendline.agent.records.lost"),
         window=10_000,
         statistic="rate",
-        open=Condition(above=0.0),
+        open=Condition(above=0.001),
         clear=Condition.model_validate({"below": 0.001, "for": "1m"}),
         severity="warning",
         kind="lossy",

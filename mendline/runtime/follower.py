@@ -31,12 +31,11 @@ class Follower:
 
     def run(self, stop: threading.Event) -> None:
         """Follow until `stop` is set."""
-        self._consumer = consumer = self._log.consumer(self.name)
+        started = False
         try:
-            consumer.assign([self._partition])
-            started = False
             while not stop.is_set():
                 try:
+                    consumer = self._open()
                     if not started:
                         consumer.start(self._partition, consumer.end_offset(self._partition))
                         started = True
@@ -45,7 +44,14 @@ class Follower:
                     logger.warning("%s: %s; trying again", self.name, error)
                     stop.wait(1.0)
         finally:
-            consumer.close()
+            if self._consumer:
+                self._consumer.close()
+
+    def _open(self) -> Consumer:
+        if self._consumer is None:
+            self._consumer = self._log.consumer(self.name)
+            self._consumer.assign([self._partition])
+        return self._consumer
 
     def wake(self) -> None:
         """Make a waiting follower look at its `stop`."""

@@ -99,15 +99,17 @@ class Member:
 
         Raises LogRefusedError and MemberFencedError; waits out LogUnavailableError.
         """
-        self.open()
         try:
             while not stop.is_set():
                 try:
+                    if self._outbox is None:
+                        self.open()
                     self.turn()
                 except LogUnavailableError as error:
                     logger.warning("%s: %s; trying again", self.name, error)
                     stop.wait(1.0)
-            self.finish()
+            if self._outbox is not None:
+                self.finish()
         finally:
             self.close()
 
@@ -117,7 +119,8 @@ class Member:
             self._consumer.wake()
 
     def open(self) -> None:
-        """Join the group."""
+        """Join the group. Raises LogUnavailableError; may then be called again."""
+        self.close()
         self._consumer = self._log.consumer(self.name, group=f"{self._topics.prefix}.{self.spec.name}")
         self._consumer.subscribe([self.spec.topic])
         self._outbox = Outbox(self._log.producer(self.name), self._clocks.monotonic, self.name)
@@ -155,6 +158,7 @@ class Member:
             self._consumer.close()
         if self._outbox:
             self._outbox.close()
+        self._consumer = self._outbox = None
 
     def _parts(self) -> tuple[Consumer, Outbox]:
         if self._consumer is None or self._outbox is None:

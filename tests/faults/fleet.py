@@ -87,8 +87,8 @@ class Fleet:
         }
 
     def start(self, *roles: str) -> None:
-        """Start the roles; their output goes to files beside the configuration."""
-        for role in roles or self.roles:
+        """Start these roles; their output goes to files beside the configuration."""
+        for role in roles:
             with (self.folder / f"{role}.out").open("ab") as output:
                 self.processes[role] = subprocess.Popen(
                     [sys.executable, "-m", "mendline", role, "-c", str(self.config)],
@@ -98,17 +98,23 @@ class Fleet:
                     stdin=subprocess.DEVNULL,
                 )
 
+    def alive(self) -> None:
+        """Fail when a role that should be there has ended."""
+        for role, process in self.processes.items():
+            assert process.poll() is None, f"{role} ended with {process.returncode}: {self.said(role)}"
+
     def kill(self, role: str) -> None:
         """Kill a role as `kill -9` does."""
         self.processes[role].kill()
         self.processes[role].wait()
 
-    def stop(self) -> None:
-        """End all roles by SIGTERM, the agent last; fail when one does not end well."""
-        for role in reversed(self.roles):
-            process = self.processes[role]
+    def stop(self, *roles: str) -> None:
+        """End these roles by SIGTERM; fail when one does not end well."""
+        for role in roles:
+            process = self.processes.pop(role)
             process.terminate()
-            assert process.wait(30) == 0, f"{role} ended with {process.returncode}: {self.said(role)}"
+            # One that was only just started may not have got as far as to hear SIGTERM.
+            assert process.wait(30) in (0, -signal.SIGTERM), f"{role} ended with {process.returncode}: {self.said(role)}"
 
     def said(self, role: str) -> str:
         """Return the end of what a role printed."""
@@ -130,6 +136,7 @@ class Fleet:
 
     def answers(self) -> bool:
         """Say whether the service answers."""
+        self.alive()
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=1) as answer:
                 return bool(answer.status == 200)
@@ -141,7 +148,7 @@ class Fleet:
 def deployed(fleet: Fleet) -> Iterator[Fleet]:
     """Start the fleet, give it once its service answers, and leave nothing behind."""
     try:
-        fleet.start()
+        fleet.start(*fleet.roles)
         wait_for("first answer of the service", fleet.answers)
         yield fleet
     finally:

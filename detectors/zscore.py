@@ -93,11 +93,13 @@ class ZScore(Detector):
 
         Places of the ring that were never filled hold 0 and so add nothing to either sum.
         """
-        n = np.clip(count, 1, self.parameters.windows)
+        n: NDArray[np.float64] | float = float(self.parameters.windows)
+        if count.size and count.min() < n:
+            n = np.clip(count, 1.0, n)
         mean = np.einsum("ij->i", ring) / n
-        variance = (np.einsum("ij,ij->i", ring, ring) - n * mean * mean) / np.maximum(n - 1, 1)
-        floor = np.maximum(self.parameters.floor_share * np.abs(mean), self.parameters.floor)
-        return mean, np.maximum(np.sqrt(np.maximum(variance, 0.0)), floor) * np.sqrt(1.0 + 1.0 / n)
+        variance = (np.einsum("ij,ij->i", ring, ring) - n * mean * mean) / np.maximum(n - 1.0, 1.0)
+        least = np.maximum(self.parameters.floor_share * np.abs(mean), self.parameters.floor)
+        return mean, np.maximum(np.sqrt(np.maximum(variance, 0.0)), least) * np.sqrt(1.0 + 1.0 / n)
 
     def _learn(self, ring: NDArray[np.float64], count: NDArray[np.int32], values: NDArray[np.float64]) -> None:
         windows = self.parameters.windows

@@ -26,7 +26,7 @@ from benchmarks.common import report
 from mendline.logs.base import Log
 from mendline.logs.open import open_log
 from mendline.roles import detect_spec, windows_spec
-from mendline.runtime.member import Member
+from mendline.runtime.member import Member, Pace
 from mendline.runtime.metrics import Metrics
 from mendline.runtime.spec import StageSpec
 from mendline.schemas.rounds import encode_round
@@ -40,7 +40,6 @@ INTERVAL_MS = 1_000
 WINDOW_MS = 10_000
 APPEND_AT_ONCE = 500
 PATIENCE_S = 120.0
-QUIET_TURNS = 3
 
 
 def settings_of(prefix: str) -> Settings:
@@ -99,28 +98,41 @@ def read_alone(log: Log, topic: str, count: int) -> tuple[float, float]:
     return took
 
 
-def work(log: Log, settings: Settings, specs: Sequence[StageSpec], rounds: int) -> tuple[float, float, int]:
-    """Run the members by turns on one thread until all is folded and committed; return wall s, CPU s, windows read."""
-    metrics = Metrics()
-    members = [Member(log, spec, settings.topics, f"benchmark.{spec.name}", metrics=metrics) for spec in specs]
+def join(log: Log, settings: Settings, specs: Sequence[StageSpec], metrics: Metrics) -> list[Member]:
+    """Return members that own their partitions; the topics are still empty, so nothing is done before the clock runs."""
+    pace = Pace(idle=0.0)  # by turns on one thread: neither may sleep while the other has work
+    members = [Member(log, spec, settings.topics, f"benchmark.{spec.name}", metrics=metrics, pace=pace) for spec in specs]
     for member in members:
         member.open()
     while not all(member.partitions for member in members):
         for member in members:
             member.turn()
+    return members
+
+
+def work(log: Log, members: Sequence[Member], metrics: Metrics, windows: Partition, rounds: int) -> tuple[float, float]:
+    """Run both members by turns on one thread until all is folded and committed; return wall and CPU seconds."""
     began, cpu = time.perf_counter(), time.process_time()
-    read, quiet = 0, 0
-    while read < rounds or quiet < QUIET_TURNS:
-        reads = [member.turn() for member in members]
-        read += reads[0]
-        quiet = 0 if any(reads) else quiet + 1
-    for member in members:
-        member.finish()
-    took = time.perf_counter() - began, time.process_time() - cpu
-    windows = sum(v for (name, stage, _), v in metrics.snapshot().items() if (name, stage) == ("mendline_records_consumed", "detect"))
-    for member in members:
-        member.close()
-    return *took, int(windows)
+    first, second = members
+    read = 0
+    while read < rounds:
+        read += first.turn()
+        second.turn()
+    first.finish()
+    last = end_of(log, windows)
+    while metrics.snapshot().get(("mendline_records_consumed", "detect", "0"), 0) < last:
+        second.turn()
+    second.finish()
+    return time.perf_counter() - began, time.process_time() - cpu
+
+
+def end_of(log: Log, partition: Partition) -> int:
+    """Return the offset that the next record will get."""
+    consumer = log.consumer("end")
+    consumer.assign([partition])
+    end = consumer.end_offset(partition)
+    consumer.close()
+    return end
 
 
 def dict_loop(series: int, seconds: int) -> float:
@@ -174,10 +186,14 @@ def main() -> None:
         with open_log(url) as log:
             log.ensure_topics(topic_settings(settings.topics))
             topic = settings.topics.topic("metrics")
+            metrics = Metrics()
+            members = join(log, settings, [windows_spec(settings), detect_spec(settings)], metrics)
             count = fill(log, topic, rounds_of(arguments.series, arguments.seconds))
+            wall_s, cpu_s = work(log, members, metrics, Partition(settings.topics.topic("windows"), 0), count)
+            windows = metrics.snapshot()["mendline_records_consumed", "detect", "0"]
+            for member in members:
+                member.close()
             alone_s, alone_cpu_s = read_alone(log, topic, count)
-            specs = [windows_spec(settings), detect_spec(settings)]
-            wall_s, cpu_s, windows = work(log, settings, specs, count)
     samples = count * arguments.series
     rival = dict_loop(arguments.series, 120)
     report(

@@ -44,20 +44,22 @@ PATIENCE_S = 120.0
 
 def settings_of(prefix: str) -> Settings:
     """Return one tumbling window and one z-score over every series."""
-    return Settings.model_validate({
-        "name": "benchmark",
-        "topics": {"prefix": prefix},
-        "windows": {"pane": WINDOW_MS, "widths": [WINDOW_MS]},
-        "detectors": [{"name": "unusual", "use": "zscore", "window": WINDOW_MS}],
-    })
+    return Settings.model_validate(
+        {
+            "name": "benchmark",
+            "topics": {"prefix": prefix},
+            "windows": {"pane": WINDOW_MS, "widths": [WINDOW_MS]},
+            "detectors": [{"name": "unusual", "use": "zscore", "window": WINDOW_MS}],
+        }
+    )
 
 
 def rounds_of(series: int, seconds: int) -> Iterator[bytes]:
     """Yield `seconds` rounds of each source, one a second, in order of time: a noisy level and no fault."""
-    table = SeriesTable([
-        Series(metric="system.cpu.utilization", attributes={"cpu": str(number)}, unit="1") for number in range(series)
-    ])
-    generator = random.Random(1)  # noqa: S311 - data, no secret
+    table = SeriesTable(
+        [Series(metric="system.cpu.utilization", attributes={"cpu": str(number)}, unit="1") for number in range(series)]
+    )
+    generator = random.Random(1)
     values = [[generator.gauss(0.5, 0.05) for _ in range(series)] for _ in range(97)]
     start = 1_700_000_000_000
     for second in range(seconds):
@@ -99,9 +101,11 @@ def read_alone(log: Log, topic: str, count: int) -> tuple[float, float]:
 
 
 def join(log: Log, settings: Settings, specs: Sequence[StageSpec], metrics: Metrics) -> list[Member]:
-    """Return members that own their partitions; the topics are still empty, so nothing is done before the clock runs."""
+    """Return members that own their partitions; the topics are still empty, so nothing is done before the clock."""
     pace = Pace(idle=0.0)  # by turns on one thread: neither may sleep while the other has work
-    members = [Member(log, spec, settings.topics, f"benchmark.{spec.name}", metrics=metrics, pace=pace) for spec in specs]
+    members = [
+        Member(log, spec, settings.topics, f"benchmark.{spec.name}", metrics=metrics, pace=pace) for spec in specs
+    ]
     for member in members:
         member.open()
     while not all(member.partitions for member in members):
@@ -137,9 +141,11 @@ def end_of(log: Log, partition: Partition) -> int:
 
 def dict_loop(series: int, seconds: int) -> float:
     """Return the samples a second of a plain loop: JSON, dicts of lists, and a rolling z-score for each window."""
-    generator = random.Random(1)  # noqa: S311 - data, no secret
+    generator = random.Random(1)
     lines = [
-        json.dumps({"source": f"host-{source}", "series": number, "time": second * INTERVAL_MS, "value": generator.random()})
+        json.dumps(
+            {"source": f"host-{source}", "series": number, "time": second * INTERVAL_MS, "value": generator.random()}
+        )
         for second in range(seconds)
         for source in range(2)
         for number in range(series)
@@ -158,7 +164,7 @@ def dict_loop(series: int, seconds: int) -> float:
             std = math.sqrt(sum((one - mean) ** 2 for one in values) / len(values))
             windows.append((key, start, len(values), mean, std, min(values), max(values), values[-1]))
             past = history[key]
-            if len(past) > 2:  # noqa: PLR2004 - a deviation needs that many
+            if len(past) > 2:
                 level = sum(past) / len(past)
                 spread = math.sqrt(sum((one - level) ** 2 for one in past) / (len(past) - 1)) or 1e-9
                 scores.append((mean - level) / spread)

@@ -164,7 +164,9 @@ def _check_probe(about: str, probe: ProbeSettings) -> Iterator[Finding]:
         with socket.create_connection((host, port), PATIENCE_S):
             yield Finding("ok", about, f"{probe.label}: somebody listens")
     except (OSError, OverflowError) as error:
-        yield Finding("warning", about, f"{probe.label}: nobody answers now ({error}); well if the service is not up yet")
+        yield Finding(
+            "warning", about, f"{probe.label}: nobody answers now ({error}); well if the service is not up yet"
+        )
 
 
 # Policies -------------------------------------------------------------------------------------------------------------
@@ -173,7 +175,9 @@ def _check_probe(about: str, probe: ProbeSettings) -> Iterator[Finding]:
 def _check_policy(about: str, policy: PolicySettings, settings: Settings, number: int) -> Iterator[Finding]:
     for step in policy.play:
         if step.action not in (*ACTION_NAMES, ASK):
-            yield Finding("wrong", f"{about}.play", f"there is no action {step.action}; known: {', '.join((*ACTION_NAMES, ASK))}")
+            yield Finding(
+                "wrong", f"{about}.play", f"there is no action {step.action}; known: {', '.join((*ACTION_NAMES, ASK))}"
+            )
     if any(_covers(before, policy) for before in settings.policies[:number]):
         yield Finding("warning", about, "never reached: a policy before it matches all that this one does")
     reached = [name for name in settings.services if _reaches(policy, name, settings)]

@@ -84,9 +84,7 @@ def resolve(settings: Settings, folder: Path) -> Settings:
         }
     )
     state = str(folder / settings.state)
-    return settings.model_copy(
-        update={"log": log, "state": state, "services": services, "keys": keys, "kafka": kafka}
-    )
+    return settings.model_copy(update={"log": log, "state": state, "services": services, "keys": keys, "kafka": kafka})
 
 
 def log_of(settings: Settings, *, fetch_max_wait_ms: int | None = None) -> Log:
@@ -126,9 +124,7 @@ def _bad_yaml(name: str, error: yaml.YAMLError) -> str:
     return f"{where}: not valid YAML: {problem}{hint}"
 
 
-def _construct(
-    node: yaml.Node, at: Location, lines: dict[Location, int], mistakes: list[str], name: str
-) -> Any:
+def _construct(node: yaml.Node, at: Location, lines: dict[Location, int], mistakes: list[str], name: str) -> Any:
     lines[at] = node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
         found: dict[str, Any] = {}
@@ -143,7 +139,7 @@ def _construct(
         return found
     if isinstance(node, yaml.SequenceNode):
         return [_construct(one, (*at, number), lines, mistakes, name) for number, one in enumerate(node.value)]
-    return yaml.SafeLoader("").construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    return yaml.SafeLoader("").construct_object(node, deep=True)
 
 
 def _tell(name: str, lines: Mapping[Location, int], detail: ErrorDetails) -> tuple[int, str]:

@@ -38,7 +38,7 @@ class LiveView(Follower):
 
     def _print(self, records: Sequence[Record]) -> None:
         for record in records:
-            if isinstance(record, Fault) and record.transition not in ("affirmed",):
+            if isinstance(record, Fault) and record.transition != "affirmed":
                 self._line(record, COLOURS.get(record.transition))
             elif isinstance(record, Intent | Hold | Outcome):
                 self._line(record, "yellow")

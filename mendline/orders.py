@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from mendline.keys import key_ring
-from mendline.schemas.base import record_id
-from mendline.schemas.records import Envelope, Order, OrderKind, Stop, encode_record
+from mendline.schemas.base import Envelope, record_id
+from mendline.schemas.records import Order, OrderKind, Stop, encode_record
 from mendline.schemas.stream import NewRecord
 from mendline.words import describe
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mendline.schemas import records as r
+from mendline.schemas.base import Envelope
 from mendline.schemas.rounds import Round
 from mendline.schemas.windows import Windows
 
@@ -30,15 +31,15 @@ def date(time_ms: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Return `text` without control characters: what a service prints must not steer a terminal.
+    r"""Return `text` without control characters: what a service prints must not steer a terminal.
 
-    >>> printable("a\x1b[2Jb\\nc")
+    >>> printable("a\x1b[2Jb\nc")
     'a?[2Jb c'
     """
     return "".join(c if c.isprintable() else " " if c in "\t\n\r" else "?" for c in text)
 
 
-def describe(record: r.Envelope) -> str:
+def describe(record: Envelope) -> str:
     """Return the record as one line, without its time."""
     teller = _TELLERS.get(type(record))
     return printable(teller(record) if teller else record.model_dump_json(exclude_none=True))
@@ -73,7 +74,8 @@ def _number(value: float | None) -> str:
 
 
 def _intent(e: r.Intent) -> str:
-    return f"intent {e.id[:8]}: {e.action} {e.target} ({e.mode}, policy {e.policy}, try {e.attempt + 1}) because {e.reason}"
+    how = f"{e.mode}, policy {e.policy}, try {e.attempt + 1}"
+    return f"intent {e.id[:8]}: {e.action} {e.target} ({how}) because {e.reason}"
 
 
 def _outcome(e: r.Outcome) -> str:
@@ -109,8 +111,12 @@ _TELLERS: Mapping[type, Callable[[Any], str]] = {
     r.Outcome: _outcome,
     r.Verification: _verification,
     r.Order: _order,
-    r.Activation: lambda e: f"{e.stage} works with settings {e.config} from offset {e.offset} of {e.topic}/{e.partition}",
+    r.Activation: lambda e: (
+        f"{e.stage} works with settings {e.config} from offset {e.offset} of {e.topic}/{e.partition}"
+    ),
     r.Progress: lambda e: f"{e.stage} at offset {e.offset} of {e.topic}/{e.partition}, lag {e.lag}",
-    r.Snapshot: lambda e: f"{e.stage} snapshot at offset {e.offset} of {e.topic}/{e.partition}, block {e.block + 1} of {e.blocks}",
+    r.Snapshot: lambda e: (
+        f"{e.stage} snapshot at offset {e.offset} of {e.topic}/{e.partition}, block {e.block + 1} of {e.blocks}"
+    ),
     r.DeadLetter: lambda e: f"unreadable record {e.topic}/{e.partition} offset {e.offset}: {e.reason}",
 }

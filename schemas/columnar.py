@@ -1,9 +1,9 @@
 """Rounds and windows as numpy arrays: what a batch is decoded into, and the columnar form of windows.
 
 A columnar record of windows is little-endian: magic b"MLW1", u32 length of a JSON header, the header (padded with
-spaces so that the arrays stand at a multiple of 8), then the arrays, then the blobs of the series tables. For each block
-of the header the arrays are `starts`, `rounds` and `late`, int64 (E,), and its statistics, float64 (E, S). The last
-bytes of the header's `tables` are the lengths of the blobs.
+spaces so that the arrays stand at a multiple of 8), then the arrays, then the blobs of the series tables. For each
+block of the header the arrays are `starts`, `rounds` and `late`, int64 (E,), and its statistics, float64 (E, S). The
+last bytes of the header's `tables` are the lengths of the blobs.
 
 A snapshot is magic b"MLS1", u32 length of the `Snapshot` as JSON, the JSON, then its arrays one after the other.
 """
@@ -105,7 +105,7 @@ def entry_bytes(table: SeriesTable, statistics: int) -> int:
 
 
 def encode_windows(blocks: Iterable[WindowBlock], limit: int = MOST_RECORD_BYTES) -> list[bytes]:
-    """Return columnar records that hold the blocks in order, each of at most `limit` bytes where one entry allows it."""
+    """Return columnar records that hold the blocks in order, each of at most `limit` bytes if one entry allows it."""
     records: list[bytes] = []
     pending: list[WindowBlock] = []
     size = 0

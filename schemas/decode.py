@@ -45,7 +45,7 @@ _layouts: dict[object, SeriesTable] = {}
 class Decoded:
     """A batch's records by kind; `unreadable` are positions in the batch with the reason.
 
-    `append_times` (ms) are the batch's, as an array. Blocks of rounds are in the order in which their tables first came,
+    `append_times` (ms) are the batch's, as an array. Blocks of rounds are in the order their tables first came,
     those of JSON rounds after the others; `records` are in log order.
     """
 

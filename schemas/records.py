@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from mendline.schemas.base import Envelope, Frozen, UnreadableRecordError
 from mendline.schemas.rounds import Round
@@ -365,7 +365,8 @@ RECORD: TypeAdapter[Record] = TypeAdapter(Record)
 
 
 class _Head(Frozen):
-    model_config = {"extra": "ignore", "frozen": True}
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
     type: str = "?"
     version: int = 1
 
@@ -392,7 +393,9 @@ def _why_unreadable(value: bytes, error: ValidationError) -> str:
     except ValidationError:
         return f"not a JSON record: {_first(error)}"
     if head.version > NEWEST_VERSION:
-        return f"{head.type} record of version {head.version}, but this program reads up to {NEWEST_VERSION}: upgrade it"
+        return (
+            f"{head.type} record of version {head.version}, but this program reads up to {NEWEST_VERSION}: upgrade it"
+        )
     return f"{head.type} record: {_first(error)}"
 
 

@@ -48,7 +48,9 @@ def size_bytes(value: object) -> object:
 Duration = Annotated[int, BeforeValidator(duration_ms), Field(ge=0)]
 Size = Annotated[int, BeforeValidator(size_bytes), Field(ge=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
-Collector = Literal["cpu", "load", "memory", "disk", "filesystem", "network", "tcp", "descriptors", "pressure", "sensors"]
+Collector = Literal[
+    "cpu", "load", "memory", "disk", "filesystem", "network", "tcp", "descriptors", "pressure", "sensors"
+]
 
 
 class HostSettings(Frozen):
@@ -96,7 +98,9 @@ class ProbeSettings(Frozen):
     tcp: str | None = Field(default=None, description="host:port to connect to")
     dns: str | None = Field(default=None, description="host name to resolve")
     name: str = Field(default="", description="how the probe is called; default: what it asks")
-    every: Duration = Field(default=1000, ge=20, description="time between two probes while the answer is awaited or not")
+    every: Duration = Field(
+        default=1000, ge=20, description="time between two probes while the answer is awaited or not"
+    )
     timeout: Duration = Field(default=1000, ge=10, description="an answer that takes longer is a failure")
     status: tuple[int, int] = Field(default=(200, 399), description="lowest and highest HTTP status that is success")
     body: str | None = Field(default=None, description="regular expression that the body must contain")
@@ -151,7 +155,10 @@ class DetectorSettings(Frozen):
     use: str = Field(description="a detector's registered name, or package.module:Class")
     match: MatchSettings = MatchSettings()
     window: Duration = Field(default=10_000, description="width of the windows it sees; 0: the rounds themselves")
-    statistic: str = Field(default="auto", description="count, mean, std, min, max, last, sum, rate, pNN; auto: rate of counters, mean of gauges")
+    statistic: str = Field(
+        default="auto",
+        description="count, mean, std, min, max, last, sum, rate, pNN; auto: rate of counters, mean of gauges",
+    )
     parameters: dict[str, Any] = Field(default_factory=dict, description="the detector's own settings")
     open: Condition | None = Field(default=None, description="when a fault opens; default: from the false-fault budget")
     clear: Condition | None = Field(default=None, description="when it clears; default: below half of open")
@@ -181,13 +188,18 @@ class StepSettings(Frozen):
 class GuardSettings(Frozen):
     """Bounds on what may be done, and how often. Times are log time of the journal."""
 
-    cooldown: Duration = Field(default=30_000, description="pause on a target from one action to the next; doubled for each further one within `window`, with jitter")
+    cooldown: Duration = Field(
+        default=30_000,
+        description="pause on a target between actions; doubled for each further one within `window`, with jitter",
+    )
     attempts: int = Field(default=5, gt=0, description="actions on one target within `window` before the breaker opens")
     window: Duration = Field(default=600_000, description="over which attempts are counted")
     breaker: Duration = Field(default=1_800_000, description="how long an open breaker holds before one more try")
     concurrent: int = Field(default=2, gt=0, description="actions at work at the same time in the scope")
     fresh: Duration = Field(default=10_000, description="evidence older than this, or a blind pipeline, holds fire")
-    blast_radius: float = Field(default=0.3, gt=0, le=1, description="share of targets of a service sick beyond which all is held")
+    blast_radius: float = Field(
+        default=0.3, gt=0, le=1, description="share of targets of a service sick beyond which all is held"
+    )
 
 
 class PolicySettings(Frozen):
@@ -236,7 +248,9 @@ class TopicsSettings(Frozen):
     """Topics as they are made when missing."""
 
     prefix: str = Field(default="mendline", pattern=r"^[A-Za-z0-9._-]{1,64}$")
-    partitions: int = Field(default=1, ge=1, description="of metrics and windows; 1 for the embedded log, more on Kafka")
+    partitions: int = Field(
+        default=1, ge=1, description="of metrics and windows; 1 for the embedded log, more on Kafka"
+    )
     metrics_retention: Duration = Field(default=7 * 86_400_000)
     windows_retention: Duration = Field(default=30 * 86_400_000)
     journal_retention: Duration = Field(default=365 * 86_400_000)
@@ -250,7 +264,9 @@ class TopicsSettings(Frozen):
 class LivenessSettings(Frozen):
     """When a source that says nothing is missed."""
 
-    silent_after: Duration = Field(default=15_000, description="log time without a record of a source; at least 3 of its intervals")
+    silent_after: Duration = Field(
+        default=15_000, description="log time without a record of a source; at least 3 of its intervals"
+    )
     clear_hold: Duration = Field(default=0, description="a service must answer this long before its fault resolves")
 
 
@@ -273,7 +289,9 @@ class KeysSettings(Frozen):
     """Ed25519 keys: what this host signs with and whom it believes. Missing keys are made under `state`."""
 
     directory: str | None = Field(default=None, description="default: `state`/keys")
-    trust: tuple[str, ...] = Field(default=(), description="public keys (base64) of planners and people, beside the own ones")
+    trust: tuple[str, ...] = Field(
+        default=(), description="public keys (base64) of planners and people, beside the own ones"
+    )
 
 
 class ReflexSettings(Frozen):
@@ -301,7 +319,9 @@ class Settings(Frozen):
     name: Name | None = Field(default=None, description="this host's name as a source; default: its host name")
     log: str = Field(default="sqlite://.mendline/log", description="sqlite://FOLDER, kafka://HOST:PORT,… or memory:")
     kafka: KafkaSettings = KafkaSettings()
-    state: str = Field(default=".mendline/state", description="folder for what belongs to this host: epoch, ledger, keys, pids")
+    state: str = Field(
+        default=".mendline/state", description="folder for what belongs to this host: epoch, ledger, keys, pids"
+    )
     topics: TopicsSettings = TopicsSettings()
     host: HostSettings = HostSettings()
     services: dict[Name, ServiceSettings] = Field(default_factory=dict)

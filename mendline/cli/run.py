@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import threading
 
     from mendline.logs.base import Log
-    from mendline.roles import Runner
     from mendline.runtime.metrics import Metrics
+    from mendline.runtime.together import Runner
     from mendline.schemas.settings import Settings
 
 AGENT_FETCH_WAIT_MS = 5_000

@@ -71,8 +71,8 @@ class Member:
         name: str,
         *,
         metrics: Metrics | None = None,
-        pace: Pace = Pace(),  # noqa: B008 - frozen
-        clocks: Clocks = Clocks(),  # noqa: B008 - frozen
+        pace: Pace = Pace(),
+        clocks: Clocks = Clocks(),
     ) -> None:
         """Make the member `name` of the group of `spec`; nothing is connected before `run` or `open`."""
         self.spec = spec

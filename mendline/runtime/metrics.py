@@ -81,7 +81,7 @@ class _Collector:
     metrics: Metrics
 
     def collect(self) -> Iterable[Metric]:
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415 - only when asked for
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         values = self.metrics.snapshot()
         for name, (kind, text) in HELP.items():
@@ -102,11 +102,11 @@ class MetricsEndpoint:
 
         Raises OSError when the address cannot be had.
         """
-        from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415 - only when it is on
+        from prometheus_client import CollectorRegistry, start_http_server
 
         host, _, port = listen.rpartition(":")
         registry: CollectorRegistry = CollectorRegistry()
-        registry.register(_Collector(metrics))  # type: ignore[arg-type]  # the library's base class is a mere protocol
+        registry.register(_Collector(metrics))
         self._server, self._thread = start_http_server(int(port), host or "127.0.0.1", registry)
 
     @property

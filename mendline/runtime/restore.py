@@ -56,7 +56,12 @@ def find_start(spec: StageSpec, partition: Partition, consumer: Consumer, log: L
 
 
 def _from_snapshot(
-    spec: StageSpec, partition: Partition, found: Restored, committed: Committed, oldest: int, place: SnapshotPlace | None
+    spec: StageSpec,
+    partition: Partition,
+    found: Restored,
+    committed: Committed,
+    oldest: int,
+    place: SnapshotPlace | None,
 ) -> Start:
     stage = spec.make(partition)
     stage.load(found.blocks)

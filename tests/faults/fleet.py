@@ -114,7 +114,9 @@ class Fleet:
             process = self.processes.pop(role)
             process.terminate()
             # One that was only just started may not have got as far as to hear SIGTERM.
-            assert process.wait(30) in (0, -signal.SIGTERM), f"{role} ended with {process.returncode}: {self.said(role)}"
+            assert process.wait(30) in (0, -signal.SIGTERM), (
+                f"{role} ended with {process.returncode}: {self.said(role)}"
+            )
 
     def said(self, role: str) -> str:
         """Return the end of what a role printed."""

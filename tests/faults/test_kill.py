@@ -123,21 +123,21 @@ def check_actions(fleet: Fleet, journal: Sequence[Any], breaks: int) -> None:
 def read_journal(log: Log, settings: Settings) -> list[Any]:
     """Return the records of the journal."""
     return [
-        record
-        for _, one in decoded(log, Partition(settings.topics.topic("journal"), 0))
-        for _, record in one.records
+        record for _, one in decoded(log, Partition(settings.topics.topic("journal"), 0)) for _, record in one.records
     ]
 
 
 def open_faults(log: Log, settings: Settings) -> set[str]:
     """Return the ids of the service's faults that are open by the journal."""
-    latest = {one.id: one for one in read_journal(log, settings) if isinstance(one, Fault) and one.target.endswith("/web")}
+    latest = {
+        one.id: one for one in read_journal(log, settings) if isinstance(one, Fault) and one.target.endswith("/web")
+    }
     return {name for name, one in latest.items() if one.transition not in ("resolved", "orphaned")}
 
 
 def disturb(fleet: Fleet, log: Log, settings: Settings, roles: Sequence[str], rounds: int) -> None:
     """Break the service and kill a role about that time, again and again, waiting each time until all is well."""
-    chance = random.Random(SEED)  # noqa: S311 - a test that can be repeated
+    chance = random.Random(SEED)
     for _ in range(rounds):
         before = len(fleet.service_pids())
         role = chance.choice(roles)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -127,7 +128,7 @@ def naive_row(accepted: Sequence[Sent], inside: Sequence[Sent], column: int, ser
     values = [one.values[column] for one in inside if not math.isnan(one.values[column])]
     grown, seconds = 0.0, 0.0
     there = [one for one in accepted if not math.isnan(one.values[column])]
-    for before, after in zip(there, there[1:], strict=False):
+    for before, after in itertools.pairwise(there):
         a, b = before.values[column], after.values[column]
         if after in inside and after.time - before.time <= 300_000:
             grown += b - a if b >= a else max(b, 0.0)

@@ -178,7 +178,7 @@ def test_while_the_log_takes_nothing_a_member_stops_reading_and_later_goes_on(be
         for number in range(3 * MOST_PENDING):
             bench.put(1)
             member.turn()
-            assert len(member._parts()[1]) <= MOST_PENDING + 1, number  # noqa: SLF001 - the bound is inside
+            assert len(member._parts()[1]) <= MOST_PENDING + 1, number
         bench.log.release_answers()
         turns(member, 5)
     assert [["a", n + 1] for n in range(3 * MOST_PENDING)] == bench.totals()
@@ -241,4 +241,3 @@ def test_run_ends_soon_after_stop_and_wake(bench: Bench) -> None:
     member.wake()
     thread.join(10)
     assert not thread.is_alive()
-    

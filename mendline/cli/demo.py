@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -47,6 +49,7 @@ def demo(scenario: str, rounds: int, url: str | None, *, as_json: bool, show_con
     if show_config:
         click.echo(config_text(_local(url) or OWN_LOG, "mendline-demo", 8080), nl=False)
         return
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # leaving by an exception clears up
     names = NAMES if scenario == "all" else (scenario,)
     done = _run(names, rounds, _local(url), as_json=as_json)
     from mendline.demo.results import all_good, report
@@ -72,16 +75,16 @@ def _local(url: str | None) -> str | None:
 
 def _run(names: Sequence[str], rounds: int, url: str | None, *, as_json: bool) -> Mapping[str, Sequence[Round]]:
     from mendline.demo.deployment import deployed
-    from mendline.demo.rounds import run_rounds, wait_ready
+    from mendline.demo.rounds import run_rounds, warm_up
     from mendline.demo.scenarios import SCENARIOS
 
     done = {}
     with _progress(hidden=as_json) as progress:
         task = progress.add_task("starting", total=len(names) * rounds)
         with deployed(url) as deployment:
-            wait_ready(deployment)
+            warm_up(deployment)
             for name in names:
-                progress.update(task, description=f"the service is {name}ed" if name == "kill" else f"it {name}s")
+                progress.update(task, description=f"a service that {SCENARIOS[name].title}")
                 done[name] = run_rounds(deployment, SCENARIOS[name], rounds, lambda: progress.advance(task))
             progress.update(task, description="stopping")
     return done
@@ -105,7 +108,7 @@ def _print(log: str, done: Mapping[str, Sequence[Round]]) -> None:
     from mendline.demo.scenarios import SCENARIOS
 
     table = Table(title=f"Seconds from the break: median (least to greatest), on {log}", title_justify="left")
-    table.add_column("a service that is …", no_wrap=True)
+    table.add_column("a service that …", no_wrap=True)
     for column in ("rounds", "mended", "needless", "detected", "commanded", "answering"):
         table.add_column(column, justify="right")
     for name, rounds in done.items():

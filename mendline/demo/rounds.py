@@ -9,9 +9,10 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mendline.demo.config import SERVICE
 from mendline.demo.deployment import DemoError
 from mendline.demo.results import Round
-from mendline.demo.scenarios import Scenario, Victim, now_ms
+from mendline.demo.scenarios import SCENARIOS, Scenario, Victim, now_ms
 from mendline.schemas.records import Command, Fault
 
 if TYPE_CHECKING:
@@ -33,6 +34,14 @@ class _Broken:
     wall_ms: float
     moment: float
     processes: int
+
+
+def warm_up(deployment: Deployment) -> None:
+    """Wait until the pipeline is at work: it has mended the service once, which is not counted. Raises DemoError."""
+    wait_ready(deployment)
+    if not _round(deployment, SCENARIOS["kill"], 0).mended:
+        msg = f"the service was killed and not started again; `mendline up` said last:\n{deployment.last_words()}"
+        raise DemoError(msg)
 
 
 def run_rounds(deployment: Deployment, scenario: Scenario, count: int, after_each: Callable[[], None]) -> list[Round]:
@@ -93,7 +102,7 @@ def _told(deployment: Deployment, scenario: Scenario, broken: _Broken, answer: A
     opened = [
         time_ms
         for time_ms, fault in deployment.journal.since(broken.wall_ms, Fault)
-        if fault.transition == "opened" and fault.target.endswith("/web")
+        if fault.transition == "opened" and fault.target.endswith(f"/{SERVICE}")
     ]
     commands = [time_ms for time_ms, _ in deployment.journal.since(broken.wall_ms, Command)]
     restarts = len(deployment.client.pids) - broken.processes

@@ -72,9 +72,9 @@ def _go_on(pid: int) -> None:
 
 
 SCENARIOS = {
-    "kill": Scenario("killed (SIGKILL)", (kill,)),
+    "kill": Scenario("is killed (SIGKILL)", (kill,)),
     "hang": Scenario("hangs (SIGSTOP, deadlock)", (freeze, deadlock)),
-    "stall": Scenario("stalls for 1 s, goes on by itself", (pause, stall), needed=0),
+    "stall": Scenario("stalls for 1 s and goes on by itself", (pause, stall), needed=0),
 }
 
 

@@ -1,0 +1,1 @@
+"""The demonstration: its parts, and whole runs of it on real logs."""

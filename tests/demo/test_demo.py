@@ -1,0 +1,70 @@
+"""Whole runs: the command as people call it, real processes, real logs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from mendline.testing.kafka import LocalKafka
+
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(300)]
+ROOT = Path(__file__).parents[2]
+
+
+def _demo(*arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "mendline", "demo", "--json", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _services() -> list[list[str]]:
+    lines = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if any(word.endswith("mendline/demo/service.py") for word in line)]
+
+
+def test_every_scenario_is_mended_on_the_embedded_log() -> None:
+    """Killed, stopped and deadlocked services answer again by one restart each; stalled ones are let alone."""
+    told = _demo("--rounds", "2")["scenarios"]
+    assert list(told) == ["kill", "hang", "stall"]
+    for name in ("kill", "hang"):
+        assert {key: told[name][key] for key in ("rounds", "mended", "actions", "needless")} == {
+            "rounds": 2,
+            "mended": 2,
+            "actions": 2,
+            "needless": 0,
+        }
+        assert 0 <= told[name]["detected_s"]["min"] <= told[name]["commanded_s"]["min"]
+        assert told[name]["commanded_s"]["min"] < told[name]["answering_s"]["min"]
+    assert (told["stall"]["mended"], told["stall"]["actions"]) == (2, 0)
+    assert told["stall"]["answering_s"]["min"] >= 0.95
+
+
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    """Neither the service nor its folder outlives the demonstration, and a log given by the user stays."""
+    before = _services()
+    _demo("--scenario", "kill", "--rounds", "1", "--log", f"sqlite://{tmp_path}/log")
+    assert len(_services()) <= len(before)
+    assert any((tmp_path / "log").iterdir())
+
+
+def test_service_is_mended_through_kafka(kafka: LocalKafka) -> None:
+    """The same on Apache Kafka, whose topics are gone afterwards."""
+    from kafka import KafkaAdminClient
+
+    url = kafka.url
+    told = _demo("--scenario", "kill", "--rounds", "2", "--log", url)
+    assert told["log"] == url
+    assert told["scenarios"]["kill"]["mended"] == told["scenarios"]["kill"]["actions"] == 2
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    try:
+        assert not [name for name in admin.list_topics() if name.startswith("mendline-demo-")]
+    finally:
+        admin.close()

@@ -57,13 +57,18 @@ def windows_spec(settings: Settings) -> StageSpec:
     )
 
 
+def _judged_by(settings: Settings) -> tuple[Frozen | Sequence[Frozen] | float, ...]:
+    """Return the settings that bounds of detectors follow from."""
+    return settings.detectors, settings.windows, settings.budget, settings.series
+
+
 def rounds_spec(settings: Settings) -> StageSpec:
     """Return the stage that watches over rounds and events as they come."""
     return StageSpec(
         name="rounds",
         topic=settings.topics.topic("metrics"),
         make=partial(RoundsStage, settings),
-        config=settings_hash(settings.liveness, settings.detectors, settings.budget, settings.series),
+        config=settings_hash(settings.liveness, *_judged_by(settings), settings.host.interval),
         warm_up_ms=600_000,
         ticks=True,
         progress=True,
@@ -76,7 +81,7 @@ def detect_spec(settings: Settings) -> StageSpec:
         name="detect",
         topic=settings.topics.topic("windows"),
         make=partial(DetectStage, settings),
-        config=settings_hash(settings.detectors, settings.budget, settings.series),
+        config=settings_hash(*_judged_by(settings)),
         warm_up_ms=7_200_000,
         ticks=True,
         progress=True,

@@ -76,7 +76,7 @@ class Metrics:
             return dict(self._values)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # the registry keeps collectors by identity
 class _Collector:
     metrics: Metrics
 

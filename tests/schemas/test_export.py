@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mendline.schemas.export import schemas, stale, write
+from mendline.schemas.export import export, schemas, stale
 
 DOCS = Path(__file__).parents[2] / "docs" / "schemas"
 
@@ -16,12 +16,12 @@ def test_the_schemas_in_the_documents_are_those_of_the_models() -> None:
 
 def test_a_schema_that_was_edited_or_is_missing_is_told(tmp_path: Path) -> None:
     """The check above can fail."""
-    write(tmp_path)
+    export(tmp_path)
     (tmp_path / "tick.json").write_text("{}")
     (tmp_path / "fault.json").unlink()
     (tmp_path / "rumour.json").write_text("{}")
-    assert stale(tmp_path) == ["fault.json", "rumour.json", "tick.json"]
-    write(tmp_path)
+    assert stale(tmp_path) == ["fault.json is missing", "rumour.json is of no record type", "tick.json is stale"]
+    export(tmp_path)
     assert stale(tmp_path) == []
 
 

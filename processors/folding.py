@@ -119,18 +119,22 @@ class Folding:
         """Return all rounds by source, then arrival."""
         names = [name for block in blocks for name in block.sources] if len(blocks) > 1 else blocks[0].sources
         sizes = [len(block.sources) for block in blocks]
+        epoch, sequence, time, place = (_column(blocks, name) for name in ("epoch", "sequence", "times", "index"))
         arrived = Arrivals(
             np.fromiter(map(self.marks.numbers.__getitem__, names), np.int64, len(names)),
-            *(_column(blocks, name) for name in ("epoch", "sequence", "times", "index")),
+            epoch,
+            sequence,
+            time,
+            place,
             np.repeat(np.arange(len(blocks)), sizes),
             np.concatenate([np.arange(size) for size in sizes]),
         )
         if len(blocks) > 1:
-            return arrived.pick(np.lexsort((arrived.index, arrived.source)))
+            return arrived.pick(np.lexsort((arrived.place, arrived.source)))
         return arrived.pick(np.argsort(arrived.source, kind="stable"))
 
     def _forget_stale(self, arrived: Arrivals, new: NDArray[np.bool_], batch: Input) -> None:
-        seen, log_times = self.marks.arrays["seen"], batch.log_times[arrived.index]
+        seen, log_times = self.marks.arrays["seen"], batch.log_times[arrived.place]
         first = arrived.source[new]
         for source in first[log_times[new] - seen[first] > self._forget_ms].tolist():
             self.forget(source)
@@ -248,8 +252,10 @@ def _column(blocks: Sequence[RoundBlock], name: str) -> Ints:
 def _together(group: Sequence[Ended]) -> Ended:
     if len(group) == 1:
         return group[0]
-    columns = [np.concatenate(column) for column in list(zip(*(one.closed for one in group), strict=True))[:-1]]
-    return replace(group[0], closed=Closed(*columns, np.concatenate([one.closed.kept for one in group], axis=1)))
+    closed = [one.closed for one in group]
+    source, start, rounds, late = (np.concatenate([one[number] for one in closed]) for number in range(4))
+    kept = np.concatenate([one.kept for one in closed], axis=1)
+    return replace(group[0], closed=Closed(source, start, rounds, late, kept))
 
 
 def _one_for_each_table(blocks: Sequence[RoundBlock]) -> Sequence[RoundBlock]:

@@ -36,14 +36,14 @@ TALLIES = ("repeats", "went_back", "late", "ahead", "excess")
 class Arrivals(NamedTuple):
     """Rounds in order of source, then arrival (or time): each field (N,) int64.
 
-    `block` and `row` tell where the values are, `index` the position in the batch; `time` is event time in ms.
+    `block` and `row` tell where the values are, `place` the position in the batch; `time` is event time in ms.
     """
 
     source: Ints
     epoch: Ints
     sequence: Ints
     time: Ints
-    index: Ints
+    place: Ints
     block: Ints
     row: Ints
 
@@ -56,7 +56,7 @@ class Numbers(dict[str, int]):
     """Sources by name, as small numbers; an unknown name is given the next free one."""
 
     def __init__(self, marks: Marks) -> None:
-        """Number the sources of `marks`."""
+        """Give out the numbers of `marks`."""
         super().__init__()
         self._marks = marks
 
@@ -142,7 +142,7 @@ class Gate:
         `rounds` are by source and arrival, `append_times` (ms) by position in the batch.
         """
         marks = self.marks.arrays
-        limit = append_times[rounds.index] + LONGEST_LEAD_MS
+        limit = append_times[rounds.place] + LONGEST_LEAD_MS
         ahead = rounds.time > limit
         if ahead.any():
             np.add.at(marks["ahead"], rounds.source[ahead], 1)
@@ -157,7 +157,7 @@ class Gate:
         keep = ~odd
         keep[odd] = [self._take(*one, opened) for one in _rows(rounds.pick(odd))]
         kept = rounds.pick(keep)
-        return kept.pick(np.lexsort((kept.index, kept.time, kept.source)))
+        return kept.pick(np.lexsort((kept.place, kept.time, kept.source)))
 
     def _regular(self, rounds: Arrivals, new: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Say of each round whether it follows the one before of its source in count and in time."""
@@ -179,9 +179,7 @@ class Gate:
         marks["newest"][sources] = rounds.time[last]
         marks["time"][sources] = np.maximum(marks["time"][sources], rounds.time[last])
 
-    def _take(  # noqa: PLR0917 - a round's columns
-        self, source: int, epoch: int, sequence: int, time: int, opened: dict[int, dict[int, int]]
-    ) -> bool:
+    def _take(self, source: int, epoch: int, sequence: int, time: int, opened: dict[int, dict[int, int]]) -> bool:
         """Judge one round of a source out of order, as the rules say."""
         marks = self.marks.arrays
         why_not = self._order(source, epoch, sequence, time)

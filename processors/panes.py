@@ -48,8 +48,9 @@ def add_rows(rows: Floats) -> Floats:
     numpy sums a single column pairwise, which rounds otherwise than the same column beside others.
     """
     if rows[0].size == 1:
-        return np.add.accumulate(rows, axis=0)[-1]
-    total: Floats = np.add.reduce(rows, axis=0)
+        total: Floats = np.add.accumulate(rows, axis=0)[-1]
+    else:
+        total = np.add.reduce(rows, axis=0)
     return total
 
 
@@ -125,9 +126,7 @@ def _increases_with_gaps(cube: Floats, times: Floats) -> tuple[Floats, Floats, E
     return grown, elapsed, ends._replace(first=first, first_time=first_time)
 
 
-def step(  # noqa: PLR0917 - two ends and two sums
-    last: Floats, last_time: Floats, value: Floats, time: Floats, grown: Floats, elapsed: Floats
-) -> None:
+def step(last: Floats, last_time: Floats, value: Floats, time: Floats, grown: Floats, elapsed: Floats) -> None:
     """Add the step from `last` to `value` to `grown` and `elapsed` where both are there, and move `last` on."""
     took = time - last_time
     counts = (took <= LONGEST_STEP_MS) & ~np.isnan(value)

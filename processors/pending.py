@@ -77,7 +77,7 @@ class Waiting(NamedTuple):
 
 
 class Cube(NamedTuple):
-    """Panes of k rounds each: `places` (P,) in the order of panes, `times` (k, P) ms, `values` (k, P, S), own copies."""
+    """Panes of k rounds each: `places` (P,) among all, `times` (k, P) ms, `values` (k, P, S), own copies."""
 
     places: Ints
     times: Floats
@@ -96,7 +96,7 @@ def cubes(waiting: Waiting, times: Ints, rows: Ints, values: Floats | None, seri
             yield _cube(waiting, places[first : first + most], length, times, rows, values, series)
 
 
-def _cube(  # noqa: PLR0917 - what `cubes` was given, and which panes
+def _cube(
     waiting: Waiting, places: Ints, length: int, times: Ints, rows: Ints, values: Floats | None, series: int
 ) -> Cube:
     begin = waiting.begin[places]

@@ -100,8 +100,8 @@ class OpenPanes:
         ready: list[tuple[int, int, Chunk]] = []
         for source, limit in zip(sources.tolist(), before.tolist(), strict=True):
             panes = self.panes.get(source, {})
-            for pane in sorted(pane for pane in panes if pane < limit):
-                ready.append((source, pane, panes.pop(pane).whole()))
+            due = sorted(pane for pane in panes if pane < limit)
+            ready += [(source, pane, panes.pop(pane).whole()) for pane in due]
             if not panes:
                 self.panes.pop(source, None)
         return ready

@@ -176,8 +176,8 @@ class Residents:
         for run in runs:
             merge(kept, _laid_out(run, table)[:, None])
         sums = (sum(run.rounds for run in runs), sum(run.late for run in runs))
-        columns = (np.array([number], dtype=np.int64) for number in (source, start, *sums))
-        return Ended(table, kind, Closed(*columns, kept), joined=True)
+        columns = [np.array([number], dtype=np.int64) for number in (source, start, *sums)]
+        return Ended(table, kind, Closed(columns[0], columns[1], columns[2], columns[3], kept), joined=True)
 
 
 def _laid_out(run: Run, table: SeriesTable) -> Floats:

@@ -1,8 +1,7 @@
-"""What the windows stage must know of series tables: which are counters, what several hold together, and how much fits."""
+"""What the windows stage must know of series tables: counters, what several hold together, and how much fits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 

@@ -35,7 +35,7 @@ SNAPSHOT_MAGIC = b"MLS1"
 MOST_RECORD_BYTES = 900_000
 
 _LENGTH = struct.Struct("<I")
-_ENTRY_BYTES = 3 * 8 + 300
+_ENTRY_BYTES = 8_000
 """What an entry costs beside its statistics, at most: three integers, and its source's name in JSON."""
 
 _DTYPE = re.compile(r"[<|][biufSU]\d{1,4}")
@@ -120,14 +120,15 @@ def encode_windows(blocks: Iterable[WindowBlock], limit: int = MOST_RECORD_BYTES
 
 
 def _block_bytes(block: WindowBlock) -> int:
-    fixed = len(block.table.blob) + 32 * len(block.statistics)
+    """Return how long a record of the block alone is, at most."""
+    fixed = len(block.table.blob) + 2 * sum(map(len, block.statistics)) + 256
     return len(block.sources) * (8 * len(block.table) * len(block.statistics) + 24) + _name_bytes(block.sources) + fixed
 
 
 def _name_bytes(sources: Sequence[str]) -> int:
-    """Return how long the names are in JSON, at most: six characters for each that is not plain."""
+    """Return how long the names are in JSON, at most: two bytes for each that is printable, six for others."""
     joined = "".join(sources)
-    return (1 if joined.isascii() and joined.isprintable() else 6) * len(joined) + 3 * len(sources)
+    return (2 if joined.isprintable() else 6) * len(joined.encode()) + 3 * len(sources)
 
 
 def _fitting(blocks: Iterable[WindowBlock], limit: int) -> Iterator[WindowBlock]:
@@ -167,7 +168,8 @@ def _encode(blocks: Sequence[WindowBlock]) -> bytes:
         for block in blocks
     ]
     blobs = [table.blob for table in tables.values()]
-    head = json.dumps({"tables": [len(blob) for blob in blobs], "blocks": heads}, separators=(",", ":")).encode()
+    text = {"tables": [len(blob) for blob in blobs], "blocks": heads}
+    head = json.dumps(text, separators=(",", ":"), ensure_ascii=False).encode()
     head += b" " * (-len(head) % 8)
     return b"".join((WINDOWS_MAGIC, _LENGTH.pack(len(head)), head, *_arrays(blocks), *blobs))
 
@@ -235,7 +237,7 @@ def _decode_block(
     numbers = np.frombuffer(value, "<f8", values, begin + 24 * entries)
     if np.isinf(numbers).any():
         numbers = np.where(np.isinf(numbers), np.nan, numbers)
-    if counts[1:].min() < 0 or np.abs(counts[0]).max() > MOST_TIME:
+    if counts[1:].min() < 0 or counts[0].min() < -MOST_TIME or counts[0].max() > MOST_TIME:
         msg = "columnar windows: a start or a count is out of range"
         raise UnreadableRecordError(msg)
     block = WindowBlock(
@@ -251,13 +253,11 @@ def _decode_block(
     return block, after
 
 
-def window_blocks(record: Windows, index: int) -> list[WindowBlock]:
-    """Return the block of a JSON record of windows at position `index` of its batch; none when it has no rows.
+def window_block(record: Windows, index: int) -> WindowBlock:
+    """Return the block of a JSON record of windows at position `index` of its batch.
 
     Raises UnreadableRecordError.
     """
-    if not record.rows:
-        return []
     rows = record.rows
     series = [
         Series(service=r.service, metric=r.metric, attributes=r.attributes, unit=r.unit, kind=r.kind) for r in rows
@@ -271,7 +271,7 @@ def window_blocks(record: Windows, index: int) -> list[WindowBlock]:
         values[np.isinf(values)] = np.nan
     start, rounds, late = (np.array([one], dtype=np.int64) for one in (record.start, record.rounds, record.late))
     place = np.array([index], dtype=np.int64)
-    return [WindowBlock(SeriesTable(series), record.width_ms, place, (record.source,), start, rounds, late, statistics)]
+    return WindowBlock(SeriesTable(series), record.width_ms, place, (record.source,), start, rounds, late, statistics)
 
 
 # Snapshots -----------------------------------------------------------------------------------------------------------

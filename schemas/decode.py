@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mendline.schemas.base import MOST_COUNT, MOST_TIME, UnreadableRecordError
-from mendline.schemas.columnar import WINDOWS_MAGIC, RoundBlock, WindowBlock, decode_windows, window_blocks
+from mendline.schemas.columnar import WINDOWS_MAGIC, RoundBlock, WindowBlock, decode_windows, window_block
 from mendline.schemas.records import Record, decode_record
 from mendline.schemas.rounds import COUNTED, ROUND_HEADER, ROUND_MAGIC, Round
 from mendline.schemas.series import SeriesTable, intern_series, refuse_twins
@@ -101,7 +101,7 @@ def _decode_one(index: int, value: bytes, kind: bytes, decoded: Decoded, json_ro
             if isinstance(record, Round):
                 json_rounds.append((index, record))
             elif isinstance(record, Windows):
-                decoded.windows.extend(window_blocks(record, index))
+                decoded.windows.append(window_block(record, index))
             else:
                 decoded.records.append((index, record))
         else:

@@ -382,9 +382,12 @@ def decode_record(value: bytes) -> Record:
     Raises UnreadableRecordError with a reason a person can act on.
     """
     try:
-        return RECORD.validate_json(value)
+        record = RECORD.validate_json(value)
     except ValidationError as error:
         raise UnreadableRecordError(_why_unreadable(value, error)) from None
+    if record.version > NEWEST_VERSION:
+        raise UnreadableRecordError(_too_new(record.type, record.version))
+    return record
 
 
 def _why_unreadable(value: bytes, error: ValidationError) -> str:
@@ -393,10 +396,12 @@ def _why_unreadable(value: bytes, error: ValidationError) -> str:
     except ValidationError:
         return f"not a JSON record: {_first(error)}"
     if head.version > NEWEST_VERSION:
-        return (
-            f"{head.type} record of version {head.version}, but this program reads up to {NEWEST_VERSION}: upgrade it"
-        )
+        return _too_new(head.type, head.version)
     return f"{head.type} record: {_first(error)}"
+
+
+def _too_new(kind: str, version: int) -> str:
+    return f"{kind} record of version {version}, but this program reads up to {NEWEST_VERSION}: upgrade it"
 
 
 def _first(error: ValidationError) -> str:

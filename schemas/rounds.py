@@ -36,14 +36,14 @@ COUNTED = 1
 
 
 class Sample(Frozen):
-    """One value of a JSON round. Fields as in `Series`; `value` is None where there was none."""
+    """One value of a JSON round. Fields as in `Series`; `value` is None, or left out, where there was none."""
 
     service: str = Field(default="", max_length=255)
     metric: str = Field(min_length=1, max_length=255)
     attributes: dict[str, str] = Field(default_factory=dict)
     unit: str = Field(default="1", max_length=63)
     kind: Kind = "gauge"
-    value: float | None
+    value: float | None = None
 
 
 class Round(Envelope):

@@ -58,4 +58,4 @@ class Windows(Envelope):
     width_ms: int = Field(gt=0, le=MOST_TIME)
     rounds: int = Field(ge=0, le=MOST_COUNT)
     late: int = Field(default=0, ge=0, le=MOST_COUNT)
-    rows: tuple[WindowRow, ...] = ()
+    rows: tuple[WindowRow, ...] = Field(min_length=1, max_length=100_000)

@@ -18,6 +18,7 @@ from mendline.detectors import registry
 from mendline.logs.base import LogError
 from mendline.names import source_name
 from mendline.responders.registry import ACTION_NAMES
+from mendline.topics import topic_settings
 
 if TYPE_CHECKING:
     from mendline.schemas.settings import PolicySettings, ProbeSettings, ServiceSettings, Settings
@@ -59,8 +60,7 @@ def _check_log(settings: Settings) -> Iterator[Finding]:
     except LogError as error:
         yield Finding("wrong", "log", str(error))
         return
-    missing = [name for name in ("metrics", "windows", "journal", "commands", "state", "deadletter")
-               if settings.topics.topic(name) not in found]  # type: ignore[arg-type]  # fmt: skip
+    missing = [topic.name for topic in topic_settings(settings.topics) if topic.name not in found]
     text = f"{settings.log} answers" + (f"; topics to be made: {', '.join(missing)}" if missing else "")
     yield Finding("ok", "log", text)
 

@@ -56,11 +56,11 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib  # noqa: PLC0415 - only after a mistake
+            import difflib
 
             near = difflib.get_close_matches(args[0], COMMANDS, 1)
             if near:
-                error.message += f" Did you mean {near[0]!r}?"
+                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from None
             raise
 
 
@@ -75,7 +75,7 @@ def cli() -> None:
       mendline check       say whether it will work, and why not
       mendline up          run everything on this machine, on an embedded log
       mendline demo        break a throw-away service and see it mended
-    """
+    """  # noqa: D301 - click wants the control character itself
 
 
 def main() -> None:
@@ -97,7 +97,7 @@ def main() -> None:
 
 def _explain(error: Exception) -> int:
     """Print an expected error and return its exit status; raise an unexpected one."""
-    from mendline.cli.errors import status_of  # noqa: PLC0415 - imports what can go wrong, after it did
+    from mendline.cli.errors import status_of
 
     status = status_of(error)
     if status is None:

@@ -19,10 +19,10 @@ def check(file: Path, *, as_json: bool) -> None:
 
     Example: mendline check mendline.yaml
     """
-    import json  # noqa: PLC0415
+    import json
 
-    from mendline.checking import check_all  # noqa: PLC0415
-    from mendline.config import load_settings  # noqa: PLC0415
+    from mendline.checking import check_all
+    from mendline.config import load_settings
 
     findings = list(check_all(load_settings(file)))
     colours = {"ok": "green", "warning": "yellow", "wrong": "red"}
@@ -30,7 +30,9 @@ def check(file: Path, *, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps(finding._asdict()))
         else:
-            click.echo(click.style(f"{finding.verdict:8}", colours[finding.verdict]) + f"{finding.about}: {finding.text}")
+            click.echo(
+                click.style(f"{finding.verdict:8}", colours[finding.verdict]) + f"{finding.about}: {finding.text}"
+            )
     wrong = sum(finding.verdict == "wrong" for finding in findings)
     if not as_json:
         click.echo(f"{wrong} things will not work." if wrong else "This will work.")

@@ -53,7 +53,7 @@ def init(file: Path, *, force: bool) -> None:
 
     Example: mendline init mendline.yaml
     """
-    import socket  # noqa: PLC0415
+    import socket
 
     try:
         with file.open("w" if force else "x", encoding="utf-8") as target:

@@ -26,8 +26,8 @@ def faults(config: Path, *, everything: bool, as_json: bool) -> None:
 
     Example: mendline faults --all
     """
-    from mendline.config import load_settings, log_of  # noqa: PLC0415
-    from mendline.reading import fold_journal  # noqa: PLC0415
+    from mendline.config import load_settings, log_of
+    from mendline.reading import fold_journal
 
     settings = load_settings(config)
     with log_of(settings) as log:
@@ -42,16 +42,18 @@ def faults(config: Path, *, everything: bool, as_json: bool) -> None:
 
 
 def _print_faults(listed: list[FaultFact]) -> None:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
-    from mendline.words import date, printable  # noqa: PLC0415
+    from mendline.words import date, printable
 
     if not listed:
         click.echo("No fault is open.")
         return
-    table = Table("fault", "state", "target", "kind", "since (UTC)", "evidence", "what was done", box=None, pad_edge=False)
+    table = Table(
+        "fault", "state", "target", "kind", "since (UTC)", "evidence", "what was done", box=None, pad_edge=False
+    )
     for fault in listed:
         about = fault.latest
         state = Text("open", "red") if fault.open else Text(about.transition, "green")
@@ -81,10 +83,10 @@ def timeline(fault: str, config: Path, *, as_json: bool) -> None:
 
     Example: mendline timeline 3f2a91c0
     """
-    from mendline.config import load_settings, log_of  # noqa: PLC0415
-    from mendline.reading import read_journal  # noqa: PLC0415
-    from mendline.responders.journal import Journal  # noqa: PLC0415
-    from mendline.words import clock, describe  # noqa: PLC0415
+    from mendline.config import load_settings, log_of
+    from mendline.reading import read_journal
+    from mendline.responders.journal import Journal
+    from mendline.words import clock, describe
 
     settings = load_settings(config)
     journal = Journal()
@@ -92,7 +94,10 @@ def timeline(fault: str, config: Path, *, as_json: bool) -> None:
         entries = [(entry, _fault_of(journal, entry)) for entry in read_journal(log, settings)]
     mine = [entry for entry, about in entries if about and about.startswith(fault)]
     if not mine:
-        click.echo(f"No fault of the journal has an id that begins with {fault!r}; `mendline faults --all` lists them.", err=True)
+        click.echo(
+            f"No fault of the journal has an id that begins with {fault!r}; `mendline faults --all` lists them.",
+            err=True,
+        )
         raise click.exceptions.Exit(NO)
     if as_json:
         for entry in mine:

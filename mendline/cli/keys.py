@@ -24,8 +24,8 @@ def init(config: Path) -> None:
 
     Example: mendline keys init -c mendline.yaml
     """
-    from mendline.config import load_settings  # noqa: PLC0415
-    from mendline.keys import key_ring  # noqa: PLC0415
+    from mendline.config import load_settings
+    from mendline.keys import key_ring
 
     click.echo(key_ring(load_settings(config)).public.text)
 
@@ -38,10 +38,10 @@ def show(config: Path, *, as_json: bool) -> None:
 
     Example: mendline keys show
     """
-    import json  # noqa: PLC0415
+    import json
 
-    from mendline.config import load_settings  # noqa: PLC0415
-    from mendline.keys import key_ring  # noqa: PLC0415
+    from mendline.config import load_settings
+    from mendline.keys import key_ring
 
     ring = key_ring(load_settings(config))
     own = ring.public

@@ -1,4 +1,4 @@
-"""What people order: yes and no to actions, maintenance, and the big red button. Orders are signed by this host's key."""
+"""What people order: yes and no to actions, maintenance, the big red button. Orders are signed by this host's key."""
 
 from __future__ import annotations
 
@@ -113,8 +113,8 @@ def stop_all(config: Path, text: str, *, lift: bool) -> None:
 
     Example: mendline stop-all --text "we do not understand this" ... mendline stop-all --lift
     """
-    from mendline.config import load_settings, log_of  # noqa: PLC0415
-    from mendline.orders import stop_everything  # noqa: PLC0415
+    from mendline.config import load_settings, log_of
+    from mendline.orders import stop_everything
 
     settings = load_settings(config)
     with log_of(settings) as log:
@@ -125,9 +125,9 @@ def stop_all(config: Path, text: str, *, lift: bool) -> None:
 def _order(
     config: Path, kind: OrderKind, subject: str, *, text: str = "", active: bool = True, lasts: str | None = None
 ) -> None:
-    from mendline.config import load_settings, log_of  # noqa: PLC0415
-    from mendline.orders import append_order  # noqa: PLC0415
-    from mendline.schemas.settings import duration_ms  # noqa: PLC0415
+    from mendline.config import load_settings, log_of
+    from mendline.orders import append_order
+    from mendline.schemas.settings import duration_ms
 
     try:
         lasts_ms = int(str(duration_ms(lasts))) if lasts else None

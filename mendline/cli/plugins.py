@@ -19,9 +19,9 @@ def list_plugins(*, as_json: bool) -> None:
 
     Example: mendline plugins list
     """
-    import json  # noqa: PLC0415
+    import json
 
-    from mendline.detectors.registry import find, registered  # noqa: PLC0415
+    from mendline.detectors.registry import find, registered
 
     for name, path in registered().items():
         detector = find(name)
@@ -29,7 +29,9 @@ def list_plugins(*, as_json: bool) -> None:
         fields = detector.Parameters.model_fields
         if as_json:
             parameters = {key: None if field.is_required() else field.default for key, field in fields.items()}
-            click.echo(json.dumps({"name": name, "class": path, "summary": summary, "parameters": parameters}, default=str))
+            click.echo(
+                json.dumps({"name": name, "class": path, "summary": summary, "parameters": parameters}, default=str)
+            )
             continue
         click.echo(f"{name:12} {summary}\n{'':12} {path}")
         for key, field in fields.items():

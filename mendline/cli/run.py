@@ -37,8 +37,8 @@ def up(config: Path, *, quiet: bool, verbose: int) -> None:
     """
 
     def make(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event) -> Sequence[Runner]:
-        from mendline import roles  # noqa: PLC0415 - loads numpy, which only this needs
-        from mendline.live import LiveView, say_hello  # noqa: PLC0415
+        from mendline import roles
+        from mendline.live import LiveView, say_hello
 
         if not quiet:
             say_hello(settings)
@@ -103,21 +103,21 @@ def respond(config: Path, verbose: int) -> None:
 
 
 def _roles() -> Any:
-    from mendline import roles  # noqa: PLC0415 - loads numpy, which an agent does without
+    from mendline import roles
 
     return roles
 
 
 def _agent(settings: Settings, log: Log, *, stop_services: bool) -> Runner:
-    from mendline.agent import Agent  # noqa: PLC0415
+    from mendline.agent import Agent
 
     return Agent(settings, log, stop_services=stop_services)
 
 
 def _run(config: Path, make: Make, verbose: int, *, waits: bool = False) -> None:
     """Make the runners and run them until a signal; `waits` lets a broker hold the fetches of an idle reader."""
-    from mendline.config import load_settings, log_of  # noqa: PLC0415
-    from mendline.life import life  # noqa: PLC0415
+    from mendline.config import load_settings, log_of
+    from mendline.life import life
 
     settings = load_settings(config)
     log = log_of(settings, fetch_max_wait_ms=AGENT_FETCH_WAIT_MS if waits else None)

@@ -31,7 +31,7 @@ def list_topics(config: Path, *, as_json: bool) -> None:
 
     Example: mendline topics list
     """
-    import json  # noqa: PLC0415
+    import json
 
     settings, log = _open(config)
     with log:
@@ -52,7 +52,7 @@ def create(config: Path) -> None:
 
     Example: mendline topics create
     """
-    from mendline.topics import topic_settings  # noqa: PLC0415
+    from mendline.topics import topic_settings
 
     settings, log = _open(config)
     with log:
@@ -74,8 +74,8 @@ def tail(topic: Any, last: int, config: Path, *, follow: bool, as_json: bool) ->
 
     Example: mendline topics tail journal -n 20 --follow
     """
-    from mendline.logs.base import LogRefusedError  # noqa: PLC0415
-    from mendline.schemas.stream import Partition  # noqa: PLC0415
+    from mendline.logs.base import LogRefusedError
+    from mendline.schemas.stream import Partition
 
     settings, log = _open(config)
     name = settings.topics.topic(topic)
@@ -90,14 +90,14 @@ def tail(topic: Any, last: int, config: Path, *, follow: bool, as_json: bool) ->
 
 
 def _open(config: Path) -> tuple[Settings, Log]:
-    from mendline.config import load_settings, log_of  # noqa: PLC0415
+    from mendline.config import load_settings, log_of
 
     settings = load_settings(config)
     return settings, log_of(settings)
 
 
 def _records(log: Log, topic: str, partitions: int) -> int:
-    from mendline.schemas.stream import Partition  # noqa: PLC0415
+    from mendline.schemas.stream import Partition
 
     consumer = log.consumer("topics")
     try:
@@ -129,10 +129,10 @@ def _poll(consumer: Consumer, at: dict[Partition, int], ends: dict[Partition, in
 
 
 def _lines(batch: Batch, *, as_json: bool) -> Iterator[str]:
-    import json  # noqa: PLC0415
+    import json
 
-    from mendline.views import view  # noqa: PLC0415
-    from mendline.words import clock, printable  # noqa: PLC0415
+    from mendline.views import view
+    from mendline.words import clock, printable
 
     for index, (offset, stamp) in enumerate(zip(batch.offsets, batch.timestamps, strict=True)):
         shown = view(batch, index)

@@ -111,12 +111,13 @@ class Fleet:
     def stop(self, *roles: str) -> None:
         """End these roles by SIGTERM; fail when one does not end well."""
         for role in roles:
-            process = self.processes.pop(role)
+            process = self.processes[role]
             process.terminate()
             # One that was only just started may not have got as far as to hear SIGTERM.
             assert process.wait(30) in (0, -signal.SIGTERM), (
                 f"{role} ended with {process.returncode}: {self.said(role)}"
             )
+            del self.processes[role]
 
     def said(self, role: str) -> str:
         """Return the end of what a role printed."""

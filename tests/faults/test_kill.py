@@ -163,7 +163,7 @@ def run(fleet: Fleet, rounds: int) -> None:
         fleet.start(*{"process", "detect", "respond"} - fleet.processes.keys())
         wait_for("all windows", lambda: not windows_missing(log, settings))
         wait_for("all faults", lambda: not faults_missing(log, settings))
-        fleet.stop(*fleet.processes)
+        fleet.stop(*tuple(fleet.processes))
         check_actions(fleet, read_journal(log, settings), rounds)
 
 

@@ -84,7 +84,7 @@ def _run(names: Sequence[str], rounds: int, url: str | None, *, as_json: bool) -
         with deployed(url) as deployment:
             warm_up(deployment)
             for name in names:
-                progress.update(task, description=f"a service that {SCENARIOS[name].title}")
+                progress.update(task, description=f"a service is {SCENARIOS[name].title}")
                 done[name] = run_rounds(deployment, SCENARIOS[name], rounds, lambda: progress.advance(task))
             progress.update(task, description="stopping")
     return done
@@ -107,20 +107,22 @@ def _print(log: str, done: Mapping[str, Sequence[Round]]) -> None:
     from mendline.demo.results import summary
     from mendline.demo.scenarios import SCENARIOS
 
-    table = Table(title=f"Seconds from the break: median (least to greatest), on {log}", title_justify="left")
-    table.add_column("a service that …", no_wrap=True)
-    for column in ("rounds", "mended", "needless", "detected", "commanded", "answering"):
-        table.add_column(column, justify="right")
+    table = Table(
+        title=f"Seconds from the break (median, greatest) on {log}", title_justify="left", box=None, pad_edge=False
+    )
+    table.add_column("a service is …", no_wrap=True)
+    for column in ("mended", "needless", "detected", "commanded", "answering"):
+        table.add_column(column, justify="right", no_wrap=True)
     for name, rounds in done.items():
         told = summary(rounds)
         needless = f"[red]{told['needless']}[/]" if told["needless"] else "0"
-        mended = f"[{'green' if told['mended'] == told['rounds'] else 'red'}]{told['mended']}[/]"
+        mended = f"[{'green' if told['mended'] == told['rounds'] else 'red'}]{told['mended']} of {told['rounds']}[/]"
         times = (_cell(told[key]) for key in ("detected_s", "commanded_s", "answering_s"))
-        table.add_row(SCENARIOS[name].title, str(told["rounds"]), mended, needless, *times)
+        table.add_row(SCENARIOS[name].title, mended, needless, *times)
     Console().print(table)
 
 
 def _cell(times: Mapping[str, float | None]) -> str:
     if times["median"] is None:
         return "-"
-    return f"{times['median']:.2f} ({times['min']:.2f} to {times['max']:.2f})"
+    return f"{times['median']:.3f}, {times['max']:.3f}"

@@ -27,7 +27,7 @@ Break = Callable[[Victim], None]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Breaks in turn, how many actions each needs, and a title."""
+    """Breaks in turn, how many actions each needs, and what the service then is."""
 
     title: str
     breaks: tuple[Break, ...]
@@ -72,9 +72,9 @@ def _go_on(pid: int) -> None:
 
 
 SCENARIOS = {
-    "kill": Scenario("is killed (SIGKILL)", (kill,)),
-    "hang": Scenario("hangs (SIGSTOP, deadlock)", (freeze, deadlock)),
-    "stall": Scenario("stalls for 1 s and goes on by itself", (pause, stall), needed=0),
+    "kill": Scenario("killed", (kill,)),
+    "hang": Scenario("hung", (freeze, deadlock)),
+    "stall": Scenario("stalled for 1 s", (pause, stall), needed=0),
 }
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mendline.cli.options import DEFAULT_CONFIG
 from mendline.runtime.follower import Follower
 from mendline.schemas.records import Fault, Hold, Intent, Outcome, Record, Verification
 from mendline.words import clock, describe
@@ -18,15 +20,16 @@ if TYPE_CHECKING:
 COLOURS = {"opened": "red", "resolved": "green", "orphaned": "yellow"}
 
 
-def say_hello(settings: Settings) -> None:
-    """Print what is run here, and what to try."""
+def say_hello(settings: Settings, config: Path) -> None:
+    """Print what is run here, and what to try; `config` is the file that the settings come from."""
     click.echo(f"Mendline is up on {settings.log}; Ctrl-C stops it.")
     for name, service in settings.services.items():
         rights = ", ".join(service.allow) or "nothing"
-        click.echo(f"  watching {name}: {len(service.probes)} probes, allowed: {rights}")
+        click.echo(f"  watching {name}: probes: {len(service.probes)}, allowed: {rights}")
     if not settings.services:
         click.echo("  no services are configured; host metrics only (`mendline init` writes an example)")
-    click.echo("Try: kill -9 one of them, then `mendline faults` and `mendline timeline FAULT`.")
+    option = "" if str(config) == DEFAULT_CONFIG else f" -c {config}"
+    click.echo(f"Try: kill -9 one of them, then `mendline faults --all{option}`.")
 
 
 class LiveView(Follower):

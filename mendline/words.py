@@ -58,15 +58,14 @@ def _probe(e: r.ProbeEvent) -> str:
 
 
 def _fault(e: r.Fault) -> str:
-    parts = [f"fault {e.id[:8]} {e.transition}: {e.target} {e.kind} ({e.severity})"]
+    parts = [f"fault {e.id[:8]} {e.transition}: {e.target} {e.kind} ({e.severity})", e.reason]
     evidence = e.evidence
     if e.transition in ("opened", "updated"):
         if evidence.value is not None:
             band = f" expected {_number(evidence.low)} to {_number(evidence.high)}" if evidence.low is not None else ""
             parts.append(f"{evidence.series} = {_number(evidence.value)} {evidence.unit}{band}")
         parts.append(evidence.text)
-    parts.append(e.reason)
-    return "; ".join(part for part in parts if part)
+    return "; ".join(dict.fromkeys(part for part in parts if part))
 
 
 def _number(value: float | None) -> str:

@@ -217,7 +217,6 @@ class ProcessWatch:
             ending = of.locator.explain(process.pid, ended)
         except Exception as error:  # noqa: BLE001 - a death must be told, whatever else fails
             ending = Ending(ended, detail=f"its circumstances are unknown: {error}")
-        detail = "; ".join(text for text in (str(ending.exit), ending.detail) if text)
         self._say(
             of.name,
             "exited",
@@ -228,7 +227,7 @@ class ProcessWatch:
             signal=ending.exit.signal,
             oom_killed=killed_for_memory,
             meant=ending.meant and not killed_for_memory,
-            detail=detail,
+            detail=ending.detail,
             error_lines=ending.error_lines,
         )
 

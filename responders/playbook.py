@@ -100,7 +100,7 @@ def make_intent(
         timeout_ms=max(what.settings.timeout, 1),
         verify_ms=max(what.settings.verify, 1),
         basis=basis[0],
-        reason=f"{about.kind} {about.target}: {about.evidence.text or about.reason or about.detector}",
+        reason=f"{about.kind} {about.target}: {about.reason or about.evidence.text or about.detector}",
     )
 
 

@@ -51,13 +51,11 @@ def _print_faults(listed: list[FaultFact]) -> None:
     if not listed:
         click.echo("No fault is open.")
         return
-    table = Table(
-        "fault", "state", "target", "kind", "since (UTC)", "evidence", "what was done", box=None, pad_edge=False
-    )
+    table = Table("fault", "state", "target", "kind", "since (UTC)", "why", "what was done", box=None, pad_edge=False)
     for fault in listed:
         about = fault.latest
         state = Text("open", "red") if fault.open else Text(about.transition, "green")
-        cells = (about.target, about.kind, date(about.opened_at), about.evidence.text, _done(fault))
+        cells = (about.target, about.kind, date(about.opened_at), about.reason or about.evidence.text, _done(fault))
         table.add_row(about.id[:8], state, *(Text(printable(cell)) for cell in cells))
     Console().print(table)
 

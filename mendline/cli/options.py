@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
+DEFAULT_CONFIG = "mendline.yaml"
+
 config_option = click.option(
     "-c",
     "--config",
     type=click.Path(path_type=Path),
-    default=Path("mendline.yaml"),
+    default=Path(DEFAULT_CONFIG),
     show_default=True,
     envvar="MENDLINE_CONFIG",
     help="The configuration file.",

@@ -13,9 +13,12 @@ import click
 from mendline.cli.options import config_option
 
 if TYPE_CHECKING:
+    from mendline.logs.base import Log
     from mendline.schemas.records import OrderKind
+    from mendline.schemas.settings import Settings
 
 MISSING = 127
+NEED_AN_ID = frozenset({"approve", "deny"})
 
 
 @click.command()
@@ -25,9 +28,9 @@ MISSING = 127
 def approve(subject: str, text: str, config: Path) -> None:
     """Say yes: to an intent that asks, or to one more try on a fault that was given up.
 
-    SUBJECT is the id of an intent or fault, as told by `mendline faults --json` or `timeline`.
+    SUBJECT is the id of an intent or fault, as `mendline faults` and `timeline` print it; its beginning will do.
 
-    Example: mendline approve 3f2a91c04d5e6f708192a3b4c5d6e7f8
+    Example: mendline approve 3f2a91c0
     """
     _order(config, "approve", subject, text=text)
 
@@ -39,7 +42,7 @@ def approve(subject: str, text: str, config: Path) -> None:
 def deny(subject: str, text: str, config: Path) -> None:
     """Say no to an intent that asks.
 
-    Example: mendline deny 3f2a91c04d5e6f708192a3b4c5d6e7f8 --text "deploying, ignore"
+    Example: mendline deny 3f2a91c0 --text "deploying, ignore"
     """
     _order(config, "deny", subject, text=text)
 
@@ -135,7 +138,27 @@ def _order(
         raise click.BadParameter(str(error), param_hint="--for") from None
     settings = load_settings(config)
     with log_of(settings) as log:
+        if kind in NEED_AN_ID:
+            subject = _whole_id(log, settings, subject)
         order = append_order(
             log, settings, kind, subject, by=getpass.getuser(), text=text, active=active, lasts_ms=lasts_ms
         )
     click.echo(f"Recorded: {order}")
+
+
+def _whole_id(log: Log, settings: Settings, beginning: str) -> str:
+    """Return the one id of an intent or fault that begins so: an order about anything else would have no effect."""
+    from mendline.reading import fold_journal
+
+    journal = fold_journal(log, settings)
+    found = [name for name in (*journal.faults, *journal.intents) if name.startswith(beginning)]
+    if len(found) == 1:
+        return found[0]
+    what = (
+        f"{len(found)} ids begin with {beginning!r}: give more of it"
+        if found
+        else (
+            f"no intent or fault has an id that begins with {beginning!r}; `mendline faults` and `timeline` print them"
+        )
+    )
+    raise click.BadParameter(what, param_hint="SUBJECT")

@@ -41,7 +41,7 @@ def up(config: Path, *, quiet: bool, verbose: int) -> None:
         from mendline.live import LiveView, say_hello
 
         if not quiet:
-            say_hello(settings)
+            say_hello(settings, config)
         view = [] if quiet else [LiveView(log, settings.topics.topic("journal"))]
         return [
             _agent(settings, log, stop_services=True),

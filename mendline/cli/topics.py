@@ -42,7 +42,7 @@ def list_topics(config: Path, *, as_json: bool) -> None:
                 continue
             records = _records(log, name, found[name])
             facts = {"topic": name, "partitions": found[name], "records": records}
-            click.echo(json.dumps(facts) if as_json else f"{name:24} {found[name]:3} partitions {records:12,} records")
+            click.echo(json.dumps(facts) if as_json else f"{name:24} partitions {found[name]:3}  records {records:12,}")
 
 
 @topics.command()

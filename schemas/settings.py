@@ -134,24 +134,24 @@ class ServiceSettings(Frozen):
 class Condition(Frozen):
     """When a score or value counts: above or below a bound, for a time."""
 
-    above: float | None = None
-    below: float | None = None
+    above: float | None = Field(default=None, description="counts when it is greater than this")
+    below: float | None = Field(default=None, description="counts when it is less than this")
     hold: Duration = Field(default=0, alias="for", description="for at least this long, in event time")
 
 
 class MatchSettings(Frozen):
     """Which series a detector looks at; every given field must match. Patterns are shell patterns."""
 
-    metric: str = "*"
-    service: str = "*"
-    source: str = "*"
-    attributes: dict[str, str] = Field(default_factory=dict)
+    metric: str = Field(default="*", description="name of the metric")
+    service: str = Field(default="*", description="name of the service; empty: the host itself")
+    source: str = Field(default="*", description="name of the host")
+    attributes: dict[str, str] = Field(default_factory=dict, description="attributes that must match, by name")
 
 
 class DetectorSettings(Frozen):
     """One detector at work."""
 
-    name: Name
+    name: Name = Field(description="stands in its faults; unique in the file")
     use: str = Field(description="a detector's registered name, or package.module:Class")
     match: MatchSettings = MatchSettings()
     window: Duration = Field(default=10_000, description="width of the windows it sees; 0: the rounds themselves")
@@ -162,7 +162,9 @@ class DetectorSettings(Frozen):
     parameters: dict[str, Any] = Field(default_factory=dict, description="the detector's own settings")
     open: Condition | None = Field(default=None, description="when a fault opens; default: from the false-fault budget")
     clear: Condition | None = Field(default=None, description="when it clears; default: below half of open")
-    severity: Literal["info", "warning", "critical"] = "warning"
+    severity: Literal["info", "warning", "critical"] = Field(
+        default="warning", description="of its faults; warning, because a statistic alone is seldom an emergency"
+    )
     kind: str = Field(default="", description="one word for what is wrong; default: the detector's own")
 
 
@@ -172,14 +174,18 @@ class PolicyMatch(Frozen):
     target: str = Field(default="*", description="HOST/SERVICE or SERVICE, shell pattern")
     detector: tuple[str, ...] = Field(default=("*",), description="names of detectors")
     kind: tuple[str, ...] = Field(default=("*",), description="kinds of fault, such as dead or hung")
-    severity: tuple[Literal["info", "warning", "critical"], ...] = ("info", "warning", "critical")
+    severity: tuple[Literal["info", "warning", "critical"], ...] = Field(
+        default=("info", "warning", "critical"), description="severities of the fault"
+    )
 
 
 class StepSettings(Frozen):
     """One step of a playbook: an action, its bounds, and how its effect is verified."""
 
-    action: str
-    parameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    action: str = Field(description="name of the action, or `ask` to leave it to a person")
+    parameters: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="the action's own settings: names and numbers, never a command line"
+    )
     timeout: Duration = Field(default=30_000, description="the action must have ended by then")
     verify: Duration = Field(default=10_000, description="the fault must have resolved by then")
     attempts: int = Field(default=3, gt=0, description="tries of this step before the next one")
@@ -205,7 +211,7 @@ class GuardSettings(Frozen):
 class PolicySettings(Frozen):
     """Which faults are mended, how, and how much a person has to say in it. The first policy that matches wins."""
 
-    name: Name
+    name: Name = Field(description="stands in its intents; unique in the file")
     when: PolicyMatch = PolicyMatch()
     mode: Literal["shadow", "ask", "auto"] = Field(default="shadow", description="record only, ask a person, or act")
     play: tuple[StepSettings, ...] = Field(min_length=1)
@@ -247,13 +253,15 @@ class WindowSettings(Frozen):
 class TopicsSettings(Frozen):
     """Topics as they are made when missing."""
 
-    prefix: str = Field(default="mendline", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    prefix: str = Field(
+        default="mendline", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="of topics and groups: one deployment each"
+    )
     partitions: int = Field(
         default=1, ge=1, description="of metrics and windows; 1 for the embedded log, more on Kafka"
     )
-    metrics_retention: Duration = Field(default=7 * 86_400_000)
-    windows_retention: Duration = Field(default=30 * 86_400_000)
-    journal_retention: Duration = Field(default=365 * 86_400_000)
+    metrics_retention: Duration = Field(default=7 * 86_400_000, description="raw rounds are large: a week")
+    windows_retention: Duration = Field(default=30 * 86_400_000, description="windows are smaller: a month")
+    journal_retention: Duration = Field(default=365 * 86_400_000, description="the record of what was done: a year")
     replication: int | None = Field(default=None, description="Kafka: copies of each partition; default: the broker's")
 
     def topic(self, name: Literal["metrics", "windows", "journal", "commands", "state", "deadletter"]) -> str:
@@ -276,8 +284,10 @@ class KafkaSettings(Frozen):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] | None = Field(
         default=None, description="default: SASL_SSL with a username, SSL with a ca_file, else PLAINTEXT"
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    username: str | None = None
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="how the user proves who it is, with a username"
+    )
+    username: str | None = Field(default=None, description="SASL user; default: none, no SASL")
     password_file: str | None = Field(default=None, description="file whose first line is the password")
     ca_file: str | None = Field(default=None, description="certificate authorities, PEM; default: the system's")
     cert_file: str | None = Field(default=None, description="this client's certificate, PEM")
@@ -297,14 +307,14 @@ class KeysSettings(Frozen):
 class ReflexSettings(Frozen):
     """While the log cannot be reached, and only then, the agent restarts exited services on its own."""
 
-    attempts: int = Field(default=3, ge=0)
-    window: Duration = 600_000
+    attempts: int = Field(default=3, ge=0, description="restarts within `window`; 0: no reflex")
+    window: Duration = Field(default=600_000, description="over which restarts are counted")
 
 
 class NotifySettings(Frozen):
     """Webhooks that hear of faults: POST of JSON."""
 
-    webhook: str
+    webhook: str = Field(description="URL that is told of each fault and what was done")
 
 
 class EndpointSettings(Frozen):

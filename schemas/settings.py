@@ -45,7 +45,8 @@ def size_bytes(value: object) -> object:
     return value
 
 
-Duration = Annotated[int, BeforeValidator(duration_ms), Field(ge=0)]
+LONGEST_MS = 100 * 365 * 86_400_000  # a century: every sum of times still fits into 64 bits
+Duration = Annotated[int, BeforeValidator(duration_ms), Field(ge=0, le=LONGEST_MS)]
 Size = Annotated[int, BeforeValidator(size_bytes), Field(ge=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
 Collector = Literal[

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mendline.config import ConfigError, load_settings, log_of, parse_settings
+from mendline.logs.base import LogError
+
+
+def refused(text: str) -> list[str]:
+    """Return the lines of the refusal, without the file's name."""
+    with pytest.raises(ConfigError) as caught:
+        parse_settings(text, "m.yaml")
+    return [line.removeprefix("m.yaml:") for line in str(caught.value).splitlines()]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing but a comment\n", "---\n"])
+def test_an_empty_file_means_the_defaults(text: str) -> None:
+    """No setting has to be given."""
+    assert "sqlite://.mendline/log" == parse_settings(text, "m.yaml").log
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("hots: {}\n", "1: hots: unknown key; did you mean host?"),
+        ("host:\n  intervall: 1s\n", "2: host.intervall: unknown key; did you mean interval?"),
+        (
+            "policies:\n  - name: a\n    play:\n      - {action: restart, verfy: 1s}\n",
+            "4: policies.0.play.0.verfy: unknown key; did you mean verify?",
+        ),
+        (
+            "detectors: [{name: a, use: zscore, open: {forr: 1s}}]\n",
+            "1: detectors.0.open.forr: unknown key; did you mean for?",
+        ),
+        ("metrics: {xyz: 1}\n", "1: metrics.xyz: unknown key; known here: listen"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_known_one(text: str, told: str) -> None:
+    """A misspelled key is not silently without effect, however deep it stands."""
+    assert [told] == refused(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("host:\n  interval: 10 minutes\n", "2: host.interval: '10 minutes' is no duration; write a number with ms"),
+        ("host: {interval: 5}\n", "1: host.interval: must be greater than or equal to 100 ms; a number alone is in ms"),
+        ("host: {interval: 99999999d}\n", "1: host.interval: must be less than or equal to"),
+        ("services:\n  web:\n", "2: services.web: must hold keys and values; remove it, or write some below it"),
+        ("services: {a b: {}}\n", "1: services.a b: is no name; use letters, digits"),
+        ("policies: [{name: a, mode: atuo, play: [{action: x}]}]\n", "1: policies.0.mode: must be 'shadow', 'ask'"),
+        ("policies: [{name: a, play: []}]\n", "1: policies.0.play: must not be empty; give at least one"),
+        ("policies: [{name: a, play: [{}]}]\n", "1: policies.0.play.0.action: is missing; add it"),
+        ("services: {web: {process: {command: app}}}\n", "1: services.web.process.command: must be a list, such as"),
+        (
+            "services: {web: {process: {command: [a], unit: b}}}\n",
+            "1: services.web.process: give exactly one of command, unit, pidfile, match (given: command, unit)",
+        ),
+        ("log: mysql://x\n", "1: log: 'mysql://x' is no log; write sqlite://FOLDER, kafka://HOST:PORT"),
+        ("name: 2024-01-02\n", "1: name: must be text; put it in quotes"),
+        ("name: 2024-13-45\n", "1: name: is no value (month must be in 1..12); put it in quotes"),
+        ("- log\n", "1: file: must hold keys and values"),
+    ],
+)
+def test_a_wrong_value_is_told_with_place_and_remedy(text: str, told: str) -> None:
+    """Each message has the line, the key, what is wrong and what to write instead."""
+    (line,) = refused(text)
+    assert line.startswith(told), line
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("host:\n\tinterval: 1s\n", ("2: not valid YAML", "this line begins with a tab: indent with spaces")),
+        ("log: memory:\n", ("1: not valid YAML", "a value with a colon needs quotes")),
+        ("host: {interval: 1s\n", ("not valid YAML", "a bracket or brace is not closed")),
+        ("host: {interval: 1s}\nhost: {}\n", ("2: host: stands twice, first in line 1; keep one",)),
+        ("host:\n  deadline: 1s\n  deadline: 2s\n", ("3: host.deadline: stands twice, first in line 2",)),
+        ("services: &all {web: *all}\n", ("1: services.web: contains itself",)),
+        ("log: !!python/object:os.system x\n", ("1: log: has the tag", "remove it")),
+        ("host: &a {interval: 1s}\nservices: {<<: *a}\n", ("2: services.<<: merging is not read here",)),
+        ("? [a]\n: 1\n", ("1: file: a key is a single word",)),
+        ("log: \0\n", ("not valid YAML", "#x0000")),
+    ],
+)
+def test_what_is_not_plain_yaml_is_refused(text: str, told: tuple[str, ...]) -> None:
+    """Tabs, equal keys, tags and anchors in circles: the line and the remedy, never a traceback."""
+    (line,) = refused(text)
+    assert all(part in line for part in told), line
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
+    """A person mends the file once, not mistake by mistake."""
+    told = refused("hots: {}\nhost: {intervall: 1s, deadline: soon}\nservices: {web: {prozess: {}}}\n")
+    assert ["1", "2", "2", "3"] == [line.split(":")[0] for line in told]
+
+
+def test_secrets_are_never_shown() -> None:
+    """Neither a password in the address of the log nor the value of a variable or a webhook is repeated."""
+    text = (
+        "services: {web: {process: {command: [a], environment: {KEY: [hunter2]}}}}\n"
+        "notify: [{webhook: {url: hunter2}}]\n"
+        "kafka: {password: hunter2, session_timeout: hunter2}\n"
+    )
+    told = refused(text.replace(", session_timeout: hunter2", ""))
+    told += refused("log: kafka://me:hunter2@broker:9092\n")
+    assert 4 == len(told)
+    assert not [line for line in told if "hunter2" in line]
+    assert "kafka.password_file" in told[-1]
+
+
+@given(text=st.text(alphabet=st.sampled_from(" \t\n:-[]{},&*!|>'\"#?%@`a1~<."), max_size=60))
+def test_no_text_breaks_the_reader(text: str) -> None:
+    """Whatever stands in the file, it is settings or a ConfigError that names the file."""
+    try:
+        parse_settings(text, "m.yaml")
+        told = "m.yaml is right"
+    except ConfigError as error:
+        told = str(error)
+    assert told.startswith("m.yaml")
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same file means the same folders, from wherever it is used."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    file = folder / "m.yaml"
+    file.write_text(
+        "log: sqlite://log\nstate: state\nkeys: {directory: k}\nkafka: {ca_file: ca.pem, password_file: /etc/p}\n"
+        "services:\n  web: {process: {command: [./app], output: out.log}, config: [a.conf, /etc/b.conf]}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings(Path("here/m.yaml"))
+    web = settings.services["web"]
+    assert web.process is not None
+    assert f"sqlite://{folder}/log" == settings.log
+    assert (f"{folder}/state", f"{folder}/k") == (settings.state, settings.keys.directory)
+    assert (f"{folder}/ca.pem", "/etc/p") == (settings.kafka.ca_file, settings.kafka.password_file)
+    assert (str(folder), f"{folder}/out.log") == (web.process.cwd, web.process.output)
+    assert (f"{folder}/a.conf", "/etc/b.conf") == web.config
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+    """The first thing a newcomer meets."""
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: there is no such file; `mendline init` writes one"):
+        load_settings(tmp_path / "nowhere.yaml")
+
+
+def test_a_folder_or_bytes_are_refused(tmp_path: Path) -> None:
+    """Neither is a configuration."""
+    with pytest.raises(ConfigError, match="is a folder; name the file in it"):
+        load_settings(tmp_path)
+    (tmp_path / "bytes").write_bytes(b"log: \xff\n")
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
+        load_settings(tmp_path / "bytes")
+
+
+def test_an_unreadable_file_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason is the system's."""
+    file = tmp_path / "m.yaml"
+    file.write_text("")
+    file.chmod(0)
+    if os.access(file, os.R_OK):  # root reads everything
+
+        def deny(*_: object, **__: object) -> str:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "read_text", deny)
+    with pytest.raises(ConfigError, match="cannot be read: Permission denied"):
+        load_settings(file)
+
+
+def test_the_log_of_kafka_settings_is_made_without_connecting(tmp_path: Path) -> None:
+    """A user without a password is refused before any broker is asked."""
+    file = tmp_path / "m.yaml"
+    file.write_text("log: kafka://localhost:1\nkafka: {username: me}\n")
+    with pytest.raises(LogError, match="password"):
+        log_of(load_settings(file))

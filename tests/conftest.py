@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,9 @@ from mendline.testing.kafka import PACKAGES, LocalKafka, ToolMissingError, fetch
 # Busy cores make an example slow, not wrong.
 settings.register_profile("mendline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mendline")
+
+# A runner in the background may have Ctrl-C ignored, which children would inherit; the tests send it to some of them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _KAFKA_FIXTURES = {"kafka", "private_kafka", "kafka_tools"}
 _MISSING = pytest.StashKey[str]()

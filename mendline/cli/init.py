@@ -35,6 +35,7 @@ detectors:
   - name: cpu-unusual
     use: zscore
     match: {{metric: process.cpu.utilization}}
+    parameters: {{floor: 0.02}}     # differences of less than 2 % of a core are no news
 
 policies: []
 #  - name: web-down

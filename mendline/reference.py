@@ -94,18 +94,22 @@ def _kind_of(field: FieldInfo) -> str:
 
 
 def _kind(kind: Any) -> str:
-    if get_origin(kind) is Annotated:
-        readers = {getattr(one, "func", None) for one in get_args(kind)[1:]}
-        return "duration" if models.duration_ms in readers else _kind(get_args(kind)[0])
     origin, inside = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        readers = {getattr(one, "func", None) for one in inside[1:]}
+        return "duration" if models.duration_ms in readers else _kind(inside[0])
     if origin in (Union, types.UnionType):
         return " or ".join(_kind(one) for one in inside if one is not type(None))
+    return _plain_kind(kind) if origin is None else _container_kind(origin, inside)
+
+
+def _container_kind(origin: Any, inside: tuple[Any, ...]) -> str:
     if origin is Literal:
         return ", ".join(f"`{one}`" for one in inside)
-    if origin is tuple:
-        return f"list of {_kind(inside[0])}"
-    if origin is dict:
-        return f"mapping to {_kind(inside[1])}"
+    return f"mapping to {_kind(inside[1])}" if origin is dict else f"list of {_kind(inside[0])}"
+
+
+def _plain_kind(kind: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return "section"
     return {str: "text", int: "whole number", float: "number", bool: "yes or no"}.get(kind, "any")

@@ -267,9 +267,10 @@ def _one_for_each_table(blocks: Sequence[RoundBlock]) -> Sequence[RoundBlock]:
 
 
 def _joined(group: Sequence[RoundBlock]) -> RoundBlock:
+    order_of_log = np.argsort(np.concatenate([block.index for block in group]))
     sources = [name for block in group for name in block.sources]
     columns = {
-        name: np.concatenate([getattr(block, name) for block in group])
+        name: np.concatenate([getattr(block, name) for block in group])[order_of_log]
         for name in ("index", "times", "epoch", "sequence", "values")
     }
-    return RoundBlock(table=group[0].table, sources=sources, **columns)
+    return RoundBlock(table=group[0].table, sources=[sources[row] for row in order_of_log.tolist()], **columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 from collections.abc import Mapping, Sequence
 
@@ -37,7 +38,10 @@ def post(url: str, message: Mapping[str, object], timeout_s: float = ANSWER_WITH
         if error.code >= SERVER_AT_FAULT or error.code == TOO_MANY:
             raise TemporaryError(msg, RETRY_AFTER_S) from error
         raise PermanentError(msg) from error
-    except OSError as error:
+    except http.client.InvalidURL as error:
+        msg = f"{url!r} is no webhook: {error}"
+        raise PermanentError(msg) from error
+    except (OSError, http.client.HTTPException) as error:
         msg = f"the webhook {url} cannot be reached: {getattr(error, 'reason', error)}"
         raise TemporaryError(msg, RETRY_AFTER_S) from error
 

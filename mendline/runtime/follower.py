@@ -55,8 +55,8 @@ class Follower:
 
     def wake(self) -> None:
         """Make a waiting follower look at its `stop`."""
-        if self._consumer:
-            self._consumer.wake()
+        if consumer := self._consumer:
+            consumer.wake()
 
     def _turn(self, consumer: Consumer) -> None:
         for batch in consumer.poll(0.5).batches:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ from mendline.runtime.metrics import Metrics
 from mendline.runtime.outbox import Outbox
 from mendline.runtime.restore import find_start
 from mendline.runtime.snapshots import SnapshotPlace, write_snapshot
-from mendline.runtime.worker import Worker
+from mendline.runtime.worker import Worker, cut
 from mendline.schemas.base import record_id
 from mendline.schemas.records import Activation, encode_record
 from mendline.schemas.stream import NewRecord
@@ -115,8 +116,8 @@ class Member:
 
     def wake(self) -> None:
         """Make a waiting member look at its `stop` at once. May be called from any thread."""
-        if self._consumer:
-            self._consumer.wake()
+        if consumer := self._consumer:
+            consumer.wake()
 
     def open(self) -> None:
         """Join the group. Raises LogUnavailableError; may then be called again."""
@@ -135,8 +136,9 @@ class Member:
         waits = self._pace.idle if not outbox else min(self._pace.idle, 0.02)
         polled = consumer.poll(0.0 if self._unopened else waits)
         self._own(polled)
-        self._open_partitions(consumer, outbox)
+        # First what was read: opening may fail for now, and `poll` does not deliver the same records again.
         read = self._fold_all(polled.batches, consumer, outbox)
+        self._open_partitions(consumer, outbox)
         self._keep_time(consumer, outbox)
         outbox.settle()
         self._commit(consumer)
@@ -181,9 +183,7 @@ class Member:
             self._unopened.pop(0)
 
     def _open_partition(self, partition: Partition, consumer: Consumer, outbox: Outbox) -> Worker:
-        start = find_start(
-            self.spec, partition, consumer, self._log, self._topics.topic("state"), self._clocks.now_ms()
-        )
+        start = find_start(self.spec, partition, consumer, self._log, self._topics.topic("state"))
         now = self._clocks.monotonic()
         worker = Worker(
             self.spec, partition, start.stage, start.offset, start.muted_until, self.metrics,
@@ -238,9 +238,11 @@ class Member:
         outputs: list[NewRecord] = []
         for batch in batches:
             worker = self._workers.get(batch.partition)
-            if worker is None or batch.offsets[0] < worker.position:
+            begin = bisect_left(batch.offsets, worker.position) if worker else len(batch)
+            if worker is None or begin == len(batch):
                 continue
-            outputs.extend(worker.fold(batch, caught_up=consumer.lag(batch.partition) == 0))
+            fresh = batch if begin == 0 else cut(batch, begin, len(batch))
+            outputs.extend(worker.fold(fresh, caught_up=consumer.lag(batch.partition) == 0))
             worker.quiet_since = self._clocks.monotonic()
             folded.append(worker)
         if folded:
@@ -264,7 +266,7 @@ class Member:
 
     def _keep_time(self, consumer: Consumer, outbox: Outbox) -> None:
         now = self._clocks.monotonic()
-        if outbox.unavailable:
+        if outbox.unavailable or outbox.full:
             return
         for worker in self._workers.values():
             if self.spec.ticks and now - worker.quiet_since >= self._pace.tick and now >= worker.tick_at:

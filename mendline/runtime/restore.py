@@ -33,8 +33,8 @@ class Start:
     new_settings: bool
 
 
-def find_start(spec: StageSpec, partition: Partition, consumer: Consumer, log: Log, state: str, now_ms: int) -> Start:
-    """Return the stage ready to go on with `partition`; `state` is the snapshots' topic, `now_ms` the time of day.
+def find_start(spec: StageSpec, partition: Partition, consumer: Consumer, log: Log, state: str) -> Start:
+    """Return the stage ready to go on with `partition`; `state` is the snapshots' topic.
 
     Raises LogUnavailableError.
     """
@@ -51,7 +51,9 @@ def find_start(spec: StageSpec, partition: Partition, consumer: Consumer, log: L
         )  # fmt: skip
     if found and found.config == spec.config and found.offset >= min(oldest, committed.offset):
         return _from_snapshot(spec, partition, found, committed, oldest, place)
-    offset = max(oldest, min(committed.offset, _warm_up_from(spec, partition, consumer, found, now_ms)))
+    # Without a snapshot nobody knows how old the state of the one before was: all that is left is read again.
+    warm = _warm_up_from(spec, partition, consumer, found) if found else oldest
+    offset = max(oldest, min(committed.offset, warm))
     return Start(spec.make(partition), LogClock(), offset, committed.offset, None, new_settings=True)
 
 
@@ -69,8 +71,5 @@ def _from_snapshot(
     return Start(stage, clock, max(found.offset, oldest), committed.offset, place, new_settings=False)
 
 
-def _warm_up_from(
-    spec: StageSpec, partition: Partition, consumer: Consumer, found: Restored | None, now_ms: int
-) -> int:
-    newest = found.append_time if found else now_ms
-    return consumer.offset_at(partition, max(newest - spec.warm_up_ms, 0))
+def _warm_up_from(spec: StageSpec, partition: Partition, consumer: Consumer, found: Restored) -> int:
+    return consumer.offset_at(partition, max(found.append_time - spec.warm_up_ms, 0))

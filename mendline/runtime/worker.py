@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mendline.runtime.spec import StageSpec
 
 MOST_DEAD_LETTER_BYTES = 500_000
+MOST_KEY_BYTES = 1_000
 
 
 @dataclass(slots=True)
@@ -112,11 +113,11 @@ class Worker:
             offset=batch.offsets[index],
             stage=self.spec.name,
             reason=reason,
-            key=None if key is None else base64.b64encode(key).decode(),
-            value=base64.b64encode(value[:MOST_DEAD_LETTER_BYTES]).decode(),
-            headers=tuple((name, base64.b64encode(content).decode()) for name, content in batch.headers[index]),
+            key=None if key is None else _kept(key, MOST_KEY_BYTES),
+            value=_kept(value, MOST_DEAD_LETTER_BYTES),
+            headers=tuple((name[:100], _kept(content, MOST_KEY_BYTES)) for name, content in batch.headers[index][:20]),
         )
-        return NewRecord(self.dead_letters, encode_record(letter), key)
+        return NewRecord(self.dead_letters, encode_record(letter), key if key and len(key) <= MOST_KEY_BYTES else None)
 
     def head(self) -> SnapshotHead:
         """Return whose state this is, and of when, for a snapshot made now."""
@@ -146,6 +147,11 @@ class Worker:
         """Return a tick for the input partition."""
         record = Tick(source=member, time=now_ms)
         return NewRecord(self.partition.topic, encode_record(record), partition=self.partition.number)
+
+
+def _kept(content: bytes, most: int) -> str:
+    """Return as much of `content` as a dead letter holds, in base64."""
+    return base64.b64encode(content[:most]).decode()
 
 
 def cut(batch: Batch, begin: int, end: int) -> Batch:

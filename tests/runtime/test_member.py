@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from mendline.logs.base import Committed, LogRefusedError, LogUnavailableError
+from mendline.runtime import member as member_module
 from mendline.runtime.member import Member
 from mendline.runtime.outbox import MOST_PENDING
-from mendline.schemas.stream import Partition
+from mendline.runtime.restore import Start
+from mendline.runtime.restore import find_start as find_real_start
+from mendline.runtime.spec import StageSpec
+from mendline.schemas.stream import NewRecord, Partition
 from tests.runtime.support import INPUT, Bench
 
 METRICS = Partition(INPUT, 0)
@@ -241,3 +245,50 @@ def test_run_ends_soon_after_stop_and_wake(bench: Bench) -> None:
     member.wake()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_a_partition_that_cannot_be_opened_costs_no_records_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a poll brought is folded although opening another partition fails for now."""
+    bench = Bench(partitions=2)
+    away = [True]
+
+    def find_start(spec: StageSpec, partition: Partition, *rest: Any) -> Start:
+        if partition.number == 1 and away:
+            raise LogUnavailableError("away")
+        return find_real_start(spec, partition, *rest)
+
+    monkeypatch.setattr(member_module, "find_start", find_start)
+    member = bench.member()
+    for _ in range(4):
+        bench.put(1, partition=0)
+        with pytest.raises(LogUnavailableError):
+            member.turn()
+    away.clear()
+    turns(member)
+    assert [["a", 1], ["a", 2], ["a", 3], ["a", 4]] == bench.totals()
+    assert 2 == len(member.partitions)
+    member.close()
+
+
+def test_without_a_snapshot_all_that_is_left_is_read_again(bench: Bench) -> None:
+    """A member that died before its first snapshot, and long ago, loses no state."""
+    dead = bench.member()
+    dead.turn()
+    bench.put(1, 2)
+    turns(dead)
+    dead.close()
+    bench.clock.advance(3600)
+    with bench.running() as member:
+        bench.put(4)
+        turns(member)
+    assert [["a", 1], ["a", 3], ["a", 7]] == bench.totals()
+
+
+def test_a_dead_letter_of_a_record_with_a_huge_key_still_fits(bench: Bench) -> None:
+    """What nobody can read must not stop the stage because it is large, too."""
+    with bench.running() as member:
+        bench.log.producer("p").append([NewRecord(INPUT, b"junk" * 1000, b"k" * 900_000, 0)])
+        bench.put(1)
+        turns(member)
+    assert [["a", 1]] == bench.totals()
+    assert 1 == len(bench.read("t.deadletter"))

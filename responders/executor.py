@@ -73,6 +73,7 @@ class Executor:
         self._cancelled: dict[str, str] = {}
         self._reflexes: set[str] = set()
         self._position: int | None = None
+        self._caught_up = False
         self._stopped_by = host.ledger.stopped_by
         self._closing = threading.Event()
         self._idle = threading.Condition(self._mutex)
@@ -101,9 +102,8 @@ class Executor:
                 return
             for record in records:
                 self._take_one(record)
-            self._position = position
-            if caught_up:
-                self._pump()
+            self._position, self._caught_up = position, caught_up
+            self._pump()
 
     def act_alone(self, command: Command) -> str | None:
         """Begin what no planner commanded, the log being out of reach; return why not, or None when it began.
@@ -182,6 +182,9 @@ class Executor:
     # Work ----------------------------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
+        """Begin what waits, unless there is more to read: a stop or cancel may stand there."""
+        if not self._caught_up:
+            return
         while self._waiting and len(self._running) < self._workers and not self._closing.is_set():
             command = self._waiting.popleft()
             if why := self._why_not(command, REFUSALS):

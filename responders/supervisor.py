@@ -190,7 +190,7 @@ class Supervisor:
             msg = f"{service} cannot be started: {_why(error)}"
             raise SupervisorError(msg) from error
         run.process = identify(pid) or Identity(pid, -1)
-        self._note(service, run)
+        self._note_or_say(service, run)
         return Started(pid, started_at_ms(run.process) if run.process.started >= 0 else _now_ms(), adopted=False)
 
     # Ending --------------------------------------------------------------------------------------------------------
@@ -239,7 +239,14 @@ class Supervisor:
             return
         run.process, run.adopted = process, True
         if note["pid"] is None:
+            self._note_or_say(service, run)
+
+    def _note_or_say(self, service: str, run: _Run) -> None:
+        """Write the note of a process that runs; without it the token in its environment still tells whose it is."""
+        try:
             self._note(service, run)
+        except OSError as error:
+            logger.warning("%s runs, but that cannot be noted: %s", service, _why(error))
 
     def _read_note(self, service: str) -> dict[str, Any] | None:
         path = self._folder / f"{service}.json"

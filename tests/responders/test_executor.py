@@ -117,6 +117,20 @@ def test_nothing_begins_before_the_partition_was_read_to_its_end(table: Table) -
     assert table.ledger.position == 3
 
 
+def test_an_action_that_ends_begins_nothing_while_there_is_more_to_read(table: Table) -> None:
+    """The cancel behind what was read so far counts, although a place becomes free before it is read."""
+    gate = table.deed.does = Gate()
+    table.take(table.command("i-1"))
+    assert gate.entered.wait(PATIENCE_S)
+    table.take(table.command("i-2"), caught_up=False)
+    gate.open.set()
+    assert table.said().intent == "i-1"
+    assert table.silent()
+    table.take(table.cancel("i-2"))
+    said = table.said()
+    assert (said.intent, said.status, said.reason) == ("i-2", "refused", "not wanted")
+
+
 def test_a_cancel_nobody_vouches_for_is_not_obeyed(table: Table) -> None:
     """It is passed over; the command runs."""
     table.take(table.cancel().model_copy(update={"signature": None}), table.command())

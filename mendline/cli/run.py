@@ -64,7 +64,15 @@ def agent(config: Path, verbose: int) -> None:
 
     Example: mendline agent -c /etc/mendline.yaml
     """
-    _run(config, lambda settings, log, _, __: [_agent(settings, log, stop_services=False)], verbose, waits=True)
+
+    def make(settings: Settings, log: Log, _: Metrics, __: threading.Event) -> Sequence[Runner]:
+        from mendline.agent import spare_memory
+
+        runner = _agent(settings, log, stop_services=False)
+        spare_memory()
+        return [runner]
+
+    _run(config, make, verbose, waits=True)
 
 
 @click.command()

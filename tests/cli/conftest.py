@@ -11,11 +11,11 @@ from tests.cli.support import Caller, write_config
 
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Caller:
-    """The command line."""
+    """Call the command line."""
     return Caller(monkeypatch, capfd)
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A configuration with an embedded log in a folder of its own."""
+    """Write a configuration with an embedded log in a folder of its own."""
     return write_config(tmp_path)

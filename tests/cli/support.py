@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ from mendline.logs.base import Log
 from mendline.schemas.base import Envelope
 from mendline.schemas.records import encode_record
 from mendline.schemas.settings import Settings
-from mendline.schemas.stream import NewRecord
+from mendline.schemas.stream import Headers, NewRecord
 from mendline.topics import topic_settings
 
 NOW = 1_700_000_000_000
@@ -50,14 +49,14 @@ def opened(config: Path) -> tuple[Settings, Log]:
     return settings, log
 
 
-def append(config: Path, topic: Any, *values: Envelope | bytes) -> None:
+def append(config: Path, topic: Any, *values: Envelope | bytes, headers: Headers = ()) -> None:
     """Append records to partition 0 of a topic of the configuration's log."""
     settings, log = opened(config)
     with log:
         producer = log.producer("test")
         made = [value if isinstance(value, bytes) else encode_record(value) for value in values]
-        appended: Future[Any] = producer.append(
-            [NewRecord(settings.topics.topic(topic), value, b"default", 0) for value in made]
+        appended = producer.append(
+            [NewRecord(settings.topics.topic(topic), value, b"default", 0, headers=headers) for value in made]
         )
         appended.result(10)
         producer.close()

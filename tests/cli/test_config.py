@@ -94,6 +94,50 @@ def test_what_is_not_plain_yaml_is_refused(text: str, told: tuple[str, ...]) -> 
     assert all(part in line for part in told), line
 
 
+SERVICE = "services:\n  web:\n    {0}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('process: {match: "("}', "3: services.web.process.match: '(' is no regular expression"),
+        ("probes: [{http: nonsense}]", "3: services.web.probes.0.http: 'nonsense' is no URL to probe; write http://"),
+        ('probes: [{http: "http://x:y/"}]', "3: services.web.probes.0.http: 'http://x:y/' is no URL to probe"),
+        ("probes: [{tcp: x}]", "3: services.web.probes.0.tcp: 'x' is no address; write HOST:PORT"),
+        ('probes: [{tcp: "x:99999"}]', "3: services.web.probes.0.tcp: 'x:99999' has no possible port"),
+        ('probes: [{http: "http://x", body: "("}]', "3: services.web.probes.0.body: '(' is no regular expression"),
+        ("depends_on: [db]", "3: services.web.depends_on.0: there is no service db in this file; known: web"),
+        ("depends_on: [web]", "3: services.web.depends_on: services depend on each other in a circle: web -> web"),
+        ("allow: [reboot]", "3: services.web.allow.0: there is no action reboot; known: notify, restart"),
+    ],
+)
+def test_what_a_service_names_must_make_sense(text: str, told: str) -> None:
+    """Addresses, patterns and names are looked at before anything runs, not when they are first used."""
+    (line,) = refused(SERVICE.format(text))
+    assert line.startswith(told), line
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("host: {peers: {x: nonsense}}", "1: host.peers.x: 'nonsense' is no address"),
+        ("metrics: {listen: localhost}", "1: metrics.listen: 'localhost' is no address"),
+        ("keys: {trust: [x]}", "1: keys.trust.0: 'x' is no public key"),
+        ("notify: [{webhook: hunter2}]", "1: notify.0.webhook: is no webhook; begin it with http://"),
+        ("policies: [{name: a, play: [{action: x}]}]", "1: policies.0.play.0.action: there is no action x; known:"),
+        (
+            "policies: [{name: a, play: [{action: ask}]}, {name: a, play: [{action: ask}]}]",
+            "1: policies.1.name: a is the name of another policy too",
+        ),
+    ],
+)
+def test_what_the_rest_names_must_make_sense(text: str, told: str) -> None:
+    """The same for peers, keys, webhooks and policies; a webhook, which often holds a token, is not repeated."""
+    (line,) = refused(text + "\n")
+    assert line.startswith(told), line
+    assert "hunter2" not in line
+
+
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
     """A person mends the file once, not mistake by mistake."""
     told = refused("hots: {}\nhost: {intervall: 1s, deadline: soon}\nservices: {web: {prozess: {}}}\n")
@@ -132,7 +176,8 @@ def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     file = folder / "m.yaml"
     file.write_text(
         "log: sqlite://log\nstate: state\nkeys: {directory: k}\nkafka: {ca_file: ca.pem, password_file: /etc/p}\n"
-        "services:\n  web: {process: {command: [./app], output: out.log}, config: [a.conf, /etc/b.conf]}\n"
+        "services:\n  web:\n    process: {command: [./app], output: out.log}\n    config: [a.conf, /etc/b.conf]\n"
+        "    probes: [{http: 'https://x', ca_file: web.pem}, {http: 'https://x', ca_file: /etc/web.pem}]\n"
     )
     monkeypatch.chdir(tmp_path)
     settings = load_settings(Path("here/m.yaml"))
@@ -142,6 +187,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert (f"{folder}/state", f"{folder}/k") == (settings.state, settings.keys.directory)
     assert (f"{folder}/ca.pem", "/etc/p") == (settings.kafka.ca_file, settings.kafka.password_file)
     assert (str(folder), f"{folder}/out.log") == (web.process.cwd, web.process.output)
+    assert [f"{folder}/web.pem", "/etc/web.pem"] == [probe.ca_file for probe in web.probes]
     assert (f"{folder}/a.conf", "/etc/b.conf") == web.config
 
 

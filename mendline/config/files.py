@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from mendline.config.errors import ConfigError
 from mendline.config.mistakes import tell
 from mendline.config.tree import read_tree
+from mendline.config.values import problems
 from mendline.logs.base import Log
 from mendline.logs.open import open_log
-from mendline.schemas.settings import Settings
+from mendline.schemas.settings import ServiceSettings, Settings
 
 DEFAULT_FILE = "mendline.yaml"
 
@@ -38,22 +39,10 @@ def parse_settings(text: str, name: str) -> Settings:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise ConfigError(tell(tree, error)) from None
-    problem = wrong_log(settings.log)
-    if problem:
-        raise ConfigError(f"{name}:{tree.line(('log',))}: log: {problem}")
+    found = sorted((tree.line(at), ".".join(map(str, at)), text) for at, text in problems(settings))
+    if found:
+        raise ConfigError("\n".join(f"{name}:{line}: {path}: {text}" for line, path, text in found))
     return settings
-
-
-def wrong_log(url: str) -> str | None:
-    """Return what is wrong with the address of a log, None if nothing is; a password in it is not repeated."""
-    scheme, _, rest = url.partition("://")
-    if url == "memory:" or (scheme == "sqlite" and rest):
-        return None
-    if scheme == "kafka" and "@" in rest:
-        return "a name and password do not belong into the address; give kafka.username and kafka.password_file"
-    if scheme == "kafka" and rest:
-        return None
-    return f'{url!r} is no log; write sqlite://FOLDER, kafka://HOST:PORT,HOST:PORT or "memory:" (in quotes)'
 
 
 def resolve(settings: Settings, folder: Path) -> Settings:
@@ -61,14 +50,7 @@ def resolve(settings: Settings, folder: Path) -> Settings:
     log = settings.log
     if log.startswith("sqlite://") and not log.startswith("sqlite:///"):
         log = f"sqlite://{folder / log.removeprefix('sqlite://')}"
-    services = {}
-    for name, service in settings.services.items():
-        process = service.process
-        if process:
-            paths = {key: str(folder / value) for key in ("pidfile", "output") if (value := getattr(process, key))}
-            process = process.model_copy(update={"cwd": str(folder / (process.cwd or "")), **paths})
-        config = tuple(str(folder / one) for one in service.config)
-        services[name] = service.model_copy(update={"process": process, "config": config})
+    services = {name: _resolved(service, folder) for name, service in settings.services.items()}
     keys = settings.keys
     if keys.directory:
         keys = keys.model_copy(update={"directory": str(folder / keys.directory)})
@@ -81,6 +63,19 @@ def resolve(settings: Settings, folder: Path) -> Settings:
     )
     state = str(folder / settings.state)
     return settings.model_copy(update={"log": log, "state": state, "services": services, "keys": keys, "kafka": kafka})
+
+
+def _resolved(service: ServiceSettings, folder: Path) -> ServiceSettings:
+    process = service.process
+    if process:
+        paths = {key: str(folder / value) for key in ("pidfile", "output") if (value := getattr(process, key))}
+        process = process.model_copy(update={"cwd": str(folder / (process.cwd or "")), **paths})
+    probes = tuple(
+        probe.model_copy(update={"ca_file": str(folder / probe.ca_file)}) if probe.ca_file else probe
+        for probe in service.probes
+    )
+    config = tuple(str(folder / one) for one in service.config)
+    return service.model_copy(update={"process": process, "probes": probes, "config": config})
 
 
 def log_of(settings: Settings, *, fetch_max_wait_ms: int | None = None) -> Log:

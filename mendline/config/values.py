@@ -1,0 +1,147 @@
+"""What is wrong with values that each look right to the models: addresses, patterns, names of one another.
+
+Only what is wrong on every host; what this host lacks is the business of `mendline check`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from mendline.producers.probes.attempt import split_address
+from mendline.responders.registry import ACTION_NAMES
+from mendline.responders.signing import KeyFileError, PublicKey
+
+if TYPE_CHECKING:
+    from mendline.config.tree import Location
+    from mendline.schemas.settings import PolicySettings, ProbeSettings, ServiceSettings, Settings
+
+HIGHEST_PORT = 65_535
+ASK = "ask"
+STEPS = (*ACTION_NAMES, ASK)
+
+
+class Problem(NamedTuple):
+    """Something wrong, and where."""
+
+    at: Location
+    text: str
+
+
+def problems(settings: Settings) -> Iterator[Problem]:
+    """Yield what is wrong with the settings."""
+    yield from _about("log", wrong_log(settings.log))
+    for name, service in settings.services.items():
+        yield from _service(("services", name), service, settings)
+    yield from _circles(settings)
+    for name, address in settings.host.peers.items():
+        yield from _about(("host", "peers", name), wrong_address(address))
+    for number, policy in enumerate(settings.policies):
+        yield from _policy(("policies", number), policy, settings, number)
+    for number, one in enumerate(settings.notify):
+        if not one.webhook.startswith(("http://", "https://")):
+            yield Problem(("notify", number, "webhook"), "is no webhook; begin it with http:// or https://")
+    for number, text in enumerate(settings.keys.trust):
+        yield from _about(("keys", "trust", number), _wrong_key(text))
+    if settings.metrics.listen:
+        yield from _about(("metrics", "listen"), wrong_address(settings.metrics.listen))
+
+
+def wrong_log(url: str) -> str | None:
+    """Return what is wrong with the address of a log, None if nothing is; a password in it is not repeated."""
+    scheme, _, rest = url.partition("://")
+    if scheme == "kafka" and "@" in rest:
+        return "a name and password do not belong into the address; give kafka.username and kafka.password_file"
+    if url == "memory:" or (scheme in ("sqlite", "kafka") and rest):
+        return None
+    return f'{url!r} is no log; write sqlite://FOLDER, kafka://HOST:PORT,HOST:PORT or "memory:" (in quotes)'
+
+
+def wrong_address(text: str) -> str | None:
+    """Return what is wrong with `HOST:PORT`, None if nothing is."""
+    try:
+        _, port = split_address(text)
+    except ValueError:
+        return f"{text!r} is no address; write HOST:PORT, such as 127.0.0.1:5432"
+    return f"{text!r} has no possible port; it is 1 to {HIGHEST_PORT}" if not 0 < port <= HIGHEST_PORT else None
+
+
+def _about(at: Location | str, text: str | None) -> Iterator[Problem]:
+    if text:
+        yield Problem((at,) if isinstance(at, str) else at, text)
+
+
+def _wrong_key(text: str) -> str | None:
+    try:
+        PublicKey.parse(text)
+    except KeyFileError as error:
+        return str(error)
+    return None
+
+
+def _wrong_pattern(pattern: str | None) -> str | None:
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        return f"{pattern!r} is no regular expression: {error}; write \\ before a character that is meant as itself"
+    return None
+
+
+# Services -------------------------------------------------------------------------------------------------------------
+
+
+def _service(at: Location, service: ServiceSettings, settings: Settings) -> Iterator[Problem]:
+    if service.process:
+        yield from _about((*at, "process", "match"), _wrong_pattern(service.process.match))
+    for number, probe in enumerate(service.probes):
+        yield from _probe((*at, "probes", number), probe)
+    for number, other in enumerate(service.depends_on):
+        if other not in settings.services:
+            known = ", ".join(settings.services)
+            yield Problem((*at, "depends_on", number), f"there is no service {other} in this file; known: {known}")
+    for number, action in enumerate(service.allow):
+        if action not in ACTION_NAMES:
+            yield Problem((*at, "allow", number), f"there is no action {action}; known: {', '.join(ACTION_NAMES)}")
+
+
+def _probe(at: Location, probe: ProbeSettings) -> Iterator[Problem]:
+    if probe.http:
+        yield from _about((*at, "http"), _wrong_url(probe.http))
+    if probe.tcp:
+        yield from _about((*at, "tcp"), wrong_address(probe.tcp))
+    yield from _about((*at, "body"), _wrong_pattern(probe.body))
+
+
+def _wrong_url(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # of the port
+        whole = False
+    return None if whole else f"{url!r} is no URL to probe; write http://HOST:PORT/PATH or https://…"
+
+
+def _circles(settings: Settings) -> Iterator[Problem]:
+    known = {name: [one for one in it.depends_on if one in settings.services] for name, it in settings.services.items()}
+    try:
+        TopologicalSorter(known).prepare()
+    except CycleError as error:
+        circle = error.args[1]
+        text = f"services depend on each other in a circle: {' -> '.join(circle)}; take one out"
+        yield Problem(("services", circle[0], "depends_on"), text)
+
+
+# Policies -------------------------------------------------------------------------------------------------------------
+
+
+def _policy(at: Location, policy: PolicySettings, settings: Settings, number: int) -> Iterator[Problem]:
+    for place, step in enumerate(policy.play):
+        if step.action not in STEPS:
+            yield Problem(
+                (*at, "play", place, "action"), f"there is no action {step.action}; known: {', '.join(STEPS)}"
+            )
+    if any(policy.name == before.name for before in settings.policies[:number]):
+        yield Problem((*at, "name"), f"{policy.name} is the name of another policy too; give each its own")

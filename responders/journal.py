@@ -29,8 +29,8 @@ KEEP_ACTIONS = 256
 KEEP_ACTIONS_MS = 7 * 86_400_000
 KEEP_TARGETS = 10_000
 BEGIN_WITHIN_MS = 10_000
-ASK_WITHIN_MS = 900_000
 LONGEST_WORK_STEP_MS = 5_000
+ASK_WITHIN_MS = 900_000
 CLOSING = ("resolved", "orphaned")
 FINAL_HOLDS = ("escalated", "denied")
 
@@ -253,12 +253,14 @@ class Journal(Fact):
 
     def _take_progress(self, record: Progress) -> Change:
         partition = self._hear(f"{record.stage}/{record.partition}")
+        if before := partition.progress:
+            # The partition's own log time: one that lags has not been silent about its faults, it is not there yet.
+            partition.worked_ms += min(max(record.log_time - before.log_time, 0), LONGEST_WORK_STEP_MS)
         partition.progress = record
         return NOTHING
 
     def _hear(self, name: str) -> PartitionFact:
         partition = self.partitions.setdefault(name, PartitionFact(heard_at=self.log_time))
-        partition.worked_ms += min(self.log_time - partition.heard_at, LONGEST_WORK_STEP_MS)
         partition.heard_at = self.log_time
         return partition
 

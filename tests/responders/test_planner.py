@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mendline.responders.guards import pause_ms
 from mendline.responders.planner import decide
-from mendline.schemas.records import Activation, Cancel, Command, Fault, Hold, decode_record
+from mendline.schemas.records import Activation, Cancel, Command, Fault, Hold, Progress, decode_record
 from mendline.schemas.settings import GuardSettings, StepSettings
 from tests.responders.support import SECOND, START_MS, Scene, batch_of, fault, order, outcome, policy, settings
 
@@ -206,6 +206,18 @@ def test_a_fault_is_not_orphaned_while_nobody_works_on_its_partition() -> None:
     scene.say(fault())
     scene.blind(600 * SECOND)
     scene.tick(60 * SECOND)
+    assert len(scene.all(Fault)) == 1
+
+
+def test_a_fault_is_not_orphaned_while_its_detector_reports_but_does_not_get_on() -> None:
+    """A member that hangs behind in its partition has not been silent about the fault: it is not there yet."""
+    scene = Scene(settings(policy("shadow")))
+    scene.say(fault())
+    scene.tick()
+    stuck = [one for one in scene.all(Progress) if one.stage == "rounds"][-1]
+    for number in range(300):
+        scene.now += SECOND
+        scene.say(stuck.model_copy(update={"id": f"stuck-{number}", "lag": 5_000_000}))
     assert len(scene.all(Fault)) == 1
 
 

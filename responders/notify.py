@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Mapping, Sequence
 
@@ -20,6 +19,7 @@ def post(url: str, message: Mapping[str, object], timeout_s: float = ANSWER_WITH
     Raises PermanentError when the other side refuses it (HTTP 4xx, no HTTP at all), TemporaryError when another try
     may help (no connection, no answer, HTTP 5xx and 429).
     """
+    import http.client
     import urllib.error
     import urllib.request
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import Settings
 
 MISSING = 127
+KILLED = 128
 NEED_AN_ID = frozenset({"approve", "deny"})
 
 
@@ -100,11 +102,23 @@ def run(ctx: click.Context, target: str, command: tuple[str, ...], lasts: str, c
 
 
 def _run(command: Sequence[str]) -> int:
+    """Return the exit status of the command, as a shell tells it; the maintenance lasts until its very end.
+
+    SIGTERM is passed on. Ctrl-C is not, for the terminal sends it to the command as well.
+    """
     try:
-        return subprocess.run(command, check=False).returncode
+        process = subprocess.Popen(command)
     except OSError as error:
         click.echo(f"mendline: {command[0]}: cannot be run: {error.strerror}", err=True)
         return MISSING
+    terminate = signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number))
+    interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        status = process.wait()
+    finally:
+        signal.signal(signal.SIGTERM, terminate)
+        signal.signal(signal.SIGINT, interrupt)
+    return status if status >= 0 else KILLED - status
 
 
 @click.command(name="stop-all")
@@ -151,7 +165,7 @@ def _whole_id(log: Log, settings: Settings, beginning: str) -> str:
     from mendline.reading import fold_journal
 
     journal = fold_journal(log, settings)
-    found = [name for name in (*journal.faults, *journal.intents) if name.startswith(beginning)]
+    found = [name for name in (*journal.faults, *journal.intents) if beginning and name.startswith(beginning)]
     if len(found) == 1:
         return found[0]
     what = (

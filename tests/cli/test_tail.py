@@ -63,7 +63,7 @@ RECORDS: tuple[tuple[Envelope, str], ...] = (
             evidence=EVIDENCE,
             stage="detect",
             partition=0,
-        ),  # fmt: skip
+        ),
         "cpu = 0.97 1 expected 0.1 to 0.4; busy",
     ),
     (
@@ -83,7 +83,7 @@ RECORDS: tuple[tuple[Envelope, str], ...] = (
             verify_ms=1,
             basis=0,
             reason="it is dead",
-        ),  # fmt: skip
+        ),
         "restart host-1/web (ask, policy p, try 2) because it is dead",
     ),
     (r.Hold(**HEAD, fault="f", target="host-1/web", policy="p", guard="cooldown", reason="too soon"), "cooldown"),

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.support import Caller, opened, write_config
+
+
+def findings(call: Caller, config: Path) -> dict[str, tuple[str, str]]:
+    """Return verdict and text of each thing that was looked at; the exit status must fit."""
+    ran = call("check", config, "--json")
+    found = [json.loads(line) for line in ran.out.splitlines()]
+    assert ran.status == (1 if any(one["verdict"] == "wrong" for one in found) else 0)
+    return {one["about"]: (one["verdict"], one["text"]) for one in found}
+
+
+def web(**more: Any) -> dict[str, Any]:
+    """Return the services of a file with one service."""
+    return {"web": {"process": {"command": [sys.executable, "app.py"]}, "allow": ["restart"]} | more}
+
+
+def policy(**more: Any) -> dict[str, Any]:
+    """Return a policy that acts on everything."""
+    return {"name": "p", "mode": "auto", "play": [{"action": "restart"}]} | more
+
+
+def test_a_good_file_will_work_and_nothing_is_left_behind(call: Caller, tmp_path: Path) -> None:
+    """What was looked at is told in words, and no folder is made."""
+    config = write_config(tmp_path, services=web(), policies=[policy()])
+    ran = call("check", config)
+    assert (ran.status, ran.out.splitlines()[-1]) == (0, "This will work.")
+    assert [config] == list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_wrong(call: Caller, tmp_path: Path) -> None:
+    """It is tried, for rights alone do not tell: /proc lets root write, and takes no file."""
+    (tmp_path / "file").write_text("")
+    found = findings(call, write_config(tmp_path, log="sqlite:///proc/mendline", state="file/state"))
+    assert (found["log"][0], found["state"][0]) == ("wrong", "wrong")
+    assert "/proc cannot be written" in found["log"][1]
+
+
+def test_a_damaged_log_is_wrong(call: Caller, tmp_path: Path) -> None:
+    """With the way to salvage it."""
+    config = write_config(tmp_path)
+    _, log = opened(config)
+    log.close()
+    (tmp_path / "log" / "control.db").write_bytes(b"not a database, but as long as a page" * 200)
+    verdict, text = findings(call, config)["log"]
+    assert (verdict, "control.db" in text) == ("wrong", True)
+
+
+def test_a_broker_that_is_not_there_is_wrong(call: Caller, tmp_path: Path) -> None:
+    """Within seconds."""
+    verdict, text = findings(call, write_config(tmp_path, log="kafka://127.0.0.1:1"))["log"]
+    assert (verdict, "is the broker running" in text) == ("wrong", True)
+
+
+def test_a_taken_port_is_wrong(call: Caller, tmp_path: Path) -> None:
+    """The metrics' endpoint needs one of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        told = findings(call, write_config(tmp_path, metrics={"listen": listen}))["metrics.listen"]
+    assert ("wrong", f"{listen} cannot be listened on: Address already in use; choose another address") == told
+
+
+def test_a_missing_program_or_folder_is_wrong(call: Caller, tmp_path: Path) -> None:
+    """Mendline could not start the service."""
+    about = "services.web.process.command"
+    missing = findings(call, write_config(tmp_path, services=web(process={"command": ["nowhere"]})))[about]
+    assert ("wrong", "there is no program nowhere that this user can run") == missing
+    process = {"command": ["true"], "cwd": "nowhere"}
+    missing = findings(call, write_config(tmp_path, services=web(process=process)))[about]
+    assert ("wrong", f"its working directory {tmp_path}/nowhere does not exist") == missing
+
+
+def test_a_program_is_looked_for_in_the_working_directory(call: Caller, tmp_path: Path) -> None:
+    """As it is when it is started."""
+    program = tmp_path / "app"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    config = write_config(tmp_path, services=web(process={"command": ["./app"]}))
+    assert findings(call, config)["services.web.process.command"][0] == "ok"
+
+
+@pytest.fixture
+def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a systemctl first in PATH that prints the file it returns."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    shown = folder / "shown"
+    program = folder / "systemctl"
+    program.write_text(f'#!/bin/sh\nwhile read -r line; do echo "$line"; done < "{shown}"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("shown", "verdict", "words"),
+    [
+        ("LoadState=loaded\nActiveState=active\nRestart=no\n", "ok", "web.service is active"),
+        ("LoadState=loaded\nActiveState=active\nRestart=always\n", "warning", "two healers"),
+        ("LoadState=not-found\nActiveState=inactive\n", "wrong", "systemd knows no unit web.service"),
+    ],
+)
+def test_units_are_asked_for(
+    call: Caller, tmp_path: Path, systemctl: Path, shown: str, verdict: str, words: str
+) -> None:
+    """A unit must be there, and one that systemd restarts by itself has two healers."""
+    systemctl.write_text(shown)
+    config = write_config(tmp_path, services=web(process={"unit": "web.service"}))
+    told = findings(call, config)["services.web.process.unit"]
+    assert (told[0], words in told[1]) == (verdict, True), told
+
+
+def test_a_probe_says_whether_somebody_listens_now(call: Caller, tmp_path: Path) -> None:
+    """Nobody there is only a warning: Mendline may be about to start the service."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        config = write_config(tmp_path, services=web(probes=[{"tcp": address}]))
+        assert ("ok", f"{address}: somebody listens") == findings(call, config)["services.web.probes"]
+    assert "warning" == findings(call, config)["services.web.probes"][0]
+
+
+def test_an_unknown_detector_is_wrong(call: Caller, tmp_path: Path) -> None:
+    """The registered ones are named."""
+    config = write_config(tmp_path, detectors=[{"name": "a", "use": "nope"}])
+    ran = call("check", config)
+    assert (ran.status, "'nope'; registered: threshold, zscore" in ran.out) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("policies", "allow", "words"),
+    [
+        ([policy(), policy(name="q")], ["restart"], "never reached: a policy before it matches all"),
+        ([policy(when={"target": "db"})], ["restart"], "no service on this host matches target db"),
+        ([policy()], [], "services.web.allow does not list restart: this host will refuse it"),
+    ],
+)
+def test_a_policy_that_can_do_nothing_is_told(
+    call: Caller, tmp_path: Path, policies: list[Any], allow: list[str], words: str
+) -> None:
+    """It is no mistake, but seldom meant."""
+    config = write_config(tmp_path, services=web(allow=allow), policies=policies)
+    ran = call("check", config)
+    assert ran.status == 0
+    assert [line for line in ran.out.splitlines() if line.startswith("warning") and words in line], ran.out

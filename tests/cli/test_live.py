@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from mendline.config import parse_settings
+from mendline.live import Greeting
+from mendline.schemas.settings import Settings
+from tests.cli.support import Caller, until
+
+ROOT = Path(__file__).parents[2]
+WEB = "services: {web: {process: {command: [app]}, allow: [restart]}, db: {process: {unit: db.service}}}\n"
+
+
+def greeted(settings: Settings, *pids: int | None) -> list[str]:
+    """Return what is printed when the service's process is seen as `pids` tell, one after the other."""
+    stop, looks, printed = threading.Event(), iter(pids), io.StringIO()
+    greeting = Greeting(settings, Path("here.yaml"), lambda _: next(looks))
+    with contextlib.redirect_stdout(printed):
+        thread = threading.Thread(target=greeting.run, args=(stop,))
+        thread.start()
+        until("the last line", lambda: "Try:" in printed.getvalue() or "no services" in printed.getvalue())
+        stop.set()
+        thread.join()
+    return printed.getvalue().splitlines()
+
+
+def test_the_greeting_waits_for_the_process_and_names_it() -> None:
+    """What to try can be copied from the screen; units are systemd's, so they are not waited for."""
+    first, web, db, try_it = greeted(parse_settings(WEB, "m.yaml"), None, 4711)
+    assert "Ctrl-C" in first
+    assert web == "  watching web (process 4711): probes: 0, allowed: restart"
+    assert db == "  watching db: probes: 0, allowed: nothing"
+    assert try_it == "Try: kill -9 4711, then `mendline faults --all -c here.yaml`."
+
+
+def test_without_services_nothing_is_to_be_killed() -> None:
+    """The next step is another one."""
+    lines = greeted(Settings())
+    assert "`mendline init`" in lines[-1]
+    assert not [line for line in lines if "kill" in line]
+
+
+def on_a_terminal(config: Path, **environment: str) -> str:
+    """Return what `mendline check` prints on a terminal."""
+    own, others = os.openpty()
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    command = [sys.executable, "-m", "mendline", "check", str(config)]
+    subprocess.run(command, stdout=others, env=kept | {"TERM": "xterm"} | environment, cwd=ROOT, check=True)
+    os.close(others)
+    with os.fdopen(own, "rb", buffering=0) as terminal:
+        return terminal.read(4096).decode()
+
+
+def test_colours_are_for_terminals_whose_owner_wants_them(config: Path, call: Caller) -> None:
+    """Neither a pipe nor a terminal with NO_COLOR (no-color.org) gets any."""
+    assert "\x1b[32m" in on_a_terminal(config)
+    assert "\x1b" not in on_a_terminal(config, NO_COLOR="1")
+    assert "\x1b" not in call("check", config).out

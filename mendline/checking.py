@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ from mendline.config import log_of
 from mendline.detectors import registry
 from mendline.logs.base import LogError
 from mendline.names import source_name
-from mendline.responders.registry import ACTION_NAMES
+from mendline.producers.probes.attempt import split_address
 from mendline.topics import topic_settings
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def check_all(settings: Settings) -> Iterator[Finding]:
     yield from _check_folder("state", Path(settings.state))
     yield from _check_endpoint(settings)
     for name, service in settings.services.items():
-        yield from _check_service(f"services.{name}", service, settings)
+        yield from _check_service(f"services.{name}", service)
     for problem in registry.check(settings):
         yield Finding("wrong", "detectors", problem)
     if settings.detectors:
@@ -51,9 +51,14 @@ def check_all(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_log(settings: Settings) -> Iterator[Finding]:
-    if settings.log.startswith("sqlite://"):
-        yield from _check_folder("log", Path(settings.log.removeprefix("sqlite://")))
+    if settings.log == "memory:":
+        yield Finding("warning", "log", "memory: is forgotten when Mendline ends, and seen by no other process")
         return
+    if settings.log.startswith("sqlite://"):
+        folder = Path(settings.log.removeprefix("sqlite://"))
+        yield from _check_folder("log", folder)
+        if not folder.is_dir() or not any(folder.iterdir()):
+            return
     try:
         with log_of(settings) as log:
             found = log.topics()
@@ -69,40 +74,34 @@ def _check_folder(about: str, folder: Path) -> Iterator[Finding]:
     nearest = folder
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
-    if not nearest.is_dir():
-        yield Finding("wrong", about, f"{nearest} is no folder; name another place")
-    elif not os.access(nearest, os.W_OK | os.X_OK):
-        yield Finding("wrong", about, f"{nearest} cannot be written by this user")
-    else:
-        yield Finding("ok", about, f"{folder} can be written")
+    try:
+        # Tried, for rights alone do not tell: the disk may be full or mounted read-only. Nothing is left behind.
+        with TemporaryFile(dir=nearest):
+            yield Finding("ok", about, f"{folder} can be written")
+    except OSError as error:
+        yield Finding("wrong", about, f"{nearest} cannot be written: {error.strerror}; name another place, or mend it")
 
 
 def _check_endpoint(settings: Settings) -> Iterator[Finding]:
     listen = settings.metrics.listen
     if not listen:
         return
-    host, _, port = listen.rpartition(":")
+    host, port = split_address(listen)
     try:
-        with socket.create_server((host or "127.0.0.1", int(port))):
+        with socket.create_server((host, port)):
             yield Finding("ok", "metrics.listen", f"{listen} is free")
-    except (OSError, ValueError, OverflowError) as error:
-        yield Finding("wrong", "metrics.listen", f"{listen} cannot be listened on: {error}")
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error
+        yield Finding("wrong", "metrics.listen", f"{listen} cannot be listened on: {reason}; choose another address")
 
 
 # Services -------------------------------------------------------------------------------------------------------------
 
 
-def _check_service(about: str, service: ServiceSettings, settings: Settings) -> Iterator[Finding]:
+def _check_service(about: str, service: ServiceSettings) -> Iterator[Finding]:
     yield from _check_process(about, service)
     for probe in service.probes:
         yield from _check_probe(f"{about}.probes", probe)
-    for other in service.depends_on:
-        if other not in settings.services:
-            yield Finding("wrong", f"{about}.depends_on", f"there is no service {other}")
-    for action in service.allow:
-        if action not in ACTION_NAMES:
-            known = ", ".join(ACTION_NAMES)
-            yield Finding("wrong", f"{about}.allow", f"there is no action {action}; known: {known}")
     if not service.probes and service.process is None:
         yield Finding("warning", about, "neither a process nor a probe: nothing is watched")
 
@@ -115,11 +114,6 @@ def _check_process(about: str, service: ServiceSettings) -> Iterator[Finding]:
         yield _check_command(f"{about}.process.command", process.command[0], process.cwd)
     elif process.unit:
         yield from _check_unit(f"{about}.process.unit", process.unit)
-    elif process.match:
-        try:
-            re.compile(process.match)
-        except re.error as error:
-            yield Finding("wrong", f"{about}.process.match", f"not a regular expression: {error}")
 
 
 def _check_command(about: str, program: str, cwd: str | None) -> Finding:
@@ -158,12 +152,11 @@ def _check_probe(about: str, probe: ProbeSettings) -> Iterator[Finding]:
         parts = urlsplit(probe.http)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     else:
-        host, _, text = (probe.tcp or "").rpartition(":")
-        port = int(text) if text.isdigit() else 0
+        host, port = split_address(probe.tcp or "")
     try:
         with socket.create_connection((host, port), PATIENCE_S):
             yield Finding("ok", about, f"{probe.label}: somebody listens")
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         yield Finding(
             "warning", about, f"{probe.label}: nobody answers now ({error}); well if the service is not up yet"
         )
@@ -173,11 +166,6 @@ def _check_probe(about: str, probe: ProbeSettings) -> Iterator[Finding]:
 
 
 def _check_policy(about: str, policy: PolicySettings, settings: Settings, number: int) -> Iterator[Finding]:
-    for step in policy.play:
-        if step.action not in (*ACTION_NAMES, ASK):
-            yield Finding(
-                "wrong", f"{about}.play", f"there is no action {step.action}; known: {', '.join((*ACTION_NAMES, ASK))}"
-            )
     if any(_covers(before, policy) for before in settings.policies[:number]):
         yield Finding("warning", about, "never reached: a policy before it matches all that this one does")
     reached = [name for name in settings.services if _reaches(policy, name, settings)]

@@ -74,8 +74,8 @@ def _endpoint(metrics: Metrics, listen: str | None) -> Iterator[None]:
         return
     try:
         endpoint = MetricsEndpoint(metrics, listen)
-    except (OSError, ValueError, OverflowError) as error:
-        msg = f"metrics.listen: {listen} cannot be listened on: {error}; choose another address, or leave it out"
+    except OSError as error:
+        msg = f"metrics.listen: {listen} cannot be listened on: {error.strerror}; choose another, or leave it out"
         raise OSError(msg) from None
     try:
         yield

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,19 +18,50 @@ if TYPE_CHECKING:
     from mendline.logs.base import Log
     from mendline.schemas.settings import Settings
 
+START_S = 10.0
+LOOK_S = 0.05
 COLOURS = {"opened": "red", "resolved": "green", "orphaned": "yellow"}
 
 
-def say_hello(settings: Settings, config: Path) -> None:
-    """Print what is run here, and what to try; `config` is the file that the settings come from."""
-    click.echo(f"Mendline is up on {settings.log}; Ctrl-C stops it.")
-    for name, service in settings.services.items():
-        rights = ", ".join(service.allow) or "nothing"
-        click.echo(f"  watching {name}: probes: {len(service.probes)}, allowed: {rights}")
-    if not settings.services:
-        click.echo("  no services are configured; host metrics only (`mendline init` writes an example)")
-    option = "" if str(config) == DEFAULT_CONFIG else f" -c {config}"
-    click.echo(f"Try: kill -9 one of them, then `mendline faults --all{option}`.")
+class Greeting:
+    """Prints once what is run here, as soon as it runs, and what to try; a `Runner`."""
+
+    name = "greeting"
+
+    def __init__(self, settings: Settings, config: Path, pid_of: Callable[[str], int | None]) -> None:
+        """Print of `settings`, which come from the file `config`; `pid_of` tells a service's process, if it runs."""
+        self._settings = settings
+        self._config = config
+        self._pid_of = pid_of
+
+    def run(self, stop: threading.Event) -> None:
+        """Wait for the processes, some seconds at most; print; wait for the end."""
+        ours = [name for name, one in self._settings.services.items() if one.process and one.process.command]
+        pids: dict[str, int | None] = {}
+        for _ in range(round(START_S / LOOK_S)):
+            pids = {name: self._pid_of(name) for name in ours}
+            if all(pids.values()) or stop.wait(LOOK_S):
+                break
+        if not stop.is_set():
+            self._say(pids)
+        stop.wait()
+
+    def wake(self) -> None:
+        """Do nothing: whoever sets `stop` has woken it."""
+
+    def _say(self, pids: Mapping[str, int | None]) -> None:
+        settings = self._settings
+        click.echo(f"Mendline is up on {settings.log}; Ctrl-C stops it.")
+        for name, service in settings.services.items():
+            process = f" (process {pids[name]})" if pids.get(name) else ""
+            rights = ", ".join(service.allow) or "nothing"
+            click.echo(f"  watching {name}{process}: probes: {len(service.probes)}, allowed: {rights}")
+        if not settings.services:
+            click.echo("  no services are configured; host metrics only (`mendline init` writes an example)")
+        pid = next(filter(None, pids.values()), None)
+        option = "" if str(self._config) == DEFAULT_CONFIG else f" -c {self._config}"
+        if pid:
+            click.echo(f"Try: kill -9 {pid}, then `mendline faults --all{option}`.")
 
 
 class LiveView(Follower):

@@ -6,6 +6,8 @@ Exit status: 0 done, 1 the answer is "no", 2 wrong use, 3 the system failed.
 from __future__ import annotations
 
 import importlib
+import logging
+import os
 import sys
 from typing import Any
 
@@ -66,7 +68,8 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="mendline")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Find the faults of services as they happen, and mend them.
 
     \b
@@ -76,6 +79,10 @@ def cli() -> None:
       mendline up          run everything on this machine, on an embedded log
       mendline demo        break a throw-away service and see it mended
     """  # noqa: D301 - click wants the control character itself
+    if os.environ.get("NO_COLOR"):  # https://no-color.org
+        ctx.color = False
+    # A warning that nobody has configured a way for would be printed beside the one message of a failed command.
+    logging.getLogger("mendline.logs").addHandler(logging.NullHandler())
 
 
 def main() -> None:
@@ -97,10 +104,10 @@ def main() -> None:
 
 def _explain(error: Exception) -> int:
     """Print an expected error and return its exit status; raise an unexpected one."""
-    from mendline.cli.errors import status_of
+    from mendline.cli.errors import message_of, status_of
 
     status = status_of(error)
     if status is None:
         raise error
-    click.echo(f"mendline: {error}", err=True)
+    click.echo(f"mendline: {message_of(error)}", err=True)
     return status

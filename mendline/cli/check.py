@@ -35,5 +35,5 @@ def check(file: Path, *, as_json: bool) -> None:
             )
     wrong = sum(finding.verdict == "wrong" for finding in findings)
     if not as_json:
-        click.echo(f"{wrong} things will not work." if wrong else "This will work.")
+        click.echo(f"This will not work: see what is wrong above ({wrong})." if wrong else "This will work.")
     raise click.exceptions.Exit(NO if wrong else 0)

@@ -28,3 +28,10 @@ STATUS: dict[type[Exception], int] = {
 def status_of(error: Exception) -> int | None:
     """Return the exit status of an expected error, None for one that is a defect of the program."""
     return next((status for kind, status in STATUS.items() if isinstance(error, kind)), None)
+
+
+def message_of(error: Exception) -> str:
+    """Return what is printed of an expected error: the system's errors with file and reason, without their number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)

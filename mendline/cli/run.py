@@ -13,6 +13,7 @@ from mendline.cli.options import config_option, verbose_option
 if TYPE_CHECKING:
     import threading
 
+    from mendline.agent import Agent
     from mendline.logs.base import Log
     from mendline.runtime.metrics import Metrics
     from mendline.runtime.together import Runner
@@ -38,17 +39,14 @@ def up(config: Path, *, quiet: bool, verbose: int) -> None:
 
     def make(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event) -> Sequence[Runner]:
         from mendline import roles
-        from mendline.live import LiveView, say_hello
 
-        if not quiet:
-            say_hello(settings, config)
-        view = [] if quiet else [LiveView(log, settings.topics.topic("journal"))]
+        agent = _agent(settings, log, stop_services=True)
         return [
-            _agent(settings, log, stop_services=True),
+            agent,
             *roles.process_members(settings, log, metrics),
             *roles.detect_members(settings, log, metrics),
             *roles.respond_members(settings, log, metrics, stop),
-            *view,
+            *([] if quiet else _views(settings, log, config, agent)),
         ]
 
     _run(config, make, verbose)
@@ -110,13 +108,23 @@ def respond(config: Path, verbose: int) -> None:
     _run(config, lambda s, log, metrics, stop: _roles().respond_members(s, log, metrics, stop), verbose)
 
 
+def _views(settings: Settings, log: Log, config: Path, agent: Agent) -> Sequence[Runner]:
+    from mendline.live import Greeting, LiveView
+
+    def pid_of(service: str) -> int | None:
+        current = agent.supervisor.current(service)
+        return current[0] if current else None
+
+    return [Greeting(settings, config, pid_of), LiveView(log, settings.topics.topic("journal"))]
+
+
 def _roles() -> Any:
     from mendline import roles
 
     return roles
 
 
-def _agent(settings: Settings, log: Log, *, stop_services: bool) -> Runner:
+def _agent(settings: Settings, log: Log, *, stop_services: bool) -> Agent:
     from mendline.agent import Agent
 
     return Agent(settings, log, stop_services=stop_services)

@@ -43,7 +43,7 @@ class Ends(NamedTuple):
 
 
 def add_rows(rows: Floats) -> Floats:
-    """Return the sum over the first axis, added strictly one row after the other.
+    """Return the sum over the first axis, added strictly one row after the other; a sum of -0.0 is 0.0.
 
     numpy sums a single column pairwise, which rounds otherwise than the same column beside others.
     """
@@ -51,7 +51,7 @@ def add_rows(rows: Floats) -> Floats:
         total: Floats = np.add.accumulate(rows, axis=0)[-1]
     else:
         total = np.add.reduce(rows, axis=0)
-    return total
+    return total + 0.0
 
 
 def summarise(cube: Floats, out: Floats) -> None:
@@ -61,7 +61,7 @@ def summarise(cube: Floats, out: Floats) -> None:
     if not np.isfinite(total).all():
         _summarise_with_gaps(cube, out)
         return
-    out[COUNT], out[SUM], out[LAST] = length, total, cube[-1]
+    out[COUNT], out[SUM], out[LAST] = length, total, cube[-1] + 0.0
     _extremes(cube, cube, out)
     cube -= total / length
     np.multiply(cube, cube, out=cube)
@@ -69,7 +69,7 @@ def summarise(cube: Floats, out: Floats) -> None:
 
 
 def _extremes(low: Floats, high: Floats, out: Floats) -> None:
-    # Which zero is less, 0.0 or -0.0, depends on the processor's lanes: adding 0.0 makes both 0.0.
+    # Which zero is less, 0.0 or -0.0, depends on the processor's lanes: adding 0.0 makes both 0.0, here as elsewhere.
     np.add(np.minimum.reduce(low, axis=0), 0.0, out=out[LEAST])
     np.add(np.maximum.reduce(high, axis=0), 0.0, out=out[MOST])
 
@@ -86,7 +86,7 @@ def _summarise_with_gaps(cube: Floats, out: Floats) -> None:
     cube[missing] = 0.0
     np.multiply(cube, cube, out=cube)
     out[COUNT], out[SUM], out[SQUARES] = count, total, add_rows(cube)
-    out[LAST] = np.where(count > 0, last, 0.0)
+    out[LAST] = np.where(count > 0, last, 0.0) + 0.0
 
 
 def increases(cube: Floats, times: Floats, *, within: bool) -> tuple[Floats, Floats, Ends]:
@@ -166,7 +166,7 @@ def quantiles(cube: Floats, shares: Sequence[float]) -> Floats:
         below = np.floor(place).astype(np.int64)
         low = np.take_along_axis(ordered, below[None], axis=0)[0]
         high = np.take_along_axis(ordered, np.minimum(below + 1, np.maximum(count - 1, 0))[None], axis=0)[0]
-        out[number] = low + (high - low) * (place - below)
+        out[number] = low + (high - low) * (place - below) + 0.0
     return out
 
 

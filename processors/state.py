@@ -47,9 +47,9 @@ class _Tables:
 
 
 def dump_sources(folding: Folding) -> Iterator[StateBlock]:
-    """Yield blocks of sources of about `BLOCK_BYTES` each, in the order the sources came to be known."""
+    """Yield blocks of sources of about `BLOCK_BYTES` each, by name: the same state gives the same blocks."""
     tables, names, parts, size = _Tables(), [], [], 0
-    for name, number in sorted(folding.marks.numbers.items(), key=lambda one: one[1]):
+    for name, number in sorted(folding.marks.numbers.items()):
         part = _dump(folding, number, tables)
         names.append(name)
         parts.append(part)

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from mendline.logs.base import TopicSettings
+from mendline.logs.clock import append_time
 from mendline.schemas.stream import Batch, Headers, NewRecord, Partition
 
 _SLACK = 16
@@ -24,7 +25,7 @@ class Columns:
         self._values: list[bytes] = []
         self._headers: list[Headers] = []
         self._bytes = 0
-        self._last = 0
+        self._last = self._ahead = 0
 
     @property
     def end(self) -> int:
@@ -34,7 +35,7 @@ class Columns:
     def append(self, records: Sequence[NewRecord], now: int) -> tuple[int, int]:
         """Append, and return the first offset and the append time (ms), which never goes back."""
         first = self.end
-        self._last = max(now, self._last)
+        self._last, self._ahead = append_time(now, self._last, self._ahead)
         values = [record.value for record in records]
         self._timestamps += [self._last] * len(records)
         self._keys += [record.key for record in records]

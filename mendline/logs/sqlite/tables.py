@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mendline.logs.clock import append_time
 from mendline.logs.sqlite.codec import decode_headers, encode_headers
 from mendline.logs.sqlite.errors import translated
 from mendline.logs.sqlite.store import Store, StoredTopic
@@ -19,11 +20,15 @@ TRIM_ROWS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which offsets a partition has (`first` up to, not including, `next`), their bytes, the last append time (ms)."""
+    """Which offsets a partition has (`first` up to, not including, `next`), and their bytes.
+
+    `last_ms` is the last append time, `ahead_ms` by how much it was ahead of the time of day.
+    """
 
     first: int
     next: int
     last_ms: int
+    ahead_ms: int
     bytes: int
 
 
@@ -50,7 +55,7 @@ class Table:
     def span(self) -> Span:
         """Return the partition's span."""
         rows = self._store.rows(
-            "SELECT first, next, last_ms, bytes FROM partitions WHERE topic = ? AND number = ?", self._key
+            "SELECT first, next, last_ms, ahead_ms, bytes FROM partitions WHERE topic = ? AND number = ?", self._key
         )
         return Span(*rows[0])
 
@@ -60,7 +65,7 @@ class Table:
         The time is taken under the write lock and never goes back, so that offsets can be found by time.
         """
         span = self.span()
-        ms = max(now, span.last_ms)
+        ms, ahead = append_time(now, span.last_ms, span.ahead_ms)
         rows = [
             (offset, ms, record.key, record.value, encode_headers(record.headers))
             for offset, record in enumerate(records, span.next)
@@ -68,8 +73,9 @@ class Table:
         self._store.run_many(f"INSERT INTO {self._name} VALUES (?, ?, ?, ?, ?)", rows)
         size = sum(len(record.value) + len(record.key or b"") for record in records)
         self._store.rows(
-            "UPDATE partitions SET next = ?, last_ms = ?, bytes = bytes + ? WHERE topic = ? AND number = ?",
-            (span.next + len(records), ms, size, *self._key),
+            "UPDATE partitions SET next = ?, last_ms = ?, ahead_ms = ?, bytes = bytes + ? "
+            "WHERE topic = ? AND number = ?",
+            (span.next + len(records), ms, ahead, size, *self._key),
         )
         return span.next, ms
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka.structs import TopicPartition
 
 from mendline.logs.base import (
     Committed,
@@ -26,6 +27,7 @@ from mendline.logs.base import (
     TopicSettings,
 )
 from mendline.logs.kafka import KafkaLog
+from mendline.logs.kafka.consumer import KafkaLogConsumer
 from mendline.schemas.stream import NewRecord, Partition
 from mendline.testing.kafka import LocalKafka
 from tests.logs.support import Reading, poll_until
@@ -260,6 +262,37 @@ def test_slow_members_lose_and_regain(kafka: LocalKafka, topic: str) -> None:
             assert time.monotonic() < deadline
             assigned += reading.consumer.poll(1).assigned
         assert assigned == both(topic)
+
+
+def test_what_was_read_of_a_partition_that_goes_meanwhile_is_not_delivered(log: KafkaLog, topic: str) -> None:
+    """Even if it comes back at once: it is read anew from where it is started, and nothing of it is skipped."""
+    producer = log.producer("p")
+    producer.append([NewRecord(topic, b"%d" % n, partition=0) for n in range(10)]).result(30)
+    with member(log, "a", topic, topic) as reading:
+        consumer = reading.consumer
+        assert isinstance(consumer, KafkaLogConsumer)
+        reading.own(*both(topic))
+        client, ownership, asked = consumer._client, consumer._ownership, consumer._client.poll
+        tp = TopicPartition(topic, 0)
+
+        def lose(*arguments: int) -> dict[TopicPartition, list[object]]:
+            found: dict[TopicPartition, list[object]] = asked(*arguments)
+            if found:
+                ownership.on_partitions_lost([tp])
+                ownership.on_partitions_assigned([tp])
+                client.poll = asked
+            return found
+
+        reading.read(10)
+        client.poll = lose
+        consumer.start(Partition(topic, 0), 3)
+        while not (polled := consumer.poll(0.05)).revoked:
+            assert not polled.batches
+        assert (list(polled.assigned), list(polled.batches)) == ([Partition(topic, 0)], [])
+        consumer.start(Partition(topic, 0), 10)
+        producer.append([NewRecord(topic, b"10", partition=0)]).result(30)
+        assert reading.read(11) == [b"%d" % n for n in range(11)]
+    producer.close()
 
 
 def test_rebalances_stop_delivery_only_briefly(log: KafkaLog, topic: str) -> None:

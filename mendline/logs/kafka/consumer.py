@@ -108,7 +108,7 @@ class KafkaLogConsumer:
             assigned, revoked = self._ownership.news()
             if revoked:
                 self._forget(revoked)
-            batches = self._batches(found)
+            batches = self._batches(found, revoked)
             woken = net.asked
             if woken:
                 net.asked = False
@@ -243,8 +243,9 @@ class KafkaLogConsumer:
             self._client.seek(tp, offset)
             self._next[partition] = offset
 
-    def _batches(self, found: dict[TopicPartition, list[Any]]) -> list[Batch]:
-        batches = [_batch(Partition(*tp), records) for tp, records in found.items() if records]
+    def _batches(self, found: dict[TopicPartition, list[Any]], revoked: Collection[Partition]) -> list[Batch]:
+        """Return what was found, but for partitions that were taken away while the client looked."""
+        batches = [_batch(Partition(*tp), records) for tp, records in found.items() if records and tp not in revoked]
         for batch in batches:
             self._next[batch.partition] = batch.next_offset
         return batches

@@ -28,6 +28,7 @@ from mendline.logs.base import (
 )
 from mendline.logs.kafka import KafkaLog
 from mendline.logs.kafka.consumer import KafkaLogConsumer
+from mendline.logs.kafka.producer import KafkaLogProducer
 from mendline.schemas.stream import NewRecord, Partition
 from mendline.testing.kafka import LocalKafka
 from tests.logs.support import Reading, poll_until
@@ -153,6 +154,7 @@ def test_headers_have_a_limit(log: KafkaLog, topic: str) -> None:
 def test_added_partitions_are_used(kafka: LocalKafka, log: KafkaLog, topic: str) -> None:
     """A producer comes to know of partitions that were added to a topic."""
     producer = log.producer("p")
+    assert isinstance(producer, KafkaLogProducer)
     producer.append([NewRecord(topic, b"", partition=1)]).result(30)
     with admin_of(kafka) as admin:
         admin.create_partitions({topic: 3})

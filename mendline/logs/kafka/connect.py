@@ -101,9 +101,9 @@ def client_settings(servers: list[str], options: KafkaOptions, name: str) -> dic
     if "SSL" in options.protocol:
         key_password = options.key_password.get_secret_value() if options.key_password else None
         settings |= {
-            "ssl_cafile": _readable("ca_file", options.ca_file),
-            "ssl_certfile": _readable("cert_file", options.cert_file),
-            "ssl_keyfile": _readable("key_file", options.key_file),
+            "ssl_cafile": readable("ca_file", options.ca_file),
+            "ssl_certfile": readable("cert_file", options.cert_file),
+            "ssl_keyfile": readable("key_file", options.key_file),
             "ssl_password": key_password,
             "ssl_check_hostname": options.check_hostname,
         }
@@ -138,15 +138,15 @@ def _remembering(make: Callable[..., KafkaNetClient], made: list[KafkaNetClient]
 def _explained(error: Exception, said: list[str], settings: dict[str, Any]) -> Exception:
     """Return the log's error for a client that could not be made."""
     if isinstance(error, kafka_errors.KafkaTimeoutError):
-        return _cause(said, settings)
+        return cause_of(said, settings)
     if isinstance(error, kafka_errors.KafkaError):
-        return translate(error, _place(settings))
+        return translate(error, place_of(settings))
     if isinstance(error, OSError | ValueError):
-        return LogRefusedError(f"{_place(settings)}: {error}")
+        return LogRefusedError(f"{place_of(settings)}: {error}")
     return error
 
 
-def _cause(said: list[str], settings: dict[str, Any]) -> LogError:
+def cause_of(said: list[str], settings: dict[str, Any]) -> LogError:
     """Return the error for a client that found no broker, from what it said meanwhile."""
     text = "\n".join(said)
     # A TLS port that is spoken to in plain text answers with an alert or just hangs up.
@@ -154,19 +154,20 @@ def _cause(said: list[str], settings: dict[str, Any]) -> LogError:
         text += "Invalid frame length" if any(map(_speaks_tls, settings["bootstrap_servers"])) else ""
     for pattern, kind, advice in _CAUSES:
         if re.search(pattern, text):
-            return kind(f"{_place(settings)}: {advice}")
+            return kind(f"{place_of(settings)}: {advice}")
     last = said[-1] if said else "no answer"
     seconds = settings["bootstrap_timeout_ms"] / 1000
-    return LogUnavailableError(f"{_place(settings)}: no broker answered within {seconds:g} s; last: {last}")
+    return LogUnavailableError(f"{place_of(settings)}: no broker answered within {seconds:g} s; last: {last}")
 
 
-def _place(settings: dict[str, Any]) -> str:
+def place_of(settings: dict[str, Any]) -> str:
+    """Return the words for where a client was to connect, and as whom."""
     user = settings.get("sasl_plain_username")
     who = f" as {user!r}, {settings['sasl_mechanism']}" if user else ""
     return f"Kafka at {','.join(settings['bootstrap_servers'])} ({settings['security_protocol']}{who})"
 
 
-def _readable(option: str, path: Path | None) -> str | None:
+def readable(option: str, path: Path | None) -> str | None:
     """Return the file's name. Raises LogRefusedError when it cannot be read."""
     if path is None:
         return None

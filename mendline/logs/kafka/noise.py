@@ -10,6 +10,8 @@ import threading
 import time
 from collections import deque
 
+NETWORK = "kafka.net"
+"""What tells of connections is logged under this name or one below it."""
 EVERY_S = 60.0
 """The same complaint is passed on at most this often."""
 
@@ -31,7 +33,7 @@ class Ear(logging.Handler):
         message = record.getMessage()
         self._heard.append((now, record.threadName or "", message))
         # What the loop of the client tells is about its own slowness.
-        network = record.name.startswith("kafka.net") and record.name != "kafka.net.selector"
+        network = record.name.startswith(NETWORK) and record.name != "kafka.net.selector"
         kind = "network" if network else f"{record.name} {str(record.msg)[:60]}"
         if now - self._passed.get(kind, -EVERY_S) < EVERY_S:
             return

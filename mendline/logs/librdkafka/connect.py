@@ -1,0 +1,113 @@
+"""Making clients: Mendline's options in librdkafka's words, and one clear message when no broker can be reached."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException
+
+from mendline.logs.base import LogRefusedError
+from mendline.logs.kafka.connect import cause_of, place_of, readable, safe_name
+from mendline.logs.kafka.connect import client_settings as shared_settings
+from mendline.logs.kafka.noise import NETWORK, listen
+from mendline.logs.kafka.options import KafkaOptions
+from mendline.logs.librdkafka.errors import cause
+
+_NETWORK = {"FAIL", "ERROR", "REQTMOUT", "GETPID", "METADATA", "COORD", "MAXBUF"}
+"""What librdkafka calls a message that a broker which is away or slow gives rise to."""
+
+
+class Client(Protocol):
+    """What producers and consumers have in common."""
+
+    def list_topics(self, *, timeout: float) -> Any:
+        """Ask a broker for the topics."""
+
+    def poll(self, timeout: float) -> Any:
+        """Serve what the client has to tell."""
+
+
+AnyClient = TypeVar("AnyClient", bound=Client)
+
+
+class Voice:
+    """What one client says, kept because causes of failures are nowhere else, and passed on seldom.
+
+    The library calls it while its client is polled.
+    """
+
+    def __init__(self) -> None:
+        """Begin having heard nothing."""
+        self.said: deque[str] = deque(maxlen=50)
+        self.hear: Callable[[KafkaError], None] | None = None
+        self._ear = listen()
+
+    def log(self, level: int, text: str, facility: str, client: str, message: str) -> None:
+        """Take a line of the library's log."""
+        if level < logging.WARNING:
+            return
+        self.said.append(message)
+        name = NETWORK if facility in _NETWORK else f"librdkafka.{facility}"
+        self._ear.handle(logging.LogRecord(name, level, "", 0, text, (facility, client, message), None))
+
+    def error(self, error: KafkaError) -> None:
+        """Take an error that belongs to no call."""
+        self.said.append(error.str())
+        if self.hear:
+            self.hear(error)
+
+
+def client_settings(servers: list[str], options: KafkaOptions, name: str) -> dict[str, Any]:
+    """Return the settings every client gets. Raises LogRefusedError for a file that cannot be read."""
+    settings: dict[str, Any] = {
+        "bootstrap.servers": ",".join(servers),
+        "client.id": safe_name(name),
+        "security.protocol": options.protocol,
+        "socket.timeout.ms": options.request_timeout_ms,
+        "socket.connection.setup.timeout.ms": max(options.request_timeout_ms, 1_000),
+        "socket.keepalive.enable": True,
+        "socket.nagle.disable": True,
+        # The default of 10 s would keep a client away that long after the broker is back.
+        "reconnect.backoff.max.ms": 1_000,
+        "enable.metrics.push": False,
+    }
+    if "SASL" in options.protocol:
+        settings |= {
+            "sasl.mechanisms": options.sasl_mechanism,
+            "sasl.username": options.username,
+            "sasl.password": options.secret(),
+        }
+    if "SSL" in options.protocol:
+        settings |= {
+            "ssl.ca.location": readable("ca_file", options.ca_file),
+            "ssl.certificate.location": readable("cert_file", options.cert_file),
+            "ssl.key.location": readable("key_file", options.key_file),
+            "ssl.key.password": options.key_password.get_secret_value() if options.key_password else None,
+            "ssl.endpoint.identification.algorithm": "https" if options.check_hostname else "none",
+        }
+    return {key: value for key, value in settings.items() if value is not None}
+
+
+def connect(
+    make: Callable[[dict[str, Any]], AnyClient],
+    settings: dict[str, Any],
+    voice: Voice,
+    servers: list[str],
+    options: KafkaOptions,
+) -> AnyClient:
+    """Make a client. Raises LogUnavailableError or LogRefusedError saying what is wrong, where, and what to do."""
+    place = shared_settings(servers, options, settings["client.id"])
+    try:
+        client = make(settings | {"error_cb": voice.error, "logger": voice})
+    except KafkaException as raised:
+        msg = f"{place_of(place)}: {cause(raised).str()}"
+        raise LogRefusedError(msg) from raised
+    try:
+        client.list_topics(timeout=options.bootstrap_timeout_ms / 1000)
+    except KafkaException as raised:
+        client.poll(0)
+        raise cause_of([*voice.said, cause(raised).str()], place) from raised
+    return client

@@ -1,6 +1,6 @@
 """How many samples a second one process takes the whole way, and how a hand-written loop does on the same work.
 
-python -m benchmarks.pipeline --log memory:|sqlite:|sqlite://FOLDER|kafka://HOST:PORT [--series N] [--json]
+python -m benchmarks.pipeline --log memory:|sqlite:|sqlite://FOLDER|kafka://HOST:PORT [--client C] [--series N] [--json]
 
 The way: log, decode, 10-s windows, windows appended, z-score verdict (read back from the windows topic), offsets
 committed; with the members `mendline process` and `mendline detect` run, their pace and snapshots as in production. The
@@ -22,9 +22,8 @@ import uuid
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 
-from benchmarks.common import report
+from benchmarks.common import add_client, log_through, report
 from mendline.logs.base import Log
-from mendline.logs.open import open_log
 from mendline.roles import detect_spec, windows_spec
 from mendline.runtime.member import Member, Pace
 from mendline.runtime.metrics import Metrics
@@ -182,6 +181,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--log", default="sqlite:")
     parser.add_argument("--series", type=int, default=100, help="in each round")
+    add_client(parser)
     parser.add_argument("--seconds", type=int, default=600, help="rounds of each of the 50 sources")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -189,7 +189,7 @@ def main() -> None:
     settings = settings_of(prefix)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite://{folder}" if arguments.log == "sqlite:" else arguments.log
-        with open_log(url) as log:
+        with log_through(url, arguments.client) as log:
             log.ensure_topics(topic_settings(settings.topics))
             topic = settings.topics.topic("metrics")
             metrics = Metrics()
@@ -205,6 +205,7 @@ def main() -> None:
     report(
         {
             "log": arguments.log,
+            "client": arguments.client if arguments.log.startswith("kafka:") else None,
             "series": arguments.series,
             "rounds": count,
             "samples_per_s": round(samples / wall_s),

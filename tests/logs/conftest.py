@@ -9,10 +9,10 @@ import pytest
 
 from tests.logs.support import Case, kafka_case, memory_case, sqlite_case
 
-BROKER = [pytest.param(client, marks=pytest.mark.broker) for client in ("kafka-python", "librdkafka")]
+CLIENTS = ["kafka-python", "librdkafka"]
 
 
-@pytest.fixture(params=["memory", "sqlite", *BROKER])
+@pytest.fixture(params=["memory", "sqlite", *[pytest.param(one, marks=pytest.mark.broker) for one in CLIENTS]])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     """Each log in turn, empty or with topics of one's own."""
     if request.param == "memory":
@@ -23,3 +23,9 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
         made = kafka_case(request.getfixturevalue("kafka").url, request.param)
     yield made
     made.log.close()
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> str:
+    """Name each of Kafka's clients in turn."""
+    return str(request.param)

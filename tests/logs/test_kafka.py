@@ -29,6 +29,7 @@ from mendline.logs.base import (
 from mendline.logs.kafka import KafkaLog
 from mendline.logs.kafka.consumer import KafkaLogConsumer
 from mendline.logs.kafka.producer import KafkaLogProducer
+from mendline.logs.librdkafka.producer import RdProducer
 from mendline.schemas.stream import NewRecord, Partition
 from mendline.testing.kafka import LocalKafka
 from tests.logs.support import Reading, poll_until
@@ -47,15 +48,15 @@ def collect_garbage() -> Iterator[None]:
 
 
 @pytest.fixture
-def log(kafka: LocalKafka) -> KafkaLog:
-    """Return the shared broker as a log."""
-    return KafkaLog(kafka.url)
+def log(kafka: LocalKafka, client: str) -> KafkaLog:
+    """Return the shared broker as a log, through each client."""
+    return KafkaLog(kafka.url, {"client": client})
 
 
 @pytest.fixture
 def topic(log: KafkaLog, request: pytest.FixtureRequest) -> str:
     """Make a topic of two partitions, for one test alone."""
-    name = f"{request.node.name}-{time.time_ns()}"[:200]
+    name = f"{request.node.originalname}-{time.time_ns()}"[:200]
     log.ensure_topics([TopicSettings(name, 2)])
     return name
 
@@ -154,15 +155,15 @@ def test_headers_have_a_limit(log: KafkaLog, topic: str) -> None:
 def test_added_partitions_are_used(kafka: LocalKafka, log: KafkaLog, topic: str) -> None:
     """A producer comes to know of partitions that were added to a topic."""
     producer = log.producer("p")
-    assert isinstance(producer, KafkaLogProducer)
+    assert isinstance(producer, KafkaLogProducer | RdProducer)
     producer.append([NewRecord(topic, b"", partition=1)]).result(30)
     with admin_of(kafka) as admin:
         admin.create_partitions({topic: 3})
     deadline = time.monotonic() + 30
     while log.topics()[topic] != 3:
         assert time.monotonic() < deadline
-    producer._checked = 0.0
-    producer._life.client._metadata.request_update()  # type: ignore[union-attr]
+    if isinstance(producer, KafkaLogProducer) and producer._life:
+        producer._life.client._metadata.request_update()
     while True:
         producer._checked = 0.0
         try:
@@ -247,9 +248,9 @@ def test_closing_stores_the_last_places(log: KafkaLog, topic: str) -> None:
 # Groups --------------------------------------------------------------------------------------------------------------
 
 
-def test_slow_members_lose_and_regain(kafka: LocalKafka, topic: str) -> None:
+def test_slow_members_lose_and_regain(kafka: LocalKafka, client: str, topic: str) -> None:
     """Who does not poll for too long is told that its partitions are gone and, if nobody else wants them, back."""
-    log = KafkaLog(kafka.url, {**QUICK, "max_poll_interval_ms": 3000})
+    log = KafkaLog(kafka.url, {**QUICK, "max_poll_interval_ms": 3000, "client": client})
     with member(log, "a", topic, topic) as reading:
         reading.own(*both(topic))
         time.sleep(6)
@@ -266,6 +267,7 @@ def test_slow_members_lose_and_regain(kafka: LocalKafka, topic: str) -> None:
         assert assigned == both(topic)
 
 
+@pytest.mark.parametrize("client", ["kafka-python"])
 def test_what_was_read_of_a_partition_that_goes_meanwhile_is_not_delivered(log: KafkaLog, topic: str) -> None:
     """Even if it comes back at once: it is read anew from where it is started, and nothing of it is skipped."""
     producer = log.producer("p")
@@ -333,9 +335,9 @@ def test_rebalances_stop_delivery_only_briefly(log: KafkaLog, topic: str) -> Non
     producer.close()
 
 
-def test_who_lost_its_name_is_told_without_committing(kafka: LocalKafka, topic: str) -> None:
+def test_who_lost_its_name_is_told_without_committing(kafka: LocalKafka, client: str, topic: str) -> None:
     """A member whose name another process took over is told, though its client reads on as if nothing had happened."""
-    log = KafkaLog(kafka.url, QUICK)
+    log = KafkaLog(kafka.url, {**QUICK, "client": client})
     with member(log, "a", topic, topic) as old:
         old.own(*both(topic))
         with member(log, "a", topic, topic) as new:
@@ -344,9 +346,9 @@ def test_who_lost_its_name_is_told_without_committing(kafka: LocalKafka, topic: 
                 poll_until([old, new], lambda: False)
 
 
-def test_members_that_fell_out_unnoticed_end(kafka: LocalKafka, topic: str) -> None:
+def test_members_that_fell_out_unnoticed_end(kafka: LocalKafka, client: str, topic: str) -> None:
     """A member that the brokers do not know, and that hears nothing, ends with an error instead of idling for ever."""
-    log = KafkaLog(kafka.url, QUICK)
+    log = KafkaLog(kafka.url, {**QUICK, "client": client})
     with member(log, "a", topic, topic) as reading:
         reading.own(*both(topic))
         reading.consumer._client.unsubscribe()  # type: ignore[attr-defined]
@@ -389,11 +391,11 @@ def test_topics_that_do_not_fit_are_named(kafka: LocalKafka, log: KafkaLog, capl
     ]
 
 
-def test_unreachable_brokers_are_explained() -> None:
+def test_unreachable_brokers_are_explained(client: str) -> None:
     """A port where nothing listens and a host that nobody knows are named within the time that is given."""
     begun = time.monotonic()
     for url, says in (("kafka://localhost:1", "nothing listens there"), ("kafka://no.invalid:1", "not known")):
-        log = KafkaLog(url, {"bootstrap_timeout_ms": 1500})
+        log = KafkaLog(url, {"bootstrap_timeout_ms": 1500, "client": client})
         with pytest.raises(LogUnavailableError, match=f"{url[8:]} .*{says}"):
             log.producer("p")
         with pytest.raises(LogUnavailableError, match=f"{url[8:]} .*{says}"):
@@ -403,10 +405,10 @@ def test_unreachable_brokers_are_explained() -> None:
     assert time.monotonic() - begun < 30
 
 
-def test_failed_connections_leave_nothing_behind() -> None:
+def test_failed_connections_leave_nothing_behind(client: str) -> None:
     """Trying in vain to reach a broker, again and again, leaves no thread."""
     before = threading.active_count()
     for _ in range(3):
         with pytest.raises(LogUnavailableError):
-            KafkaLog("kafka://localhost:1", {"bootstrap_timeout_ms": 500}).consumer("c")
+            KafkaLog("kafka://localhost:1", {"bootstrap_timeout_ms": 500, "client": client}).consumer("c")
     assert threading.active_count() == before

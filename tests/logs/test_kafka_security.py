@@ -8,7 +8,7 @@ import ipaddress
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class Secure:
     kafka: LocalKafka
     ca: Path
     wrong_ca: Path
+    client: str = "kafka-python"
 
     @property
     def url(self) -> str:
@@ -57,12 +58,18 @@ class Secure:
 
     def log(self, **options: Any) -> KafkaLog:
         """Return the log as the agent sees it, with changed options."""
-        agent = {"username": "agent", "password": "secret", "ca_file": self.ca, "bootstrap_timeout_ms": 3000}
+        agent: dict[str, Any] = {
+            "username": "agent",
+            "password": "secret",
+            "ca_file": self.ca,
+            "bootstrap_timeout_ms": 3000,
+        }
+        agent["client"] = self.client
         return KafkaLog(self.url, {k: v for k, v in (agent | options).items() if v is not None})
 
 
 @pytest.fixture(scope="module")
-def secure(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+def secured(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     """Run a broker that knows a user `agent`, who may write `metrics`, read `commands` and be in groups `agent-…`."""
     folder = tmp_path_factory.mktemp("secure")
     ca, chain = make_certificates(folder / "right")
@@ -87,6 +94,12 @@ def secure(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
         allow(kafka)
         yield Secure(kafka, ca, wrong_ca)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def secure(secured: Secure, client: str) -> Secure:
+    """Return that broker, to be reached through each client."""
+    return replace(secured, client=client)
 
 
 def allow(kafka: LocalKafka) -> None:
@@ -188,7 +201,7 @@ def test_a_wrong_authority_is_explained(secure: Secure) -> None:
 
 def test_tls_to_a_plain_port_is_explained(secure: Secure) -> None:
     """A plain port that is spoken to in TLS gives away what it is."""
-    options = {"ca_file": str(secure.ca), "bootstrap_timeout_ms": 3000}
+    options = {"ca_file": str(secure.ca), "bootstrap_timeout_ms": 3000, "client": secure.client}
     with pytest.raises(LogError, match="does not speak TLS"):
         KafkaLog(secure.kafka.url, options).producer("p")
 

@@ -29,7 +29,7 @@ class Commits(ABC):
         self._wanted: dict[Partition, Committed] = {}
         self._under_way: dict[Partition, Committed] = {}
         self._retry_at = 0.0
-        self.fenced: BaseException | None = None
+        self.fenced: MemberFencedError | None = None
 
     @property
     def pending(self) -> bool:

@@ -28,7 +28,7 @@ _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
         "the broker does not accept this user and password: check username, password and sasl_mechanism",
     ),
     (
-        r"UnsupportedSaslMechanism|not enabled mechanism",
+        r"UnsupportedSaslMechanism|Unsupported SASL mechanism|not enabled mechanism",
         LogRefusedError,
         "the broker does not know this sasl_mechanism: ask its administrator which ones are enabled",
     ),
@@ -48,7 +48,7 @@ _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
         "the broker wants a certificate of this client: set cert_file and key_file",
     ),
     (
-        r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|record layer failure|UNEXPECTED_EOF|wrong version number",
+        r"WRONG_VERSION_NUMBER|wrong version number|(?i:record.layer.failure)|UNEXPECTED_EOF|to a PLAINTEXT broker",
         LogRefusedError,
         "the port does not speak TLS: use its TLS port, or set security_protocol to PLAINTEXT or SASL_PLAINTEXT",
     ),
@@ -150,7 +150,7 @@ def cause_of(said: list[str], settings: dict[str, Any]) -> LogError:
     """Return the error for a client that found no broker, from what it said meanwhile."""
     text = "\n".join(said)
     # A TLS port that is spoken to in plain text answers with an alert or just hangs up.
-    if "SSL" not in settings["security_protocol"] and "disconnected" in text:
+    if "SSL" not in settings["security_protocol"] and "disconnected" in text.lower():
         text += "Invalid frame length" if any(map(_speaks_tls, settings["bootstrap_servers"])) else ""
     for pattern, kind, advice in _CAUSES:
         if re.search(pattern, text):

@@ -218,7 +218,7 @@ class KafkaLogConsumer:
 
     def _poll_client(self, wait_s: float, max_records: int) -> dict[TopicPartition, list[Any]]:
         if self._commits.fenced:
-            raise translate(self._commits.fenced, self._name)
+            raise self._commits.fenced
         if self._watchdog:
             self._watchdog.look(owns=bool(self._reading))
         self._commits.go_on()

@@ -47,15 +47,18 @@ class Voice:
 
     def log(self, level: int, text: str, facility: str, client: str, message: str) -> None:
         """Take a line of the library's log."""
-        if level < logging.WARNING:
+        if facility == "CONFWARN":  # about settings that are meant so
             return
         self.said.append(message)
+        if level < logging.WARNING:
+            return
         name = NETWORK if facility in _NETWORK else f"librdkafka.{facility}"
         self._ear.handle(logging.LogRecord(name, level, "", 0, text, (facility, client, message), None))
 
     def error(self, error: KafkaError) -> None:
         """Take an error that belongs to no call."""
-        self.said.append(error.str())
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - public all the same; says nothing of why
+            self.said.append(error.str())
         if self.hear:
             self.hear(error)
 
@@ -109,5 +112,5 @@ def connect(
         client.list_topics(timeout=options.bootstrap_timeout_ms / 1000)
     except KafkaException as raised:
         client.poll(0)
-        raise cause_of([*voice.said, cause(raised).str()], place) from raised
+        raise cause_of([cause(raised).str(), *voice.said], place) from raised
     return client

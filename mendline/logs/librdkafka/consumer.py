@@ -66,7 +66,7 @@ class RdConsumer:
         self._stale = False
         self._ahead: list[Any] = []
         self._failure: LogError | None = None
-        self._fenced: MemberFencedError | None = None
+        self._over: LogError | None = None
         self._woken = False
         self._closed = False
 
@@ -194,7 +194,7 @@ class RdConsumer:
         self._quietly("store its last places", lambda: self._commits.finish(patience_s, self._serve))
         member_id = (self._client.memberid() or "") if self._watchdog else ""
         self._quietly("close", lambda: _within(patience_s, self._client.close))
-        if member_id and self._options.leave_on_close and not (self._fenced or self._commits.fenced):
+        if member_id and self._options.leave_on_close and not (self._over or self._commits.fenced):
             names = self._need_group(), self._name, member_id
             self._quietly("leave its group", lambda: leave_group(self._servers, self._options, *names))
 
@@ -281,9 +281,9 @@ class RdConsumer:
     # Reading.
 
     def _look_after(self) -> None:
-        fenced = self._fenced or self._commits.fenced
-        if fenced:
-            raise fenced
+        self._over = self._over or self._commits.fenced
+        if self._over:
+            raise self._over
         if self._watchdog:
             self._watchdog.look(owns=bool(self._applied))
         self._commits.go_on()
@@ -307,7 +307,11 @@ class RdConsumer:
 
     def _serve(self, seconds: float) -> None:
         """Let the client report; records that come meanwhile are for the next poll."""
-        message = self._client.poll(seconds)
+        try:
+            message = self._client.poll(seconds)
+        except KafkaException as raised:
+            self._heed(cause(raised))
+            return
         if message is not None:
             self._ahead.append(message)
 
@@ -375,16 +379,16 @@ class RdConsumer:
         if code == KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001
             return
         meaning = translate(error, self._name)
-        if isinstance(meaning, MemberFencedError):
-            self._fenced = meaning
+        if isinstance(meaning, MemberFencedError) or code == KafkaError._FATAL:  # noqa: SLF001
+            self._over = meaning
         elif isinstance(meaning, LogUnavailableError) or code == KafkaError.UNKNOWN_TOPIC_OR_PART:
             _logger.debug("%s", meaning)
         elif self._group is not None or code != KafkaError.GROUP_AUTHORIZATION_FAILED:
             self._failure = meaning
 
     def _complain(self) -> None:
-        """Raise what ends this poll, once, or for a member that was fenced always."""
-        failure, self._failure = self._fenced or self._failure, None
+        """Raise what ends this poll, once; what ends the client, always."""
+        failure, self._failure = self._over or self._failure, None
         if failure:
             raise failure
 

@@ -27,6 +27,10 @@ def translate(error: KafkaError, doing: str) -> LogError:
     code = error.code()
     if code == KafkaError.INCONSISTENT_GROUP_PROTOCOL:
         return LogRefusedError(f"{doing}: {_MIXED}")
+    if code == KafkaError._FATAL and "fenced" in error.str():  # noqa: SLF001
+        return shared.translate(kafka_errors.FencedInstanceIdError(), doing)
+    if code == KafkaError._FATAL:  # noqa: SLF001
+        return LogError(f"{doing}: {error.str()}")
     if code > 0:
         return shared.translate(kafka_errors.for_code(code)(), doing)
     ours = LogRefusedError if code in _REFUSED else LogUnavailableError

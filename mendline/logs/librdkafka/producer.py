@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -62,11 +63,24 @@ class _Life:
             if self.culprit is None and not self.ended and error.code() not in _GIVEN_UP:
                 self.culprit = delivery
 
+    def serve(self, seconds: float) -> None:
+        """Let the client report for at most so long; it raises once when a refused record has ended it."""
+        with suppress(KafkaException):
+            self.client.poll(seconds)
+
+    def settle(self, seconds: float) -> bool:
+        """Wait until all is answered, at most so long, and say whether it is."""
+        end = time.monotonic() + seconds
+        while len(self.client) and not self.culprit and time.monotonic() < end:
+            self.serve(max(min(end - time.monotonic(), SLICE_S), 0.0))
+        return not len(self.client)
+
     def end(self) -> None:
         """End the client, and fail what is not acknowledged."""
         self.ended = True
         self.client.purge()
-        self.client.flush(SLICE_S)
+        while len(self.client):
+            self.serve(SLICE_S)
         self.client.close()
 
 
@@ -101,7 +115,7 @@ class RdDelivery:
     def done(self) -> bool:
         """Say whether every record is acknowledged, or one has failed."""
         if self._left and self._error is None and not self.life.ended:
-            self.life.client.poll(0)
+            self.life.serve(0)
         return not self._left or self._error is not None or self.life.ended
 
     def result(self, timeout_s: float | None = None) -> Sequence[Position]:
@@ -112,7 +126,7 @@ class RdDelivery:
             if left <= 0:
                 msg = f"{self._doing}: not acknowledged yet; the records may still arrive"
                 raise LogUnavailableError(msg)
-            self.life.client.poll(left)
+            self.life.serve(left)
         if self._left:
             raise self._failure(self._error)
         return [position for position in self._positions if position is not None]
@@ -174,14 +188,14 @@ class RdProducer:
         self._make_room(sum(sizes), life)
         delivery = RdDelivery(life, self._name, len(records))
         self._send(records, routes, sizes, delivery)
-        life.client.poll(0)
+        life.serve(0)
         return delivery
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Wait for what is in flight, then end the client."""
         life, self._life, self._closed = self._life, None, True
         if life is not None:
-            if life.client.flush(timeout_s):
+            if not life.settle(timeout_s):
                 _logger.warning("%s: not all records were acknowledged before closing", self._name)
             life.end()
 
@@ -213,7 +227,7 @@ class RdProducer:
             msg = f"{self._name}: this producer is closed"
             raise LogRefusedError(msg)
         if self._life:
-            self._life.client.poll(0)
+            self._life.serve(0)
         if self._life and self._life.culprit:
             self._learn(self._life.culprit)
             self._end(self._life)
@@ -236,7 +250,7 @@ class RdProducer:
         """Wait for room. Raises LogUnavailableError."""
         end = time.monotonic() + self._options.max_block_ms / 1000
         while not self._room.take(size, 0.0):
-            life.client.poll(SLICE_S)
+            life.serve(SLICE_S)
             if time.monotonic() >= end:
                 msg = f"{self._name}: {self._options.in_flight_bytes} bytes wait for Kafka's acknowledgement already"
                 raise LogUnavailableError(msg)
@@ -258,7 +272,7 @@ class RdProducer:
         if limit >= self._batch_bytes:
             return
         life = self._living()
-        if life.client.flush(self._options.max_block_ms / 1000):
+        if not life.settle(self._options.max_block_ms / 1000):
             msg = f"{self._name}: records before these are not acknowledged yet"
             raise LogUnavailableError(msg)
         self._batch_bytes = limit

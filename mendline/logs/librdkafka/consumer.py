@@ -63,6 +63,7 @@ class RdConsumer:
         self._next: dict[Partition, int] = {}
         self._reading: set[Partition] = set()
         self._applied: set[Partition] = set()
+        self._paused: set[Partition] = set()
         self._stale = False
         self._ahead: list[Any] = []
         self._failure: LogError | None = None
@@ -99,7 +100,9 @@ class RdConsumer:
             raise LogRefusedError(msg)
         # What is told anew where to begin is fetched anew, with all others, so not when reading just goes on.
         if partition in self._applied and self._next.get(partition) == offset:
-            self._client.resume([TopicPartition(*partition)])
+            if partition in self._paused:
+                self._client.resume([TopicPartition(*partition)])
+                self._paused.discard(partition)
         else:
             self._next[partition] = offset
             self._drop_ahead({partition})
@@ -108,11 +111,8 @@ class RdConsumer:
         self._reading.add(partition)
 
     def pause(self, partition: Partition) -> None:
-        """Deliver nothing more of the partition until `start`."""
+        """Deliver nothing more of the partition until `start`; the client rests when it brings more of it."""
         self._reading.discard(partition)
-        if partition in self._applied:
-            self._client.pause([TopicPartition(*partition)])
-        self._drop_ahead({partition})
 
     def poll(self, timeout_s: float, max_records: int = 5000) -> Polled:
         """Wait for records or a change of ownership, at most `timeout_s`.
@@ -267,6 +267,7 @@ class RdConsumer:
 
     def _apply(self, partitions: set[Partition]) -> None:
         """Let the client read exactly these partitions, each from its next place on."""
+        self._end_pauses()
         with translated(self._name):
             self._client.assign([TopicPartition(*p, self._next[p]) for p in partitions])
         self._applied = partitions
@@ -274,9 +275,16 @@ class RdConsumer:
 
     def _let_go(self) -> None:
         """Let the client read nothing."""
+        self._end_pauses()
         with translated(self._name):
             self._client.unassign()
         self._applied = set()
+
+    def _end_pauses(self) -> None:
+        """Let no partition be paused that is assigned again one day: the client would remember it."""
+        if self._paused:
+            self._client.resume([TopicPartition(*partition) for partition in self._paused])
+            self._paused.clear()
 
     # Reading.
 
@@ -292,9 +300,8 @@ class RdConsumer:
 
     def _take(self, wait_s: float, max_records: int) -> list[Any]:
         """Return what is there, or what is there at the end of a wait for the first record."""
-        if self._ahead:
-            found, self._ahead = self._ahead[:max_records], self._ahead[max_records:]
-            return found
+        if self._ahead and (ready := self._ready(max_records)):
+            return ready
         try:
             found = self._client.consume(max_records, 0)
             if not found and wait_s > 0:
@@ -304,6 +311,13 @@ class RdConsumer:
             self._heed(cause(raised))
             return []
         return [one for one in found if one is not None]
+
+    def _ready(self, max_records: int) -> list[Any]:
+        """Return what came early and may be delivered now."""
+        ready = [one for one in self._ahead if one.error() or _partition(one) in self._reading][:max_records]
+        taken = set(map(id, ready))
+        self._ahead = [one for one in self._ahead if id(one) not in taken]
+        return ready
 
     def _serve(self, seconds: float) -> None:
         """Let the client report; records that come meanwhile are for the next poll."""
@@ -317,7 +331,7 @@ class RdConsumer:
 
     def _drop_ahead(self, partitions: Collection[Partition]) -> None:
         if self._ahead:
-            kept = [one for one in self._ahead if (one.topic(), one.partition()) not in partitions]
+            kept = [one for one in self._ahead if _partition(one) not in partitions]
             if len(kept) < len(self._ahead):
                 # The client takes them for delivered, so it must be told anew where to begin.
                 self._applied.difference_update(partitions)
@@ -334,12 +348,18 @@ class RdConsumer:
         batches = []
         for key, messages in by_partition.items():
             partition = Partition(*key)
-            if partition in self._reading and partition in self._applied:
+            if partition in self._applied and partition in self._reading:
                 batches += self._batch(partition, messages)
-            else:
-                # The client takes them for delivered, so it must be told anew where to begin.
-                self._applied.discard(partition)
+            elif partition in self._applied:
+                self._rest(partition, messages)
         return batches
+
+    def _rest(self, partition: Partition, messages: list[Any]) -> None:
+        """Keep what came of a paused partition until it goes on, and let no more of it come."""
+        self._ahead += messages
+        if partition not in self._paused:
+            self._client.pause([TopicPartition(*partition)])
+            self._paused.add(partition)
 
     def _batch(self, partition: Partition, messages: list[Any]) -> list[Batch]:
         offsets = [one.offset() for one in messages]
@@ -414,6 +434,10 @@ class RdConsumer:
             do()
         except Exception as error:  # noqa: BLE001 - closing must not hide why the caller closes
             _logger.warning("%s could not %s: %s", self._name, what, error)
+
+
+def _partition(message: Any) -> tuple[str, int]:
+    return message.topic(), message.partition()
 
 
 def _within(seconds: float, do: Callable[[], object]) -> None:

@@ -19,14 +19,11 @@ _REFUSED = {
     KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
     KafkaError._UNSUPPORTED_FEATURE,  # noqa: SLF001
 }
-_MIXED = "other members of this group read through another client; all must have the same `client` setting"
 
 
 def translate(error: KafkaError, doing: str) -> LogError:
     """Return the log's error for an error of librdkafka; `doing` says what was tried."""
     code = error.code()
-    if code == KafkaError.INCONSISTENT_GROUP_PROTOCOL:
-        return LogRefusedError(f"{doing}: {_MIXED}")
     if code == KafkaError._FATAL and "fenced" in error.str():  # noqa: SLF001
         return shared.translate(kafka_errors.FencedInstanceIdError(), doing)
     if code == KafkaError._FATAL:  # noqa: SLF001

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -10,8 +11,11 @@ from contextlib import ExitStack
 
 import pytest
 from confluent_kafka import KafkaError
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
 
 from mendline.logs.base import (
+    Committed,
     LogError,
     LogRefusedError,
     LogUnavailableError,
@@ -20,9 +24,11 @@ from mendline.logs.base import (
     TopicSettings,
 )
 from mendline.logs.kafka import KafkaLog
+from mendline.logs.kafka.options import KafkaOptions
 from mendline.logs.librdkafka.consumer import RdConsumer
 from mendline.logs.librdkafka.errors import translate
 from mendline.logs.librdkafka.ownership import UNKNOWN, Ownership
+from mendline.logs.librdkafka.producer import RdProducer
 from mendline.schemas.stream import NewRecord, Partition
 from mendline.testing.kafka import LocalKafka
 from tests.logs.support import Reading, poll_until
@@ -251,3 +257,76 @@ def test_no_sequence_of_starts_and_pauses_skips_a_record(filled: tuple[KafkaLog,
             assert list(batch.offsets) == list(range(place[batch.partition], batch.next_offset))
             place[batch.partition] = batch.next_offset
     consumer.close()
+
+
+class Crowd:
+    """Members of one group that come, go and crash, and keep all they read."""
+
+    def __init__(self, log: KafkaLog, topic: str) -> None:
+        self.members: dict[str, Reading] = {}
+        self.read: set[bytes] = set()
+        self._log, self._topic = log, topic
+
+    def come(self, name: str) -> None:
+        consumer = self._log.consumer(name, f"g-{self._topic}")
+        consumer.subscribe([self._topic])
+        self.members[name] = Reading(consumer, 60.0)
+
+    def crash(self, name: str) -> None:
+        consumer = self.members.pop(name).consumer
+        assert isinstance(consumer, RdConsumer)
+        consumer._client.close()
+
+    def turn(self) -> None:
+        for member in self.members.values():
+            member.poll(0.02)
+            for batch in member.batches:
+                self.read.update(batch.values)
+                member.consumer.commit({batch.partition: Committed(batch.next_offset)})
+            member.batches.clear()
+
+
+def test_members_that_come_and_go_lose_nothing(log: KafkaLog, topics: list[str]) -> None:
+    """Through joins, leaves, and crashes with a new life, each record is read by some member."""
+    producer, crowd, draw, sent = log.producer("p"), Crowd(log, topics[0]), random.Random(1), 0
+    for _ in range(12):
+        name = draw.choice("abc")
+        if name not in crowd.members:
+            crowd.come(name)
+        elif len(crowd.members) > 1 and draw.random() < 0.5:
+            crowd.members.pop(name).consumer.close()
+        else:
+            crowd.crash(name)
+            crowd.come(name)
+        until = time.monotonic() + draw.uniform(0.5, 3.0)
+        while time.monotonic() < until:
+            producer.append([NewRecord(topics[0], b"%d" % (sent + n), partition=(sent + n) % 6) for n in range(20)])
+            sent += 20
+            crowd.turn()
+    deadline = time.monotonic() + 60
+    while len(crowd.read) < sent:
+        assert time.monotonic() < deadline, (sent, len(crowd.read), {n: m.held for n, m in crowd.members.items()})
+        crowd.turn()
+    assert crowd.read == {b"%d" % n for n in range(sent)}
+    for member in crowd.members.values():
+        member.consumer.close()
+    producer.close()
+
+
+def test_batches_shrink_where_the_limit_is_not_told(kafka: LocalKafka, log: KafkaLog) -> None:
+    """Records that fit one by one arrive in the end, though nobody may tell the producer how small batches must be."""
+    name = f"small-{time.time_ns()}"
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin.create_topics([NewTopic(name, 1, 1, topic_configs={"max.message.bytes": "20000"})])
+    admin.wait_for_topics([name])
+    admin.close()
+    options = KafkaOptions(client="librdkafka")
+    producer = RdProducer([kafka.bootstrap], options, "p", TopicSettings, {})
+    records = [NewRecord(name, os.urandom(1000), partition=0) for _ in range(100)]
+    for _ in range(5):
+        with pytest.raises(LogUnavailableError, match="append again, in order"):
+            producer.append(records).result(30)
+    offsets = [position.offset for position in producer.append(records).result(30)]
+    # Those that were sent alone at the head of a call had arrived before.
+    assert offsets == list(range(offsets[0], offsets[0] + 100))
+    producer.close()

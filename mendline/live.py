@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,14 +71,14 @@ class LiveView(Follower):
         """Follow the `journal` topic."""
         super().__init__(log, journal, "live", self._print)
 
-    def _print(self, records: Sequence[Record]) -> None:
-        for record in records:
-            if isinstance(record, Fault) and record.transition != "affirmed":
-                self._line(record, COLOURS.get(record.transition))
-            elif isinstance(record, Intent | Hold | Outcome):
-                self._line(record, "yellow")
-            elif isinstance(record, Verification):
-                self._line(record, "green" if record.mended else "red")
+    def _print(self, record: Record) -> bool:
+        if isinstance(record, Fault) and record.transition != "affirmed":
+            self._line(record, COLOURS.get(record.transition))
+        elif isinstance(record, Intent | Hold | Outcome):
+            self._line(record, "yellow")
+        elif isinstance(record, Verification):
+            self._line(record, "green" if record.mended else "red")
+        return True
 
     def _line(self, record: Record, colour: str | None) -> None:
         click.secho(f"{clock(record.time)} {describe(record)}", fg=colour)

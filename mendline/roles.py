@@ -142,5 +142,7 @@ def respond_members(settings: Settings, log: Log, metrics: Metrics, stop: thread
     runners: list[Runner] = list(members(settings, log, [planner_spec(settings, key_ring(settings).sign)], metrics))
     if settings.notify:
         notifier = Notifier([one.webhook for one in settings.notify], stop)
-        runners.append(Follower(log, settings.topics.topic("journal"), "notifier", notifier.take))
+        group = f"{settings.topics.prefix}.notifier"
+        name = claim_name(settings, "notifier")
+        runners.append(Follower(log, settings.topics.topic("journal"), name, notifier.take, group))
     return runners

@@ -124,7 +124,8 @@ class Member:
         self.close()
         self._consumer = self._log.consumer(self.name, group=f"{self._topics.prefix}.{self.spec.name}")
         self._consumer.subscribe([self.spec.topic])
-        self._outbox = Outbox(self._log.producer(self.name), self._clocks.monotonic, self.name)
+        retried = partial(self.metrics.add, "mendline_append_retries", self.spec.name)
+        self._outbox = Outbox(self._log.producer(self.name), self._clocks.monotonic, self.name, retried)
 
     def turn(self) -> int:
         """Do one turn and return the number of records read.
@@ -293,6 +294,7 @@ class Member:
             return  # older than the snapshot it came from would be
         records = write_snapshot(worker.head(), worker.stage.dump(), self._topics.topic("state"))
         worker.snapshot_offset = worker.position
+        worker.tell_tallies()
         outbox.append(records, partial(_snapshot_stands, worker, self.metrics))
 
 

@@ -15,7 +15,7 @@ from mendline.runtime.snapshots import SnapshotHead, SnapshotPlace
 from mendline.schemas.base import record_id
 from mendline.schemas.decode import decode
 from mendline.schemas.records import DeadLetter, Progress, Tick, encode_record
-from mendline.schemas.stream import Batch, Input, NewRecord, Partition, Stage
+from mendline.schemas.stream import Batch, Input, NewRecord, Partition, Stage, Tallying
 
 if TYPE_CHECKING:
     from mendline.runtime.metrics import Metrics
@@ -118,6 +118,11 @@ class Worker:
             headers=tuple((name[:100], _kept(content, MOST_KEY_BYTES)) for name, content in batch.headers[index][:20]),
         )
         return NewRecord(self.dead_letters, encode_record(letter), key if key and len(key) <= MOST_KEY_BYTES else None)
+
+    def tell_tallies(self) -> None:
+        """Tell the metrics what the stage has set aside; too costly to be done for each batch."""
+        if isinstance(self.stage, Tallying):
+            self.metrics.tally(self.spec.name, str(self.partition.number), self.stage.tallies())
 
     def head(self) -> SnapshotHead:
         """Return whose state this is, and of when, for a snapshot made now."""

@@ -197,6 +197,7 @@ def test_an_append_that_fails_is_tried_again_in_order(bench: Bench) -> None:
             turns(member)
             bench.clock.advance(1)
     assert [["a", 1], ["a", 3]] == bench.totals()
+    assert 2 == member.metrics.snapshot()["mendline_append_retries", "sum", ""]
 
 
 def test_a_refusal_for_good_ends_the_member(bench: Bench) -> None:

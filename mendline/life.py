@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from mendline.logs.base import LogUnavailableError
+from mendline.messages import configure_logging
 from mendline.runtime.metrics import Metrics, MetricsEndpoint
 from mendline.runtime.together import Runner, run_together
 from mendline.topics import topic_settings
@@ -34,21 +34,13 @@ def life(settings: Settings, log: Log, make: Make, verbose: int = 0) -> None:
 
     Waits for a log that does not answer. Raises what the runners raise, and OSError when the metrics' port is taken.
     """
-    configure_logging(verbose)
+    configure_logging(settings.messages.format, verbose)
     stop = threading.Event()
     metrics = Metrics()
     with log, _signals(stop), _endpoint(metrics, settings.metrics.listen):
         if not _reach(settings, log, stop):
             return
         run_together(make(settings, log, metrics, stop), stop)
-
-
-def configure_logging(verbose: int) -> None:
-    """Log to standard error: warnings only, `verbose` 1 what goes on, 2 everything."""
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
-    )
 
 
 @contextmanager

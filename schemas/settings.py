@@ -318,6 +318,14 @@ class NotifySettings(Frozen):
     webhook: str = Field(description="URL that is told of each fault and what was done")
 
 
+class MessagesSettings(Frozen):
+    """What a long-running command says on standard error."""
+
+    format: Literal["text", "json"] = Field(
+        default="text", description="json: one object a line, for a program that collects logs"
+    )
+
+
 class EndpointSettings(Frozen):
     """Mendline's own metrics for Prometheus."""
 
@@ -347,3 +355,4 @@ class Settings(Frozen):
     reflex: ReflexSettings = ReflexSettings()
     keys: KeysSettings = KeysSettings()
     metrics: EndpointSettings = EndpointSettings()
+    messages: MessagesSettings = MessagesSettings()

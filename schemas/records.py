@@ -324,7 +324,10 @@ class Snapshot(Envelope):
 
 
 class DeadLetter(Envelope):
-    """A record no stage could read: its bytes (base64), where it came from, and why."""
+    """A record a stage could not take: its content (base64), where it came from, and why.
+
+    `size` is the length of the whole value in bytes, of which `value` may hold less; None when that was not noted.
+    """
 
     type: Literal["deadletter"] = "deadletter"
     topic: str
@@ -335,6 +338,7 @@ class DeadLetter(Envelope):
     key: str | None = None
     value: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    size: int | None = Field(default=None, ge=0)
 
 
 Record = Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mendline.cli.dead import dead
 from mendline.cli.options import config_option, json_option
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ NAMES = ("metrics", "windows", "journal", "commands", "state", "deadletter")
 @click.group()
 def topics() -> None:
     """Look at the topics of the log."""
+
+
+topics.add_command(dead)
 
 
 @topics.command(name="list")

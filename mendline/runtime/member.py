@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mendline.logs.base import LogUnavailableError
+from mendline.runtime.deadletters import FoldError, Limit, Poison
 from mendline.runtime.metrics import Metrics
 from mendline.runtime.outbox import Outbox
 from mendline.runtime.restore import find_start
@@ -85,6 +86,7 @@ class Member:
         self._clocks = clocks
         self._workers: dict[Partition, Worker] = {}
         self._unopened: list[Partition] = []
+        self._poison: dict[Partition, Poison] = {}
         self._paused = False
         self._progress_at = 0.0
         self._consumer: Consumer | None = None
@@ -98,7 +100,7 @@ class Member:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then finish, commit and leave; call `wake` after setting it.
 
-        Raises LogRefusedError and MemberFencedError; waits out LogUnavailableError.
+        Raises LogRefusedError, MemberFencedError and StageStoppedError; waits out LogUnavailableError.
         """
         try:
             while not stop.is_set():
@@ -174,6 +176,7 @@ class Member:
     def _own(self, polled: Polled) -> None:
         for partition in polled.revoked:
             self._workers.pop(partition, None)
+            self._poison.pop(partition, None)
             self.metrics.forget(self.spec.name, str(partition.number))
         self._unopened = [one for one in self._unopened if one not in polled.revoked] + list(polled.assigned)
 
@@ -185,10 +188,13 @@ class Member:
 
     def _open_partition(self, partition: Partition, consumer: Consumer, outbox: Outbox) -> Worker:
         start = find_start(self.spec, partition, consumer, self._log, self._topics.topic("state"))
+        poison = self._poison.setdefault(partition, Poison())
+        poison.begin(start.offset)
         now = self._clocks.monotonic()
         worker = Worker(
             self.spec, partition, start.stage, start.offset, start.muted_until, self.metrics,
-            self._topics.topic("deadletter"), start.clock, max(start.muted_until, start.offset),
+            self._topics.topic("deadletter"), Limit(self._topics.dead_letters, self.spec.name, partition),
+            poison, start.clock, max(start.muted_until, start.offset),
             start.muted_until, start.snapshot, now, now + self._pace.tick, now + self._pace.snapshot,
         )  # fmt: skip
         if start.new_settings and self.spec.config:
@@ -243,7 +249,11 @@ class Member:
             if worker is None or begin == len(batch):
                 continue
             fresh = batch if begin == 0 else cut(batch, begin, len(batch))
-            outputs.extend(worker.fold(fresh, caught_up=consumer.lag(batch.partition) == 0))
+            try:
+                outputs.extend(worker.fold(fresh, caught_up=consumer.lag(batch.partition) == 0))
+            except FoldError as error:
+                self._distrust(error)
+                continue
             worker.quiet_since = self._clocks.monotonic()
             folded.append(worker)
         if folded:
@@ -251,6 +261,18 @@ class Member:
             reached = [(worker, worker.position) for worker in folded]
             outbox.append(outputs, partial(_acknowledged, reached))
         return sum(len(batch) for batch in batches)
+
+    def _distrust(self, error: FoldError) -> None:
+        """Begin anew from the last snapshot, to find the record that the stage fails on and leave it out.
+
+        Raises StageStoppedError when there are too many.
+        """
+        topic, number = error.partition
+        about = (self.name, error.count, topic, number, error.offset)
+        logger.error("%s: failed on one of %d records of %s partition %d from offset %d on", *about, exc_info=error)
+        self._poison[error.partition].note(error, self.spec.name)
+        del self._workers[error.partition]
+        self._unopened.append(error.partition)
 
     def _commit(self, consumer: Consumer) -> None:
         places = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -38,13 +38,17 @@ logger = logging.getLogger(__name__)
 
 SCOPE = b"default"
 
+SNAPSHOT_PAUSE = 20
+"""How many times as long as a snapshot took no other follows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How often a member does what is not driven by records. All in seconds.
 
-    `tick` is how long a partition is quiet before it gets a tick, `snapshot` bounds what a restart reads again, and
-    `idle` how long one wait for records lasts.
+    `tick` is how long a partition is quiet before it gets a tick, `snapshot` bounds what a restart reads again (a state
+    so large that this cost more than a twentieth of the time is snapshotted less often), and `idle` how long one wait
+    for records lasts.
     """
 
     tick: float = 1.0
@@ -96,6 +100,11 @@ class Member:
     def partitions(self) -> Sequence[Partition]:
         """The input partitions at work now."""
         return tuple(self._workers)
+
+    @property
+    def reached(self) -> Mapping[Partition, int]:
+        """The offset up to which each partition is folded."""
+        return {partition: worker.position for partition, worker in self._workers.items()}
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then finish, commit and leave; call `wake` after setting it.
@@ -297,7 +306,8 @@ class Member:
                 outbox.append([worker.tick(self.name, self._clocks.now_ms())])
             if now >= worker.snapshot_at and worker.position > worker.snapshot_offset:
                 self._snapshot(worker, outbox)
-                worker.snapshot_at = now + self._pace.snapshot
+                after = self._clocks.monotonic()
+                worker.snapshot_at = after + max(self._pace.snapshot, SNAPSHOT_PAUSE * (after - now))
         if self.spec.progress and now >= self._progress_at:
             self._progress_at = now + self._pace.progress
             self._report(consumer, outbox)

@@ -101,7 +101,7 @@ def read_alone(log: Log, topic: str, count: int) -> tuple[float, float]:
 
 
 def join(
-    log: Log, settings: Settings, specs: Sequence[StageSpec], metrics: Metrics, snapshot_s: float = Pace.snapshot
+    log: Log, settings: Settings, specs: Sequence[StageSpec], metrics: Metrics, snapshot_s: float = 10.0
 ) -> list[Member]:
     """Return members that own their partitions; the topics are still empty, so nothing is done before the clock."""
     # By turns on one thread: neither may sleep while the other has work.

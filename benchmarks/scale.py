@@ -4,8 +4,8 @@ python -m benchmarks.scale [--series N,N,…] [--seconds N] [--json]
 
 For each number of series (100 a source) on an embedded log of its own: `cpu_us_per_sample` of windows and z-score with
 everything around them, after their state has grown to its size; `snapshot_cpu_s` what both stages' snapshots cost (a
-member spends at most a twentieth of its time on them); `bytes_per_series` by which the process grew, of which the one of
-the largest number is to be read; `restore_s` from the start of both members to the last record of a log that was cut
+member spends at most a twentieth of its time on them); `bytes_per_series` by which the process grew, of which that of
+the largest number counts; `restore_s` from the start of both members to the last record of a log that was cut
 off in the midst of windows, and `reread_samples_per_s` of the records that the restart read again.
 """
 

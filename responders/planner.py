@@ -73,6 +73,19 @@ def decide(journal: Journal, settings: Settings, log_time: int) -> Sequence[Deci
     return decisions
 
 
+def load_journal(blocks: Iterable[StateBlock]) -> Journal:
+    """Return the fold that is in a planner's snapshot."""
+    journal = Journal()
+    faults: dict[str, FaultFact] = {}
+    for block in blocks:
+        if isinstance(found := block.values.get("faults"), dict):
+            faults |= {name: FaultFact.model_validate(fault) for name, fault in found.items()}
+        else:
+            journal = Journal.model_validate(block.values["journal"])
+    journal.faults = faults
+    return journal
+
+
 class PlannerStage:
     """The planner as a stage over the journal."""
 
@@ -112,15 +125,10 @@ class PlannerStage:
 
     def load(self, blocks: Iterable[StateBlock]) -> None:
         """Take over a fold that `dump` returned."""
-        faults: dict[str, FaultFact] = {}
-        for block in blocks:
-            if isinstance(found := block.values.get("faults"), dict):
-                faults |= {name: FaultFact.model_validate(fault) for name, fault in found.items()}
-            else:
-                self.journal = Journal.model_validate(block.values["journal"])
-                unread = block.values["unread"]
-                self._unread = dict(unread) if isinstance(unread, dict) else {}
-        self.journal.faults = faults
+        whole = list(blocks)
+        self.journal = load_journal(whole)
+        unread = next((block.values["unread"] for block in whole if "unread" in block.values), None)
+        self._unread = dict(unread) if isinstance(unread, dict) else {}
 
     # Deciding ---------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +115,17 @@ def _views(settings: Settings, log: Log, config: Path, agent: Agent) -> Sequence
         current = agent.supervisor.current(service)
         return current[0] if current else None
 
-    return [Greeting(settings, config, pid_of), LiveView(log, settings.topics.topic("journal"))]
+    def standing() -> Iterable[str]:
+        from mendline.logs.base import LogError
+        from mendline.reading import fold_journal
+        from mendline.words import in_force
+
+        try:
+            return in_force(fold_journal(log, settings))
+        except LogError as error:
+            return [f"unknown, for the journal cannot be read: {error}"]
+
+    return [Greeting(settings, config, pid_of, standing), LiveView(log, settings.topics.topic("journal"))]
 
 
 def _roles() -> Any:

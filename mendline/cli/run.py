@@ -50,6 +50,8 @@ def up(config: Path, *, quiet: bool, verbose: int) -> None:
         ]
 
     _run(config, make, verbose)
+    if not quiet:
+        click.echo("Mendline has stopped, and with it the services that it ran.")
 
 
 @click.command()

@@ -308,7 +308,7 @@ class Member:
                 self._snapshot(worker, outbox)
                 after = self._clocks.monotonic()
                 worker.snapshot_at = after + max(self._pace.snapshot, SNAPSHOT_PAUSE * (after - now))
-        if self.spec.progress and now >= self._progress_at:
+        if now >= self._progress_at:
             self._progress_at = now + self._pace.progress
             self._report(consumer, outbox)
 
@@ -317,7 +317,8 @@ class Member:
         for partition, worker in self._workers.items():
             lag = consumer.lag(partition)
             self.metrics.set("mendline_lag_records", self.spec.name, str(partition.number), lag)
-            records.append(self._journal(encode_record(worker.progress(self.name, self._clocks.now_ms(), lag))))
+            if self.spec.progress:
+                records.append(self._journal(encode_record(worker.progress(self.name, self._clocks.now_ms(), lag))))
         if records:
             outbox.append(records)
 

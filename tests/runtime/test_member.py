@@ -246,6 +246,18 @@ def test_progress_is_reported_once_a_second(bench: Bench) -> None:
     member.close()
 
 
+@pytest.mark.parametrize("progress", [True, False])
+def test_every_member_tells_its_lag(bench: Bench, *, progress: bool) -> None:
+    """Those too that report no progress on the journal: somebody watches whether they keep up."""
+    member = bench.member(progress=progress)
+    bench.put(1, 2)
+    turns(member)
+    bench.clock.advance(1)
+    turns(member)
+    assert 0 == member.metrics.snapshot()["mendline_lag_records", "sum", "0"]
+    member.close()
+
+
 def test_while_the_log_takes_nothing_a_member_stops_reading_and_later_goes_on(bench: Bench) -> None:
     """Outputs that wait are bounded, and none is lost."""
     with bench.running() as member:

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mendline.detectors.registry import DetectorError
-from mendline.detectors.registry import check as check_detectors
+from mendline.detectors.registry import DetectorError, check
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.keys import key_ring
 from mendline.names import claim_name
@@ -118,6 +117,12 @@ def members(settings: Settings, log: Log, specs: Sequence[StageSpec], metrics: M
     return [Member(log, spec, settings.topics, claim_name(settings, spec.name), metrics=metrics) for spec in specs]
 
 
+def check_detectors(settings: Settings) -> None:
+    """Raise DetectorError when a configured detector cannot be used."""
+    for problem in check(settings):
+        raise DetectorError(problem)
+
+
 def process_members(settings: Settings, log: Log, metrics: Metrics) -> list[Member]:
     """Return the members of the role `process`."""
     return members(settings, log, [windows_spec(settings)], metrics)
@@ -129,8 +134,7 @@ def detect_members(settings: Settings, log: Log, metrics: Metrics) -> list[Membe
     Raises DetectorError when a configured detector cannot be used.
     """
     settings = with_own_detectors(settings)
-    for problem in check_detectors(settings):
-        raise DetectorError(problem)
+    check_detectors(settings)
     return members(settings, log, [rounds_spec(settings), detect_spec(settings)], metrics)
 
 

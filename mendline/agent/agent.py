@@ -65,13 +65,18 @@ class Agent:
     """Observes this host and obeys commands, from `run` to `stop`. A `roles.Runner`.
 
     Services with a command are adopted or started when it begins. When it ends they go on, for the next agent to
-    adopt, unless `stop_services` (as `mendline up` wants it): then they are stopped in reverse order.
+    adopt, unless `stop_services` says so then (as `mendline up` does): then they are stopped in reverse order.
     """
 
     name = "agent"
 
     def __init__(
-        self, settings: Settings, log: Log, *, stop_services: bool = False, clock: Callable[[], int] = _wall_clock
+        self,
+        settings: Settings,
+        log: Log,
+        *,
+        stop_services: Callable[[], bool] = lambda: False,
+        clock: Callable[[], int] = _wall_clock,
     ) -> None:
         """Open the state folder and put the parts together; nothing is observed or written to the log yet.
 
@@ -226,7 +231,7 @@ class Agent:
         self._prober.close()
         self._commands.close()
         self._executor.close(FLUSH_S)
-        if self._stop_services:
+        if self._stop_services():
             try:
                 self.supervisor.stop_all()
             except SupervisorError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from mendline.processors.windows import WindowsStage
 from mendline.producers.defaults import DETECTORS
 from mendline.responders.notifier import Notifier
 from mendline.responders.planner import PlannerStage, Signer
+from mendline.responders.watchdog import Watchdog
 from mendline.runtime.follower import Follower
 from mendline.runtime.member import Member
 from mendline.runtime.metrics import Metrics
@@ -149,4 +151,7 @@ def respond_members(settings: Settings, log: Log, metrics: Metrics, stop: thread
         group = f"{settings.topics.prefix}.notifier"
         name = claim_name(settings, "notifier")
         runners.append(Follower(log, settings.topics.topic("journal"), name, notifier.take, group))
+    if webhook := settings.watchdog.webhook:
+        watchdog = Watchdog(webhook, settings.watchdog.every, time.monotonic)
+        runners.append(Follower(log, settings.topics.topic("journal"), "watchdog", watchdog.take))
     return runners

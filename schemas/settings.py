@@ -326,6 +326,13 @@ class NotifySettings(Frozen):
     webhook: str = Field(description="URL that is told of each fault and what was done")
 
 
+class WatchdogSettings(Frozen):
+    """A dead man's switch: a receiver outside that hears from Mendline while all of it works, and else alarms."""
+
+    webhook: str | None = Field(default=None, description="URL that is told; default: nobody is")
+    every: Duration = Field(default=60_000, gt=0, description="how often; the receiver should alarm after three times")
+
+
 class MessagesSettings(Frozen):
     """What a long-running command says on standard error."""
 
@@ -360,6 +367,7 @@ class Settings(Frozen):
     policies: tuple[PolicySettings, ...] = ()
     guards: GuardSettings = GuardSettings()
     notify: tuple[NotifySettings, ...] = ()
+    watchdog: WatchdogSettings = WatchdogSettings()
     reflex: ReflexSettings = ReflexSettings()
     keys: KeysSettings = KeysSettings()
     metrics: EndpointSettings = EndpointSettings()

@@ -45,6 +45,18 @@ def span(ms: int) -> str:
     return f"{ms} ms"
 
 
+def size(count: int) -> str:
+    """Return a number of bytes as people say it.
+
+    >>> size(999), size(1_500_000), size(2**40)
+    ('999 B', '1.43 MiB', '1 TiB')
+    """
+    for power, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if count >= 1024**power:
+            return f"{count / 1024**power:.3g} {unit}"
+    return f"{count} B"
+
+
 def in_force(journal: Journal) -> Iterator[str]:
     """Yield what people ordered that stands: that everything is stopped, maintenance, silences."""
     if stop := journal.stopped:

@@ -198,6 +198,7 @@ def command_of(intent: IntentFact) -> Command:
         action=record.action,
         parameters=record.parameters,
         deadline=intent.deadline,
+        evidence_time=intent.evidence_time,
         timeout_ms=record.timeout_ms,
     )
 
@@ -253,8 +254,8 @@ def _verify(journal: Journal, fault: FaultFact, intent: IntentFact, log_time: in
 def _verdict(fault: FaultFact, intent: IntentFact, log_time: int) -> tuple[bool, str] | None:
     """Return whether the intent mended its fault and why we say so; None while that is open.
 
-    A deed has until `verify_ms` after its outcome, one that was refused or failed has no claim to wait. Without an
-    outcome the host has until the action's own time is over.
+    A deed has until `verify_ms` after its outcome, as has one that somebody else did before; one that was refused or
+    failed has no claim to wait. Without an outcome the host has until the action's own time is over.
     """
     outcome, record = intent.outcome, intent.record
     if outcome is None or intent.outcome_at is None:

@@ -188,7 +188,8 @@ class Command(Envelope):
     """An admitted intent on its way to the executor of `host`; `cause` and `intent` are the intent's id.
 
     `deadline` is the log's append time in ms: not to be begun later. `parameters` are names and numbers, never a
-    command line.
+    command line. `evidence_time` is the event time (ms, the host's own clock) of the newest evidence or outcome it
+    rests on: a service that was started later is not what the evidence is about. None when a person wanted it.
     """
 
     type: Literal["command"] = "command"
@@ -200,6 +201,7 @@ class Command(Envelope):
     parameters: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
     deadline: int
     timeout_ms: int = Field(gt=0)
+    evidence_time: int | None = None
     signature: Signature | None = None
 
 
@@ -223,13 +225,14 @@ class Stop(Envelope):
     signature: Signature | None = None
 
 
-OutcomeStatus = Literal["succeeded", "failed", "refused", "interrupted", "timed_out"]
+OutcomeStatus = Literal["succeeded", "failed", "refused", "interrupted", "timed_out", "overtaken"]
 
 
 class Outcome(Envelope):
     """What became of a command, signed by the host's key. `reflex` marks what an agent did while it was cut off.
 
-    `began_at` and `ended_at` are the host's time in ms; both None when nothing was begun.
+    `began_at` and `ended_at` are the host's time in ms; both None when nothing was begun. `overtaken`: nothing was
+    done, for the service had been started anew after the evidence.
     """
 
     type: Literal["outcome"] = "outcome"

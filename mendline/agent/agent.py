@@ -136,7 +136,17 @@ class Agent:
         self.supervisor = WatchedSupervisor(settings.services, self._state.path, self._started)
         actions = built_in_actions(self.supervisor, settings)
         self._executor = Executor(
-            Host(self.source, settings.services, actions, self._ledger, keys, self._log_time, self._tell, self._clock)
+            Host(
+                self.source,
+                settings.services,
+                actions,
+                self._ledger,
+                keys,
+                self._log_time,
+                self._tell,
+                self._clock,
+                self._started_at,
+            )
         )
         self._commands = CommandReader(self._log, topics.topic("commands"), self.source, self._executor, self._ledger)
         self._reflexes = Reflexes(Reflex(self._executor, settings.reflex))
@@ -255,6 +265,9 @@ class Agent:
 
     def _started(self, service: str, started: Started) -> None:
         self.processes.attach(service, started.pid, adopted=started.adopted)
+
+    def _started_at(self, service: str) -> int | None:
+        return self.processes.started_at(service)
 
     def _acknowledged(self, position: Position) -> None:
         self._log_time.acknowledged(position.timestamp)

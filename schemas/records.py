@@ -9,6 +9,7 @@ deadletter:  dead letter
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,8 @@ from mendline.schemas.rounds import Round
 from mendline.schemas.windows import Windows
 
 NEWEST_VERSION = 1
+NEWEST_MINOR = 0
+"""What the records written here say of themselves, left out while it is 0; one more with every field that is added."""
 
 
 class Signature(Frozen):
@@ -281,13 +284,17 @@ class Order(Envelope):
 
 
 class Activation(Envelope):
-    """From `offset` on, the stage works on the partition with the settings that `config` hashes to."""
+    """From `offset` on, the stage works on the partition with the settings that `config` hashes to.
+
+    What it knows under them it has read from `read_from` on; what it says counts from `offset` on.
+    """
 
     type: Literal["activation"] = "activation"
     stage: str
     topic: str
     partition: int
     offset: int
+    read_from: int | None = None
     config: str
     settings: dict[str, Any] = Field(default_factory=dict)
 
@@ -376,6 +383,7 @@ class _Head(Frozen):
 
     type: str = "?"
     version: int = 1
+    minor: int | None = None
 
 
 def encode_record(record: Envelope) -> bytes:
@@ -391,10 +399,28 @@ def decode_record(value: bytes) -> Record:
     try:
         record = RECORD.validate_json(value)
     except ValidationError as error:
-        raise UnreadableRecordError(_why_unreadable(value, error)) from None
+        record = _known_part(value, error)
     if record.version > NEWEST_VERSION:
         raise UnreadableRecordError(_too_new(record.type, record.version))
     return record
+
+
+def _known_part(value: bytes, error: ValidationError) -> Record:
+    """Return a record without the fields that only its writer knows. Raises UnreadableRecordError for any other."""
+    wrong = error.errors(include_url=False, include_input=False, include_context=False)
+    reason = UnreadableRecordError(_why_unreadable(value, error))
+    if any(one["type"] != "extra_forbidden" for one in wrong):
+        raise reason from None
+    whole = json.loads(value)
+    if (whole.get("minor") or 0) <= NEWEST_MINOR:
+        raise reason from None
+    for one in wrong:
+        _, *path, name = one["loc"]  # the first is the record's type
+        inside = whole
+        for step in path:
+            inside = inside[step]
+        del inside[name]
+    return RECORD.validate_json(json.dumps(whole))
 
 
 def _why_unreadable(value: bytes, error: ValidationError) -> str:

@@ -17,6 +17,7 @@ help: ## show this list
 setup: $(READY) ## make the virtual environment .venv with everything in it (other targets do so by themselves)
 
 run: $(READY) ## run the whole pipeline with an example service, on an embedded log
+	@echo "To break the example service: kill -9 its process, from another terminal. Its number stands below."
 	@$(BIN)/mendline up -c examples/quickstart/mendline.yaml
 
 demo: $(READY) ## break a throw-away service in several ways and show it mended, with measured times

@@ -38,7 +38,7 @@ def agent(url: str, state: str, services: int) -> None:
     with open_log(url) as log:
         names = (settings.topics.topic("metrics"), settings.topics.topic("commands"))
         log.ensure_topics([TopicSettings(name) for name in names])
-        one = Agent(settings, log, stop_services=True)
+        one = Agent(settings, log, stop_services=lambda: True)
         signal.signal(signal.SIGTERM, lambda *_: one.stop())
         spare_memory()
         one.run()

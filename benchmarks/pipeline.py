@@ -99,9 +99,12 @@ def read_alone(log: Log, topic: str, count: int) -> tuple[float, float]:
     return took
 
 
-def join(log: Log, settings: Settings, specs: Sequence[StageSpec], metrics: Metrics) -> list[Member]:
+def join(
+    log: Log, settings: Settings, specs: Sequence[StageSpec], metrics: Metrics, snapshot_s: float = 10.0
+) -> list[Member]:
     """Return members that own their partitions; the topics are still empty, so nothing is done before the clock."""
-    pace = Pace(idle=0.0)  # by turns on one thread: neither may sleep while the other has work
+    # By turns on one thread: neither may sleep while the other has work.
+    pace = Pace(idle=0.0, snapshot=snapshot_s)
     members = [
         Member(log, spec, settings.topics, f"benchmark.{spec.name}", metrics=metrics, pace=pace) for spec in specs
     ]

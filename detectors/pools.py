@@ -51,7 +51,7 @@ class Pool:
         """Return a fresh slot for the source."""
         slot = self.free.pop() if self.free else len(self.slots)
         if slot >= self.capacity:
-            more = self.capacity
+            more = self.capacity // 2 + FIRST_CAPACITY  # an array of many series is large: not twice as long
             self.last = np.concatenate([self.last, np.full(more, BEFORE_ALL)])
             self.seen = np.concatenate([self.seen, np.zeros(more, np.int64)])
         self.slots[source] = slot

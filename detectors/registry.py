@@ -242,10 +242,11 @@ def quantile_name(share: float) -> str:
 
 def _say(error: ValidationError, cls: type[Detector]) -> str:
     detail = error.errors(include_url=False)[0]
-    name = ".".join(str(part) for part in detail["loc"]) or "parameters"
+    name = ".".join(str(part) for part in detail["loc"])
     known = sorted(cls.Parameters.model_fields)
     if detail["type"] == "extra_forbidden":
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         return f"it has no parameter {name!r}; {hint}known: {', '.join(known) or 'none'}"
-    return f"parameter {name} = {detail['input']!r}: {detail['msg']}"
+    what = detail["msg"].removeprefix("Value error, ")
+    return f"parameter {name} = {detail['input']!r}: {what}" if name else what

@@ -40,12 +40,16 @@ def check_all(settings: Settings) -> Iterator[Finding]:
     yield from _check_log(settings)
     yield from _check_folder("state", Path(settings.state))
     yield from _check_endpoint(settings)
+    if not settings.services:
+        yield Finding("warning", "services", "there are none: only this host itself is watched")
     for name, service in settings.services.items():
         yield from _check_service(f"services.{name}", service)
     for problem in registry.check(settings):
         yield Finding("wrong", "detectors", problem)
     if settings.detectors:
         yield Finding("ok", "detectors", f"{len(settings.detectors)} configured, beside liveness")
+    if settings.services and not settings.policies:
+        yield Finding("warning", "policies", "there are none: faults are told, and nothing is mended")
     for number, policy in enumerate(settings.policies):
         yield from _check_policy(f"policies.{policy.name}", policy, settings, number)
 
@@ -114,6 +118,9 @@ def _check_process(about: str, service: ServiceSettings) -> Iterator[Finding]:
         yield _check_command(f"{about}.process.command", process.command[0], process.cwd)
     elif process.unit:
         yield from _check_unit(f"{about}.process.unit", process.unit)
+    elif process.pidfile and not Path(process.pidfile).is_file():
+        text = f"there is no {process.pidfile} now; well if the service is not up yet"
+        yield Finding("warning", f"{about}.process.pidfile", text)
 
 
 def _check_command(about: str, program: str, cwd: str | None) -> Finding:
@@ -131,11 +138,15 @@ def _check_unit(about: str, unit: str) -> Iterator[Finding]:
         return
     command = ["systemctl", "show", unit, "--property=LoadState,ActiveState,Restart"]
     try:
-        shown = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True).stdout
-    except (subprocess.SubprocessError, OSError) as error:
-        yield Finding("wrong", about, f"systemctl cannot be asked: {error}")
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    except subprocess.TimeoutExpired:
+        yield Finding("wrong", about, f"systemctl did not answer within {PATIENCE_S:g} s")
         return
-    facts = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    if shown.returncode:
+        said = " ".join(shown.stderr.split()) or f"it ended with status {shown.returncode}"
+        yield Finding("wrong", about, f"systemd cannot be asked: {said}")
+        return
+    facts = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
     if facts.get("LoadState") != "loaded":
         yield Finding("wrong", about, f"systemd knows no unit {unit}")
     elif facts.get("Restart", "no") != "no":

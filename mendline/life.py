@@ -1,18 +1,19 @@
-"""The life of a long-running process: reach the log, run, end on a signal."""
+"""The life of a long-running process: reach the log, run, begin anew or end on a signal."""
 
 from __future__ import annotations
 
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from mendline.logs.base import LogUnavailableError
+from mendline.messages import configure_logging
+from mendline.names import release_names
 from mendline.runtime.metrics import Metrics, MetricsEndpoint
 from mendline.runtime.together import Runner, run_together
 from mendline.topics import topic_settings
@@ -26,45 +27,85 @@ logger = logging.getLogger(__name__)
 LONGEST_PAUSE_S = 5.0
 KILLED_BY_INTERRUPT = 130
 
-Make = Callable[["Settings", "Log", Metrics, threading.Event], Sequence[Runner]]
+Load = Callable[[], "tuple[Settings, Log]"]
+Make = Callable[["Settings", "Log", Metrics, "Stop"], Sequence[Runner]]
 
 
-def life(settings: Settings, log: Log, make: Make, verbose: int = 0) -> None:
+class Stop(threading.Event):
+    """Set when the runners are to end. `reloading` says that others follow at once, under other settings."""
+
+    reloading = False
+
+
+def life(load: Load, make: Make, verbose: int = 0) -> None:
     """Run what `make` returns until SIGTERM or SIGINT, then end it in order; a second signal ends the process at once.
 
-    Waits for a log that does not answer. Raises what the runners raise, and OSError when the metrics' port is taken.
+    At SIGHUP the settings are loaded again; when they are good, the runners end in order and what `make` returns of the
+    new settings goes on, otherwise all goes on as before. Waits for a log that does not answer. Raises what `load` and
+    the runners raise, and OSError when the metrics' port is taken.
     """
-    configure_logging(verbose)
-    stop = threading.Event()
-    metrics = Metrics()
-    with log, _signals(stop), _endpoint(metrics, settings.metrics.listen):
-        if not _reach(settings, log, stop):
-            return
-        run_together(make(settings, log, metrics, stop), stop)
+    with _Reins(load) as reins:
+        while reins.again:
+            settings, log, stop = reins.begin()
+            configure_logging(settings.messages.format, verbose)
+            metrics = Metrics()
+            with log, _endpoint(metrics, settings.metrics.listen):
+                if _reach(settings, log, stop):
+                    run_together(make(settings, log, metrics, stop), stop)
+            release_names()
 
 
-def configure_logging(verbose: int) -> None:
-    """Log to standard error: warnings only, `verbose` 1 what goes on, 2 everything."""
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
-    )
+class _Reins:
+    """What signals ask of the process: to end, or to go on under the settings as they are now."""
 
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._next: tuple[Settings, Log] | None = load()
+        self._stop = Stop()
+        self._ending = False
 
-@contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    def end(number: int, _: FrameType | None) -> None:
-        if stop.is_set():
+    @property
+    def again(self) -> bool:
+        """Whether there are settings that nothing has run under yet, and nobody asked for the end."""
+        return self._next is not None and not self._ending
+
+    def begin(self) -> tuple[Settings, Log, Stop]:
+        """Return the settings and their log, and what tells when their time is over."""
+        if self._next is None:
+            raise RuntimeError("there are no settings that nothing has run under yet")
+        (settings, log), self._next = self._next, None
+        self._stop = Stop()
+        return settings, log, self._stop
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._end) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._reload)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _end(self, number: int, _: FrameType | None) -> None:
+        if self._ending:
             os._exit(KILLED_BY_INTERRUPT)
         logger.info("signal %d: finishing", number)
-        stop.set()
+        self._ending, self._stop.reloading = True, False
+        self._stop.set()
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def _reload(self, _: int, __: FrameType | None) -> None:
+        try:
+            self._next = self._load()
+        except Exception as error:
+            from mendline.cli.errors import message_of, status_of
+
+            if status_of(error) is None:
+                raise
+            logger.error("the configuration was not taken over, the one before stays in use: %s", message_of(error))  # noqa: TRY400 - the message says it all
+        else:
+            logger.warning("the configuration is taken over")
+            self._stop.reloading = True
+            self._stop.set()
 
 
 @contextmanager

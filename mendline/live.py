@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,15 +24,25 @@ COLOURS = {"opened": "red", "resolved": "green", "orphaned": "yellow"}
 
 
 class Greeting:
-    """Prints once what is run here, as soon as it runs, and what to try; a `Runner`."""
+    """Prints once what is run here, as soon as it runs, and what people ordered that stands; a `Runner`."""
 
     name = "greeting"
 
-    def __init__(self, settings: Settings, config: Path, pid_of: Callable[[str], int | None]) -> None:
-        """Print of `settings`, which come from the file `config`; `pid_of` tells a service's process, if it runs."""
+    def __init__(
+        self,
+        settings: Settings,
+        config: Path,
+        pid_of: Callable[[str], int | None],
+        in_force: Callable[[], Iterable[str]],
+    ) -> None:
+        """Print of `settings`, which come from the file `config`; `pid_of` tells a service's process, if it runs.
+
+        `in_force` tells, in words, the orders that stand.
+        """
         self._settings = settings
         self._config = config
         self._pid_of = pid_of
+        self._in_force = in_force
 
     def run(self, stop: threading.Event) -> None:
         """Wait for the processes, some seconds at most; print; wait for the end."""
@@ -58,10 +68,10 @@ class Greeting:
             click.echo(f"  watching {name}{process}: probes: {len(service.probes)}, allowed: {rights}")
         if not settings.services:
             click.echo("  no services are configured; host metrics only (`mendline init` writes an example)")
-        pid = next(filter(None, pids.values()), None)
+        for order in self._in_force():
+            click.secho(f"In force: {order}", fg="yellow")
         option = "" if str(self._config) == DEFAULT_CONFIG else f" -c {self._config}"
-        if pid:
-            click.echo(f"Try: kill -9 {pid}, then `mendline faults --all{option}`.")
+        click.echo(f"`mendline faults --all{option}` lists what was found and done.")
 
 
 class LiveView(Follower):
@@ -71,14 +81,14 @@ class LiveView(Follower):
         """Follow the `journal` topic."""
         super().__init__(log, journal, "live", self._print)
 
-    def _print(self, records: Sequence[Record]) -> None:
-        for record in records:
-            if isinstance(record, Fault) and record.transition != "affirmed":
-                self._line(record, COLOURS.get(record.transition))
-            elif isinstance(record, Intent | Hold | Outcome):
-                self._line(record, "yellow")
-            elif isinstance(record, Verification):
-                self._line(record, "green" if record.mended else "red")
+    def _print(self, record: Record) -> bool:
+        if isinstance(record, Fault) and record.transition != "affirmed":
+            self._line(record, COLOURS.get(record.transition))
+        elif isinstance(record, Intent | Hold | Outcome):
+            self._line(record, "yellow")
+        elif isinstance(record, Verification):
+            self._line(record, "green" if record.mended else "red")
+        return True
 
     def _line(self, record: Record, colour: str | None) -> None:
         click.secho(f"{clock(record.time)} {describe(record)}", fg=colour)

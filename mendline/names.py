@@ -20,10 +20,10 @@ def source_name(settings: Settings) -> str:
 
 
 def claim_name(settings: Settings, stage: str) -> str:
-    """Return the first free member name `HOST.STAGE.N` and keep it until this process ends.
+    """Return the first free member name `HOST.STAGE.N` and keep it until `release_names`, or until this process ends.
 
     Two members on one machine differ in N; a member that is started again gets its name back, and so its place in
-    the group without a rebalance. Locks are files under `state`/members.
+    the group without a rebalance. Locks are files under `state`/members that hold the process's number.
 
     Raises OSError when the folder cannot be written.
     """
@@ -39,5 +39,34 @@ def claim_name(settings: Settings, stage: str) -> str:
             os.close(handle)
             number += 1
         else:
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
             _claimed.append(handle)
             return name
+
+
+def release_names() -> None:
+    """Let go of all names that this process claimed."""
+    while _claimed:
+        os.close(_claimed.pop())
+
+
+def claimants(settings: Settings) -> set[int]:
+    """Return the processes that work with the state folder: those that hold a member's name or are its agent."""
+    state = Path(settings.state)
+    return {pid for lock in (*state.glob("members/*.lock"), state / "agent.lock") if (pid := _holder(lock))}
+
+
+def _holder(lock: Path) -> int | None:
+    try:
+        handle = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.pread(handle, 32, 0).strip()
+        return int(text) if text.isdigit() else None
+    finally:
+        os.close(handle)
+    return None  # nobody holds it: what it says is from an earlier life

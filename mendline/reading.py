@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from mendline.logs.base import LogUnavailableError
+from mendline.logs.base import LogRefusedError, LogUnavailableError
 from mendline.responders.journal import Journal
+from mendline.responders.planner import load_journal
 from mendline.runtime.logtime import LogClock
+from mendline.runtime.snapshots import Restored, SnapshotPlace, read_snapshot
 from mendline.schemas.base import UnreadableRecordError
 from mendline.schemas.records import Record, decode_record
 from mendline.schemas.stream import Batch, Partition
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import Settings
 
 PATIENCE_S = 10.0
+MARGIN_MS = 60_000
+"""By so much the clock that opened a fault and the log's may differ."""
 
 
 class Stored(NamedTuple):
@@ -52,10 +56,15 @@ def read_batches(log: Log, partition: Partition, begin: int | None = None) -> It
         consumer.close()
 
 
-def read_journal(log: Log, settings: Settings) -> Iterator[Stored]:
-    """Yield the readable records of the journal with their log time. Raises as `read_batches`."""
-    clock = LogClock()
-    for batch in read_batches(log, Partition(settings.topics.topic("journal"), 0)):
+def read_journal(
+    log: Log, settings: Settings, begin: int | None = None, clock: LogClock | None = None
+) -> Iterator[Stored]:
+    """Yield the readable records of the journal from offset `begin` (None: the oldest), with their log time.
+
+    `clock` is the journal's at `begin`; without it log time begins at 0 there. Raises as `read_batches`.
+    """
+    clock = clock or LogClock()
+    for batch in read_batches(log, Partition(settings.topics.topic("journal"), 0), begin):
         log_times = clock.advance(batch.timestamps).tolist()
         for offset, stamp, log_time, value in zip(
             batch.offsets, batch.timestamps, log_times, batch.values, strict=True
@@ -67,8 +76,54 @@ def read_journal(log: Log, settings: Settings) -> Iterator[Stored]:
 
 
 def fold_journal(log: Log, settings: Settings) -> Journal:
-    """Return the fold over the whole journal. Raises as `read_batches`."""
-    journal = Journal()
-    for offset, append_time, log_time, record in read_journal(log, settings):
+    """Return the fold over the whole journal: the planner's last snapshot, and what came after it.
+
+    Raises as `read_batches`.
+    """
+    found = _last_snapshot(log, settings)
+    journal, begin, clock = Journal(), None, LogClock()
+    if found:
+        journal, begin = load_journal(found.blocks), found.offset
+        clock = LogClock(found.log_time, found.append_time)
+    for offset, append_time, log_time, record in read_journal(log, settings, begin, clock):
         journal.apply(record, offset, log_time, append_time)
     return journal
+
+
+def read_about(log: Log, settings: Settings, fault: str) -> list[Stored]:
+    """Return, in order, the records about the faults whose ids begin with `fault`. Raises as `read_batches`."""
+    known = [one for name, one in fold_journal(log, settings).faults.items() if name.startswith(fault)]
+    # The fold forgets faults some time after their end: for those all there is has to be read.
+    begin = _offset_at(log, settings, min(one.latest.opened_at for one in known) - MARGIN_MS) if known else None
+    journal = Journal()
+    mine = []
+    for entry in read_journal(log, settings, begin):
+        journal.apply(entry.record, entry.offset, entry.log_time, entry.append_time)
+        if (journal.fault_of(entry.record) or "\n").startswith(fault):
+            mine.append(entry)
+    return mine
+
+
+def _last_snapshot(log: Log, settings: Settings) -> Restored | None:
+    partition = Partition(settings.topics.topic("journal"), 0)
+    consumer = log.consumer("reader", f"{settings.topics.prefix}.planner")
+    try:
+        committed = consumer.committed(partition)
+        oldest = consumer.beginning_offset(partition)
+    except LogRefusedError:
+        return None  # whoever may not look at the planner's place can still read the journal
+    finally:
+        consumer.close()
+    place = SnapshotPlace.parse(committed.metadata) if committed else None
+    found = read_snapshot(log, settings.topics.topic("state"), place, "planner", partition) if place else None
+    return found if found and found.offset >= oldest else None
+
+
+def _offset_at(log: Log, settings: Settings, time_ms: int) -> int:
+    partition = Partition(settings.topics.topic("journal"), 0)
+    consumer = log.consumer("reader")
+    try:
+        consumer.assign([partition])
+        return consumer.offset_at(partition, time_ms)
+    finally:
+        consumer.close()

@@ -154,8 +154,10 @@ def _cli() -> str:
         "Exit status: 0 done, 1 the answer is no, 2 wrong use, 3 the system failed.",
         "",
     ]
+    top = click.Context(cli, info_name="mendline", terminal_width=100, **cli.context_settings)
     for path, command in _commands(("mendline",), cli):
-        context = click.Context(command, info_name=" ".join(path), max_content_width=100, terminal_width=100)
+        # Settings such as the names of the help option come down from the group, as when a person calls it.
+        context = top if command is cli else click.Context(command, parent=top, info_name=" ".join(path[1:]))
         lines += [f"## {' '.join(path)}", "", "```", command.get_help(context), "```", ""]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mendline.detectors.registry import DetectorError
-from mendline.detectors.registry import check as check_detectors
+from mendline.detectors.registry import DetectorError, check
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.keys import key_ring
 from mendline.names import claim_name
@@ -17,6 +17,7 @@ from mendline.processors.windows import WindowsStage
 from mendline.producers.defaults import DETECTORS
 from mendline.responders.notifier import Notifier
 from mendline.responders.planner import PlannerStage, Signer
+from mendline.responders.watchdog import Watchdog
 from mendline.runtime.follower import Follower
 from mendline.runtime.member import Member
 from mendline.runtime.metrics import Metrics
@@ -118,6 +119,12 @@ def members(settings: Settings, log: Log, specs: Sequence[StageSpec], metrics: M
     return [Member(log, spec, settings.topics, claim_name(settings, spec.name), metrics=metrics) for spec in specs]
 
 
+def check_detectors(settings: Settings) -> None:
+    """Raise DetectorError when a configured detector cannot be used."""
+    for problem in check(settings):
+        raise DetectorError(problem)
+
+
 def process_members(settings: Settings, log: Log, metrics: Metrics) -> list[Member]:
     """Return the members of the role `process`."""
     return members(settings, log, [windows_spec(settings)], metrics)
@@ -129,8 +136,7 @@ def detect_members(settings: Settings, log: Log, metrics: Metrics) -> list[Membe
     Raises DetectorError when a configured detector cannot be used.
     """
     settings = with_own_detectors(settings)
-    for problem in check_detectors(settings):
-        raise DetectorError(problem)
+    check_detectors(settings)
     return members(settings, log, [rounds_spec(settings), detect_spec(settings)], metrics)
 
 
@@ -142,5 +148,10 @@ def respond_members(settings: Settings, log: Log, metrics: Metrics, stop: thread
     runners: list[Runner] = list(members(settings, log, [planner_spec(settings, key_ring(settings).sign)], metrics))
     if settings.notify:
         notifier = Notifier([one.webhook for one in settings.notify], stop)
-        runners.append(Follower(log, settings.topics.topic("journal"), "notifier", notifier.take))
+        group = f"{settings.topics.prefix}.notifier"
+        name = claim_name(settings, "notifier")
+        runners.append(Follower(log, settings.topics.topic("journal"), name, notifier.take, group))
+    if webhook := settings.watchdog.webhook:
+        watchdog = Watchdog(webhook, settings.watchdog.every, time.monotonic)
+        runners.append(Follower(log, settings.topics.topic("journal"), "watchdog", watchdog.take))
     return runners

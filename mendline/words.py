@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mendline.schemas import records as r
 from mendline.schemas.base import Envelope
 from mendline.schemas.rounds import Round
 from mendline.schemas.windows import Windows
+
+if TYPE_CHECKING:
+    from mendline.responders.journal import Journal
 
 
 def clock(time_ms: int) -> str:
@@ -28,6 +31,45 @@ def date(time_ms: int) -> str:
     '2023-11-14 22:13:20'
     """
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def span(ms: int) -> str:
+    """Return a length of time as people say it.
+
+    >>> span(347), span(9_500), span(900_000), span(5_400_000)
+    ('347 ms', '9.5 s', '15 min', '1.5 h')
+    """
+    for size, unit in ((3_600_000, "h"), (60_000, "min"), (1_000, "s")):
+        if ms >= size:
+            return f"{ms / size:.3g} {unit}"
+    return f"{ms} ms"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people say it.
+
+    >>> size(999), size(1_500_000), size(2**40)
+    ('999 B', '1.43 MiB', '1 TiB')
+    """
+    for power, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if count >= 1024**power:
+            return f"{count / 1024**power:.3g} {unit}"
+    return f"{count} B"
+
+
+def in_force(journal: Journal) -> Iterator[str]:
+    """Yield what people ordered that stands: that everything is stopped, maintenance, silences."""
+    if stop := journal.stopped:
+        text = f" ({stop.text})" if stop.text else ""
+        yield printable(
+            f"{stop.by} stopped everything at {date(stop.time)} UTC{text}: `mendline stop-all --lift` ends that"
+        )
+    for kind in ("maintenance", "silence"):
+        for order in journal.orders_in_force(kind, journal.log_time):
+            record = order.record
+            left = "" if order.expires is None else f" for {span(order.expires - journal.log_time)} more"
+            text = f": {record.text}" if record.text else ""
+            yield printable(f"{kind} of {record.subject or '*'}{left}, by {record.by}{text}")
 
 
 def printable(text: str) -> str:
@@ -63,7 +105,8 @@ def _fault(e: r.Fault) -> str:
     if e.transition in ("opened", "updated"):
         if evidence.value is not None:
             band = f" expected {_number(evidence.low)} to {_number(evidence.high)}" if evidence.low is not None else ""
-            parts.append(f"{evidence.series} = {_number(evidence.value)} {evidence.unit}{band}")
+            measured = f"{evidence.series} = " if evidence.series else ""
+            parts.append(f"{measured}{_number(evidence.value)} {evidence.unit}{band}")
         parts.append(evidence.text)
     return "; ".join(dict.fromkeys(part for part in parts if part))
 
@@ -74,7 +117,8 @@ def _number(value: float | None) -> str:
 
 def _intent(e: r.Intent) -> str:
     how = f"{e.mode}, policy {e.policy}, try {e.attempt + 1}"
-    return f"intent {e.id[:8]}: {e.action} {e.target} ({how}) because {e.reason}"
+    asks = f"; waits for `mendline approve {e.id[:8]}` or `deny`" if e.mode == "ask" else ""
+    return f"intent {e.id[:8]}: {e.action} {e.target} ({how}) because {e.reason}{asks}"
 
 
 def _outcome(e: r.Outcome) -> str:
@@ -84,7 +128,7 @@ def _outcome(e: r.Outcome) -> str:
 
 
 def _verification(e: r.Verification) -> str:
-    after = f" {e.after_ms} ms after it was decided" if e.after_ms is not None else ""
+    after = f" {span(e.after_ms)} after it was decided" if e.after_ms is not None else ""
     return f"{e.target} {'was mended' + after if e.mended else 'was not mended: ' + e.reason}"
 
 

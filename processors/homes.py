@@ -157,7 +157,7 @@ class Home:
 
     def _grow(self) -> None:
         old = len(self.owners)
-        new = 2 * old + 4
+        new = old + old // 2 + 4
         self.owners += [-1] * (new - old)
         self._free += range(new - 1, old - 1, -1)
         more = np.full((new - old, len(self.counters)), np.nan)

@@ -59,12 +59,15 @@ class WindowsStage:
         load_sources(self._folding, blocks)
 
     def tallies(self) -> dict[str, dict[str, int]]:
-        """Return, for each source, how many of its rounds were repeats, out of order, late, ahead or too many."""
-        arrays = self._folding.marks.arrays
-        return {
-            name: {tally: int(arrays[tally][number]) for tally in TALLIES}
-            for name, number in self._folding.marks.numbers.items()
-        }
+        """Return of each source how many of its rounds were repeats, out of order, late, ahead or too many, if any."""
+        marks = self._folding.marks
+        found: dict[str, dict[str, int]] = {}
+        for tally in TALLIES:
+            counts = marks.arrays[tally][: len(marks.names)]
+            for number in np.flatnonzero(counts).tolist():
+                if marks.numbers.get(name := marks.names[number]) == number:
+                    found.setdefault(name, {})[tally] = int(counts[number])
+        return found
 
     def _parts(self, batch: Input) -> Iterator[Sequence[RoundBlock]]:
         """Yield the rounds, cut so that no source can be forgotten in the midst of a part."""

@@ -6,6 +6,7 @@ error that comes out:
     PermanentError      trying again is useless: the outcome is `failed`
     TemporaryError      worth another try after `delay_s`, while the command's time lasts; then `failed`
     TimeoutError        the bound was reached inside the action: the outcome is `timed_out`
+    OvertakenError      somebody else has done it since: the outcome is `overtaken`, and the fault gets time to resolve
 
 Any other exception is a fault of the action itself: `failed`, with its type and message. No error: `succeeded`.
 """
@@ -23,6 +24,10 @@ Parameter = str | int | float | bool
 
 class PermanentError(Exception):
     """Raised by an action when trying again is useless; the message becomes the outcome's reason."""
+
+
+class OvertakenError(Exception):
+    """Raised by an action that did nothing, because somebody else had done it before; the message says so."""
 
 
 class TemporaryError(Exception):
@@ -44,7 +49,8 @@ class ActionContext:
     `host` and `service` name the target; `settings` is the service as this host's own file describes it, and the only
     place from which command lines, units and paths may come. `parameters` are the step's, names and numbers that came
     over the log: never make a command line of them. `timeout_s` is what is left of the command's time, in seconds:
-    return or raise before it is over. `intent` names the deed in messages.
+    return or raise before it is over. `intent` names the deed in messages. `started_since` says that the service's
+    process was started after the evidence for the deed, so that the evidence is about another; empty if it was not.
     """
 
     intent: str
@@ -53,6 +59,7 @@ class ActionContext:
     settings: ServiceSettings
     timeout_s: float
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    started_since: str = ""
 
 
 class Action(Protocol):
@@ -65,6 +72,6 @@ class Action(Protocol):
     def run(self, context: ActionContext) -> str:
         """Do it, and return in a few words what was done.
 
-        Runs on a thread of its own and may block up to `context.timeout_s`. Raises PermanentError, TemporaryError or
-        TimeoutError.
+        Runs on a thread of its own and may block up to `context.timeout_s`. Raises PermanentError, TemporaryError,
+        OvertakenError or TimeoutError.
         """

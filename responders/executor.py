@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mendline.responders.action import Action, ActionContext, PermanentError, TemporaryError
+from mendline.responders.action import Action, ActionContext, OvertakenError, PermanentError, TemporaryError
 from mendline.responders.ledger import Ledger, LedgerError
 from mendline.schemas.base import record_id
 from mendline.schemas.records import Cancel, Command, Outcome, OutcomeStatus, Stop, encode_record
@@ -47,7 +47,8 @@ class Host:
     """What an executor works on and with.
 
     `log_time` returns the log's append time in ms, or None when it has not been known for 10 s. `emit` takes an
-    outcome to be put on the log; it is called from several threads and must not block.
+    outcome to be put on the log; it is called from several threads and must not block. `started_at` returns when the
+    process of a service that runs now was started (ms), None without one.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Host:
     log_time: Callable[[], int | None]
     emit: Callable[[Outcome], None]
     now_ms: Callable[[], int] = _now_ms
+    started_at: Callable[[str], int | None] = lambda _: None
 
 
 class Executor:
@@ -316,6 +318,8 @@ class _Work:
             except TemporaryError as error:
                 if not self._worth_waiting(error.delay_s):
                     return "failed", str(error)
+            except OvertakenError as error:
+                return "overtaken", str(error)
             except PermanentError as error:
                 return "failed", str(error)
             except TimeoutError as error:
@@ -337,7 +341,19 @@ class _Work:
             settings=self._executor.host.services[command.service],
             timeout_s=max(self._deadline - time.monotonic(), 0.0),
             parameters=command.parameters,
+            started_since=_started_since(self._executor.host, command),
         )
+
+
+def _started_since(host: Host, command: Command) -> str:
+    """Return that the service was started anew after the evidence, or an empty text.
+
+    A start that lies in the future says that the clock was set back, and nothing about the evidence.
+    """
+    started, seen = host.started_at(command.service), command.evidence_time
+    if started is None or seen is None or not seen < started <= host.now_ms():
+        return ""
+    return f"{command.service} was started anew {started - seen} ms after the evidence for this, by somebody else"
 
 
 # Why not --------------------------------------------------------------------------------------------------------------

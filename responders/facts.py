@@ -26,7 +26,8 @@ class IntentFact(Fact):
 
     `void`: not admitted, `why` says which guard held. `shadow`: admitted, and nothing follows. `asking`: admitted, and
     waits for a person. `effective`: its command goes out, counted from `effective_at`; `deadline` is the log's append
-    time in ms after which the host must not begin. `settled`: its verification is in the journal.
+    time in ms after which the host must not begin, `evidence_time` is the command's. `settled`: its verification is in
+    the journal.
     """
 
     record: Intent
@@ -37,6 +38,7 @@ class IntentFact(Fact):
     why: str = ""
     effective_at: int | None = None
     deadline: int = 0
+    evidence_time: int | None = None
     outcome: Outcome | None = None
     outcome_at: int | None = None
     verification: Verification | None = None
@@ -82,6 +84,12 @@ class FaultFact(Fact):
     def open(self) -> bool:
         """Whether it is neither resolved nor orphaned."""
         return self.closed_at is None
+
+    @property
+    def evidence_time(self) -> int:
+        """The event time (ms, the host's clock) of the newest evidence, or of what was last done about it."""
+        outcomes = (intent.outcome.time for intent in self.intents.values() if intent.outcome)
+        return max(self.latest.evidence.event_time, *outcomes, 0)
 
     @property
     def done(self) -> bool:

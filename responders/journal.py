@@ -198,6 +198,7 @@ class Journal(Fact):
 
     def _admit(self, fault: FaultFact, intent: IntentFact) -> Change:
         if intent.record.mode == "auto":
+            intent.evidence_time = fault.evidence_time
             return self._make_effective(intent)
         if intent.record.mode == "ask" and fault.granted > fault.used:
             fault.used += 1
@@ -365,7 +366,7 @@ class Journal(Fact):
 
 def is_needless(fault: FaultFact, intent: IntentFact) -> bool:
     """Say whether nothing was done because the fault was over before: that is no try and no action."""
-    return not fault.open and intent.outcome is not None and intent.outcome.status == "refused"
+    return not fault.open and intent.outcome is not None and intent.outcome.status in ("refused", "overtaken")
 
 
 def _partition(fault: Fault) -> str:

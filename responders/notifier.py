@@ -65,20 +65,23 @@ class Notifier:
         self._stop = stop
         self._send = send
 
-    def take(self, records: Sequence[Record]) -> None:
-        """Tell each webhook of the records, in order; after three tries give up and say so in the program's log."""
-        for message in filter(None, map(message_of, records)):
-            for url in self._webhooks:
-                self._tell(url, message)
+    def take(self, record: Record) -> bool:
+        """Tell each webhook of the record; after three tries give up and say so in the program's log.
 
-    def _tell(self, url: str, message: Message) -> None:
+        False when it was not told because the program ends: it is to be given again.
+        """
+        message = message_of(record)
+        return message is None or all(self._tell(url, message) for url in self._webhooks)
+
+    def _tell(self, url: str, message: Message) -> bool:
         for left in reversed(range(TRIES)):
             try:
                 self._send(url, message)
-            except TemporaryError as error:
-                if left and not self._stop.wait(error.delay_s):
+            except (TemporaryError, PermanentError) as error:
+                if left and isinstance(error, TemporaryError):
+                    if self._stop.wait(error.delay_s):
+                        return False
                     continue
                 logger.warning("nobody heard that %s: %s", message["text"], error)
-            except PermanentError as error:
-                logger.warning("nobody heard that %s: %s", message["text"], error)
-            return
+            return True
+        return True

@@ -73,6 +73,19 @@ def decide(journal: Journal, settings: Settings, log_time: int) -> Sequence[Deci
     return decisions
 
 
+def load_journal(blocks: Iterable[StateBlock]) -> Journal:
+    """Return the fold that is in a planner's snapshot."""
+    journal = Journal()
+    faults: dict[str, FaultFact] = {}
+    for block in blocks:
+        if isinstance(found := block.values.get("faults"), dict):
+            faults |= {name: FaultFact.model_validate(fault) for name, fault in found.items()}
+        else:
+            journal = Journal.model_validate(block.values["journal"])
+    journal.faults = faults
+    return journal
+
+
 class PlannerStage:
     """The planner as a stage over the journal."""
 
@@ -112,15 +125,10 @@ class PlannerStage:
 
     def load(self, blocks: Iterable[StateBlock]) -> None:
         """Take over a fold that `dump` returned."""
-        faults: dict[str, FaultFact] = {}
-        for block in blocks:
-            if isinstance(found := block.values.get("faults"), dict):
-                faults |= {name: FaultFact.model_validate(fault) for name, fault in found.items()}
-            else:
-                self.journal = Journal.model_validate(block.values["journal"])
-                unread = block.values["unread"]
-                self._unread = dict(unread) if isinstance(unread, dict) else {}
-        self.journal.faults = faults
+        whole = list(blocks)
+        self.journal = load_journal(whole)
+        unread = next((block.values["unread"] for block in whole if "unread" in block.values), None)
+        self._unread = dict(unread) if isinstance(unread, dict) else {}
 
     # Deciding ---------------------------------------------------------------------------------------------------------
 
@@ -190,6 +198,7 @@ def command_of(intent: IntentFact) -> Command:
         action=record.action,
         parameters=record.parameters,
         deadline=intent.deadline,
+        evidence_time=intent.evidence_time,
         timeout_ms=record.timeout_ms,
     )
 
@@ -245,8 +254,8 @@ def _verify(journal: Journal, fault: FaultFact, intent: IntentFact, log_time: in
 def _verdict(fault: FaultFact, intent: IntentFact, log_time: int) -> tuple[bool, str] | None:
     """Return whether the intent mended its fault and why we say so; None while that is open.
 
-    A deed has until `verify_ms` after its outcome, one that was refused or failed has no claim to wait. Without an
-    outcome the host has until the action's own time is over.
+    A deed has until `verify_ms` after its outcome, as has one that somebody else did before; one that was refused or
+    failed has no claim to wait. Without an outcome the host has until the action's own time is over.
     """
     outcome, record = intent.outcome, intent.record
     if outcome is None or intent.outcome_at is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mendline.responders.action import Action, ActionContext, PermanentError
+from mendline.responders.action import Action, ActionContext, OvertakenError, PermanentError
 from mendline.responders.supervisor import StopTimeoutError, Supervisor, SupervisorError
 
 
@@ -41,7 +41,13 @@ class Restart:
         self._unit = unit
 
     def run(self, context: ActionContext) -> str:
-        """Return what was done. Raises PermanentError when nothing here can start the service."""
+        """Return what was done.
+
+        Raises OvertakenError when the process is newer than the evidence against it, PermanentError when nothing here
+        can start the service.
+        """
+        if context.started_since:
+            raise OvertakenError(context.started_since)
         settings = context.settings.process
         if settings and settings.command:
             return self._process.run(context)

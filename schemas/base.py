@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,13 +28,14 @@ class Envelope(Frozen):
     `time` is event time in integer milliseconds since the Unix epoch, UTC: when the source saw what the record says.
     `source` names who wrote it. A source that counts its records gives `epoch` (how often its state on disk was
     opened) and `sequence` (one more for each record of the epoch): readers keep the highest pair and drop repeats.
-    `cause` is the id of the record this one follows from. `id` is a hash of logical names and times, never of
-    offsets or settings, so that the same fact has the same id wherever it is worked out.
+    `minor` tells that the writer knows fields which came after the version: a reader that knows fewer leaves out what
+    it does not know, so that a fleet can be upgraded in any order. `cause` is the id of the record this one follows
+    from. `id` is a hash of logical names and times, never of offsets or settings, so that the same fact has the same id
+    wherever it is worked out.
     """
 
-    newest_version: ClassVar[int] = 1
-
     version: int = Field(default=1, ge=1)
+    minor: int | None = Field(default=None, ge=0)
     id: str = ""
     cause: str | None = None
     source: str = Field(min_length=1, max_length=255)

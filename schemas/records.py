@@ -9,6 +9,7 @@ deadletter:  dead letter
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,8 @@ from mendline.schemas.rounds import Round
 from mendline.schemas.windows import Windows
 
 NEWEST_VERSION = 1
+NEWEST_MINOR = 0
+"""What the records written here say of themselves, left out while it is 0; one more with every field that is added."""
 
 
 class Signature(Frozen):
@@ -188,7 +191,8 @@ class Command(Envelope):
     """An admitted intent on its way to the executor of `host`; `cause` and `intent` are the intent's id.
 
     `deadline` is the log's append time in ms: not to be begun later. `parameters` are names and numbers, never a
-    command line.
+    command line. `evidence_time` is the event time (ms, the host's own clock) of the newest evidence or outcome it
+    rests on: a service that was started later is not what the evidence is about. None when a person wanted it.
     """
 
     type: Literal["command"] = "command"
@@ -200,6 +204,7 @@ class Command(Envelope):
     parameters: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
     deadline: int
     timeout_ms: int = Field(gt=0)
+    evidence_time: int | None = None
     signature: Signature | None = None
 
 
@@ -223,13 +228,14 @@ class Stop(Envelope):
     signature: Signature | None = None
 
 
-OutcomeStatus = Literal["succeeded", "failed", "refused", "interrupted", "timed_out"]
+OutcomeStatus = Literal["succeeded", "failed", "refused", "interrupted", "timed_out", "overtaken"]
 
 
 class Outcome(Envelope):
     """What became of a command, signed by the host's key. `reflex` marks what an agent did while it was cut off.
 
-    `began_at` and `ended_at` are the host's time in ms; both None when nothing was begun.
+    `began_at` and `ended_at` are the host's time in ms; both None when nothing was begun. `overtaken`: nothing was
+    done, for the service had been started anew after the evidence.
     """
 
     type: Literal["outcome"] = "outcome"
@@ -278,13 +284,17 @@ class Order(Envelope):
 
 
 class Activation(Envelope):
-    """From `offset` on, the stage works on the partition with the settings that `config` hashes to."""
+    """From `offset` on, the stage works on the partition with the settings that `config` hashes to.
+
+    What it knows under them it has read from `read_from` on; what it says counts from `offset` on.
+    """
 
     type: Literal["activation"] = "activation"
     stage: str
     topic: str
     partition: int
     offset: int
+    read_from: int | None = None
     config: str
     settings: dict[str, Any] = Field(default_factory=dict)
 
@@ -324,7 +334,10 @@ class Snapshot(Envelope):
 
 
 class DeadLetter(Envelope):
-    """A record no stage could read: its bytes (base64), where it came from, and why."""
+    """A record a stage could not take: its content (base64), where it came from, and why.
+
+    `size` is the length of the whole value in bytes, of which `value` may hold less; None when that was not noted.
+    """
 
     type: Literal["deadletter"] = "deadletter"
     topic: str
@@ -335,6 +348,7 @@ class DeadLetter(Envelope):
     key: str | None = None
     value: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    size: int | None = Field(default=None, ge=0)
 
 
 Record = Annotated[
@@ -369,6 +383,7 @@ class _Head(Frozen):
 
     type: str = "?"
     version: int = 1
+    minor: int | None = None
 
 
 def encode_record(record: Envelope) -> bytes:
@@ -384,10 +399,28 @@ def decode_record(value: bytes) -> Record:
     try:
         record = RECORD.validate_json(value)
     except ValidationError as error:
-        raise UnreadableRecordError(_why_unreadable(value, error)) from None
+        record = _known_part(value, error)
     if record.version > NEWEST_VERSION:
         raise UnreadableRecordError(_too_new(record.type, record.version))
     return record
+
+
+def _known_part(value: bytes, error: ValidationError) -> Record:
+    """Return a record without the fields that only its writer knows. Raises UnreadableRecordError for any other."""
+    wrong = error.errors(include_url=False, include_input=False, include_context=False)
+    reason = UnreadableRecordError(_why_unreadable(value, error))
+    if any(one["type"] != "extra_forbidden" for one in wrong):
+        raise reason from None
+    whole = json.loads(value)
+    if (whole.get("minor") or 0) <= NEWEST_MINOR:
+        raise reason from None
+    for one in wrong:
+        _, *path, name = one["loc"]  # the first is the record's type
+        inside = whole
+        for step in path:
+            inside = inside[step]
+        del inside[name]
+    return RECORD.validate_json(json.dumps(whole))
 
 
 def _why_unreadable(value: bytes, error: ValidationError) -> str:

@@ -251,6 +251,13 @@ class WindowSettings(Frozen):
         return self
 
 
+class DeadLetterSettings(Frozen):
+    """When a stage stops because most of what it reads is unreadable, as after a bad deploy. Both must be exceeded."""
+
+    least: int = Field(default=100, ge=1, description="unreadable records of a partition lately, at least")
+    share: float = Field(default=0.5, gt=0, le=1, description="of the last 1,000 to 2,000 records; 1: never stop")
+
+
 class TopicsSettings(Frozen):
     """Topics as they are made when missing."""
 
@@ -264,6 +271,7 @@ class TopicsSettings(Frozen):
     windows_retention: Duration = Field(default=30 * 86_400_000, description="windows are smaller: a month")
     journal_retention: Duration = Field(default=365 * 86_400_000, description="the record of what was done: a year")
     replication: int | None = Field(default=None, description="Kafka: copies of each partition; default: the broker's")
+    dead_letters: DeadLetterSettings = DeadLetterSettings()
 
     def topic(self, name: Literal["metrics", "windows", "journal", "commands", "state", "deadletter"]) -> str:
         """Return the topic's full name."""
@@ -322,6 +330,21 @@ class NotifySettings(Frozen):
     webhook: str = Field(description="URL that is told of each fault and what was done")
 
 
+class WatchdogSettings(Frozen):
+    """A dead man's switch: a receiver outside that hears from Mendline while all of it works, and else alarms."""
+
+    webhook: str | None = Field(default=None, description="URL that is told; default: nobody is")
+    every: Duration = Field(default=60_000, gt=0, description="how often; the receiver should alarm after three times")
+
+
+class MessagesSettings(Frozen):
+    """What a long-running command says on standard error."""
+
+    format: Literal["text", "json"] = Field(
+        default="text", description="json: one object a line, for a program that collects logs"
+    )
+
+
 class EndpointSettings(Frozen):
     """Mendline's own metrics for Prometheus."""
 
@@ -348,6 +371,8 @@ class Settings(Frozen):
     policies: tuple[PolicySettings, ...] = ()
     guards: GuardSettings = GuardSettings()
     notify: tuple[NotifySettings, ...] = ()
+    watchdog: WatchdogSettings = WatchdogSettings()
     reflex: ReflexSettings = ReflexSettings()
     keys: KeysSettings = KeysSettings()
     metrics: EndpointSettings = EndpointSettings()
+    messages: MessagesSettings = MessagesSettings()

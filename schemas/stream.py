@@ -7,9 +7,9 @@ no file and knows no broker: everything it needs is in the batch it is handed, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,3 +122,11 @@ class Stage(Protocol):
 
     def load(self, blocks: Iterable[StateBlock]) -> None:
         """Take over a state that `dump` returned; called once, before the first `fold`."""
+
+
+@runtime_checkable
+class Tallying(Protocol):
+    """A stage that sets some of its input aside by a rule, and counts it."""
+
+    def tallies(self) -> Mapping[str, Mapping[str, int]]:
+        """Return counts by source and reason since the source was first seen; a source without any is left out."""

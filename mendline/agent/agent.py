@@ -65,13 +65,18 @@ class Agent:
     """Observes this host and obeys commands, from `run` to `stop`. A `roles.Runner`.
 
     Services with a command are adopted or started when it begins. When it ends they go on, for the next agent to
-    adopt, unless `stop_services` (as `mendline up` wants it): then they are stopped in reverse order.
+    adopt, unless `stop_services` says so then (as `mendline up` does): then they are stopped in reverse order.
     """
 
     name = "agent"
 
     def __init__(
-        self, settings: Settings, log: Log, *, stop_services: bool = False, clock: Callable[[], int] = _wall_clock
+        self,
+        settings: Settings,
+        log: Log,
+        *,
+        stop_services: Callable[[], bool] = lambda: False,
+        clock: Callable[[], int] = _wall_clock,
     ) -> None:
         """Open the state folder and put the parts together; nothing is observed or written to the log yet.
 
@@ -131,7 +136,17 @@ class Agent:
         self.supervisor = WatchedSupervisor(settings.services, self._state.path, self._started)
         actions = built_in_actions(self.supervisor, settings)
         self._executor = Executor(
-            Host(self.source, settings.services, actions, self._ledger, keys, self._log_time, self._tell, self._clock)
+            Host(
+                self.source,
+                settings.services,
+                actions,
+                self._ledger,
+                keys,
+                self._log_time,
+                self._tell,
+                self._clock,
+                self._started_at,
+            )
         )
         self._commands = CommandReader(self._log, topics.topic("commands"), self.source, self._executor, self._ledger)
         self._reflexes = Reflexes(Reflex(self._executor, settings.reflex))
@@ -226,7 +241,7 @@ class Agent:
         self._prober.close()
         self._commands.close()
         self._executor.close(FLUSH_S)
-        if self._stop_services:
+        if self._stop_services():
             try:
                 self.supervisor.stop_all()
             except SupervisorError as error:
@@ -250,6 +265,9 @@ class Agent:
 
     def _started(self, service: str, started: Started) -> None:
         self.processes.attach(service, started.pid, adopted=started.adopted)
+
+    def _started_at(self, service: str) -> int | None:
+        return self.processes.started_at(service)
 
     def _acknowledged(self, position: Position) -> None:
         self._log_time.acknowledged(position.timestamp)

@@ -22,6 +22,7 @@ COMMANDS = {
     "process": "run",
     "detect": "run",
     "respond": "run",
+    "reload": "reload",
     "demo": "demo",
     "init": "init",
     "check": "check",

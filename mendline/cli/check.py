@@ -33,7 +33,8 @@ def check(file: Path, *, as_json: bool) -> None:
             click.echo(
                 click.style(f"{finding.verdict:8}", colours[finding.verdict]) + f"{finding.about}: {finding.text}"
             )
-    wrong = sum(finding.verdict == "wrong" for finding in findings)
+    wrong, doubts = (sum(finding.verdict == verdict for finding in findings) for verdict in ("wrong", "warning"))
     if not as_json:
-        click.echo(f"This will not work: see what is wrong above ({wrong})." if wrong else "This will work.")
+        good = f"This will work; mind the warnings above ({doubts})." if doubts else "This will work."
+        click.echo(f"This will not work: see what is wrong above ({wrong})." if wrong else good)
     raise click.exceptions.Exit(NO if wrong else 0)

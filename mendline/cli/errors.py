@@ -11,6 +11,7 @@ from mendline.logs.base import LogError
 from mendline.responders.ledger import LedgerError
 from mendline.responders.signing import KeyFileError
 from mendline.responders.supervisor import SupervisorError
+from mendline.runtime.deadletters import StageStoppedError
 
 STATUS: dict[type[Exception], int] = {
     ConfigError: WRONG_USE,
@@ -21,6 +22,7 @@ STATUS: dict[type[Exception], int] = {
     LedgerError: FAILED,
     KeyFileError: FAILED,
     SupervisorError: FAILED,
+    StageStoppedError: FAILED,
     OSError: FAILED,
 }
 

@@ -10,11 +10,11 @@ import click
 from mendline.cli.options import config_option, json_option
 
 if TYPE_CHECKING:
-    from mendline.reading import Stored
-    from mendline.responders.facts import FaultFact
+    from mendline.responders.facts import FaultFact, IntentFact
     from mendline.responders.journal import Journal
 
 NO = 1
+STATES = {"effective": "at work", "shadow": "would be done, but the policy's mode is shadow"}
 
 
 @click.command()
@@ -22,7 +22,7 @@ NO = 1
 @click.option("--all", "everything", is_flag=True, help="Closed ones too, as far back as the journal keeps them.")
 @json_option
 def faults(config: Path, *, everything: bool, as_json: bool) -> None:
-    """List open faults. Exit status 1 when there is one.
+    """List open faults, and what people ordered that is in force. Exit status 1 when a fault is open.
 
     Example: mendline faults --all
     """
@@ -37,37 +37,41 @@ def faults(config: Path, *, everything: bool, as_json: bool) -> None:
         for fault in listed:
             click.echo(fault.model_dump_json(exclude_none=True))
     else:
-        _print_faults(listed)
+        _print(journal, listed)
     raise click.exceptions.Exit(NO if any(fault.open for fault in listed) else 0)
 
 
-def _print_faults(listed: list[FaultFact]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _print(journal: Journal, listed: list[FaultFact]) -> None:
+    from mendline.words import date, in_force, printable
 
-    from mendline.words import date, printable
-
+    for order in in_force(journal):
+        click.secho(f"In force: {order}", fg="yellow")
     if not listed:
         click.echo("No fault is open.")
-        return
-    table = Table("fault", "state", "target", "kind", "since (UTC)", "why", "what was done", box=None, pad_edge=False)
     for fault in listed:
         about = fault.latest
-        state = Text("open", "red") if fault.open else Text(about.transition, "green")
-        cells = (about.target, about.kind, date(about.opened_at), about.reason or about.evidence.text, _done(fault))
-        table.add_row(about.id[:8], state, *(Text(printable(cell)) for cell in cells))
-    Console().print(table)
+        state, colour = ("open", "red") if fault.open else (about.transition, "green")
+        what = printable(f"{about.target} {about.kind} since {date(about.opened_at)} UTC")
+        click.echo(f"{about.id[:8]} {click.style(state, fg=colour)} {what}")
+        click.echo(f"  why   {printable(about.reason or about.evidence.text)}")
+        click.echo(f"  done  {printable(what_was_done(fault))}")
 
 
-def _done(fault: FaultFact) -> str:
-    told = []
-    for intent in fault.intents.values():
-        outcome = intent.outcome.status if intent.outcome else intent.state
-        told.append(f"{intent.record.action}: {outcome}")
+def what_was_done(fault: FaultFact) -> str:
+    """Return what was tried on a fault, whether it helped, and what holds the next try."""
+    told = [f"{one.record.action}: {_result(one)}" for one in fault.intents.values() if one.state != "void"]
     if fault.open and fault.hold:
         told.append(f"held by {fault.hold.guard}: {fault.hold.reason}")
     return "; ".join(told) or "nothing"
+
+
+def _result(intent: IntentFact) -> str:
+    if intent.state == "asking":
+        return f"waits for `mendline approve {intent.record.id[:8]}` or `deny`"
+    outcome = intent.outcome.status if intent.outcome else STATES.get(intent.state, intent.state)
+    if intent.verification is None:
+        return outcome
+    return f"{outcome}, mended" if intent.verification.mended else f"{outcome}, did not mend it"
 
 
 @click.command()
@@ -82,15 +86,12 @@ def timeline(fault: str, config: Path, *, as_json: bool) -> None:
     Example: mendline timeline 3f2a91c0
     """
     from mendline.config import load_settings, log_of
-    from mendline.reading import read_journal
-    from mendline.responders.journal import Journal
+    from mendline.reading import read_about
     from mendline.words import clock, describe
 
     settings = load_settings(config)
-    journal = Journal()
     with log_of(settings) as log:
-        entries = [(entry, _fault_of(journal, entry)) for entry in read_journal(log, settings)]
-    mine = [entry for entry, about in entries if about and about.startswith(fault)]
+        mine = read_about(log, settings, fault)
     if not mine:
         click.echo(
             f"No fault of the journal has an id that begins with {fault!r}; `mendline faults --all` lists them.",
@@ -105,8 +106,3 @@ def timeline(fault: str, config: Path, *, as_json: bool) -> None:
     for entry in mine:
         after = (entry.append_time - first) / 1000
         click.echo(f"{clock(entry.append_time)} {after:+9.3f} s  {describe(entry.record)}")
-
-
-def _fault_of(journal: Journal, entry: Stored) -> str | None:
-    journal.apply(entry.record, entry.offset, entry.log_time, entry.append_time)
-    return journal.fault_of(entry.record)

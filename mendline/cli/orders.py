@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 import click
 
 from mendline.cli.options import config_option
+from mendline.names import source_name
 
 if TYPE_CHECKING:
-    from mendline.logs.base import Log
+    from mendline.responders.journal import Journal
     from mendline.schemas.records import OrderKind
     from mendline.schemas.settings import Settings
 
 MISSING = 127
+MOST_NAMED = 5
 KILLED = 128
 NEED_AN_ID = frozenset({"approve", "deny"})
 
@@ -80,6 +82,23 @@ def end(target: str, config: Path) -> None:
     Example: mendline maintenance end web
     """
     _order(config, "maintenance", target, active=False)
+
+
+@maintenance.command(name="list")
+@config_option
+def list_orders(config: Path) -> None:
+    """List what people ordered that is in force: maintenance, silences, that everything is stopped.
+
+    Example: mendline maintenance list
+    """
+    from mendline.config import load_settings, log_of
+    from mendline.reading import fold_journal
+    from mendline.words import in_force
+
+    settings = load_settings(config)
+    with log_of(settings) as log:
+        found = list(in_force(fold_journal(log, settings)))
+    click.echo("\n".join(found) or "Nothing is in force.")
 
 
 @maintenance.command(context_settings={"ignore_unknown_options": True})
@@ -144,6 +163,7 @@ def _order(
 ) -> None:
     from mendline.config import load_settings, log_of
     from mendline.orders import append_order
+    from mendline.reading import fold_journal
     from mendline.schemas.settings import duration_ms
 
     try:
@@ -152,19 +172,51 @@ def _order(
         raise click.BadParameter(str(error), param_hint="--for") from None
     settings = load_settings(config)
     with log_of(settings) as log:
+        journal = fold_journal(log, settings)
         if kind in NEED_AN_ID:
-            subject = _whole_id(log, settings, subject)
+            subject = _whole_id(journal, subject)
+            doubt = _doubt_about_answer(journal, subject)
+        else:
+            doubt = _doubt_about_target(journal, settings, kind, subject, active=active)
         order = append_order(
             log, settings, kind, subject, by=getpass.getuser(), text=text, active=active, lasts_ms=lasts_ms
         )
     click.echo(f"Recorded: {order}")
+    if doubt:
+        click.secho(f"But {doubt}.", fg="yellow", err=True)
 
 
-def _whole_id(log: Log, settings: Settings, beginning: str) -> str:
+def _doubt_about_answer(journal: Journal, subject: str) -> str:
+    """Return why an answer may come to nothing now, empty when nothing speaks against it."""
+    fault = journal.faults.get(subject) or journal.faults[journal.intents[subject]]
+    if not fault.open:
+        return f"the fault {fault.id[:8]} is {fault.latest.transition} already: nothing will follow"
+    if journal.stopped:
+        return f"{journal.stopped.by} stopped everything: nothing is begun before `mendline stop-all --lift`"
+    if not fault.asking and not fault.hold:
+        return "nothing waits for an answer about it now"
+    return ""
+
+
+def _doubt_about_target(journal: Journal, settings: Settings, kind: str, subject: str, *, active: bool) -> str:
+    """Return why an order about a target may be about nothing, empty when one is known or the order stands."""
+    from mendline.responders.playbook import matches_target
+
+    standing = [one.record.subject for one in journal.orders_in_force(kind, journal.log_time)]
+    if not active:
+        there = f"; in force: {', '.join(standing)}" if standing else ""
+        return "" if subject in standing else f"no {kind} of {subject!r} is in force{there}"
+    host = source_name(settings)
+    known = {host} | {f"{host}/{name}" for name in settings.services}
+    known |= {name for targets in journal.targets.values() for name in targets}
+    if any(matches_target(subject, name) for name in known):
+        return ""
+    there = f"; known: {', '.join(sorted(known)[:MOST_NAMED])}" if known else ""
+    return f"no target known here is {subject!r}{there}"
+
+
+def _whole_id(journal: Journal, beginning: str) -> str:
     """Return the one id of an intent or fault that begins so: an order about anything else would have no effect."""
-    from mendline.reading import fold_journal
-
-    journal = fold_journal(log, settings)
     found = [name for name in (*journal.faults, *journal.intents) if beginning and name.startswith(beginning)]
     if len(found) == 1:
         return found[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,8 @@ import click
 from mendline.cli.options import config_option, verbose_option
 
 if TYPE_CHECKING:
-    import threading
-
     from mendline.agent import Agent
+    from mendline.life import Stop
     from mendline.logs.base import Log
     from mendline.runtime.metrics import Metrics
     from mendline.runtime.together import Runner
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 AGENT_FETCH_WAIT_MS = 5_000
 
-Make = Callable[["Settings", "Log", "Metrics", "threading.Event"], "Sequence[Runner]"]
+Make = Callable[["Settings", "Log", "Metrics", "Stop"], "Sequence[Runner]"]
 
 
 @click.command()
@@ -37,10 +36,11 @@ def up(config: Path, *, quiet: bool, verbose: int) -> None:
     Example: mendline up -c mendline.yaml
     """
 
-    def make(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event) -> Sequence[Runner]:
+    def make(settings: Settings, log: Log, metrics: Metrics, stop: Stop) -> Sequence[Runner]:
         from mendline import roles
 
-        agent = _agent(settings, log, stop_services=True)
+        # Under new settings the services go on, and the next agent adopts them.
+        agent = _agent(settings, log, stop_services=lambda: not stop.reloading)
         return [
             agent,
             *roles.process_members(settings, log, metrics),
@@ -49,7 +49,9 @@ def up(config: Path, *, quiet: bool, verbose: int) -> None:
             *([] if quiet else _views(settings, log, config, agent)),
         ]
 
-    _run(config, make, verbose)
+    _run(config, make, verbose, _check_detectors)
+    if not quiet:
+        click.echo("Mendline has stopped, and with it the services that it ran.")
 
 
 @click.command()
@@ -63,10 +65,10 @@ def agent(config: Path, verbose: int) -> None:
     Example: mendline agent -c /etc/mendline.yaml
     """
 
-    def make(settings: Settings, log: Log, _: Metrics, __: threading.Event) -> Sequence[Runner]:
+    def make(settings: Settings, log: Log, _: Metrics, __: Stop) -> Sequence[Runner]:
         from mendline.agent import spare_memory
 
-        runner = _agent(settings, log, stop_services=False)
+        runner = _agent(settings, log)
         spare_memory()
         return [runner]
 
@@ -94,7 +96,7 @@ def detect(config: Path, verbose: int) -> None:
 
     Example: mendline detect -c mendline.yaml
     """
-    _run(config, lambda s, log, metrics, _: _roles().detect_members(s, log, metrics), verbose)
+    _run(config, lambda s, log, metrics, _: _roles().detect_members(s, log, metrics), verbose, _check_detectors)
 
 
 @click.command()
@@ -115,7 +117,21 @@ def _views(settings: Settings, log: Log, config: Path, agent: Agent) -> Sequence
         current = agent.supervisor.current(service)
         return current[0] if current else None
 
-    return [Greeting(settings, config, pid_of), LiveView(log, settings.topics.topic("journal"))]
+    def standing() -> Iterable[str]:
+        from mendline.logs.base import LogError
+        from mendline.reading import fold_journal
+        from mendline.words import in_force
+
+        try:
+            return in_force(fold_journal(log, settings))
+        except LogError as error:
+            return [f"unknown, for the journal cannot be read: {error}"]
+
+    return [Greeting(settings, config, pid_of, standing), LiveView(log, settings.topics.topic("journal"))]
+
+
+def _check_detectors(settings: Settings) -> None:
+    _roles().check_detectors(settings)
 
 
 def _roles() -> Any:
@@ -124,17 +140,25 @@ def _roles() -> Any:
     return roles
 
 
-def _agent(settings: Settings, log: Log, *, stop_services: bool) -> Agent:
+def _agent(settings: Settings, log: Log, stop_services: Callable[[], bool] = lambda: False) -> Agent:
     from mendline.agent import Agent
 
     return Agent(settings, log, stop_services=stop_services)
 
 
-def _run(config: Path, make: Make, verbose: int, *, waits: bool = False) -> None:
-    """Make the runners and run them until a signal; `waits` lets a broker hold the fetches of an idle reader."""
+def _run(
+    config: Path, make: Make, verbose: int, check: Callable[[Settings], None] = lambda _: None, *, waits: bool = False
+) -> None:
+    """Make the runners and run them until a signal; `waits` lets a broker hold the fetches of an idle reader.
+
+    `check` raises for settings that this role cannot work with, before anything runs under them.
+    """
     from mendline.config import load_settings, log_of
     from mendline.life import life
 
-    settings = load_settings(config)
-    log = log_of(settings, fetch_max_wait_ms=AGENT_FETCH_WAIT_MS if waits else None)
-    life(settings, log, make, verbose)
+    def load() -> tuple[Settings, Log]:
+        settings = load_settings(config)
+        check(settings)
+        return settings, log_of(settings, fetch_max_wait_ms=AGENT_FETCH_WAIT_MS if waits else None)
+
+    life(load, make, verbose)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mendline.cli.dead import dead
 from mendline.cli.options import config_option, json_option
 
 if TYPE_CHECKING:
+    from mendline.inventory import TopicFacts
     from mendline.logs.base import Consumer, Log
     from mendline.schemas.settings import Settings
     from mendline.schemas.stream import Batch, Partition
@@ -23,26 +25,39 @@ def topics() -> None:
     """Look at the topics of the log."""
 
 
+topics.add_command(dead)
+
+
 @topics.command(name="list")
 @config_option
 @json_option
 def list_topics(config: Path, *, as_json: bool) -> None:
-    """List the topics with their partitions and number of records.
+    """List the topics: partitions, records, size, age, and how far each group of readers is behind.
 
     Example: mendline topics list
     """
     import json
+    from dataclasses import asdict
+
+    from mendline.inventory import take_stock
 
     settings, log = _open(config)
     with log:
-        found = log.topics()
-        for name in (settings.topics.topic(one) for one in NAMES):  # type: ignore[arg-type]
-            if name not in found:
-                click.echo(json.dumps({"topic": name, "partitions": 0}) if as_json else f"{name:24} missing")
-                continue
-            records = _records(log, name, found[name])
-            facts = {"topic": name, "partitions": found[name], "records": records}
-            click.echo(json.dumps(facts) if as_json else f"{name:24} partitions {found[name]:3}  records {records:12,}")
+        for facts in take_stock(log, settings):
+            click.echo(json.dumps(asdict(facts)) if as_json else _told(facts))
+
+
+def _told(facts: TopicFacts) -> str:
+    from mendline.words import date, size
+
+    if not facts.partitions:
+        return f"{facts.topic:24} missing"
+    told = f"{facts.topic:24} partitions {facts.partitions:3}  records {facts.records:12,}"
+    told += "" if facts.bytes is None else f"  {size(facts.bytes):>9}"
+    if facts.oldest is not None and facts.newest is not None:
+        told += f"  {date(facts.oldest)} to {date(facts.newest)} UTC"
+    lags = ", ".join(f"{group} {lag:,}" for group, lag in (facts.lag or {}).items())
+    return told + (f"  to be read by {lags}" if lags else "")
 
 
 @topics.command()
@@ -94,18 +109,6 @@ def _open(config: Path) -> tuple[Settings, Log]:
 
     settings = load_settings(config)
     return settings, log_of(settings)
-
-
-def _records(log: Log, topic: str, partitions: int) -> int:
-    from mendline.schemas.stream import Partition
-
-    consumer = log.consumer("topics")
-    try:
-        parts = [Partition(topic, number) for number in range(partitions)]
-        consumer.assign(parts)
-        return sum(consumer.end_offset(part) - consumer.beginning_offset(part) for part in parts)
-    finally:
-        consumer.close()
 
 
 def _tail(log: Log, partitions: list[Partition], last: int, *, follow: bool) -> Iterator[Batch]:

@@ -177,6 +177,9 @@ class Log(Protocol):
     def topics(self) -> Mapping[str, int]:
         """Return the topics that exist, with their number of partitions."""
 
+    def sizes(self) -> Mapping[str, int]:
+        """Return what each topic takes, in bytes, each record counted once; without those this user may not ask for."""
+
     def producer(self, name: str) -> Producer:
         """Return a producer; `name` shows in errors and in the broker's logs."""
 

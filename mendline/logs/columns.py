@@ -24,7 +24,7 @@ class Columns:
         self._keys: list[bytes | None] = []
         self._values: list[bytes] = []
         self._headers: list[Headers] = []
-        self._bytes = 0
+        self.size = 0
         self._last = self._ahead = 0
 
     @property
@@ -41,7 +41,7 @@ class Columns:
         self._keys += [record.key for record in records]
         self._values += values
         self._headers += [record.headers for record in records]
-        self._bytes += sum(map(len, values))
+        self.size += sum(map(len, values))
         return first, self._last
 
     def read(self, offset: int, limit: int) -> Batch | None:
@@ -66,7 +66,7 @@ class Columns:
     def trim(self, offset: int) -> None:
         """Delete the records below `offset`."""
         count = min(max(0, offset - self.first), len(self._values))
-        self._bytes -= sum(map(len, self._values[:count]))
+        self.size -= sum(map(len, self._values[:count]))
         for column in (self._timestamps, self._keys, self._values, self._headers):
             del column[:count]
         self.first += count
@@ -76,8 +76,8 @@ class Columns:
         count = 0
         if topic.retention_ms is not None and self._timestamps:
             count = bisect_left(self._timestamps, now - topic.retention_ms)
-        if topic.retention_bytes is not None and self._bytes > topic.retention_bytes:
-            count = max(count, self._count_over(self._bytes - topic.retention_bytes))
+        if topic.retention_bytes is not None and self.size > topic.retention_bytes:
+            count = max(count, self._count_over(self.size - topic.retention_bytes))
         if count * _SLACK >= len(self._values):
             self.trim(self.first + count)
 

@@ -69,6 +69,14 @@ class MemoryLog:
         """Return the topics that exist, with their number of partitions."""
         return {name: topic.partitions for name, topic in self._topics.items()}
 
+    def sizes(self) -> Mapping[str, int]:
+        """Return the bytes of each topic's records."""
+        with self.lock:
+            sizes = dict.fromkeys(self._topics, 0)
+            for partition, columns in self._columns.items():
+                sizes[partition.topic] += columns.size
+            return sizes
+
     def producer(self, name: str) -> _MemoryProducer:
         """Return a producer."""
         return _MemoryProducer(self)

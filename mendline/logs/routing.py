@@ -11,7 +11,9 @@ from mendline.schemas.stream import NewRecord, Partition
 
 def unknown_topic(name: str, known: Mapping[str, object]) -> LogRefusedError:
     """Return the error for a topic that does not exist."""
-    there = ", ".join(sorted(known)) or "none"
+    if not known:
+        return LogRefusedError(f"topic {name!r} does not exist, nor any other: `mendline up` makes them when it starts")
+    there = ", ".join(sorted(known))
     return LogRefusedError(f"topic {name!r} does not exist (there: {there}); create it with `mendline topics create`")
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from mendline.logs.base import LogUnavailableError
+from mendline.runtime.deadletters import FoldError, Limit, Poison
 from mendline.runtime.metrics import Metrics
 from mendline.runtime.outbox import Outbox
 from mendline.runtime.restore import find_start
@@ -37,13 +38,17 @@ logger = logging.getLogger(__name__)
 
 SCOPE = b"default"
 
+SNAPSHOT_PAUSE = 20
+"""How many times as long as a snapshot took no other follows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How often a member does what is not driven by records. All in seconds.
 
-    `tick` is how long a partition is quiet before it gets a tick, `snapshot` bounds what a restart reads again, and
-    `idle` how long one wait for records lasts.
+    `tick` is how long a partition is quiet before it gets a tick, `snapshot` bounds what a restart reads again (a state
+    so large that this cost more than a twentieth of the time is snapshotted less often), and `idle` how long one wait
+    for records lasts.
     """
 
     tick: float = 1.0
@@ -85,6 +90,7 @@ class Member:
         self._clocks = clocks
         self._workers: dict[Partition, Worker] = {}
         self._unopened: list[Partition] = []
+        self._poison: dict[Partition, Poison] = {}
         self._paused = False
         self._progress_at = 0.0
         self._consumer: Consumer | None = None
@@ -95,10 +101,15 @@ class Member:
         """The input partitions at work now."""
         return tuple(self._workers)
 
+    @property
+    def reached(self) -> Mapping[Partition, int]:
+        """The offset up to which each partition is folded."""
+        return {partition: worker.position for partition, worker in self._workers.items()}
+
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set, then finish, commit and leave; call `wake` after setting it.
 
-        Raises LogRefusedError and MemberFencedError; waits out LogUnavailableError.
+        Raises LogRefusedError, MemberFencedError and StageStoppedError; waits out LogUnavailableError.
         """
         try:
             while not stop.is_set():
@@ -124,7 +135,8 @@ class Member:
         self.close()
         self._consumer = self._log.consumer(self.name, group=f"{self._topics.prefix}.{self.spec.name}")
         self._consumer.subscribe([self.spec.topic])
-        self._outbox = Outbox(self._log.producer(self.name), self._clocks.monotonic, self.name)
+        retried = partial(self.metrics.add, "mendline_append_retries", self.spec.name)
+        self._outbox = Outbox(self._log.producer(self.name), self._clocks.monotonic, self.name, retried)
 
     def turn(self) -> int:
         """Do one turn and return the number of records read.
@@ -173,6 +185,7 @@ class Member:
     def _own(self, polled: Polled) -> None:
         for partition in polled.revoked:
             self._workers.pop(partition, None)
+            self._poison.pop(partition, None)
             self.metrics.forget(self.spec.name, str(partition.number))
         self._unopened = [one for one in self._unopened if one not in polled.revoked] + list(polled.assigned)
 
@@ -184,10 +197,13 @@ class Member:
 
     def _open_partition(self, partition: Partition, consumer: Consumer, outbox: Outbox) -> Worker:
         start = find_start(self.spec, partition, consumer, self._log, self._topics.topic("state"))
+        poison = self._poison.setdefault(partition, Poison())
+        poison.begin(start.offset)
         now = self._clocks.monotonic()
         worker = Worker(
             self.spec, partition, start.stage, start.offset, start.muted_until, self.metrics,
-            self._topics.topic("deadletter"), start.clock, max(start.muted_until, start.offset),
+            self._topics.topic("deadletter"), Limit(self._topics.dead_letters, self.spec.name, partition),
+            poison, start.clock, max(start.muted_until, start.offset),
             start.muted_until, start.snapshot, now, now + self._pace.tick, now + self._pace.snapshot,
         )  # fmt: skip
         if start.new_settings and self.spec.config:
@@ -242,7 +258,11 @@ class Member:
             if worker is None or begin == len(batch):
                 continue
             fresh = batch if begin == 0 else cut(batch, begin, len(batch))
-            outputs.extend(worker.fold(fresh, caught_up=consumer.lag(batch.partition) == 0))
+            try:
+                outputs.extend(worker.fold(fresh, caught_up=consumer.lag(batch.partition) == 0))
+            except FoldError as error:
+                self._distrust(error)
+                continue
             worker.quiet_since = self._clocks.monotonic()
             folded.append(worker)
         if folded:
@@ -250,6 +270,18 @@ class Member:
             reached = [(worker, worker.position) for worker in folded]
             outbox.append(outputs, partial(_acknowledged, reached))
         return sum(len(batch) for batch in batches)
+
+    def _distrust(self, error: FoldError) -> None:
+        """Begin anew from the last snapshot, to find the record that the stage fails on and leave it out.
+
+        Raises StageStoppedError when there are too many.
+        """
+        topic, number = error.partition
+        about = (self.name, error.count, topic, number, error.offset)
+        logger.error("%s: failed on one of %d records of %s partition %d from offset %d on", *about, exc_info=error)
+        self._poison[error.partition].note(error, self.spec.name)
+        del self._workers[error.partition]
+        self._unopened.append(error.partition)
 
     def _commit(self, consumer: Consumer) -> None:
         places = {
@@ -274,8 +306,9 @@ class Member:
                 outbox.append([worker.tick(self.name, self._clocks.now_ms())])
             if now >= worker.snapshot_at and worker.position > worker.snapshot_offset:
                 self._snapshot(worker, outbox)
-                worker.snapshot_at = now + self._pace.snapshot
-        if self.spec.progress and now >= self._progress_at:
+                after = self._clocks.monotonic()
+                worker.snapshot_at = after + max(self._pace.snapshot, SNAPSHOT_PAUSE * (after - now))
+        if now >= self._progress_at:
             self._progress_at = now + self._pace.progress
             self._report(consumer, outbox)
 
@@ -284,7 +317,8 @@ class Member:
         for partition, worker in self._workers.items():
             lag = consumer.lag(partition)
             self.metrics.set("mendline_lag_records", self.spec.name, str(partition.number), lag)
-            records.append(self._journal(encode_record(worker.progress(self.name, self._clocks.now_ms(), lag))))
+            if self.spec.progress:
+                records.append(self._journal(encode_record(worker.progress(self.name, self._clocks.now_ms(), lag))))
         if records:
             outbox.append(records)
 
@@ -293,6 +327,7 @@ class Member:
             return  # older than the snapshot it came from would be
         records = write_snapshot(worker.head(), worker.stage.dump(), self._topics.topic("state"))
         worker.snapshot_offset = worker.position
+        worker.tell_tallies()
         outbox.append(records, partial(_snapshot_stands, worker, self.metrics))
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric
 
@@ -46,11 +45,18 @@ HELP: dict[Name, tuple[Literal["counter", "gauge"], str]] = {
 }
 
 
+SET_ASIDE = "mendline_rounds_set_aside"
+SET_ASIDE_HELP = "Rounds left out of windows, or taken at another time, since the source was first seen."
+
+Tallies = Mapping[str, Mapping[str, int]]
+
+
 @dataclass(slots=True)
 class Metrics:
     """Values by name, stage and partition. Members write, the endpoint reads; both may be on any thread."""
 
     _values: dict[tuple[Name, str, str], float] = field(default_factory=dict)
+    _tallies: dict[tuple[str, str], Tallies] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, name: Name, stage: str, partition: str = "", by: float = 1.0) -> None:
@@ -64,9 +70,15 @@ class Metrics:
         with self._lock:
             self._values[name, stage, partition] = value
 
-    def forget(self, stage: str, partition: str) -> None:
-        """Drop the gauges of a partition that went to another member."""
+    def tally(self, stage: str, partition: str, tallies: Tallies) -> None:
+        """Keep what a stage has set aside of a partition, by source and reason."""
         with self._lock:
+            self._tallies[stage, partition] = tallies
+
+    def forget(self, stage: str, partition: str) -> None:
+        """Drop the gauges and tallies of a partition that went to another member, which tells them now."""
+        with self._lock:
+            self._tallies.pop((stage, partition), None)
             for key in [key for key in self._values if key[1:] == (stage, partition) and HELP[key[0]][0] == "gauge"]:
                 del self._values[key]
 
@@ -74,6 +86,11 @@ class Metrics:
         """Return all values as they are now."""
         with self._lock:
             return dict(self._values)
+
+    def tallies(self) -> dict[tuple[str, str], Tallies]:
+        """Return what was set aside, by stage and partition."""
+        with self._lock:
+            return dict(self._tallies)
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # the registry keeps collectors by identity
@@ -92,6 +109,12 @@ class _Collector:
                 if found == name:
                     family.add_metric([stage, partition], value)
             yield family
+        aside = CounterMetricFamily(SET_ASIDE, SET_ASIDE_HELP, labels=["stage", "partition", "source", "reason"])
+        for place, tallies in self.metrics.tallies().items():
+            for source, counts in tallies.items():
+                for reason, count in counts.items():
+                    aside.add_metric([*place, source, reason], count)
+        yield aside
 
 
 class MetricsEndpoint:

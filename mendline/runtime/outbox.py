@@ -42,15 +42,20 @@ class _Entry:
 class Outbox:
     """A queue of appends through one producer. Used by one thread; nothing here blocks but `drain`."""
 
-    def __init__(self, producer: Producer, clock: Callable[[], float], name: str) -> None:
-        """Append through `producer`; `clock` is monotonic, in seconds; `name` stands in messages."""
+    def __init__(
+        self, producer: Producer, clock: Callable[[], float], name: str, retried: Callable[[], None] = lambda: None
+    ) -> None:
+        """Append through `producer`; `clock` is monotonic, in seconds; `name` stands in messages.
+
+        `retried` is called each time the log did not answer and what waits will be sent again.
+        """
         self._producer = producer
         self._clock = clock
         self._name = name
         self._entries: deque[_Entry] = deque()
         self._retry_at = 0.0
         self._pause_s = 0.0
-        self.retries = 0
+        self._retried = retried
 
     def __len__(self) -> int:
         """Return the number of appends that are not acknowledged yet."""
@@ -149,6 +154,6 @@ class Outbox:
     def _away(self, error: LogUnavailableError) -> None:
         if not self._pause_s:
             logger.warning("%s: %s; waiting, %d appends kept", self._name, error, len(self._entries))
-        self.retries += 1
+        self._retried()
         self._pause_s = min(max(FIRST_PAUSE_S, 2 * self._pause_s), LONGEST_PAUSE_S)
         self._retry_at = self._clock() + self._pause_s

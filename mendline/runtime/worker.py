@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from mendline.logs.base import Committed
+from mendline.runtime.deadletters import FoldError, Limit, Poison, dead_letter
 from mendline.runtime.logtime import LogClock
 from mendline.runtime.snapshots import SnapshotHead, SnapshotPlace
 from mendline.schemas.base import record_id
 from mendline.schemas.decode import decode
-from mendline.schemas.records import DeadLetter, Progress, Tick, encode_record
-from mendline.schemas.stream import Batch, Input, NewRecord, Partition, Stage
+from mendline.schemas.records import Progress, Tick, encode_record
+from mendline.schemas.stream import Batch, Input, NewRecord, Partition, Stage, Tallying
 
 if TYPE_CHECKING:
     from mendline.runtime.metrics import Metrics
     from mendline.runtime.spec import StageSpec
-
-MOST_DEAD_LETTER_BYTES = 500_000
-MOST_KEY_BYTES = 1_000
 
 
 @dataclass(slots=True)
@@ -40,6 +38,8 @@ class Worker:
     muted_until: int
     metrics: Metrics
     dead_letters: str
+    limit: Limit
+    poison: Poison
     clock: LogClock = field(default_factory=LogClock)
     acknowledged: int = 0
     committed: int = 0
@@ -50,7 +50,10 @@ class Worker:
     snapshot_offset: int = -1
 
     def fold(self, batch: Batch, *, caught_up: bool) -> list[NewRecord]:
-        """Fold a batch and return its outputs, dead letters included; nothing for what is muted."""
+        """Fold a batch and return its outputs, dead letters included; nothing for what is muted.
+
+        Raises FoldError when the stage fails: this worker is of no more use then. Raises StageStoppedError.
+        """
         outputs: list[NewRecord] = []
         for part, muted in self._split(batch):
             said = self._fold_part(part, caught_up=caught_up, muted=muted)
@@ -60,21 +63,29 @@ class Worker:
         return outputs
 
     def _split(self, batch: Batch) -> Iterator[tuple[Batch, bool]]:
-        at = bisect_left(batch.offsets, self.muted_until)
-        if at == 0:
-            yield batch, False
-        elif at == len(batch):
-            yield batch, True
-        else:
-            yield cut(batch, 0, at), True
-            yield cut(batch, at, len(batch)), False
+        """Yield the batch in parts that are muted or not, and what is suspected of poison one record at a time."""
+        borders = {0, bisect_left(batch.offsets, self.muted_until), len(batch)}
+        if batch.offsets[0] < self.poison.careful_until:
+            borders.update(range(bisect_left(batch.offsets, self.poison.careful_until) + 1))
+        for offset in self.poison.offsets:
+            at = bisect_left(batch.offsets, offset)
+            borders.update((at, min(at + 1, len(batch))))
+        for begin, end in pairwise(sorted(borders)):
+            yield (
+                (batch if end - begin == len(batch) else cut(batch, begin, end)),
+                batch.offsets[begin] < self.muted_until,
+            )
 
     def _fold_part(self, batch: Batch, *, caught_up: bool, muted: bool) -> list[NewRecord]:
         began = perf_counter()
         log_times = self.clock.advance(batch.timestamps)
-        decoded = decode(batch)
-        outputs = list(
-            self.stage.fold(
+        if reason := self.poison.offsets.get(batch.offsets[0]):
+            unreadable, outputs = [(0, reason)], []
+        else:
+            decoded = decode(batch)
+            unreadable = decoded.unreadable if self.spec.dead_letters else []
+            outputs = self._ask(
+                batch,
                 Input(
                     partition=self.partition,
                     offsets=batch.offsets,
@@ -85,13 +96,21 @@ class Worker:
                     records=decoded.records,
                     caught_up=caught_up,
                     muted=muted,
-                )
+                ),
             )
-        )
-        if decoded.unreadable and self.spec.dead_letters and not muted:
-            outputs.extend(self._dead(batch, index, reason) for index, reason in decoded.unreadable)
-        self._count(batch, len(decoded.unreadable), perf_counter() - began)
+        if not muted:
+            self.limit.count(len(batch), len(unreadable), unreadable[-1][1] if unreadable else "")
+            outputs.extend(dead_letter(self.dead_letters, self.spec.name, batch, *one) for one in unreadable)
+        self._count(batch, len(unreadable), perf_counter() - began)
         return outputs
+
+    def _ask(self, batch: Batch, given: Input) -> list[NewRecord]:
+        try:
+            return list(self.stage.fold(given))
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise FoldError(batch, error) from error
 
     def _count(self, batch: Batch, unreadable: int, seconds: float) -> None:
         stage, number = self.spec.name, str(self.partition.number)
@@ -102,22 +121,10 @@ class Worker:
         if unreadable:
             self.metrics.add("mendline_records_dead", stage, number, unreadable)
 
-    def _dead(self, batch: Batch, index: int, reason: str) -> NewRecord:
-        key, value = batch.keys[index], batch.values[index]
-        letter = DeadLetter(
-            id=record_id("deadletter", *self.partition, batch.offsets[index]),
-            source=self.spec.name,
-            time=batch.timestamps[index],
-            topic=self.partition.topic,
-            partition=self.partition.number,
-            offset=batch.offsets[index],
-            stage=self.spec.name,
-            reason=reason,
-            key=None if key is None else _kept(key, MOST_KEY_BYTES),
-            value=_kept(value, MOST_DEAD_LETTER_BYTES),
-            headers=tuple((name[:100], _kept(content, MOST_KEY_BYTES)) for name, content in batch.headers[index][:20]),
-        )
-        return NewRecord(self.dead_letters, encode_record(letter), key if key and len(key) <= MOST_KEY_BYTES else None)
+    def tell_tallies(self) -> None:
+        """Tell the metrics what the stage has set aside; too costly to be done for each batch."""
+        if isinstance(self.stage, Tallying):
+            self.metrics.tally(self.spec.name, str(self.partition.number), self.stage.tallies())
 
     def head(self) -> SnapshotHead:
         """Return whose state this is, and of when, for a snapshot made now."""
@@ -147,11 +154,6 @@ class Worker:
         """Return a tick for the input partition."""
         record = Tick(source=member, time=now_ms)
         return NewRecord(self.partition.topic, encode_record(record), partition=self.partition.number)
-
-
-def _kept(content: bytes, most: int) -> str:
-    """Return as much of `content` as a dead letter holds, in base64."""
-    return base64.b64encode(content[:most]).decode()
 
 
 def cut(batch: Batch, begin: int, end: int) -> Batch:

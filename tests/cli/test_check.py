@@ -152,3 +152,13 @@ def test_a_policy_that_can_do_nothing_is_told(
     ran = call("check", config)
     assert ran.status == 0
     assert [line for line in ran.out.splitlines() if line.startswith("warning") and words in line], ran.out
+
+
+def test_what_will_work_and_do_nothing_is_a_warning(call: Caller, tmp_path: Path) -> None:
+    """Without services, without policies, or with a process that cannot be found now."""
+    ran = call("check", write_config(tmp_path))
+    assert (ran.status, "services: there are none" in ran.out) == (0, True)
+    assert ran.out.splitlines()[-1] == "This will work; mind the warnings above (1)."
+    ran = call("check", write_config(tmp_path, services={"web": {"process": {"pidfile": "/no/such.pid"}}}))
+    assert "policies: there are none" in ran.out
+    assert "there is no /no/such.pid now" in ran.out

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mendline import reading
+from mendline.cli.journal import what_was_done
+from mendline.keys import key_ring
+from mendline.logs.base import Log
+from mendline.reading import read_batches
 from mendline.responders.playbook import intent_id
+from mendline.roles import planner_spec
+from mendline.runtime.member import Member, Pace
 from mendline.schemas.records import Intent
-from tests.cli.support import Caller, append, one_message, write_config
-from tests.responders.support import START_MS, fault, order, outcome
+from mendline.schemas.stream import Batch, Partition
+from tests.cli.support import Caller, append, one_message, opened, write_config
+from tests.responders.support import START_MS, Scene, fault, order, outcome, policy, settings
 
 OPEN = fault("host-1/web", reason="killed by \x1b[31mSIGKILL")
 MENDED = fault("host-1/db", time=START_MS)
@@ -98,3 +107,66 @@ def test_a_broker_that_is_not_there_is_one_message(call: Caller, tmp_path: Path)
     """Commands of people do not wait for ever, and take no half minute to say so."""
     config = write_config(tmp_path, log="kafka://127.0.0.1:9")
     one_message(call("faults", "-c", config), 3, "127.0.0.1:9")
+
+
+@pytest.fixture
+def planned(config: Path) -> Path:
+    """Let a planner read a journal with an open fault, snapshot it and end; records of its own time stand there too."""
+    append(config, "journal", OPEN)
+    own, log = opened(config)
+    with log:
+        member = Member(log, planner_spec(own, key_ring(own).sign), own.topics, "planner", pace=Pace(idle=0.0))
+        member.open()
+        for _ in range(20):
+            member.turn()
+        member.finish()
+        member.close()
+    return config
+
+
+def test_only_what_came_after_the_planners_snapshot_is_read(
+    call: Caller, planned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journal of a year is not folded anew for each question; the answer is the same."""
+    append(planned, "journal", MENDED)
+    begins: list[int | None] = []
+
+    def noting(log: Log, partition: Partition, begin: int | None = None) -> Iterator[Batch]:
+        begins.append(begin)
+        return read_batches(log, partition, begin)
+
+    monkeypatch.setattr(reading, "read_batches", noting)
+    told = call("faults", "-c", planned).out
+    assert OPEN.id[:8] in told
+    assert MENDED.id[:8] in told
+    assert begins[0]
+
+
+def test_what_people_ordered_is_said_as_long_as_it_stands(call: Caller, config: Path) -> None:
+    """Nobody should wonder why nothing is mended."""
+    append(config, "journal", OPEN)
+    call("stop-all", "--text", "storm", "-c", config)
+    call("maintenance", "begin", "web", "--for", "2h", "-c", config)
+    told = call("faults", "-c", config).out
+    assert "stopped everything" in told
+    assert "(storm): `mendline stop-all --lift` ends that" in told
+    assert "maintenance of web for 2 h more" in told
+    call("stop-all", "--lift", "-c", config)
+    call("maintenance", "end", "web", "-c", config)
+    assert "In force" not in call("faults", "-c", config).out
+
+
+def test_what_was_tried_says_whether_it_helped() -> None:
+    """An action that succeeded has mended nothing yet."""
+    scene = Scene(settings(policy("auto")))
+    scene.say(fault())
+    (sick,) = scene.journal.faults.values()
+    assert what_was_done(sick) == "restart: at work"
+    scene.say(outcome(scene.intents[0]))
+    assert what_was_done(sick) == "restart: succeeded"
+    scene.tick(30_000)
+    assert what_was_done(sick).startswith("restart: succeeded, did not mend it; ")
+    again = Scene(settings(policy("auto")))
+    again.say(fault())
+    again.say(outcome(again.intents[0]), fault(transition="resolved", revision=1))
+    assert ["restart: succeeded, mended"] == [what_was_done(one) for one in again.journal.faults.values()]

@@ -20,30 +20,29 @@ WEB = "services: {web: {process: {command: [app]}, allow: [restart]}, db: {proce
 def greeted(settings: Settings, *pids: int | None) -> list[str]:
     """Return what is printed when the service's process is seen as `pids` tell, one after the other."""
     stop, looks, printed = threading.Event(), iter(pids), io.StringIO()
-    greeting = Greeting(settings, Path("here.yaml"), lambda _: next(looks))
+    greeting = Greeting(settings, Path("here.yaml"), lambda _: next(looks), lambda: ["maintenance of web"])
     with contextlib.redirect_stdout(printed):
         thread = threading.Thread(target=greeting.run, args=(stop,))
         thread.start()
-        until("the last line", lambda: "Try:" in printed.getvalue() or "no services" in printed.getvalue())
+        until("the last line", lambda: "lists what" in printed.getvalue())
         stop.set()
         thread.join()
     return printed.getvalue().splitlines()
 
 
 def test_the_greeting_waits_for_the_process_and_names_it() -> None:
-    """What to try can be copied from the screen; units are systemd's, so they are not waited for."""
-    first, web, db, try_it = greeted(parse_settings(WEB, "m.yaml"), None, 4711)
+    """It says which orders stand, and what to ask next; units are systemd's, so they are not waited for."""
+    first, web, db, order, ask = greeted(parse_settings(WEB, "m.yaml"), None, 4711)
     assert "Ctrl-C" in first
     assert web == "  watching web (process 4711): probes: 0, allowed: restart"
     assert db == "  watching db: probes: 0, allowed: nothing"
-    assert try_it == "Try: kill -9 4711, then `mendline faults --all -c here.yaml`."
+    assert order == "In force: maintenance of web"
+    assert ask == "`mendline faults --all -c here.yaml` lists what was found and done."
 
 
-def test_without_services_nothing_is_to_be_killed() -> None:
-    """The next step is another one."""
-    lines = greeted(Settings())
-    assert "`mendline init`" in lines[-1]
-    assert not [line for line in lines if "kill" in line]
+def test_without_services_the_next_step_is_to_name_some() -> None:
+    """And it is said how."""
+    assert "`mendline init`" in greeted(Settings())[1]
 
 
 def on_a_terminal(config: Path, **environment: str) -> str:

@@ -13,7 +13,7 @@ from mendline.reading import read_batches, read_journal
 from mendline.schemas.records import Order, Stop, decode_record
 from mendline.schemas.stream import Partition
 from tests.cli.support import Caller, append, opened, write_config
-from tests.cli.test_journal import INTENT, OPEN
+from tests.cli.test_journal import INTENT, MENDED, OPEN, RESOLVED
 
 
 def orders(config: Path) -> list[Order]:
@@ -56,6 +56,37 @@ def test_maintenance_begins_and_ends(call: Caller, config: Path) -> None:
     assert (begun.active, done.active, begun.subject, done.subject) == (True, False, "web", "web")
     assert begun.expires is not None
     assert begun.expires - begun.time == 1_800_000
+
+
+def test_maintenance_of_what_nobody_knows_is_recorded_and_doubted(call: Caller, tmp_path: Path) -> None:
+    """It may be on another host; but a typing error would leave the real one without protection."""
+    config = write_config(tmp_path, services={"web": {"process": {"command": ["app"]}}})
+    append(config, "journal", OPEN)
+    for target in ("web", "host-1", "*/web", "host-1/*"):
+        assert call("maintenance", "begin", target, "-c", config).err == ""
+    doubted = call("maintenance", "begin", "wbe", "-c", config)
+    assert (doubted.status, len(orders(config))) == (0, 5)
+    assert "no target known here is 'wbe'; known: host-1, host-1/web" in doubted.err
+    assert "no maintenance of 'wob' is in force; in force: web" in call("maintenance", "end", "wob", "-c", config).err
+
+
+def test_what_is_in_force_is_listed(call: Caller, config: Path) -> None:
+    """Until it is taken back."""
+    opened(config)[1].close()
+    assert "Nothing" in call("maintenance", "list", "-c", config).out
+    call("maintenance", "begin", "web", "--text", "disk", "-c", config)
+    assert "maintenance of web for 1 h more" in call("maintenance", "list", "-c", config).out
+    call("maintenance", "end", "web", "-c", config)
+    assert "Nothing" in call("maintenance", "list", "-c", config).out
+
+
+def test_an_answer_that_comes_to_nothing_is_recorded_and_doubted(call: Caller, config: Path) -> None:
+    """Because the fault is over, because nothing asks, or because everything is stopped."""
+    append(config, "journal", OPEN, MENDED, RESOLVED)
+    assert "is resolved already" in call("approve", MENDED.id[:8], "-c", config).err
+    assert "nothing waits for an answer" in call("approve", OPEN.id[:8], "-c", config).err
+    call("stop-all", "-c", config)
+    assert "stopped everything" in call("approve", OPEN.id[:8], "-c", config).err
 
 
 def test_a_wrong_duration_is_wrong_use(call: Caller, config: Path) -> None:

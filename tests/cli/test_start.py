@@ -41,12 +41,13 @@ def test_help_lists_every_command_with_a_sentence(call: Caller) -> None:
 
 def test_every_command_has_help_and_an_example() -> None:
     """All commands, those in groups too, say how they are called."""
-    for name in COMMANDS:
-        command = cli.get_command(click.Context(cli), name)
+    commands: list[click.Command | None] = [cli.get_command(click.Context(cli), name) for name in COMMANDS]
+    for command in commands:
         assert command is not None
-        leaves = command.commands.values() if isinstance(command, click.Group) else [command]
-        for leaf in leaves:
-            assert "Example" in (leaf.help or ""), f"{name}: {leaf.name}"
+        if isinstance(command, click.Group):
+            commands += command.commands.values()
+        else:
+            assert "Example" in (command.help or ""), command.name
 
 
 def test_the_version_is_told(call: Caller) -> None:
@@ -104,7 +105,7 @@ def test_init_writes_what_check_accepts(call: Caller, tmp_path: Path) -> None:
     file = tmp_path / "mendline.yaml"
     assert call("init", file).status == 0
     ran = call("check", file)
-    assert (ran.status, ran.out.splitlines()[-1]) == (0, "This will work.")
+    assert (ran.status, ran.out.splitlines()[-1].startswith("This will work")) == (0, True)
     file.write_text("log: 'sqlite://mine'")
     assert call("init", file).status == 2
     assert file.read_text() == "log: 'sqlite://mine'"

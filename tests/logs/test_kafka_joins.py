@@ -49,11 +49,13 @@ def test_member_that_forgets_why_it_joins_becomes_a_member_all_the_same(kafka: L
         assert _poll_until_stable(consumer, 20)
         coordinator = consumer._client._coordinator
         known = coordinator._metadata_snapshot
-        deadline = time.monotonic() + 20
-        while not coordinator.rejoining:  # the client may look before, and only later again
+        before = consumer._client.group_metadata().generation_id
+        deadline = time.monotonic() + 60
+        # The client may look only later, and have joined again before anybody sees that it does.
+        while not coordinator.rejoining and consumer._client.group_metadata().generation_id == before:
             assert time.monotonic() < deadline
             coordinator._metadata_snapshot = {}
-            consumer.poll(0.0)
+            consumer.poll(0.05)
         coordinator._metadata_snapshot = known
         assert _poll_until_stable(consumer, 20)
         consumer.close()

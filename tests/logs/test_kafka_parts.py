@@ -214,8 +214,22 @@ def test_the_client_is_heard_and_seldom_quoted(caplog: pytest.LogCaptureFixture)
         for number in range(100):
             ear.handle(logging.makeLogRecord({"name": "kafka.net.x", "msg": "no %d", "args": (number,)}))
         ear.handle(logging.makeLogRecord({"name": "kafka.other", "msg": "odd", "args": ()}))
+        ear.handle(logging.makeLogRecord({"name": "kafka.net.sasl.plain", "msg": "in the clear", "args": ()}))
     assert [record.getMessage() for record in caplog.records] == [
         "a Kafka broker is away or slow, trying again: no 0",
         "odd",
+        "in the clear",
     ]
-    assert len(ear.since(begun, {threading.current_thread().name, ""})) == 101
+    assert len(ear.since(begun, {threading.current_thread().name, ""})) == 102
+
+
+def test_what_explains_a_failure_to_connect_is_not_told_twice(caplog: pytest.LogCaptureFixture) -> None:
+    """While a client is made its complaints are only kept; other threads are quoted as ever."""
+    ear, begun = Ear(), time.monotonic()
+    mine, other = ({"name": "kafka.net.x", "msg": name, "threadName": name} for name in ("mine", "other"))
+    with caplog.at_level(logging.INFO), ear.only_keeping({"mine"}):
+        ear.handle(logging.makeLogRecord(mine))
+        assert not caplog.records
+        ear.handle(logging.makeLogRecord(other))
+    assert ["other" in record.getMessage() for record in caplog.records] == [True]
+    assert ear.since(begun, {"mine"}) == ["mine"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
@@ -153,3 +154,14 @@ def test_one_call_appends_to_many_topics(case: Case) -> None:
     positions = producer.append([NewRecord(t, b"x") for t in [*topics, *topics]]).result(case.patience_s)
     producer.close()
     assert [(t, n) for n in range(2) for t in topics] == [(p.partition.topic, p.offset) for p in positions]
+
+
+def test_a_topic_tells_what_it_takes(case: Case) -> None:
+    """More with every record, in bytes; an empty one takes next to nothing."""
+    empty, full = case.topic(), case.topic()
+    producer = case.log.producer("p")
+    producer.append([NewRecord(full, os.urandom(10_000)) for _ in range(3)]).result(case.patience_s)
+    producer.close()
+    sizes = case.log.sizes()
+    assert 30_000 <= sizes[full] < 40_000
+    assert sizes[empty] < 1_000

@@ -243,7 +243,7 @@ def test_a_round_far_ahead_of_its_append_time_is_taken_at_append_time() -> None:
     sent = [Sent("x", 0, 1, (1.0, 1.0)), Sent("x", 1, 10**9, (2.0, 1.0), lag=3 - 10**9), Sent("x", 2, 12, (3.0, 1.0))]
     stage = WindowsStage(configured(), METRICS)
     assert 2.0 == rows_of(fold(stage, sent, forever(9)))["x", 10, 0, "a"]["count"]
-    assert {"repeats": 0, "went_back": 0, "late": 0, "ahead": 1, "excess": 0} == stage.tallies()["x"]
+    assert {"x": {"ahead": 1}} == stage.tallies()
 
 
 def test_a_counter_that_restarts_counts_from_nought() -> None:
@@ -310,7 +310,7 @@ def test_a_clock_that_stands_still_does_not_fill_the_memory(
     sent = [Sent("x", n, time, (float(n), 0.0)) for n, time in enumerate(times)]
     rows = rows_of(fold(stage, sent, forever(size)))
     assert (5.0, 10.0) == (rows["x", 10, 0, "a"]["count"], rows["x", 10, 0, "a"]["sum"])
-    assert 3 == stage.tallies()["x"]["excess"]
+    assert {"x": {"excess": 3}} == stage.tallies()
 
 
 def test_sources_that_are_gone_for_good_leave_nothing_behind() -> None:
@@ -319,7 +319,6 @@ def test_sources_that_are_gone_for_good_leave_nothing_behind() -> None:
     sent = [Sent(f"s{n}", 1, n, (1.0, 1.0), table=n % 3 % 2) for n in range(50)]
     fold(stage, [*sent, Sent("last", 1, 70_000, (1.0, 1.0))], forever(10))
     assert [("last",)] == [block.sources for block in stage.dump()]
-    assert ["last"] == list(stage.tallies())
 
 
 def test_a_source_with_more_series_than_a_record_holds_loses_the_last_ones() -> None:

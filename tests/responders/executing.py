@@ -42,6 +42,7 @@ class Table:
     folder: Path
     deed: Deed = field(default_factory=Deed)
     log_time: int | None = NOW_MS
+    started_at: int | None = None
     workers: int = 4
     outcomes: queue.Queue[Outcome] = field(default_factory=queue.Queue)
     offset: int = 0
@@ -61,6 +62,7 @@ class Table:
                 log_time=lambda: self.log_time,
                 emit=self.outcomes.put,
                 now_ms=lambda: NOW_MS,
+                started_at=lambda _: self.started_at,
             ),
             self.workers,
         )

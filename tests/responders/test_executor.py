@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mendline.responders import executor as module
-from mendline.responders.action import ActionContext, PermanentError, TemporaryError
+from mendline.responders.action import ActionContext, OvertakenError, PermanentError, TemporaryError
 from mendline.responders.clock import LogClockEstimate
 from mendline.responders.ledger import Ledger, LedgerError
 from mendline.responders.reflex import Reflex
@@ -172,6 +172,7 @@ def test_a_host_that_does_not_know_the_logs_time_refuses(table: Table) -> None:
         (PermanentError("no such file"), "failed", "no such file"),
         (TemporaryError("away", delay_s=60), "failed", "away"),
         (TimeoutError("too slow"), "timed_out", "too slow"),
+        (OvertakenError("runs already"), "overtaken", "runs already"),
         (ZeroDivisionError("oops"), "failed", "ZeroDivisionError: oops"),
     ],
 )
@@ -187,6 +188,27 @@ def test_what_becomes_of_an_action_is_read_off_its_error(
     table.take(table.command())
     said = table.said()
     assert (said.status, said.reason) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    ("started_at", "evidence_time", "told"),
+    [
+        (NOW_MS - 3, NOW_MS - 10, "web was started anew 7 ms after the evidence for this, by somebody else"),
+        (NOW_MS - 10, NOW_MS - 3, ""),
+        (NOW_MS - 3, None, ""),
+        (None, NOW_MS - 10, ""),
+        (NOW_MS + 1, NOW_MS - 10, ""),
+    ],
+    ids=["younger", "older", "wanted by a person", "not running", "clock set back"],
+)
+def test_an_action_hears_of_a_process_younger_than_its_evidence(
+    table: Table, started_at: int | None, evidence_time: int | None, told: str
+) -> None:
+    """Whoever started it mended it; only what is known for sure is said."""
+    table.started_at = started_at
+    table.take(table.command(evidence_time=evidence_time))
+    table.said()
+    assert told == table.deed.asked[0].started_since
 
 
 def test_a_temporary_error_is_tried_again_while_time_lasts(table: Table) -> None:

@@ -148,13 +148,14 @@ def test_the_notifier_tries_three_times_and_gives_up(caplog: pytest.LogCaptureFi
             raise {"away": TemporaryError("away", delay_s=0), "wrong": PermanentError("wrong")}[url]
 
     records: list[Record] = [fault(), fault(transition="affirmed", revision=1)]
-    Notifier(["away", "wrong", "good"], threading.Event(), send).take(records)
+    notifier = Notifier(["away", "wrong", "good"], threading.Event(), send)
+    assert all(notifier.take(record) for record in records)
     assert tried == ["away", "away", "away", "wrong", "good"]
     assert caplog.text.count("nobody heard that host-1/web is dead: opened") == 2
 
 
 def test_a_notifier_that_is_to_stop_does_not_wait() -> None:
-    """Its waits end with `stop`."""
+    """Its waits end with `stop`, and it says that the record is to come again."""
     stop, tried = threading.Event(), []
     stop.set()
 
@@ -162,5 +163,5 @@ def test_a_notifier_that_is_to_stop_does_not_wait() -> None:
         tried.append(url)
         raise TemporaryError("away", delay_s=600)
 
-    Notifier(["away"], stop, send).take([fault()])
+    assert not Notifier(["away"], stop, send).take(fault())
     assert tried == ["away"]

@@ -100,6 +100,38 @@ def test_a_refused_command_is_no_success_and_is_not_waited_for() -> None:
     assert "not allowed" in verification.reason
 
 
+def test_what_somebody_else_mended_gets_time_to_resolve_and_was_no_try() -> None:
+    """A restart that was overtaken is neither tried again at once nor counted."""
+    scene = Scene()
+    scene.say(fault())
+    scene.say(outcome(scene.intents[0], "overtaken", reason="started anew"))
+    scene.tick(SECOND)
+    assert len(scene.intents) == 1
+    assert not scene.verifications
+    scene.say(fault(transition="resolved", revision=1))
+    assert [one.mended for one in scene.verifications] == [False]
+    assert scene.journal.actions_on("host-1/web") == []
+
+
+def test_a_command_rests_on_the_newest_evidence_or_outcome() -> None:
+    """What was started before the last try counts as tried, not as started by somebody else."""
+    scene = Scene(settings(policy("auto", RESTART.model_copy(update={"attempts": 2})), **PATIENT))
+    scene.say(fault())
+    first = outcome(scene.intents[0], time=scene.time() + SECOND)
+    scene.say(first)
+    scene.tick(10 * SECOND)
+    rests_on = [one.evidence_time for one in scene.commands if isinstance(one, Command)]
+    assert [fault().evidence.event_time, first.time] == rests_on
+
+
+def test_what_a_person_wanted_rests_on_no_evidence() -> None:
+    """Who approves a restart wants it of the process as it is then."""
+    scene = Scene(settings(policy("ask", RESTART)))
+    scene.say(fault())
+    scene.say(order("approve", scene.intents[0].id))
+    assert [one.evidence_time for one in scene.commands if isinstance(one, Command)] == [None]
+
+
 def test_a_host_that_says_nothing_is_not_waited_for_for_ever() -> None:
     """Without an outcome the intent is settled when the action's time is long over."""
     scene = Scene()

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mendline.responders.action import ActionContext, PermanentError, TemporaryError
+from mendline.responders.action import ActionContext, OvertakenError, PermanentError, TemporaryError
 from mendline.responders.registry import ACTION_NAMES, built_in_actions
 from mendline.responders.restart import Restart, RestartProcess
 from mendline.responders.restart_systemd import RestartUnit
@@ -39,6 +40,15 @@ def test_the_way_is_that_of_the_process_settings() -> None:
     for other in (context(pidfile="/run/web.pid"), context(match="web"), context()):
         with pytest.raises(PermanentError, match="neither `command` nor `unit`"):
             action.run(other)
+
+
+def test_a_process_younger_than_the_evidence_is_left_alone() -> None:
+    """The evidence is about another one, however this one is run."""
+    deed = Deed()
+    for one in (context(command=["true"]), context(unit="web.service")):
+        with pytest.raises(OvertakenError, match="started anew"):
+            Restart(deed, deed).run(replace(one, started_since="web was started anew"))
+    assert not deed.asked
 
 
 def test_the_registry_knows_all_built_in_actions(tmp_path: Path) -> None:

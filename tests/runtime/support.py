@@ -26,6 +26,8 @@ INPUT, OUTPUT = "t.metrics", "t.windows"
 class RunningSum:
     """Says, for each heartbeat, its source and the sum of the intervals of that source so far."""
 
+    poisoned_by: frozenset[int] = frozenset()
+
     def __init__(self, partition: Partition) -> None:
         """Begin with nothing."""
         self.partition = partition
@@ -37,6 +39,9 @@ class RunningSum:
         self.inputs.append(batch)
         for _, record in batch.records:
             if isinstance(record, Heartbeat):
+                if record.interval_ms in self.poisoned_by:
+                    self.sums.clear()
+                    raise ZeroDivisionError("of this stage")
                 total = self.sums[record.source] = self.sums.get(record.source, 0) + record.interval_ms
                 yield NewRecord(OUTPUT, json.dumps([record.source, total]).encode(), partition=self.partition.number)
 

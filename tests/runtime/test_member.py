@@ -9,13 +9,14 @@ import pytest
 
 from mendline.logs.base import Committed, LogRefusedError, LogUnavailableError
 from mendline.runtime import member as member_module
+from mendline.runtime.deadletters import StageStoppedError
 from mendline.runtime.member import Member
 from mendline.runtime.outbox import MOST_PENDING
 from mendline.runtime.restore import Start
 from mendline.runtime.restore import find_start as find_real_start
 from mendline.runtime.spec import StageSpec
 from mendline.schemas.stream import NewRecord, Partition
-from tests.runtime.support import INPUT, Bench
+from tests.runtime.support import INPUT, Bench, RunningSum
 
 METRICS = Partition(INPUT, 0)
 
@@ -153,6 +154,76 @@ def test_an_unreadable_record_is_dead_lettered_and_the_rest_goes_on(bench: Bench
     assert letters[0]["reason"]
 
 
+def letters_of(bench: Bench) -> list[tuple[int, str]]:
+    """Return the dead letters: offset and reason."""
+    letters: list[Any] = bench.read("t.deadletter")
+    return [(one["offset"], one["reason"]) for one in letters]
+
+
+@pytest.fixture
+def poison(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the stage fail on an interval of 7, 8 or 9, after it has spoilt its state."""
+    monkeypatch.setattr(RunningSum, "poisoned_by", frozenset({7, 8, 9}))
+
+
+@pytest.mark.usefixtures("poison")
+def test_the_one_record_that_a_stage_fails_on_is_found_and_left_out(bench: Bench) -> None:
+    """Whatever the stage had done by then is undone; the rest is as if the record had never been."""
+    with bench.running() as member:
+        bench.put(1, 2)
+        turns(member)
+        bench.put(3, 7, 4, 8, 5)
+        turns(member, 12)
+    said: list[Any] = bench.totals()
+    assert [1, 3, 6, 10, 15] == sorted({total for _, total in said})
+    assert {3, 5} == {offset for offset, _ in letters_of(bench)}
+    assert "the stage sum failed on it: ZeroDivisionError: of this stage" == letters_of(bench)[0][1]
+
+
+@pytest.mark.usefixtures("poison")
+def test_poison_stays_out_over_a_restart(bench: Bench) -> None:
+    """A snapshot before it and one behind it give the same sums."""
+    dead = bench.member()
+    dead.turn()
+    bench.put(1, 7, 2)
+    turns(dead, 8)
+    dead.close()
+    bench.put(3)
+    with bench.running() as member:
+        turns(member, 8)
+    assert ["a", 6] == bench.totals()[-1]
+
+
+@pytest.mark.usefixtures("poison")
+def test_a_stage_that_fails_on_everything_stops_and_says_so(bench: Bench) -> None:
+    """The fault is its own then; what it has not taken stays on the log."""
+    member = bench.member()
+    member.turn()
+    bench.put(*[9] * 20)
+    with pytest.raises(StageStoppedError, match=r"sum: failed on 11 records of t\.metrics partition 0"):
+        turns(member, 40)
+    assert 0 == len(letters_of(bench))
+    member.close()
+
+
+def test_a_stage_stops_before_it_drains_a_topic_into_the_dead_letters(bench: Bench) -> None:
+    """It says how many of how many, and why; a few among many go on."""
+    member = bench.member()
+    member.turn()
+    for _ in range(30):
+        bench.put(1, 1, 1, 1, 1)
+        bench.put_bytes(*[b"\xff"] * 4)
+        turns(member)
+    assert 120 == len(letters_of(bench))
+    bench.put_bytes(*[b"\xff"] * 20)
+    turns(member)
+    bench.put_bytes(*[b"\xff"] * 300)
+    with pytest.raises(StageStoppedError, match=r"sum: .* of the last .* records of t\.metrics partition 0 were unrea"):
+        turns(member)
+    assert 140 == len(letters_of(bench))
+    member.close()
+
+
 def test_a_quiet_partition_gets_a_tick(bench: Bench) -> None:
     """Log time goes on although nobody writes."""
     member = bench.member(ticks=True)
@@ -172,6 +243,18 @@ def test_progress_is_reported_once_a_second(bench: Bench) -> None:
         bench.clock.advance(1)
     reports: list[Any] = [one for one in bench.read("t.journal") if one["type"] == "progress"]  # type: ignore[index]
     assert [0, 0, 0] == [one["offset"] for one in reports]
+    member.close()
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_every_member_tells_its_lag(bench: Bench, *, progress: bool) -> None:
+    """Those too that report no progress on the journal: somebody watches whether they keep up."""
+    member = bench.member(progress=progress)
+    bench.put(1, 2)
+    turns(member)
+    bench.clock.advance(1)
+    turns(member)
+    assert 0 == member.metrics.snapshot()["mendline_lag_records", "sum", "0"]
     member.close()
 
 
@@ -197,6 +280,7 @@ def test_an_append_that_fails_is_tried_again_in_order(bench: Bench) -> None:
             turns(member)
             bench.clock.advance(1)
     assert [["a", 1], ["a", 3]] == bench.totals()
+    assert 2 == member.metrics.snapshot()["mendline_append_retries", "sum", ""]
 
 
 def test_a_refusal_for_good_ends_the_member(bench: Bench) -> None:

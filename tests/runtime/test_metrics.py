@@ -31,6 +31,22 @@ def test_counters_and_gauges_are_served_by_stage_and_partition() -> None:
     assert 'mendline_lag_records{partition="0",stage="windows"} 5.0' in text
 
 
+def test_what_was_set_aside_is_served_by_source_and_reason() -> None:
+    """So that a host whose rounds come late can be named."""
+    metrics = Metrics()
+    metrics.tally("windows", "0", {"host-1": {"late": 2}})
+    metrics.tally("windows", "1", {"host-2": {"ahead": 1}})
+    metrics.forget("windows", "1")
+    endpoint = MetricsEndpoint(metrics, "127.0.0.1:0")
+    try:
+        text = scrape(endpoint)
+    finally:
+        endpoint.close()
+    labels = 'partition="0",reason="late",source="host-1",stage="windows"'
+    assert f"mendline_rounds_set_aside_total{{{labels}}} 2.0" in text
+    assert "host-2" not in text
+
+
 def test_a_partition_that_went_elsewhere_has_no_gauges_any_more() -> None:
     """Its lag is another member's to tell; what was counted here stays."""
     metrics = Metrics()

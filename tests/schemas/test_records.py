@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from mendline.schemas.base import Envelope, UnreadableRecordError, record_id
 from mendline.schemas.export import record_types
-from mendline.schemas.records import decode_record, encode_record
+from mendline.schemas.records import NEWEST_MINOR, decode_record, encode_record
 from mendline.schemas.rounds import encode_round
 from tests.schemas.support import TABLES
 
@@ -90,6 +90,18 @@ def test_a_newer_version_is_refused_as_such_whether_its_fields_fit_or_not(kind: 
     for one in (text, text | {"surplus": 1}):
         with pytest.raises(UnreadableRecordError, match=f"{kind} record of version 2, but .* up to 1: upgrade it"):
             decode_record(json.dumps(one).encode())
+
+
+@pytest.mark.parametrize("kind", LEAST)
+def test_of_a_newer_minor_what_is_known_is_read(kind: str) -> None:
+    """A fleet is upgraded host by host: whoever is old reads the new ones' records as far as it knows them."""
+    text = json.loads(encode_record(record(kind)))
+    newer = text | {"surplus": {"a": [1]}, "minor": NEWEST_MINOR + 1}
+    if "evidence" in text:
+        newer["evidence"] = text["evidence"] | {"surplus": 1}
+    assert decode_record(json.dumps(newer).encode()) == record(kind, minor=NEWEST_MINOR + 1)
+    with pytest.raises(UnreadableRecordError, match="source: Field required"):
+        decode_record(json.dumps({name: one for name, one in newer.items() if name != "source"}).encode())
 
 
 @pytest.mark.parametrize("kind", LEAST)

@@ -115,13 +115,15 @@ def connect(make: Callable[..., Client], settings: dict[str, Any]) -> Client:
     ear = listen()
     begun = time.monotonic()
     networks: list[KafkaNetClient] = []
+    network = _remembering(settings.get("kafka_client", KafkaNetClient), networks)
+    threads = {threading.current_thread().name, f"kafka-io-{settings['client_id']}"}
     try:
-        return make(**settings | {"kafka_client": _remembering(settings.get("kafka_client", KafkaNetClient), networks)})
+        with ear.only_keeping(threads):
+            return make(**settings | {"kafka_client": network})
     except Exception as error:
         # A client that could not be made leaves its thread and its sockets behind.
-        for network in networks:
-            network.close()
-        threads = {threading.current_thread().name, f"kafka-io-{settings['client_id']}"}
+        for made in networks:
+            made.close()
         raise _explained(error, ear.since(begun, threads), settings) from error
 
 

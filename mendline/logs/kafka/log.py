@@ -50,6 +50,13 @@ class KafkaLog:
         with self._admin() as admin:
             return present(admin)
 
+    def sizes(self) -> Mapping[str, int]:
+        """Return what each topic takes on the disk of one broker that has it."""
+        from mendline.logs.kafka.topics import sizes
+
+        with self._admin() as admin:
+            return sizes(admin)
+
     def producer(self, name: str) -> Producer:
         """Return a producer. Raises LogUnavailableError and LogRefusedError when no broker can be reached."""
         if self._second:

@@ -9,11 +9,15 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 NETWORK = "kafka.net"
 """What tells of connections is logged under this name or one below it."""
 EVERY_S = 60.0
 """The same complaint is passed on at most this often."""
+
+_NOT_THE_NETWORK = ("kafka.net.selector", "kafka.net.sasl")
 
 _logger = logging.getLogger("mendline.logs.kafka.client")
 
@@ -26,14 +30,27 @@ class Ear(logging.Handler):
         super().__init__(logging.WARNING)
         self._heard: deque[tuple[float, str, str]] = deque(maxlen=200)
         self._passed: dict[str, float] = {}
+        self._only_kept: list[set[str]] = []
+
+    @contextmanager
+    def only_keeping(self, threads: set[str]) -> Iterator[None]:
+        """Pass on nothing that these threads say in the block: its caller tells the outcome, with the cause."""
+        self._only_kept.append(threads)
+        try:
+            yield
+        finally:
+            self._only_kept.remove(threads)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record; pass it on if its kind was not passed on lately."""
         now = time.monotonic()
         message = record.getMessage()
-        self._heard.append((now, record.threadName or "", message))
-        # What the loop of the client tells is about its own slowness.
-        network = record.name.startswith(NETWORK) and record.name != "kafka.net.selector"
+        thread = record.threadName or ""
+        self._heard.append((now, thread, message))
+        if any(thread in threads for threads in list(self._only_kept)):
+            return
+        # The client's loop tells of its own slowness, and its logins that the password goes in the clear.
+        network = record.name.startswith(NETWORK) and not record.name.startswith(_NOT_THE_NETWORK)
         kind = "network" if network else f"{record.name} {str(record.msg)[:60]}"
         if now - self._passed.get(kind, -EVERY_S) < EVERY_S:
             return

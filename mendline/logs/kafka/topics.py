@@ -56,6 +56,22 @@ def present(admin: KafkaAdminClient, names: Sequence[str] | None = None) -> dict
     return {t["name"]: len(t["partitions"]) for t in found if not t["error_code"] and not t["is_internal"]}
 
 
+def sizes(admin: KafkaAdminClient) -> dict[str, int]:
+    """Return the bytes of each topic: of each partition its largest replica; nothing without the right to ask."""
+    with translated("sizes of topics"):
+        brokers = admin.describe_log_dirs()
+    replicas: dict[tuple[str, int], int] = {}
+    for folder in (folder for broker in brokers for folder in broker["log_dirs"]):
+        for topic in folder["topics"]:
+            for part in topic["partitions"]:
+                key = topic["name"], part["partition_index"]
+                replicas[key] = max(replicas.get(key, 0), part["partition_size"])
+    found: dict[str, int] = {}
+    for (name, _), size in replicas.items():
+        found[name] = found.get(name, 0) + size
+    return found
+
+
 def ensure(
     admin: KafkaAdminClient, topics: Sequence[TopicSettings], servers: Sequence[str], replicas: int | None
 ) -> None:

@@ -40,9 +40,10 @@ class Voice:
     """
 
     def __init__(self) -> None:
-        """Begin having heard nothing."""
+        """Begin having heard nothing. Until `connected` nothing is passed on: who connects tells the outcome."""
         self.said: deque[str] = deque(maxlen=50)
         self.hear: Callable[[KafkaError], None] | None = None
+        self.connected = False
         self._ear = listen()
 
     def log(self, level: int, text: str, facility: str, client: str, message: str) -> None:
@@ -50,7 +51,7 @@ class Voice:
         if facility == "CONFWARN":  # about settings that are meant so
             return
         self.said.append(message)
-        if level < logging.WARNING:
+        if level < logging.WARNING or not self.connected:
             return
         name = NETWORK if facility in _NETWORK else f"librdkafka.{facility}"
         self._ear.handle(logging.LogRecord(name, level, "", 0, text, (facility, client, message), None))
@@ -113,4 +114,5 @@ def connect(
     except KafkaException as raised:
         client.poll(0)
         raise cause_of([cause(raised).str(), *voice.said], place) from raised
+    voice.connected = True
     return client

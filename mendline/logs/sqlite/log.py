@@ -45,6 +45,11 @@ class SqliteLog:
         with self.stores() as stores:
             return stores.counts()
 
+    def sizes(self) -> Mapping[str, int]:
+        """Return the bytes of each topic's keys and values; the files hold a little more, and what was deleted."""
+        with self.stores() as stores:
+            return stores.sizes()
+
     def producer(self, name: str) -> SqliteProducer:
         """Return a producer; its files are opened at its first append."""
         return SqliteProducer(Stores(self._folder, self._options), self._ringer())

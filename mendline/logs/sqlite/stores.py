@@ -55,6 +55,11 @@ class Stores:
         """Return all topics' numbers of partitions, read anew."""
         return {name: settings.partitions for name, settings in self.settings().items()}
 
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of all topics' keys and values."""
+        sql = "SELECT name, sum(bytes) FROM partitions JOIN topics ON topics.id = partitions.topic GROUP BY name"
+        return {name: size for store in self.all() for name, size in store.rows(sql)}
+
     def ends(self, name: str) -> dict[Partition, int]:
         """Return the end offsets of all partitions of a file."""
         sql = "SELECT name, number, next FROM partitions JOIN topics ON topics.id = partitions.topic"

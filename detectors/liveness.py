@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mendline.detectors.faults import AFFIRM_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
+from mendline.detectors.faults import AFFIRM_MS, LATE_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
 from mendline.detectors.lifecycle import Emission, Signal, State, advance
 from mendline.detectors.liveness_state import NEVER, Source, Watched, dump_sources, load_sources
 from mendline.detectors.order import Verdict as Order
@@ -77,6 +77,8 @@ class Liveness:
                 return False
         if record is not None:
             self._event(source, record, index)
+        if source.late and self._moments.append_times[index] - counted[2] <= LATE_MS:
+            self._affirm_late(source, index)
         return True
 
     def end(self) -> None:
@@ -255,6 +257,15 @@ class Liveness:
         for name, fault in source.faults():
             affirmer.until(fault, index + 1, (1, 0, source.name, name))
 
+    def _affirm_late(self, source: Source, index: int) -> None:
+        """Affirm what rests on old evidence, now that the source has caught up and it still stands."""
+        source.late = False
+        for name, known in source.faults():
+            if known.late:
+                fault = revise(known.fault, "affirmed", time=self._moments.append_times[index], cause=None)
+                self.said.append(Said(index, (1, 0, source.name, name), fault))
+                known.fault, known.affirm_at = fault, self._moments.log_times[index] + AFFIRM_MS
+
     def _silent_from(self, source: Source) -> int:
         """Return the log time from which on the source counts as silent, if nothing more is heard of it."""
         if source.left >= 0 or source.silent:
@@ -297,7 +308,9 @@ class Liveness:
         self.said.append(Said(index, (int(timed), 0, source.name, name), fault))
         affirm_at = self._moments.log_times[index] + AFFIRM_MS
         self._earlier(source, affirm_at)
-        return OpenFault(fault, affirm_at)
+        opened = OpenFault(fault, affirm_at)
+        source.late = source.late or opened.late
+        return opened
 
     def _resolve(
         self,

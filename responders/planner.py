@@ -236,7 +236,8 @@ def _verify(journal: Journal, fault: FaultFact, intent: IntentFact, log_time: in
     if verdict is None:
         return None
     mended, reason = verdict
-    after = fault.closed_at - intent.log_time if fault.closed_at is not None else None
+    begun_at = intent.log_time if intent.effective_at is None else intent.effective_at
+    after = fault.closed_at - begun_at if fault.closed_at is not None else None
     return Verification(
         id=record_id("verification", intent.record.id),
         cause=intent.record.id,
@@ -290,7 +291,7 @@ def _orphan(journal: Journal, fault: FaultFact) -> Fault:
 
 def _wait_for_person(journal: Journal, fault: FaultFact, asking: IntentFact, log_time: int) -> Hold | None:
     if log_time - asking.log_time > ASK_WITHIN_MS:
-        why = Objection("escalated", f"nobody answered within {ASK_WITHIN_MS} ms")
+        why = Objection("escalated", f"nobody answered within {ASK_WITHIN_MS // 60_000} minutes")
         return _hold(journal, fault, asking.record.policy, why)
     return _hold(journal, fault, asking.record.policy, Objection("approval", asking.why)) if asking.why else None
 
@@ -319,7 +320,13 @@ def _why_escalated(fault: FaultFact, last: str) -> str:
     tries = sum(one.tried for one in fault.intents.values())
     if not tries and last == ASK:
         return "the policy leaves it to a person"
-    return f"{tries} actions did not mend it; approve {fault.id} to allow one more"
+    more = f"`mendline approve {fault.id[:8]}` allows one more"
+    if refused := [one for one in fault.intents.values() if one.refused and one.outcome]:
+        why = refused[-1].outcome.reason if refused[-1].outcome else ""
+        return (
+            f"the host refused {len(refused)} commands, the last because: {why}; {tries} others did not mend it; {more}"
+        )
+    return f"{tries} actions did not mend it; {more}"
 
 
 def _hold(journal: Journal, fault: FaultFact, policy: str, why: Objection) -> Hold | None:
@@ -338,6 +345,7 @@ def _hold(journal: Journal, fault: FaultFact, policy: str, why: Objection) -> Ho
         guard=why.guard,
         reason=why.reason,
         until=why.until,
+        wait_ms=None if why.until is None else max(why.until - journal.log_time, 0),
     )
 
 

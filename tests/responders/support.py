@@ -117,6 +117,22 @@ def outcome(intent: Intent | Command, status: OutcomeStatus = "succeeded", **fie
     return Outcome.model_validate(given | fields)
 
 
+def progress(scene: Scene, **fields: object) -> Progress:
+    """Return the sign of life of the detectors' partition."""
+    given = {
+        "id": f"progress-{scene.now}",
+        "source": "rounds",
+        "time": START_MS + scene.now,
+        "stage": "rounds",
+        "topic": "mendline.metrics",
+        "partition": 0,
+        "log_time": scene.now,
+        "offset": 0,
+        "lag": 0,
+    }
+    return Progress.model_validate(given | fields)
+
+
 @dataclass
 class Entry:
     """A record of the journal with its place: offset, log time and append time in ms."""
@@ -165,19 +181,7 @@ class Scene:
         """Let time pass, second by second, with the sign of life that the detectors' partition gives."""
         until = self.now + passed_ms
         while True:
-            self.say(
-                Progress(
-                    id=f"progress-{self.now}",
-                    source="rounds",
-                    time=START_MS + self.now,
-                    stage="rounds",
-                    topic="mendline.metrics",
-                    partition=0,
-                    log_time=self.now,
-                    offset=0,
-                    lag=0,
-                )
-            )
+            self.say(progress(self))
             if self.now >= until:
                 return
             self.now = min(self.now + SECOND, until)

@@ -342,4 +342,10 @@ class Liveness:
     def load(self, blocks: Iterable[StateBlock]) -> None:
         """Take over what `dump` returned; other blocks are passed over."""
         self.sources = load_sources(blocks)
+        for source in self.sources.values():
+            # The state was perhaps made under other settings: what they make due earlier is due then.
+            for watched in source.services.values():
+                if watched.state is State.RECOVERING:
+                    watched.timer = min(watched.timer, watched.good_since + self.settings.clear_hold)
+            self._reset_timer(source)
         self._earliest = min((source.timer for source in self.sources.values()), default=NEVER)

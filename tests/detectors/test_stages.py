@@ -185,7 +185,7 @@ def test_source_vanishes(monkeypatch: pytest.MonkeyPatch) -> None:
     story.wait(400)
     stage = DetectStage(settings(LIMIT), WINDOWS)
     assert brief(said(stage, story.inputs(range(0, 400, 7)))) == ["opened threshold h1", "orphaned threshold h1"]
-    assert list(stage.dump()) == []
+    assert [block for block in stage.dump() if block.sources] == []
 
 
 def test_many_layouts() -> None:

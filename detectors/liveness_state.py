@@ -77,7 +77,7 @@ class Source:
     late: bool = False
 
     def faults(self) -> Iterator[tuple[str, OpenFault]]:
-        """Yield the open faults, each with the name of its service; those of the host itself first."""
+        """Yield the open faults, each with the name of its service; those of the host itself, without one, first."""
         for fault in (self.silent, self.cloned):
             if fault:
                 yield "", fault

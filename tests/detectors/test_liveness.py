@@ -170,6 +170,35 @@ def test_unreachable(story: Story, host: Host) -> None:
     assert heard(story) == ["opened unreachable h1/web", "resolved unreachable h1/web"]
 
 
+def test_a_host_that_cannot_reach_its_peer(story: Story, host: Host) -> None:
+    """A failing probe of a host is a warning about the host, affirmed whatever its services are, until it succeeds."""
+    host.heartbeat(services=["web"])
+    host.probe(ok=True, service="", probe="peer db")
+    host.probe(ok=False, service="", probe="peer db", failing_for=4, error="timed out")
+    story.wait(10)
+    host.heartbeat(services=["web"])
+    host.probe(ok=True, service="", probe="peer db")
+    made = faults(said(RoundsStage(settings(), METRICS), story.inputs()))
+    assert [(one.transition, one.target, one.kind, one.severity) for one in made] == [
+        ("opened", "h1", "unreachable", "warning"), ("resolved", "h1", "unreachable", "warning"),
+    ]  # fmt: skip
+    assert made[0].reason == "probe peer db has failed for 4.0 s; the host cannot reach it"
+    assert made[0].evidence.text == "timed out"
+
+
+def test_a_peer_that_is_asked_no_more(story: Story, host: Host) -> None:
+    """What a probe said is forgotten a minute after its agent began a new life without it."""
+    host.heartbeat()
+    host.probe(ok=False, service="", probe="db", failing_for=6)
+    story.wait(2)
+    host.epoch += 1
+    host.heartbeat()
+    for _ in range(8):
+        story.wait(10)
+        host.heartbeat()
+    assert heard(story) == ["opened unreachable h1", "resolved unreachable h1"]
+
+
 def test_dead_service_has_one_fault(story: Story, host: Host) -> None:
     """The failing probe of a dead service is no second fault."""
     alive(host)

@@ -67,7 +67,7 @@ class HostSettings(Frozen):
     deadline: Duration = Field(default=2000, description="a collector that takes longer is left out and reported")
     max_series: int = Field(default=5000, gt=0, description="series per source; more are dropped, and that is said")
     peers: dict[Name, str] = Field(
-        default_factory=dict, description="name: host:port; its round-trip time, and a fault of this host without an answer"
+        default_factory=dict, description="name: host:port; round-trip time; no answer is a fault of this host"
     )
 
 

@@ -15,7 +15,7 @@ from mendline.names import claim_name
 from mendline.processors.windows import WindowsStage
 from mendline.producers.defaults import DETECTORS
 from mendline.responders.notifier import Notifier
-from mendline.responders.planner import PlannerStage, Signer
+from mendline.responders.planner import PlannerStage
 from mendline.responders.watchdog import Watchdog
 from mendline.runtime.follower import Follower
 from mendline.runtime.member import Member
@@ -25,6 +25,7 @@ from mendline.runtime.together import Runner
 
 if TYPE_CHECKING:
     from mendline.logs.base import Log
+    from mendline.responders.signing import KeyRing
     from mendline.schemas.settings import Settings
 
 SEVERAL_WINDOWS = 3
@@ -68,12 +69,12 @@ def detect_spec(settings: Settings) -> StageSpec:
     )
 
 
-def planner_spec(settings: Settings, sign: Signer) -> StageSpec:
+def planner_spec(settings: Settings, keys: KeyRing) -> StageSpec:
     """Return the stage that decides; its state is a fold over facts and outlives any change of settings."""
     return StageSpec(
         name="planner",
         topic=settings.topics.topic("journal"),
-        make=partial(PlannerStage, settings, sign=sign),
+        make=partial(PlannerStage, settings, sign=keys.sign, vouch=keys.why_not),
         config="",
         warm_up_ms=86_400_000,
         dead_letters=True,
@@ -123,7 +124,7 @@ def respond_members(settings: Settings, log: Log, metrics: Metrics, stop: thread
 
     Raises KeyFileError when the keys under `state` cannot be read or made.
     """
-    runners: list[Runner] = list(members(settings, log, [planner_spec(settings, key_ring(settings).sign)], metrics))
+    runners: list[Runner] = list(members(settings, log, [planner_spec(settings, key_ring(settings))], metrics))
     if settings.notify:
         notifier = Notifier([one.webhook for one in settings.notify], stop)
         group = f"{settings.topics.prefix}.notifier"

@@ -11,6 +11,7 @@ Decisions follow from records only. The journal's `progress` records, one a seco
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -24,9 +25,12 @@ from mendline.schemas.records import (
     Activation,
     Cancel,
     Command,
+    DeadLetter,
     Fault,
     Hold,
     Intent,
+    Order,
+    Outcome,
     Record,
     Verification,
     encode_record,
@@ -37,7 +41,6 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import Settings
 
 SOURCE = "planner"
-STATE_VERSION = "planner-1"
 SCOPE_KEY = b"default"
 ORPHANED_AFTER_MS = 180_000
 OUTCOME_SLACK_MS = 15_000
@@ -54,6 +57,13 @@ class Signer(Protocol):
 
     def __call__(self, record: Signed, /) -> Signed:
         """Return the record with a signature."""
+
+
+class Vouch(Protocol):
+    """Says whether a record is what its signature claims; `KeyRing.why_not` does."""
+
+    def __call__(self, record: Order | Outcome, /) -> str | None:
+        """Return why the record is not to be believed, or None."""
 
 
 def decide(journal: Journal, settings: Settings, log_time: int) -> Sequence[Decision]:
@@ -89,11 +99,15 @@ def load_journal(blocks: Iterable[StateBlock]) -> Journal:
 class PlannerStage:
     """The planner as a stage over the journal."""
 
-    def __init__(self, settings: Settings, partition: Partition, sign: Signer) -> None:
-        """Decide by `settings` on the journal's `partition`; `sign` signs commands and cancels."""
+    def __init__(self, settings: Settings, partition: Partition, sign: Signer, vouch: Vouch) -> None:
+        """Decide by `settings` on the journal's `partition`.
+
+        `sign` signs commands and cancels; `vouch` says why an order or outcome is not to be believed.
+        """
         self._settings = settings
         self._partition = partition
         self._sign = sign
+        self._vouch = vouch
         self._policies = Policies.of(settings)
         self._introduced = False
         self._unread: dict[str, int] = {}
@@ -104,6 +118,9 @@ class PlannerStage:
         out: list[NewRecord] = []
         for index, record in batch.records:
             self._unread.pop(_name(record), None)
+            if isinstance(record, Order | Outcome) and (why := self._vouch(record)):
+                out.append(self._disbelieved(record, batch.offsets[index], int(batch.append_times[index]), why))
+                continue
             change = self.journal.apply(
                 record, batch.offsets[index], int(batch.log_times[index]), int(batch.append_times[index])
             )
@@ -169,6 +186,23 @@ class PlannerStage:
     def _say(self, record: Record) -> NewRecord:
         self._unread[_name(record)] = self.journal.log_time
         return NewRecord(self._partition.topic, encode_record(record), SCOPE_KEY, self._partition.number)
+
+    def _disbelieved(self, record: Order | Outcome, offset: int, time: int, why: str) -> NewRecord:
+        """Return the dead letter that tells of an order or outcome that nobody vouches for."""
+        value = encode_record(record)
+        letter = DeadLetter(
+            id=record_id("deadletter", SOURCE, *self._partition, offset),
+            source=SOURCE,
+            time=time,
+            topic=self._partition.topic,
+            partition=self._partition.number,
+            offset=offset,
+            stage=SOURCE,
+            reason=f"this {record.type} by {record.source} is not believed: {why}",
+            value=base64.b64encode(value).decode(),
+            size=len(value),
+        )
+        return NewRecord(self._settings.topics.topic("deadletter"), encode_record(letter))
 
     # Commands ---------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from mendline.schemas.base import record_id
 from mendline.schemas.records import (
     Cancel,
     Command,
+    DeadLetter,
     Evidence,
     Fault,
     Hold,
@@ -150,7 +151,9 @@ class Scene:
     settings: Settings = field(default_factory=settings)
     entries: list[Entry] = field(default_factory=list)
     commands: list[Command | Cancel] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
     now: int = 0
+    vouch: Callable[[Order | Outcome], str | None] = field(default=lambda _: None)
 
     def __post_init__(self) -> None:
         """Start a planner, and let it put its policies in force."""
@@ -160,7 +163,7 @@ class Scene:
 
     def new_planner(self, other: Settings | None = None) -> PlannerStage:
         """Return a planner that has read nothing yet."""
-        return PlannerStage(other or self.settings, JOURNAL, sign)
+        return PlannerStage(other or self.settings, JOURNAL, sign, self.vouch)
 
     @property
     def journal(self) -> Journal:
@@ -202,7 +205,10 @@ class Scene:
         """Put what a planner says where it belongs."""
         for new in said:
             record = decode_record(new.value)
-            if isinstance(record, Command | Cancel):
+            if isinstance(record, DeadLetter):
+                assert new.topic == "mendline.deadletter"
+                self.letters.append(record)
+            elif isinstance(record, Command | Cancel):
                 assert new.topic == "mendline.commands"
                 assert new.key == record.host.encode()
                 self.commands.append(record)

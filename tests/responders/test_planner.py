@@ -419,3 +419,21 @@ def test_policies_are_said_again_every_hour() -> None:
     scene.tick(SECOND)
     assert len({one.config for one in scene.all(Activation)}) == 1
     assert len(scene.all(Activation)) == 2
+
+
+def test_who_is_not_believed_is_not_heard_and_that_is_told() -> None:
+    """Neither an order nor an outcome; both stand in the dead letters with the reason."""
+    scene = Scene(
+        settings(policy("ask", RESTART)), vouch=lambda one: "it is not signed" if one.source == "eve" else None
+    )
+    scene.say(fault())
+    scene.say(order("approve", fault().id, source="eve", by="ann"))
+    assert (scene.commands, scene.states()) == ([], ["asking"])
+    scene.say(order("approve", fault().id))
+    scene.say(outcome(scene.intents[0], source="eve"))
+    assert scene.states() == ["effective"]
+    assert scene.journal.faults[fault().id].intents[scene.intents[0].id].outcome is None
+    assert [letter.reason for letter in scene.letters] == [
+        "this order by eve is not believed: it is not signed",
+        "this outcome by eve is not believed: it is not signed",
+    ]

@@ -48,14 +48,17 @@ def test_member_that_forgets_why_it_joins_becomes_a_member_all_the_same(kafka: L
         consumer.subscribe(["joins"])
         assert _poll_until_stable(consumer, 20)
         coordinator = consumer._client._coordinator
-        known = coordinator._metadata_snapshot
-        before = consumer._client.group_metadata().generation_id
-        deadline = time.monotonic() + 60
-        # The client may look only later, and have joined again before anybody sees that it does.
-        while not coordinator.rejoining and consumer._client.group_metadata().generation_id == before:
+        needs, begun = coordinator.need_rejoin, False
+
+        def until_it_begins() -> bool:
+            nonlocal begun
+            begun = begun or coordinator.rejoining
+            return not begun or bool(needs())
+
+        coordinator.need_rejoin = until_it_begins
+        deadline = time.monotonic() + 20
+        while not begun:
             assert time.monotonic() < deadline
-            coordinator._metadata_snapshot = {}
-            consumer.poll(0.05)
-        coordinator._metadata_snapshot = known
+            consumer.poll(0.0)
         assert _poll_until_stable(consumer, 20)
         consumer.close()

@@ -27,10 +27,11 @@ kafka: $(READY) ## run a local Apache Kafka until Ctrl-C (PORT=9092; needs Java 
 	@$(BIN)/python -m mendline.testing.kafka --port $(PORT)
 
 test: $(READY) ## run all tests, those on a real Kafka included
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto -m "not broker and not heavy"
+	@$(BIN)/python -m pytest -m "broker or heavy"
 
 test-fast: $(READY) ## run the tests that need neither Kafka nor patience
-	@$(BIN)/python -m pytest -n auto -m "not broker and not heavy"
+	@MENDLINE_FEW_EXAMPLES=1 $(BIN)/python -m pytest -n auto -m "not broker and not heavy"
 
 check: check-format check-lint check-types check-layers check-shell check-yaml ## format, lint, types, layers, shell and YAML
 

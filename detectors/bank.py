@@ -188,9 +188,11 @@ class Bank:
         else:
             values = self._of_rounds(columns.pick(entries.statistic(VALUE), wave.order), times, counters, chunk)
         rounds = np.repeat(entries.rounds[wave.order], width)
-        for array in (values, times, counters, rounds):
+        grains = np.tile(columns.grains, len(wave.order))
+        for array in (values, times, counters, rounds, grains):
             array.setflags(write=False)
-        return Step(values, times, entries.width, counters, rounds, self._others(columns, entries, wave.order, values))
+        others = self._others(columns, entries, wave.order, values)
+        return Step(values, times, entries.width, counters, rounds, others, grains)
 
     def _others(
         self, columns: Columns, entries: Entries, order: NDArray[np.intp], values: NDArray[np.float64]

@@ -1,7 +1,8 @@
 """State of the detectors as it goes into a snapshot: blocks of a bounded size, exact to the last bit.
 
-Four kinds of blocks: `pool` (which sources have a slot, under which table), `rows` (a detector's arrays of some
-sources and series), `faults` (its open faults), `failed` (it is switched off). Pools come first.
+Five kinds of blocks: `detectors` (the hash of what each one's state follows from), `pool` (which sources have a slot,
+under which table), `rows` (a detector's arrays of some sources and series), `faults` (its open faults), `failed` (it is
+switched off). They come in this order. The state of a detector whose hash is another by now is passed over.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mendline.detectors.bank import SeriesFault
+from mendline.detectors.bank import NEVER, SeriesFault
 from mendline.detectors.faults import OpenFault
 from mendline.detectors.rows import OWN
 from mendline.schemas.series import SeriesTable
@@ -31,6 +32,8 @@ FAULTS_PER_BLOCK = 100
 
 def dump_banks(pools: Pools, banks: Sequence[Bank]) -> Iterator[StateBlock]:
     """Yield the state of all pools and detectors."""
+    if banks:
+        yield StateBlock([], values={"detectors": {bank.name: bank.configured.config for bank in banks}})
     for pool in pools.by_table.values():
         yield from _dump_pool(pools, pool)
     for bank in banks:
@@ -95,13 +98,19 @@ def _dump_faults(bank: Bank) -> Iterator[StateBlock]:
         yield StateBlock(list(dict.fromkeys(key[0] for key, _ in some)), values={"faults": bank.name, "list": faults})
 
 
-def load_banks(pools: Pools, banks: Sequence[Bank], blocks: Iterable[StateBlock]) -> None:
-    """Take over what `dump_banks` gave; blocks of others, and of detectors that are no more, are passed over."""
-    named = {bank.name: bank for bank in banks}
+def load_banks(pools: Pools, banks: Sequence[Bank], blocks: Iterable[StateBlock]) -> list[Bank]:
+    """Take over what `dump_banks` gave and return the detectors that were not among them as they are now.
+
+    Blocks of others, and of detectors that are no more, are passed over.
+    """
+    named: dict[str, Bank] = {}
+    widths = {bank.configured.settings.window for bank in banks}
     ranks: dict[tuple[int, str], dict[int, int]] = {}
     for block in blocks:
         values: dict[str, Any] = block.values
-        if "pool" in values:
+        if "detectors" in values:
+            named = {bank.name: bank for bank in banks if values["detectors"].get(bank.name) == bank.configured.config}
+        elif values.get("pool") in widths:
             _load_pool(pools, block, values, ranks)
         elif values.get("rows") in named:
             _load_rows(named[values["rows"]], pools, block, values)
@@ -115,6 +124,7 @@ def load_banks(pools: Pools, banks: Sequence[Bank], blocks: Iterable[StateBlock]
         pools.layouts[key] = sorted(by_table, key=lambda digest, known=by_table: known[digest])  # type: ignore[misc]
     for bank in banks:
         bank.loaded()
+    return [bank for bank in banks if bank.name not in named]
 
 
 def _load_pool(
@@ -135,6 +145,45 @@ def _load_rows(bank: Bank, pools: Pools, block: StateBlock, values: dict[str, An
     for name, packed in block.arrays.items():
         rows = _unpack(bank, name, packed)
         store.arrays[name][slots, first : first + rows.shape[1]] = rows
+
+
+def join_banks(pools: Pools, banks: Sequence[Bank], warmed: Pools, others: Sequence[Bank], ahead_ms: int) -> None:
+    """Take over the state of detectors of the same names that was folded apart, where log time was `ahead_ms` less.
+
+    Which source has which layouts is known here already, but for widths that no detector looked at before.
+    """
+    known = set(pools.layouts)
+    for pool in warmed.by_table.values():
+        _adopt_pool(pools, pool, [name for name in pool.slots if (pool.width, name) not in known], ahead_ms)
+    pools.layouts |= {key: list(layouts) for key, layouts in warmed.layouts.items() if key not in known}
+    named = {bank.name: bank for bank in banks}
+    for other in others:
+        _join_bank(named[other.name], other, ahead_ms)
+
+
+def _adopt_pool(pools: Pools, warmed: Pool, sources: Sequence[str], ahead_ms: int) -> None:
+    pool = pools.pool(warmed.width, warmed.table) if sources else warmed
+    for source in sources:
+        theirs = warmed.slots[source]
+        slot = pool.take_slot(source, int(warmed.seen[theirs]) + ahead_ms)
+        pool.last[slot] = warmed.last[theirs]
+
+
+def _join_bank(bank: Bank, other: Bank, ahead_ms: int) -> None:
+    for key, theirs in other.stores.items():
+        pool, warmed = bank.pools.by_table.get(key), other.pools.by_table[key]
+        shared = [source for source in warmed.slots if pool and source in pool.slots]
+        if pool and shared:
+            store, slots = bank.store(pool), [pool.slots[source] for source in shared]
+            for name, array in theirs.arrays.items():
+                store.arrays[name][slots] = array[[warmed.slots[source] for source in shared]]
+    bank.faults, bank.failed = other.faults, other.failed
+    for fault in bank.faults.values():
+        fault.open.affirm_at += ahead_ms
+        fault.lost_at = min(fault.lost_at + ahead_ms, NEVER)
+    if bank.failed:
+        bank.failed.affirm_at += ahead_ms
+    bank.loaded()
 
 
 def size_of(block: StateBlock) -> int:

@@ -62,6 +62,7 @@ class Step:
     single rounds. `counters` (n,) bool marks series whose metric is a counter. `rounds` (n,) int64 is how many
     collection rounds the window held. `statistics` gives every other statistic of the same windows by name (`count`,
     `mean`, `std`, `min`, `max`, `last`, `sum`, `rate`, quantiles such as `p99`), each (n,) float64, made when asked.
+    `grains` (n,) float64 is the least standard deviation that counts, by the series' unit (`grains.grain`).
     """
 
     values: NDArray[np.float64]
@@ -70,6 +71,7 @@ class Step:
     counters: NDArray[np.bool_]
     rounds: NDArray[np.int64]
     statistics: Mapping[str, NDArray[np.float64]]
+    grains: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,9 @@ class Detector(ABC):
     """One algorithm, vectorised over series. An author writes `arrays` and `step`, and `Parameters` if there are any.
 
     The instance holds its parameters and nothing else: all that is learned lies in the arrays. `warm_up` is the number
-    of windows after which a fresh series is scored as a long-known one would be; it is what is read again when there
-    is no snapshot. `kind` is the word for a fault it finds, unless the settings give another. `judges` says what
-    `open` and `clear` of the settings compare: the surprise, or `Scores.measure`.
+    of windows after which a fresh series is scored as a long-known one would be; it is what is read again when it is
+    new or its settings change. `kind` is the word for a fault it finds, unless the settings give another. `judges` says
+    what `open` and `clear` of the settings compare: the surprise, or `Scores.measure`.
     """
 
     Parameters: ClassVar[type[Frozen]] = NoParameters

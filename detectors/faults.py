@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 AFFIRM_MS = 60_000
+
+LATE_MS = 5_000
+"""Evidence that took longer than this to be appended, as after an outage, is old news: nobody should act on it yet."""
 JOURNAL_KEY = b"default"
 
 Severity = Literal["info", "warning", "critical"]
@@ -160,6 +163,11 @@ class OpenFault:
 
     fault: Fault
     affirm_at: int
+
+    @property
+    def late(self) -> bool:
+        """Whether its evidence was old when it came, and nothing younger has been said of it since."""
+        return self.fault.transition != "affirmed" and self.fault.evidence.delay_ms > LATE_MS
 
     def dump(self) -> dict[str, object]:
         """Return it as JSON holds it."""

@@ -2,9 +2,9 @@
 
 A host is *silent* when its log time since its last record exceeds the limit, unless it said that it leaves; *cloned*
 when two agents write under its name or one lost its state (`order.Verdict`). Services are judged by
-`verdicts.Service`. Each target has at most one fault of its own at a time (a host: one of each of its two kinds):
-should it change what it is, a hung service die for instance, the fault is updated and keeps its id, so that whoever
-mends it goes on doing so.
+`verdicts.Service`, and so are the probes of a host, those of its peers. Each target has at most one fault of its own at
+a time (a host: one of each of its three kinds): should it change what it is, a hung service die for instance, the fault
+is updated and keeps its id, so that whoever mends it goes on doing so.
 
 All waiting is log time, and is over at the first record of the partition (a tick at the latest) at or after its end:
 `Source.timer` is the earliest such moment of a source, or an earlier one. Before a record of a source is taken, its
@@ -17,10 +17,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mendline.detectors.faults import AFFIRM_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
+from mendline.detectors.faults import AFFIRM_MS, LATE_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
 from mendline.detectors.lifecycle import Emission, Signal, State, advance
 from mendline.detectors.liveness_state import NEVER, Source, Watched, dump_sources, load_sources
 from mendline.detectors.order import Verdict as Order
+from mendline.detectors.verdicts import Service
 from mendline.schemas.records import Fault, Heartbeat, Outcome, ProbeEvent, ProcessEvent
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ UPDATE_EVERY_MS = 10_000
 """A service that dies again and again updates its fault at most this often."""
 
 INTERVALS = 3
+HOST = ""
+"""What stands in the place of a service's name where the host itself is meant: probes of its peers."""
+
 MOST_SERVICES = 1_000
 
 
@@ -65,7 +69,11 @@ class Liveness:
         """
         now = self._moments.log_times[index]
         source = self._source(name, now, index)
+        life = source.mark.epoch
         order = source.mark.take(*counted, is_round=record is None)
+        if source.mark.epoch != life and HOST in source.services:
+            source.services[HOST].service.listen_anew(now)
+            self._judge(source, HOST, index)
         if isinstance(record, Outcome):
             self._forward(source, record, index)
         if order is Order.REPEAT:
@@ -77,6 +85,8 @@ class Liveness:
                 return False
         if record is not None:
             self._event(source, record, index)
+        if source.late and self._moments.append_times[index] - counted[2] <= LATE_MS:
+            self._affirm_late(source, index)
         return True
 
     def end(self) -> None:
@@ -114,10 +124,11 @@ class Liveness:
     def _event(self, source: Source, record: Envelope, index: int) -> None:
         if isinstance(record, Heartbeat):
             self._heartbeat(source, record, index)
-        elif isinstance(record, (ProcessEvent, ProbeEvent)) and record.service:
+        elif isinstance(record, (ProcessEvent, ProbeEvent)):
             if record.service not in source.services and len(source.services) >= MOST_SERVICES:
                 return
-            watched = source.services.setdefault(record.service, Watched())
+            fresh = Watched(Service(is_host=record.service == HOST))
+            watched = source.services.setdefault(record.service, fresh)
             watched.service.take(record, self._moments.log_times[index])
             self._judge(source, record.service, index, record)
 
@@ -125,7 +136,7 @@ class Liveness:
         source.interval_ms = record.interval_ms
         source.left = record.time if record.leaving else -1
         if record.services:
-            for name in sorted(source.services.keys() - set(record.services)):
+            for name in sorted(source.services.keys() - {HOST, *record.services}):
                 watched = source.services.pop(name)
                 if watched.fault:
                     self._orphan(source, name, watched.fault, "the service is not watched any more", index)
@@ -255,6 +266,15 @@ class Liveness:
         for name, fault in source.faults():
             affirmer.until(fault, index + 1, (1, 0, source.name, name))
 
+    def _affirm_late(self, source: Source, index: int) -> None:
+        """Affirm what rests on old evidence, now that the source has caught up and it still stands."""
+        source.late = False
+        for name, known in source.faults():
+            if known.late:
+                fault = revise(known.fault, "affirmed", time=self._moments.append_times[index], cause=None)
+                self.said.append(Said(index, (1, 0, source.name, name), fault))
+                known.fault, known.affirm_at = fault, self._moments.log_times[index] + AFFIRM_MS
+
     def _silent_from(self, source: Source) -> int:
         """Return the log time from which on the source counts as silent, if nothing more is heard of it."""
         if source.left >= 0 or source.silent:
@@ -297,7 +317,9 @@ class Liveness:
         self.said.append(Said(index, (int(timed), 0, source.name, name), fault))
         affirm_at = self._moments.log_times[index] + AFFIRM_MS
         self._earlier(source, affirm_at)
-        return OpenFault(fault, affirm_at)
+        opened = OpenFault(fault, affirm_at)
+        source.late = source.late or opened.late
+        return opened
 
     def _resolve(
         self,
@@ -329,4 +351,10 @@ class Liveness:
     def load(self, blocks: Iterable[StateBlock]) -> None:
         """Take over what `dump` returned; other blocks are passed over."""
         self.sources = load_sources(blocks)
+        for source in self.sources.values():
+            # The state was perhaps made under other settings: what they make due earlier is due then.
+            for watched in source.services.values():
+                if watched.state is State.RECOVERING:
+                    watched.timer = min(watched.timer, watched.good_since + self.settings.clear_hold)
+            self._reset_timer(source)
         self._earliest = min((source.timer for source in self.sources.values()), default=NEVER)

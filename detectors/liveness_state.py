@@ -59,7 +59,8 @@ class Watched:
 class Source:
     """What is known of a source. `seen` and `cloned_at` are log times, `left` the event time it left at; -1: none.
 
-    `timer` is the log time at which something is due, or an earlier one. `outcomes` are the ids of the last few.
+    `timer` is the log time at which something is due, or an earlier one. `outcomes` are the ids of the last few. `late`
+    says that a fault rests on old evidence, and is to be affirmed as soon as the source is heard of in time again.
     """
 
     name: str
@@ -73,9 +74,10 @@ class Source:
     cloned_at: int = -1
     outcomes: deque[str] = field(default_factory=lambda: deque(maxlen=OUTCOMES))
     timer: int = NEVER
+    late: bool = False
 
     def faults(self) -> Iterator[tuple[str, OpenFault]]:
-        """Yield the open faults, each with the name of its service; those of the host itself first."""
+        """Yield the open faults, each with the name of its service; those of the host itself, without one, first."""
         for fault in (self.silent, self.cloned):
             if fault:
                 yield "", fault
@@ -150,6 +152,8 @@ def load_sources(blocks: Iterable[StateBlock]) -> dict[str, Source]:
                 sources[name] = Source.load(name, piece)
             services = piece["services"].items()
             sources[name].services.update({service: Watched.load(state) for service, state in services})
+    for source in sources.values():
+        source.late = any(fault.late for _, fault in source.faults())
     return sources
 
 

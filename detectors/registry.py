@@ -27,6 +27,7 @@ from mendline.detectors.per_series import per_series
 from mendline.schemas.windows import STATISTICS
 
 if TYPE_CHECKING:
+    from mendline.schemas.base import Frozen
     from mendline.schemas.settings import DetectorSettings, Settings
 
 GROUP = "mendline.detectors"
@@ -64,12 +65,17 @@ class EntryPoint(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """A detector as the settings want it: made, with the bounds of its faults and the hash of its settings."""
+    """A detector as the settings want it: made, with the bounds of its faults.
+
+    `config` is the hash of all that its state and its faults follow from. `warm_up_ms` is how far back (ms) a fresh one
+    must read to know what one that was always there knows: its windows, the one cut in two, and the hold.
+    """
 
     settings: DetectorSettings
     detector: Detector
     bounds: Bounds
     config: str
+    warm_up_ms: int
 
     @property
     def kind(self) -> str:
@@ -163,12 +169,14 @@ def configure(one: DetectorSettings, settings: Settings) -> Configured:
             bounds = surprise_bounds(one.open or detector.opens(), one.clear, open_surprise(settings, one.window))
     except ValueError as error:
         raise DetectorParametersError(f"{where}: {error}") from None
-    return Configured(one, detector, bounds, config_hash(one))
+    width = one.window or settings.host.interval
+    config = config_hash(one, detector.parameters, repr(sorted(detector.arrays().items())), repr(bounds), repr(width))
+    return Configured(one, detector, bounds, config, (detector.warm_up + 1) * width + bounds.open_hold)
 
 
-def config_hash(one: object) -> str:
-    """Return the hash of a settings model that faults carry: 16 hexadecimal digits of BLAKE2b."""
-    text: str = one.model_dump_json()  # type: ignore[attr-defined]  # any of the settings models
+def config_hash(*parts: Frozen | str) -> str:
+    """Return the hash of settings that faults and snapshots carry: 16 hexadecimal digits of BLAKE2b."""
+    text = "\x1f".join(part if isinstance(part, str) else part.model_dump_json() for part in parts)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 

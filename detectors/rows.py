@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mendline.detectors.base import Rows, StateArray
+from mendline.detectors.grains import grain
 from mendline.detectors.lifecycle import ARRAYS as LIFECYCLE_ARRAYS
 
 if TYPE_CHECKING:
@@ -43,11 +44,12 @@ def matches(match: MatchSettings, series: Series) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which series of a table a detector looks at: places, their labels, services and units, and the counters."""
+    """Which series of a table a detector looks at: places, labels, the counters, and the grains of their units."""
 
     places: NDArray[np.intp]
     series: tuple[Series, ...]
     counters: NDArray[np.bool_]
+    grains: NDArray[np.float64]
     labels: Mapping[str, int]
     all_of_table: bool
 
@@ -64,6 +66,7 @@ class Columns:
             np.array(places, dtype=np.intp),
             found,
             np.array([series.kind == "counter" for series in found], dtype=bool),
+            np.array([grain(series) for series in found], dtype=np.float64),
             {label: column for column, label in enumerate(first)},
             len(places) == len(table),
         )

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mendline.detectors.bank import Bank, Wave
-from mendline.detectors.bank_state import dump_banks, load_banks
+from mendline.detectors.bank_state import dump_banks, join_banks, load_banks
 from mendline.detectors.entries import Entries, Part, join, waves
 from mendline.detectors.faults import Author, Moments, Said, journal
 from mendline.detectors.liveness import Liveness
@@ -23,6 +24,7 @@ from mendline.detectors.pools import FORGET_MS, SWEEP_MS, Pool, Pools
 from mendline.detectors.registry import LIVENESS, config_hash, configure, refuse_namesakes
 from mendline.schemas.records import Tick
 from mendline.schemas.rounds import Round
+from mendline.schemas.stream import Unready
 from mendline.schemas.windows import Windows
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Board:
     banks: Sequence[Bank]
     pools: Pools
     repeats_by_start: bool
+    unready: Sequence[Bank] = ()
     _swept_at: int = 0
     _moments: Moments = field(init=False)
 
@@ -71,6 +74,27 @@ class Board:
             bank.end()
         self._sweep()
         return [said for bank in self.banks for said in bank.said]
+
+    def dump(self) -> Iterator[StateBlock]:
+        """Return the state, in blocks of sources."""
+        return dump_banks(self.pools, self.banks)
+
+    def load(self, blocks: Iterable[StateBlock]) -> None:
+        """Take over what `dump` returned, but for detectors that are others by now: they are `unready`."""
+        self.unready = load_banks(self.pools, self.banks, blocks)
+
+    def join(self, other: Board, ahead_ms: int) -> None:
+        """Take over the detectors of another board, where log time was `ahead_ms` less."""
+        join_banks(self.pools, self.banks, other.pools, other.banks, ahead_ms)
+
+    @property
+    def warm_up_ms(self) -> int:
+        """How far back the unready detectors must read."""
+        return max(bank.configured.warm_up_ms for bank in self.unready)
+
+    def unready_alone(self, settings: Settings) -> Settings:
+        """Return the settings with the unready detectors alone."""
+        return settings.model_copy(update={"detectors": tuple(bank.configured.settings for bank in self.unready)})
 
     def _segments(self, parts: list[Part]) -> Iterator[list[Part]]:
         """Yield the parts cut where a source changes its layout, so that what it takes over is as of that moment."""
@@ -190,7 +214,8 @@ class Board:
 class RoundsStage:
     """Watches rounds and events as they come: liveness, detectors of `window: 0`, and outcomes on to the journal.
 
-    Input: a partition of metrics. Output: faults, and each outcome of an executor once, unchanged.
+    Input: a partition of metrics. Output: faults, and each outcome of an executor once, unchanged. What liveness knows
+    are facts, whatever its settings: it always goes on.
     """
 
     name = "rounds"
@@ -200,11 +225,18 @@ class RoundsStage:
 
         Raises DetectorError when the settings of a detector cannot be used.
         """
-        self._settings = settings
+        self._settings, self._partition = settings, partition
         author = Author(self.name, partition.number, LIVENESS, config_hash(settings.liveness))
         self._liveness = Liveness(settings.liveness, author)
-        chosen = [one for one in settings.detectors if one.window == 0]
-        self._board = Board.of(self.name, settings, partition, chosen)
+        self._board = Board.of(self.name, settings, partition, _on_rounds(settings))
+
+    @staticmethod
+    def config(settings: Settings) -> str:
+        """Return the hash of all that its state and its verdicts follow from.
+
+        Raises DetectorError.
+        """
+        return config_hash(settings.liveness, *(configure(one, settings).config for one in _on_rounds(settings)))
 
     def fold(self, batch: Input) -> Iterable[NewRecord]:
         """Take a batch and return the journal records that follow."""
@@ -231,13 +263,20 @@ class RoundsStage:
     def dump(self) -> Iterable[StateBlock]:
         """Return the state, in blocks of sources."""
         yield from self._liveness.dump()
-        yield from dump_banks(self._board.pools, self._board.banks)
+        yield from self._board.dump()
 
     def load(self, blocks: Iterable[StateBlock]) -> None:
         """Take over what `dump` returned."""
         known = list(blocks)
         self._liveness.load(known)
-        load_banks(self._board.pools, self._board.banks, known)
+        self._board.load(known)
+
+    def unready(self) -> Unready | None:
+        """Return a stage of the detectors that `load` did not find as they are now."""
+        if not self._board.unready:
+            return None
+        rest = RoundsStage(self._board.unready_alone(self._settings), self._partition)
+        return Unready(rest, self._board.warm_up_ms, partial(self._board.join, rest._board))
 
 
 class DetectStage:
@@ -250,9 +289,16 @@ class DetectStage:
 
         Raises DetectorError when the settings of a detector cannot be used.
         """
-        self._settings = settings
-        chosen = [one for one in settings.detectors if one.window]
-        self._board = Board.of(self.name, settings, partition, chosen)
+        self._settings, self._partition = settings, partition
+        self._board = Board.of(self.name, settings, partition, _on_windows(settings))
+
+    @staticmethod
+    def config(settings: Settings) -> str:
+        """Return the hash of all that its state and its verdicts follow from.
+
+        Raises DetectorError.
+        """
+        return config_hash(*(configure(one, settings).config for one in _on_windows(settings)))
 
     def fold(self, batch: Input) -> Iterable[NewRecord]:
         """Take a batch and return the journal records that follow."""
@@ -261,11 +307,26 @@ class DetectStage:
 
     def dump(self) -> Iterable[StateBlock]:
         """Return the state, in blocks of sources."""
-        return dump_banks(self._board.pools, self._board.banks)
+        return self._board.dump()
 
     def load(self, blocks: Iterable[StateBlock]) -> None:
         """Take over what `dump` returned."""
-        load_banks(self._board.pools, self._board.banks, list(blocks))
+        self._board.load(blocks)
+
+    def unready(self) -> Unready | None:
+        """Return a stage of the detectors that `load` did not find as they are now."""
+        if not self._board.unready:
+            return None
+        rest = DetectStage(self._board.unready_alone(self._settings), self._partition)
+        return Unready(rest, self._board.warm_up_ms, partial(self._board.join, rest._board))
+
+
+def _on_rounds(settings: Settings) -> list[DetectorSettings]:
+    return [one for one in settings.detectors if one.window == 0]
+
+
+def _on_windows(settings: Settings) -> list[DetectorSettings]:
+    return [one for one in settings.detectors if one.window]
 
 
 _Ordered = tuple[int, str, tuple[int, int, int], "Envelope | None", int, int]

@@ -2,7 +2,8 @@
 
 A process that was seen to die is dead, whatever the probes say; a failing probe then is evidence and no second fault.
 One that lives and does not answer for `fail_after` is hung; a shorter stall is nothing. One held by a debugger asks
-a person. Where no process is known, what does not answer is unreachable. A stop that was meant is no fault.
+a person. Where no process is known, or where a host asks its peers, what does not answer is unreachable. A stop that
+was meant is no fault.
 """
 
 from __future__ import annotations
@@ -73,7 +74,10 @@ class Verdict(NamedTuple):
 
 @dataclass(slots=True)
 class Service:
-    """All that is known of a service. `began` is event time, `changed` log time (ms); `deaths` counts unmeant ends."""
+    """All that is known of a service. `began` is event time, `changed` log time (ms); `deaths` counts unmeant ends.
+
+    `is_host`: it is a host, with probes and without a process.
+    """
 
     condition: Condition = "unknown"
     pid: int = 0
@@ -85,6 +89,7 @@ class Service:
     last_words: str = ""
     deaths: int = 0
     probes: dict[str, Probe] = field(default_factory=dict)
+    is_host: bool = False
 
     def take(self, event: ProcessEvent | ProbeEvent, now: int) -> None:
         """Take an event of its process, or of a probe of it, into account at log time `now`."""
@@ -117,7 +122,12 @@ class Service:
 
     def _begin(self, event: ProcessEvent, now: int) -> None:
         self.condition, self.pid, self.started_at = "running", event.pid, event.started_at
-        self.began, self.changed, self.answered = event.time, now, not self.probes
+        self.began = event.time
+        self.listen_anew(now)
+
+    def listen_anew(self, now: int) -> None:
+        """Believe no probe any more until it speaks again: from log time `now` on it is another process, or agent."""
+        self.changed, self.answered = now, not self.probes
         for probe in self.probes.values():
             probe.heard = -1
 
@@ -168,6 +178,9 @@ class Service:
         return Verdict(Signal.BAD_HELD, kind, severity, reason, text, float(probe.failing_ms), float(probe.fail_after))
 
     def _kind(self, probe: Probe) -> tuple[str, Severity, str]:
+        if self.is_host:
+            # Which of the two is cut off, the host or what it probes, only others can tell.
+            return "unreachable", "warning", "the host cannot reach it"
         if self.condition == "traced" or probe.process == "t":
             return "traced", "warning", "a debugger holds its process"
         if probe.process == "Z":

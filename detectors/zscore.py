@@ -34,9 +34,14 @@ class ZScore(Detector):
     with few windows the Gaussian tail is thinner than the true (Student's) one. Anomalies are learned like all
     values, so a lasting shift is normal after `windows` windows.
 
-    A *constant series* has s = 0. So s is held at no less than `floor_share` of the mean's size, and no less than
-    `floor` (in the series' unit): a change that is small against the value itself is not surprising, however
-    constant it was. NaN is neither scored nor learned; an infinite value has the largest surprise and is not learned.
+    A *constant series* has s = 0, and one that idles hardly more. So s is held at no less than `floor_share` of the
+    mean's size, and no less than `floor` (in the series' unit): a change that is small against the value itself, or
+    against what matters at all, is not surprising, however quiet it was. Without `floor`, what matters follows from
+    the unit: 1 % of the whole for shares, one thing for counts, 1 ms, 64 KiB, 0.5 °C (`grains`); so a CPU that goes
+    from 0.1 % to 0.4 % opens nothing, and one that goes from there to 10 % does. Such a floor is no bound on the
+    value: at surprise 8 it takes about six of them.
+
+    NaN is neither scored nor learned; an infinite value has the largest surprise and is not learned.
 
     Cost: about 1 ns a value in the ring and series. Memory: 8 bytes x `windows` + 4 bytes a series.
 
@@ -60,8 +65,8 @@ class ZScore(Detector):
             ge=1e-4,
             description="least standard deviation, as a share of the mean's size: 1 % is no change",
         )
-        floor: float = Field(
-            default=1e-9, gt=0, description="least standard deviation, in the series' unit: only keeps 0 / 0 away"
+        floor: float | None = Field(
+            default=None, gt=0, description="least standard deviation, in the series' unit; default: by the unit"
         )
 
     def __init__(self, parameters: Parameters) -> None:
@@ -76,7 +81,8 @@ class ZScore(Detector):
 
     def step(self, state: Rows, step: Step) -> Scores:
         """Score against the ring, then put the value into it."""
-        mean, deviation = self._moments(state["ring"], state["count"])
+        least = step.grains if self.parameters.floor is None else self.parameters.floor
+        mean, deviation = self._moments(state["ring"], state["count"], least)
         ready = state["count"] >= self._ready
         mean[~ready] = np.nan
         with np.errstate(invalid="ignore", over="ignore"):
@@ -87,7 +93,7 @@ class ZScore(Detector):
         return Scores(surprise, low, high)
 
     def _moments(
-        self, ring: NDArray[np.float64], count: NDArray[np.int32]
+        self, ring: NDArray[np.float64], count: NDArray[np.int32], floor: NDArray[np.float64] | float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return mean and floored standard deviation (with the factor for the mean's own) of each row's values.
 
@@ -98,7 +104,7 @@ class ZScore(Detector):
             n = np.clip(count, 1.0, n)
         mean = np.einsum("ij->i", ring) / n
         variance = (np.einsum("ij,ij->i", ring, ring) - n * mean * mean) / np.maximum(n - 1.0, 1.0)
-        least = np.maximum(self.parameters.floor_share * np.abs(mean), self.parameters.floor)
+        least = np.maximum(self.parameters.floor_share * np.abs(mean), floor)
         return mean, np.maximum(np.sqrt(np.maximum(variance, 0.0)), least) * np.sqrt(1.0 + 1.0 / n)
 
     def _learn(self, ring: NDArray[np.float64], count: NDArray[np.int32], values: NDArray[np.float64]) -> None:

@@ -14,4 +14,5 @@ if TYPE_CHECKING:
 def key_ring(settings: Settings) -> KeyRing:
     """Return the keys of this host and those it believes; a missing own key is made when it is first used."""
     directory = settings.keys.directory
-    return KeyRing(Path(directory) if directory else Path(settings.state) / "keys", settings.keys.trust)
+    folder = Path(directory) if directory else Path(settings.state) / "keys"
+    return KeyRing(folder, settings.keys.trust, settings.keys.agents)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mendline.detectors.registry import DetectorError, check
+from mendline.detectors.registry import DetectorError, check, config_hash
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.keys import key_ring
 from mendline.names import claim_name
 from mendline.processors.windows import WindowsStage
 from mendline.producers.defaults import DETECTORS
 from mendline.responders.notifier import Notifier
-from mendline.responders.planner import PlannerStage, Signer
+from mendline.responders.planner import PlannerStage
 from mendline.responders.watchdog import Watchdog
 from mendline.runtime.follower import Follower
 from mendline.runtime.member import Member
@@ -26,23 +25,10 @@ from mendline.runtime.together import Runner
 
 if TYPE_CHECKING:
     from mendline.logs.base import Log
-    from mendline.schemas.base import Frozen
+    from mendline.responders.signing import KeyRing
     from mendline.schemas.settings import Settings
 
 SEVERAL_WINDOWS = 3
-
-
-def settings_hash(*parts: Frozen | Sequence[Frozen] | float) -> str:
-    """Return a hash of the settings a stage's state depends on: 16 hexadecimal digits of BLAKE2b."""
-    text = "\x1f".join(
-        part.model_dump_json()
-        if hasattr(part, "model_dump_json")
-        else ",".join(one.model_dump_json() for one in part)
-        if isinstance(part, Sequence)
-        else repr(part)
-        for part in parts
-    )
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def windows_spec(settings: Settings) -> StageSpec:
@@ -52,15 +38,10 @@ def windows_spec(settings: Settings) -> StageSpec:
         name="windows",
         topic=settings.topics.topic("metrics"),
         make=partial(WindowsStage, settings),
-        config=settings_hash(settings.windows),
+        config=config_hash(settings.windows),
         warm_up_ms=SEVERAL_WINDOWS * (widest + settings.windows.grace),
         dead_letters=True,
     )
-
-
-def _judged_by(settings: Settings) -> tuple[Frozen | Sequence[Frozen] | float, ...]:
-    """Return the settings that bounds of detectors follow from."""
-    return settings.detectors, settings.windows, settings.budget, settings.series
 
 
 def rounds_spec(settings: Settings) -> StageSpec:
@@ -69,8 +50,7 @@ def rounds_spec(settings: Settings) -> StageSpec:
         name="rounds",
         topic=settings.topics.topic("metrics"),
         make=partial(RoundsStage, settings),
-        config=settings_hash(settings.liveness, *_judged_by(settings), settings.host.interval),
-        warm_up_ms=600_000,
+        config=RoundsStage.config(settings),
         ticks=True,
         progress=True,
     )
@@ -82,20 +62,19 @@ def detect_spec(settings: Settings) -> StageSpec:
         name="detect",
         topic=settings.topics.topic("windows"),
         make=partial(DetectStage, settings),
-        config=settings_hash(*_judged_by(settings)),
-        warm_up_ms=7_200_000,
+        config=DetectStage.config(settings),
         ticks=True,
         progress=True,
         dead_letters=True,
     )
 
 
-def planner_spec(settings: Settings, sign: Signer) -> StageSpec:
+def planner_spec(settings: Settings, keys: KeyRing) -> StageSpec:
     """Return the stage that decides; its state is a fold over facts and outlives any change of settings."""
     return StageSpec(
         name="planner",
         topic=settings.topics.topic("journal"),
-        make=partial(PlannerStage, settings, sign=sign),
+        make=partial(PlannerStage, settings, sign=keys.sign, vouch=keys.why_not),
         config="",
         warm_up_ms=86_400_000,
         dead_letters=True,
@@ -145,7 +124,7 @@ def respond_members(settings: Settings, log: Log, metrics: Metrics, stop: thread
 
     Raises KeyFileError when the keys under `state` cannot be read or made.
     """
-    runners: list[Runner] = list(members(settings, log, [planner_spec(settings, key_ring(settings).sign)], metrics))
+    runners: list[Runner] = list(members(settings, log, [planner_spec(settings, key_ring(settings))], metrics))
     if settings.notify:
         notifier = Notifier([one.webhook for one in settings.notify], stop)
         group = f"{settings.topics.prefix}.notifier"

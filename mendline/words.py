@@ -147,7 +147,7 @@ _TELLERS: Mapping[type, Callable[[Any], str]] = {
     r.ConfigurationChange: lambda e: f"{e.source}/{e.service} configuration {e.path} changed",
     r.Fault: _fault,
     r.Intent: _intent,
-    r.Hold: lambda e: f"hold {e.target}: {e.guard}: {e.reason}",
+    r.Hold: lambda e: f"hold {e.target}: {e.guard}: {e.reason}" + (f"; {span(e.wait_ms)} to go" if e.wait_ms else ""),
     r.Command: lambda e: f"command {e.intent[:8]} to {e.host}: {e.action} {e.service}, not after {clock(e.deadline)}",
     r.Cancel: lambda e: f"cancel {e.intent[:8]} at {e.host}: {e.reason}",
     r.Stop: lambda e: f"{e.by} {'stopped everything' if e.active else 'lifted the stop'} {e.reason}".rstrip(),

@@ -63,7 +63,10 @@ class ActionContext:
 
 
 class Action(Protocol):
-    """A deed that policies name. One instance serves all services, from several threads."""
+    """A deed that policies name. One instance serves all services, from several threads.
+
+    A class whose `touches` is False does nothing to the service, so it needs neither one nor the host's `allow`.
+    """
 
     @property
     def name(self) -> str:

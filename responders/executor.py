@@ -24,10 +24,10 @@ from mendline.responders.action import Action, ActionContext, OvertakenError, Pe
 from mendline.responders.ledger import Ledger, LedgerError
 from mendline.schemas.base import record_id
 from mendline.schemas.records import Cancel, Command, Outcome, OutcomeStatus, Stop, encode_record
+from mendline.schemas.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from mendline.responders.signing import KeyRing
-    from mendline.schemas.settings import ServiceSettings
 
 logger = logging.getLogger(__name__)
 
@@ -156,9 +156,13 @@ class Executor:
         if why := self.host.keys.why_not(stop):
             logger.warning("a stop that %s is said to have ordered is not obeyed: %s", stop.by, why)
             return
+        name = record_id("stop", stop.id, stop.by, stop.time, stop.active)
+        if self.host.ledger.obeyed(name):
+            logger.info("the order %s of %s was obeyed before: a repeat changes nothing", name[:8], stop.by)
+            return
         logger.warning("%s ordered: %s", stop.by, "begin nothing" if stop.active else "go on")
         by = self._stopped_by = stop.by if stop.active else None
-        self._note(lambda ledger: ledger.stop(by), "the order is obeyed, and forgotten at the next start")
+        self._note(lambda ledger: ledger.stop(name, by), "the order is obeyed, and forgotten at the next start")
 
     def _take_cancel(self, cancel: Cancel) -> None:
         if why := self.host.keys.why_not(cancel):
@@ -298,10 +302,11 @@ class _Work:
         limit = threading.Timer(self._command.timeout_ms / 1000 + OVERTIME_S, self._overdue)
         limit.daemon = True
         limit.start()
-        result = self._try()
-        limit.cancel()
-        self._end(result)
-        self._executor.released(self._command)
+        try:
+            self._end(self._try())
+        finally:
+            limit.cancel()
+            self._executor.released(self._command)
 
     def _overdue(self) -> None:
         self._end(("timed_out", f"not done within {self._command.timeout_ms} ms; it may still be at work"))
@@ -338,7 +343,7 @@ class _Work:
             intent=command.intent,
             host=command.host,
             service=command.service,
-            settings=self._executor.host.services[command.service],
+            settings=self._executor.host.services.get(command.service, ServiceSettings()),
             timeout_s=max(self._deadline - time.monotonic(), 0.0),
             parameters=command.parameters,
             started_since=_started_since(self._executor.host, command),
@@ -377,14 +382,19 @@ def _late(executor: Executor, command: Command) -> str | None:
 
 
 def _not_ours(executor: Executor, command: Command) -> str | None:
-    target = f"{command.host}/{command.service}"
-    if command.service not in executor.host.services:
+    target = f"{command.host}/{command.service}" if command.service else command.host
+    if command.service not in executor.host.services and not _touches_nothing(executor, command):
         return f"the settings of {executor.host.name} name no service {command.service!r}"
     return None if command.target == target else f"its target {command.target!r} is not {target!r}"
 
 
+def _touches_nothing(executor: Executor, command: Command) -> bool:
+    action = executor.host.actions.get(command.action)
+    return not getattr(action, "touches", True)
+
+
 def _not_allowed(executor: Executor, command: Command) -> str | None:
-    if command.action in executor.host.services[command.service].allow:
+    if _touches_nothing(executor, command) or command.action in executor.host.services[command.service].allow:
         return None
     return f"{executor.host.name} does not allow {command.action!r} here: add it to services.{command.service}.allow"
 

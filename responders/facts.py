@@ -50,17 +50,22 @@ class IntentFact(Fact):
         return self.state in ("asking", "effective")
 
     @property
+    def refused(self) -> bool:
+        """Whether the host did not begin it, and will not."""
+        return self.state == "settled" and self.outcome is not None and self.outcome.status == "refused"
+
+    @property
     def tried(self) -> bool:
-        """Whether it counts as a try of its step."""
-        return self.state in ("effective", "settled") and not self.needless
+        """Whether it counts as a try of its step: what was never begun is none."""
+        return self.state in ("effective", "settled") and not self.needless and not self.refused
 
 
 class FaultFact(Fact):
     """A fault with its newest revision and everything that was tried on it.
 
     `latest` is the newest revision, `seen_at` when it came and `age_ms` how old it and its evidence were then;
-    `progressed_at` is the work (ms) that its partition had done. `granted` counts the further tries a person allowed
-    after all else was tried, `used` those that were made.
+    `progressed_at` is the work (ms) that its partition had done. `granted` counts the tries a person allowed, `used`
+    those of them that were made.
     """
 
     latest: Fault

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import GuardSettings, PolicySettings
 
 JITTER = 0.25
-GONE = frozenset({"silent", "vanished", "unreachable"})
+GONE = frozenset({"silent"})
 SMALLEST_CROWD = 3
 
 
@@ -55,7 +55,8 @@ class Guard(NamedTuple):
 def check_stop(case: Case) -> tuple[str, int | None] | None:
     """Hold everything while a person's stop stands."""
     stop = case.journal.stopped
-    return (f"{stop.by} stopped everything", None) if stop else None
+    text = f": {stop.text}" if stop and stop.text else ""
+    return (f"{stop.by} stopped everything{text}", None) if stop else None
 
 
 def check_orders(case: Case) -> tuple[str, int | None] | None:
@@ -86,7 +87,7 @@ def check_dependency(case: Case) -> tuple[str, int | None] | None:
 
 
 def check_fresh(case: Case) -> tuple[str, int | None] | None:
-    """Hold while the evidence is old or the partition it comes from is not worked on: blind, hold fire.
+    """Hold while the evidence is old, or the partition it comes from is not worked on or far behind: blind, hold fire.
 
     A later revision of the fault lets it go on, be it fresh evidence or a fresh affirmation of the old.
     """
@@ -97,6 +98,10 @@ def check_fresh(case: Case) -> tuple[str, int | None] | None:
     if case.log_time - heard > case.bounds.fresh:
         about = f"{fault.latest.stage} partition {fault.latest.partition}"
         return f"nothing was heard from {about} for more than {case.bounds.fresh} ms", None
+    progress = case.journal.progress_of(fault.latest)
+    if progress and progress.behind_ms > case.bounds.fresh:
+        about = f"{fault.latest.stage} partition {fault.latest.partition}"
+        return f"{about} is more than {case.bounds.fresh} ms behind: the fault may be over already", None
     return None
 
 
@@ -129,7 +134,8 @@ def check_cooldown(case: Case) -> tuple[str, int | None] | None:
     if not recent:
         return None
     until = recent[-1] + pause_ms(len(recent), case.intent.id, case.bounds)
-    return (f"pause after {len(recent)} recent actions on the target", until) if case.log_time < until else None
+    count = "an action" if len(recent) == 1 else f"{len(recent)} actions"
+    return (f"pause after {count} on the target lately", until) if case.log_time < until else None
 
 
 def check_concurrency(case: Case) -> tuple[str, int | None] | None:
@@ -151,6 +157,11 @@ GUARDS: Sequence[Guard] = (
     Guard("cooldown", check_cooldown, overruled=True),
     Guard("concurrency", check_concurrency, overruled=False),
 )
+
+
+def overrules(guard: str) -> bool:
+    """Say whether a person's approval counts more than the guard of this name."""
+    return any(one.overruled for one in GUARDS if one.name == guard)
 
 
 def object_to(case: Case, *, approved: bool = False) -> Objection | None:

@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError
 
 from mendline.responders.admission import judge, judge_approval
 from mendline.responders.facts import ActionFact, Fact, FaultFact, IntentFact, PartitionFact, service_of
+from mendline.responders.guards import overrules
 from mendline.responders.playbook import Policies, intent_id
 from mendline.schemas.records import Activation, Fault, Hold, Intent, Order, Outcome, Progress, Record, Verification
 
@@ -112,6 +113,10 @@ class Journal(Fact):
         """Return when (log time, ms) the partition that the fault comes from was last heard of."""
         return self.partitions[_partition(fault)].heard_at
 
+    def progress_of(self, fault: Fault) -> Progress | None:
+        """Return the newest progress of the partition that the fault comes from."""
+        return self.partitions[_partition(fault)].progress
+
     def actions_on(self, target: str) -> list[ActionFact]:
         """Return what was done to the target, oldest first."""
         return self.actions.get(target, [])
@@ -198,10 +203,10 @@ class Journal(Fact):
 
     def _admit(self, fault: FaultFact, intent: IntentFact) -> Change:
         if intent.record.mode == "auto":
-            intent.evidence_time = fault.evidence_time
-            return self._make_effective(intent)
-        if intent.record.mode == "ask" and fault.granted > fault.used:
-            fault.used += 1
+            if fault.granted > fault.used:
+                fault.used += 1
+            else:
+                intent.evidence_time = fault.evidence_time
             return self._make_effective(intent)
         intent.state = "asking" if intent.record.mode == "ask" else "shadow"
         return NOTHING
@@ -302,8 +307,8 @@ class Journal(Fact):
         fault = self._meant(record)
         if fault and (asking := fault.asking):
             return self._approve_intent(fault, asking, record.by)
-        if fault and fault.open and fault.hold and fault.hold.guard in FINAL_HOLDS:
-            fault.granted += 1
+        if fault and fault.open and fault.hold and (fault.hold.guard in FINAL_HOLDS or overrules(fault.hold.guard)):
+            fault.granted = fault.used + 1
         return NOTHING
 
     def _approve_intent(self, fault: FaultFact, asking: IntentFact, by: str) -> Change:

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 COMPACT_AT = 4096
 KEEP_ENDED = 1024
+KEEP_ORDERS = 1024
 
 
 class LedgerError(Exception):
@@ -44,6 +45,8 @@ class LedgerState:
     ended: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     untold: dict[str, None] = field(default_factory=dict)
     stopped_by: str | None = None
+    orders: dict[str, None] = field(default_factory=dict)
+    place: str = ""
     position: int | None = None
 
     def apply(self, line: Mapping[str, Any]) -> None:
@@ -59,8 +62,11 @@ class LedgerState:
                 self.untold.pop(line["id"], None)
             case "stop":
                 self.stopped_by = line["by"]
+                self.orders |= dict.fromkeys(line["orders"])
+                while len(self.orders) > KEEP_ORDERS:
+                    self.orders.pop(next(iter(self.orders)))
             case "position":
-                self.position = line["offset"]
+                self.place, self.position = line["place"], line["offset"]
             case kind:
                 raise ValueError(kind)
 
@@ -74,10 +80,10 @@ class LedgerState:
                     yield {"kind": "told", "id": name}
         for name, about in self.begun.items():
             yield {"kind": "begin", "id": name, "about": about}
-        if self.stopped_by is not None:
-            yield {"kind": "stop", "by": self.stopped_by}
+        if self.orders:
+            yield {"kind": "stop", "by": self.stopped_by, "orders": list(self.orders)}
         if self.position is not None:
-            yield {"kind": "position", "offset": self.position}
+            yield {"kind": "position", "place": self.place, "offset": self.position}
 
 
 class Ledger:
@@ -139,10 +145,20 @@ class Ledger:
         """Who ordered that nothing be begun, or None."""
         return self._state.stopped_by
 
-    @property
-    def position(self) -> int | None:
-        """The offset from which on commands are to be read, or None."""
-        return self._state.position
+    def position(self, place: str) -> int | None:
+        """Return the offset from which on commands are to be read in `place`, None when none was read there yet.
+
+        What is noted from now on is about this place: another log, or another partition, has other offsets.
+        """
+        with self._mutex:
+            if self._state.place != place:
+                self._state.place, self._state.position = place, None
+            return self._state.position
+
+    def obeyed(self, order: str) -> bool:
+        """Say whether the order to stop, or to go on, of this id was noted before."""
+        with self._mutex:
+            return order in self._state.orders
 
     def begin(self, name: str, about: Mapping[str, Any]) -> None:
         """Note, on the disk, that the command is about to run. Raises LedgerError: then it must not run."""
@@ -158,13 +174,17 @@ class Ledger:
             if name in self._state.untold:
                 self._append({"kind": "told", "id": name}, durable=False)
 
-    def stop(self, by: str | None) -> None:
-        """Note, on the disk, that `by` ordered nothing to be begun; None: it may be again. Raises LedgerError."""
-        self._append({"kind": "stop", "by": by})
+    def stop(self, order: str, by: str | None) -> None:
+        """Note, on the disk, that `by` ordered nothing to be begun; None: it may be again. `order` is the order's id.
+
+        Raises LedgerError.
+        """
+        self._append({"kind": "stop", "by": by, "orders": [order]})
 
     def read_up_to(self, offset: int) -> None:
         """Note that commands below `offset` are dealt with. Raises LedgerError."""
-        self._append({"kind": "position", "offset": offset}, durable=False)
+        with self._mutex:
+            self._append({"kind": "position", "place": self._state.place, "offset": offset}, durable=False)
 
     def _append(self, line: Mapping[str, Any], *, durable: bool = True) -> None:
         with self._mutex:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from mendline.responders.action import ActionContext, PermanentError, TemporaryError
+from mendline.schemas.secrets import SecretError, is_reference, read_secret
 
 ANSWER_WITHIN_S = 5.0
 RETRY_AFTER_S = 1.0
@@ -13,43 +15,61 @@ SERVER_AT_FAULT = 500
 TOO_MANY = 429
 
 
-def post(url: str, message: Mapping[str, object], timeout_s: float = ANSWER_WITHIN_S) -> None:
-    """Send `message` as JSON to `url`, waiting up to `timeout_s` seconds for the answer.
+def post(webhook: str, message: Mapping[str, object], timeout_s: float = ANSWER_WITHIN_S) -> None:
+    """Send `message` as JSON to `webhook`, a URL or a reference to one, waiting up to `timeout_s` s for the answer.
 
     Raises PermanentError when the other side refuses it (HTTP 4xx, no HTTP at all), TemporaryError when another try
-    may help (no connection, no answer, HTTP 5xx and 429).
+    may help (no connection, no answer, HTTP 5xx and 429). What they say holds of the URL the host only: its path may
+    be a secret.
     """
     import http.client
     import urllib.error
     import urllib.request
 
-    if not url.startswith(("http://", "https://")):
-        msg = f"{url!r} is no webhook: it must begin with http:// or https://"
-        raise PermanentError(msg)
-    request = urllib.request.Request(  # noqa: S310 - checked above
-        url, json.dumps(message).encode(), {"Content-Type": "application/json", "User-Agent": "mendline"}
-    )
+    url = _url_of(webhook)
+    name = webhook if is_reference(webhook) else _without_path(url)
+    headers = {"Content-Type": "application/json", "User-Agent": "mendline"}
     try:
+        request = urllib.request.Request(url, json.dumps(message).encode(), headers)  # noqa: S310 - checked above
         with urllib.request.urlopen(request, timeout=timeout_s):  # noqa: S310 - checked above
             pass
     except urllib.error.HTTPError as error:
         error.close()
-        msg = f"the webhook {url} answered {error.code} {error.reason}"
+        msg = f"the webhook {name} answered {error.code} {error.reason}"
         if error.code >= SERVER_AT_FAULT or error.code == TOO_MANY:
             raise TemporaryError(msg, RETRY_AFTER_S) from error
         raise PermanentError(msg) from error
-    except http.client.InvalidURL as error:
-        msg = f"{url!r} is no webhook: {error}"
-        raise PermanentError(msg) from error
+    except (http.client.InvalidURL, ValueError):
+        msg = f"{name} is no webhook: its URL has a wrong port, spaces or signs that a URL must not have"
+        raise PermanentError(msg) from None  # the cause repeats the URL
     except (OSError, http.client.HTTPException) as error:
-        msg = f"the webhook {url} cannot be reached: {getattr(error, 'reason', error)}"
+        msg = f"the webhook {name} cannot be reached: {getattr(error, 'reason', error)}"
         raise TemporaryError(msg, RETRY_AFTER_S) from error
+
+
+def _url_of(webhook: str) -> str:
+    """Return the URL, read from where it stands if need be. Raises PermanentError."""
+    try:
+        url = read_secret(webhook) if is_reference(webhook) else webhook
+    except SecretError as error:
+        msg = f"the webhook cannot be told: {error}"
+        raise PermanentError(msg) from error
+    if not url.startswith(("http://", "https://")):
+        msg = "what is given is no webhook: it must begin with http:// or https://"
+        raise PermanentError(msg)
+    return url
+
+
+def _without_path(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0].rpartition('@')[2]}"
 
 
 class Notify:
     """Tell the webhooks of this host's settings that a policy came to this step."""
 
     name = "notify"
+    touches = False
 
     def __init__(self, webhooks: Sequence[str]) -> None:
         """Post to all of `webhooks`."""

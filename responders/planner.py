@@ -11,6 +11,7 @@ Decisions follow from records only. The journal's `progress` records, one a seco
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -24,9 +25,12 @@ from mendline.schemas.records import (
     Activation,
     Cancel,
     Command,
+    DeadLetter,
     Fault,
     Hold,
     Intent,
+    Order,
+    Outcome,
     Record,
     Verification,
     encode_record,
@@ -37,7 +41,6 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import Settings
 
 SOURCE = "planner"
-STATE_VERSION = "planner-1"
 SCOPE_KEY = b"default"
 ORPHANED_AFTER_MS = 180_000
 OUTCOME_SLACK_MS = 15_000
@@ -54,6 +57,13 @@ class Signer(Protocol):
 
     def __call__(self, record: Signed, /) -> Signed:
         """Return the record with a signature."""
+
+
+class Vouch(Protocol):
+    """Says whether a record is what its signature claims; `KeyRing.why_not` does."""
+
+    def __call__(self, record: Order | Outcome, /) -> str | None:
+        """Return why the record is not to be believed, or None."""
 
 
 def decide(journal: Journal, settings: Settings, log_time: int) -> Sequence[Decision]:
@@ -89,11 +99,15 @@ def load_journal(blocks: Iterable[StateBlock]) -> Journal:
 class PlannerStage:
     """The planner as a stage over the journal."""
 
-    def __init__(self, settings: Settings, partition: Partition, sign: Signer) -> None:
-        """Decide by `settings` on the journal's `partition`; `sign` signs commands and cancels."""
+    def __init__(self, settings: Settings, partition: Partition, sign: Signer, vouch: Vouch) -> None:
+        """Decide by `settings` on the journal's `partition`.
+
+        `sign` signs commands and cancels; `vouch` says why an order or outcome is not to be believed.
+        """
         self._settings = settings
         self._partition = partition
         self._sign = sign
+        self._vouch = vouch
         self._policies = Policies.of(settings)
         self._introduced = False
         self._unread: dict[str, int] = {}
@@ -104,6 +118,9 @@ class PlannerStage:
         out: list[NewRecord] = []
         for index, record in batch.records:
             self._unread.pop(_name(record), None)
+            if isinstance(record, Order | Outcome) and (why := self._vouch(record)):
+                out.append(self._disbelieved(record, batch.offsets[index], int(batch.append_times[index]), why))
+                continue
             change = self.journal.apply(
                 record, batch.offsets[index], int(batch.log_times[index]), int(batch.append_times[index])
             )
@@ -169,6 +186,23 @@ class PlannerStage:
     def _say(self, record: Record) -> NewRecord:
         self._unread[_name(record)] = self.journal.log_time
         return NewRecord(self._partition.topic, encode_record(record), SCOPE_KEY, self._partition.number)
+
+    def _disbelieved(self, record: Order | Outcome, offset: int, time: int, why: str) -> NewRecord:
+        """Return the dead letter that tells of an order or outcome that nobody vouches for."""
+        value = encode_record(record)
+        letter = DeadLetter(
+            id=record_id("deadletter", SOURCE, *self._partition, offset),
+            source=SOURCE,
+            time=time,
+            topic=self._partition.topic,
+            partition=self._partition.number,
+            offset=offset,
+            stage=SOURCE,
+            reason=f"this {record.type} by {record.source} is not believed: {why}",
+            value=base64.b64encode(value).decode(),
+            size=len(value),
+        )
+        return NewRecord(self._settings.topics.topic("deadletter"), encode_record(letter))
 
     # Commands ---------------------------------------------------------------------------------------------------------
 
@@ -236,7 +270,8 @@ def _verify(journal: Journal, fault: FaultFact, intent: IntentFact, log_time: in
     if verdict is None:
         return None
     mended, reason = verdict
-    after = fault.closed_at - intent.log_time if fault.closed_at is not None else None
+    begun_at = intent.log_time if intent.effective_at is None else intent.effective_at
+    after = fault.closed_at - begun_at if fault.closed_at is not None else None
     return Verification(
         id=record_id("verification", intent.record.id),
         cause=intent.record.id,
@@ -290,7 +325,7 @@ def _orphan(journal: Journal, fault: FaultFact) -> Fault:
 
 def _wait_for_person(journal: Journal, fault: FaultFact, asking: IntentFact, log_time: int) -> Hold | None:
     if log_time - asking.log_time > ASK_WITHIN_MS:
-        why = Objection("escalated", f"nobody answered within {ASK_WITHIN_MS} ms")
+        why = Objection("escalated", f"nobody answered within {ASK_WITHIN_MS // 60_000} minutes")
         return _hold(journal, fault, asking.record.policy, why)
     return _hold(journal, fault, asking.record.policy, Objection("approval", asking.why)) if asking.why else None
 
@@ -319,7 +354,13 @@ def _why_escalated(fault: FaultFact, last: str) -> str:
     tries = sum(one.tried for one in fault.intents.values())
     if not tries and last == ASK:
         return "the policy leaves it to a person"
-    return f"{tries} actions did not mend it; approve {fault.id} to allow one more"
+    more = f"`mendline approve {fault.id[:8]}` allows one more"
+    if refused := [one for one in fault.intents.values() if one.refused and one.outcome]:
+        why = refused[-1].outcome.reason if refused[-1].outcome else ""
+        return (
+            f"the host refused {len(refused)} commands, the last because: {why}; {tries} others did not mend it; {more}"
+        )
+    return f"{tries} actions did not mend it; {more}"
 
 
 def _hold(journal: Journal, fault: FaultFact, policy: str, why: Objection) -> Hold | None:
@@ -338,6 +379,7 @@ def _hold(journal: Journal, fault: FaultFact, policy: str, why: Objection) -> Ho
         guard=why.guard,
         reason=why.reason,
         until=why.until,
+        wait_ms=None if why.until is None else max(why.until - journal.log_time, 0),
     )
 
 

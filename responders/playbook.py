@@ -20,6 +20,8 @@ ASK: Final = "ask"
 SCOPE = "default"
 
 Mode = Literal["shadow", "ask", "auto"]
+MOST_REFUSALS = 3
+"""So often the host may refuse a step before the next one is taken."""
 
 
 class Policies(Frozen):
@@ -63,16 +65,18 @@ class Try(NamedTuple):
 def next_try(fault: FaultFact, policy: PolicySettings) -> Try | None:
     """Return what the playbook says to try next; None when it says to ask a person, or has come to its end.
 
-    A person who approves a fault after that grants one more try of the last deed.
+    A person who approved the fault has granted a try: of what comes next or, after the end, once more of the last deed.
     """
+    granted = fault.granted > fault.used and policy.mode != "shadow"
+    mode: Mode = "auto" if granted else policy.mode
     for number, step in enumerate(policy.play):
         if step.action == ASK:
             break
-        if _tried(fault, number) < step.attempts:
-            return Try(number, _seen(fault, number), policy.mode, step)
+        if _tried(fault, number) < step.attempts and refusals(fault, number) < MOST_REFUSALS:
+            return Try(number, _seen(fault, number), mode, step)
     deeds = [number for number, step in enumerate(policy.play) if step.action != ASK]
-    if fault.granted > fault.used and deeds:
-        return Try(deeds[-1], _seen(fault, deeds[-1]), ASK, policy.play[deeds[-1]])
+    if granted and deeds:
+        return Try(deeds[-1], _seen(fault, deeds[-1]), mode, policy.play[deeds[-1]])
     return None
 
 
@@ -134,6 +138,11 @@ def _any_matches(patterns: Sequence[str], name: str) -> bool:
 
 def _tried(fault: FaultFact, step: int) -> int:
     return sum(1 for one in fault.intents.values() if one.record.step == step and one.tried)
+
+
+def refusals(fault: FaultFact, step: int) -> int:
+    """Return how often the host refused to do the step."""
+    return sum(1 for one in fault.intents.values() if one.record.step == step and one.refused)
 
 
 def _seen(fault: FaultFact, step: int) -> int:

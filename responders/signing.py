@@ -17,10 +17,11 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from mendline.schemas.records import Cancel, Command, Order, Outcome, Signature, Stop
@@ -174,17 +175,20 @@ def _write_new(path: Path, content: bytes) -> None:
 
 
 class KeyRing:
-    """What this host signs with, and whom it believes: its own key and the trusted ones."""
+    """What this host signs with, and whom it believes: its own key, the trusted ones, and each agent's for its host."""
 
-    def __init__(self, directory: Path, trust: Iterable[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, trust: Iterable[str] = (), agents: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         """Use the key in `directory`, made there if it is missing; believe `trust` (public keys, base64) and itself.
 
-        Raises KeyFileError.
+        The keys of `agents`, by host, are believed for outcomes of that host. Raises KeyFileError.
         """
         self.directory = directory
         self._own = create_key(directory / OWN_KEY)
         known = [PublicKey.parse(text) for text in trust]
         self._trusted = {key.id: key for key in known}
+        self.agents = {host: PublicKey.parse(text) for host, text in agents.items()}
 
     @property
     def public(self) -> PublicKey:
@@ -202,13 +206,19 @@ class KeyRing:
         signature = Signature(key=self.public.id, value=self._own.sign(canonical(record)))
         return record.model_copy(update={"signature": signature})
 
+    def _signers(self, record: Signable) -> Sequence[PublicKey]:
+        """Return whose word counts for the record: an agent's for what was done on its own host."""
+        agent = self.agents.get(record.host) if isinstance(record, Outcome) else None
+        return (*self.trusted, agent) if agent else self.trusted
+
     def why_not(self, record: Signable) -> str | None:
         """Return why the record's signature is not believed, or None when it is."""
         if record.signature is None:
             return "it is not signed"
-        key = next((key for key in self.trusted if key.id == record.signature.key), None)
+        key = next((key for key in self._signers(record) if key.id == record.signature.key), None)
         if key is None:
-            return f"its key {record.signature.key} is not trusted here: add the public key to keys.trust"
+            place = f"keys.agents under {record.host}" if isinstance(record, Outcome) else "keys.trust"
+            return f"its key {record.signature.key} is not trusted here: add the public key to {place}"
         if not key.verifies(canonical(record), record.signature.value):
             return f"its signature with key {key.id} is wrong"
         return None

@@ -176,7 +176,10 @@ class Intent(Envelope):
 
 
 class Hold(Envelope):
-    """Why the planner does not act on a fault now: which guard says so, until when (journal log time, ms) if known."""
+    """Why the planner does not act on a fault now: which guard says so, until when (journal log time, ms) if known.
+
+    `wait_ms` is how long that is from when it was said.
+    """
 
     type: Literal["hold"] = "hold"
     fault: str
@@ -185,6 +188,7 @@ class Hold(Envelope):
     guard: str
     reason: str
     until: int | None = None
+    wait_ms: int | None = None
 
 
 class Command(Envelope):
@@ -302,7 +306,8 @@ class Activation(Envelope):
 class Progress(Envelope):
     """A detect member is alive and how far it is: the journal's tick, and the lease of the faults of its partition.
 
-    `log_time` (ms) of the input partition, `offset` the next to read, `lag` in records, `config` hash in use.
+    `log_time` (ms) of the input partition, `offset` the next to read, `lag` in records, `behind_ms` how long the record
+    read last had been there when there was more to read, `config` hash in use.
     """
 
     type: Literal["progress"] = "progress"
@@ -312,6 +317,7 @@ class Progress(Envelope):
     log_time: int
     offset: int
     lag: int
+    behind_ms: int = 0
     config: str = ""
 
 

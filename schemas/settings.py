@@ -1,7 +1,8 @@
 """The configuration file as models: every setting, its default, and the reason for it.
 
 Durations are written as `500ms`, `1s`, `10m`, `2h`, `7d` and kept in integer milliseconds; sizes as `64KiB`, `1GB`
-and kept in bytes. Names of fields are the keys of the YAML file.
+and kept in bytes. Secrets are given by reference: `file:PATH`, whose first line it is, or `env:NAME`, a variable. Names
+of fields are the keys of the YAML file.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from mendline.schemas.base import Frozen
+from mendline.schemas.secrets import Reference
 
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
 _DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -64,7 +66,9 @@ class HostSettings(Frozen):
     )
     deadline: Duration = Field(default=2000, description="a collector that takes longer is left out and reported")
     max_series: int = Field(default=5000, gt=0, description="series per source; more are dropped, and that is said")
-    peers: dict[Name, str] = Field(default_factory=dict, description="name: host:port; round-trip time is measured")
+    peers: dict[Name, str] = Field(
+        default_factory=dict, description="name: host:port; round-trip time; no answer is a fault of this host"
+    )
 
 
 class ProcessSettings(Frozen):
@@ -297,14 +301,18 @@ class KafkaSettings(Frozen):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] | None = Field(
         default=None, description="default: SASL_SSL with a username, SSL with a ca_file, else PLAINTEXT"
     )
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="SCRAM-SHA-512", description="how the user proves who it is, with a username"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = Field(
+        default=None, description="default: SCRAM-SHA-512 with a username, OAUTHBEARER with a token"
     )
     username: str | None = Field(default=None, description="SASL user; default: none, no SASL")
-    password_file: str | None = Field(default=None, description="file whose first line is the password")
+    password: Reference | None = Field(default=None, description="where its password stands: file:PATH or env:NAME")
+    token: Reference | None = Field(
+        default=None, description="where the OAuth token stands: file:PATH or env:NAME; read for each connection"
+    )
     ca_file: str | None = Field(default=None, description="certificate authorities, PEM; default: the system's")
     cert_file: str | None = Field(default=None, description="this client's certificate, PEM")
     key_file: str | None = Field(default=None, description="its key, PEM")
+    key_password: Reference | None = Field(default=None, description="where the key's password stands, if it has one")
     session_timeout: Duration = Field(default=10_000, ge=1000, description="a dead member is replaced after this long")
 
 
@@ -314,6 +322,10 @@ class KeysSettings(Frozen):
     directory: str | None = Field(default=None, description="default: `state`/keys")
     trust: tuple[str, ...] = Field(
         default=(), description="public keys (base64) of planners and people, beside the own ones"
+    )
+    agents: dict[Name, str] = Field(
+        default_factory=dict,
+        description="public keys (base64) of agents by host, whose reports a planner believes for that host alone",
     )
 
 
@@ -327,13 +339,17 @@ class ReflexSettings(Frozen):
 class NotifySettings(Frozen):
     """Webhooks that hear of faults: POST of JSON."""
 
-    webhook: str = Field(description="URL that is told of each fault and what was done")
+    webhook: str = Field(
+        description="URL that is told of each fault and what was done, or file:PATH or env:NAME where it stands"
+    )
 
 
 class WatchdogSettings(Frozen):
     """A dead man's switch: a receiver outside that hears from Mendline while all of it works, and else alarms."""
 
-    webhook: str | None = Field(default=None, description="URL that is told; default: nobody is")
+    webhook: str | None = Field(
+        default=None, description="URL that is told, or file:PATH or env:NAME where it stands; default: nobody is"
+    )
     every: Duration = Field(default=60_000, gt=0, description="how often; the receiver should alarm after three times")
 
 

@@ -7,7 +7,7 @@ no file and knows no broker: everything it needs is in the batch it is handed, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
@@ -122,6 +122,30 @@ class Stage(Protocol):
 
     def load(self, blocks: Iterable[StateBlock]) -> None:
         """Take over a state that `dump` returned; called once, before the first `fold`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unready:
+    """The part of a stage's state that a snapshot could not give: a fresh stage of that part alone, to be folded apart.
+
+    `warm_up_ms` of input (append time) before the snapshot's place make it as good as one that was always there. At
+    that place `join` moves its state to where it belongs, given by how much (ms) log time there is ahead of its own.
+    """
+
+    stage: Stage
+    warm_up_ms: int
+    join: Callable[[int], None]
+
+
+@runtime_checkable
+class Parted(Protocol):
+    """A stage that decides itself, part by part, what of a snapshot was made under the settings in use.
+
+    So a change of one part's settings costs the others nothing. `load` takes over what goes on.
+    """
+
+    def unready(self) -> Unready | None:
+        """Return what `load` found changed or new; None if nothing."""
 
 
 @runtime_checkable

@@ -100,7 +100,7 @@ class CommandReader:
         return Partition(self._topic, partition_of(self._host.encode(), count))
 
     def _place(self, consumer: Consumer, partition: Partition, end: int) -> int:
-        place = self._ledger.position
+        place = self._ledger.position(f"{self._log.url} {partition.topic}/{partition.number}")
         if place is not None and place <= end:
             return place
         if place is not None:

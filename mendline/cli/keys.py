@@ -45,6 +45,8 @@ def show(config: Path, *, as_json: bool) -> None:
 
     ring = key_ring(load_settings(config))
     own = ring.public
-    for key in dict.fromkeys((own, *ring.trusted)):
-        facts = {"id": key.id, "key": key.text, "own": key == own}
-        click.echo(json.dumps(facts) if as_json else f"{key.id}  {key.text}  {'own' if key == own else 'trusted'}")
+    believed = [(key, "own" if key == own else "trusted") for key in dict.fromkeys((own, *ring.trusted))]
+    believed += [(key, f"agent of {host}") for host, key in ring.agents.items()]
+    for key, why in believed:
+        facts = {"id": key.id, "key": key.text, "own": key == own, "why": why}
+        click.echo(json.dumps(facts) if as_json else f"{key.id}  {key.text}  {why}")

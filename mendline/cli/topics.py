@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import Settings
     from mendline.schemas.stream import Batch, Partition
 
-NAMES = ("metrics", "windows", "journal", "commands", "state", "deadletter")
+TopicName = Literal["metrics", "windows", "journal", "commands", "state", "deadletter"]
+NAMES: tuple[TopicName, ...] = get_args(TopicName)
 
 
 @click.group()
@@ -79,7 +80,7 @@ def create(config: Path) -> None:
 
 
 @topics.command()
-@click.argument("topic", type=click.Choice(NAMES))
+@click.argument("topic")
 @click.option("-n", "--last", default=10, show_default=True, help="How many of the newest records of each partition.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with new records until Ctrl-C.")
 @config_option
@@ -87,13 +88,15 @@ def create(config: Path) -> None:
 def tail(topic: Any, last: int, config: Path, *, follow: bool, as_json: bool) -> None:
     """Show the newest records of a TOPIC in words, or whole as JSON.
 
+    TOPIC is metrics, windows, journal, commands, state or deadletter, or its whole name as `topics list` prints it.
+
     Example: mendline topics tail journal -n 20 --follow
     """
     from mendline.logs.base import LogRefusedError
     from mendline.schemas.stream import Partition
 
     settings, log = _open(config)
-    name = settings.topics.topic(topic)
+    name = _full_name(settings, topic)
     with log:
         count = log.topics().get(name)
         if not count:
@@ -102,6 +105,15 @@ def tail(topic: Any, last: int, config: Path, *, follow: bool, as_json: bool) ->
         for batch in _tail(log, [Partition(name, number) for number in range(count)], last, follow=follow):
             for line in _lines(batch, as_json=as_json):
                 click.echo(line)
+
+
+def _full_name(settings: Settings, topic: str) -> str:
+    """Return the topic's name on the log, given that or the short one. Raises click.BadParameter for any other."""
+    names: dict[str, str] = {short: settings.topics.topic(short) for short in NAMES}
+    if topic not in names and topic not in names.values():
+        msg = f"{topic!r} is no topic of Mendline's; there are {', '.join(NAMES)}"
+        raise click.BadParameter(msg, param_hint="TOPIC")
+    return names.get(topic, topic)
 
 
 def _open(config: Path) -> tuple[Settings, Log]:

@@ -12,7 +12,8 @@ from mendline.config.tree import read_tree
 from mendline.config.values import problems
 from mendline.logs.base import Log
 from mendline.logs.open import open_log
-from mendline.schemas.settings import ServiceSettings, Settings
+from mendline.schemas.secrets import below
+from mendline.schemas.settings import KafkaSettings, ServiceSettings, Settings
 
 DEFAULT_FILE = "mendline.yaml"
 
@@ -54,15 +55,25 @@ def resolve(settings: Settings, folder: Path) -> Settings:
     keys = settings.keys
     if keys.directory:
         keys = keys.model_copy(update={"directory": str(folder / keys.directory)})
-    kafka = settings.kafka.model_copy(
-        update={
-            key: str(folder / value)
-            for key in ("password_file", "ca_file", "cert_file", "key_file")
-            if (value := getattr(settings.kafka, key))
-        }
-    )
-    state = str(folder / settings.state)
-    return settings.model_copy(update={"log": log, "state": state, "services": services, "keys": keys, "kafka": kafka})
+    update = {
+        "log": log,
+        "state": str(folder / settings.state),
+        "services": services,
+        "keys": keys,
+        "kafka": _kafka(settings.kafka, folder),
+        "notify": tuple(one.model_copy(update={"webhook": below(one.webhook, folder)}) for one in settings.notify),
+    }
+    if webhook := settings.watchdog.webhook:
+        update["watchdog"] = settings.watchdog.model_copy(update={"webhook": below(webhook, folder)})
+    return settings.model_copy(update=update)
+
+
+def _kafka(kafka: KafkaSettings, folder: Path) -> KafkaSettings:
+    files = {key: str(folder / value) for key in ("ca_file", "cert_file", "key_file") if (value := getattr(kafka, key))}
+    secrets = {
+        key: below(value, folder) for key in ("password", "token", "key_password") if (value := getattr(kafka, key))
+    }
+    return kafka.model_copy(update=files | secrets)
 
 
 def _resolved(service: ServiceSettings, folder: Path) -> ServiceSettings:

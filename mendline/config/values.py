@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from mendline.producers.probes.attempt import split_address
 from mendline.responders.registry import ACTION_NAMES
 from mendline.responders.signing import KeyFileError, PublicKey
+from mendline.schemas.secrets import is_reference
 
 if TYPE_CHECKING:
     from mendline.config.tree import Location
@@ -42,8 +43,9 @@ def problems(settings: Settings) -> Iterator[Problem]:
     for number, policy in enumerate(settings.policies):
         yield from _policy(("policies", number), policy, settings, number)
     for number, one in enumerate(settings.notify):
-        if not one.webhook.startswith(("http://", "https://")):
-            yield Problem(("notify", number, "webhook"), "is no webhook; begin it with http:// or https://")
+        yield from _about(("notify", number, "webhook"), _wrong_webhook(one.webhook))
+    if settings.watchdog.webhook:
+        yield from _about(("watchdog", "webhook"), _wrong_webhook(settings.watchdog.webhook))
     for number, text in enumerate(settings.keys.trust):
         yield from _about(("keys", "trust", number), _wrong_key(text))
     if settings.metrics.listen:
@@ -54,7 +56,7 @@ def wrong_log(url: str) -> str | None:
     """Return what is wrong with the address of a log, None if nothing is; a password in it is not repeated."""
     scheme, _, rest = url.partition("://")
     if scheme == "kafka" and "@" in rest:
-        return "a name and password do not belong into the address; give kafka.username and kafka.password_file"
+        return "a name and password do not belong into the address; give kafka.username and kafka.password"
     if url == "memory:" or (scheme in ("sqlite", "kafka") and rest):
         return None
     return f'{url!r} is no log; write sqlite://FOLDER, kafka://HOST:PORT,HOST:PORT or "memory:" (in quotes)'
@@ -72,6 +74,12 @@ def wrong_address(text: str) -> str | None:
 def _about(at: Location | str, text: str | None) -> Iterator[Problem]:
     if text:
         yield Problem((at,) if isinstance(at, str) else at, text)
+
+
+def _wrong_webhook(text: str) -> str | None:
+    if text.startswith(("http://", "https://")) or is_reference(text):
+        return None
+    return "is no webhook; begin it with http:// or https://, or write file:PATH or env:NAME where it stands"
 
 
 def _wrong_key(text: str) -> str | None:

@@ -205,6 +205,7 @@ class Member:
             self._topics.topic("deadletter"), Limit(self._topics.dead_letters, self.spec.name, partition),
             poison, start.clock, max(start.muted_until, start.offset),
             start.muted_until, start.snapshot, now, now + self._pace.tick, now + self._pace.snapshot,
+            warming=start.warming,
         )  # fmt: skip
         if start.new_settings and self.spec.config:
             self._activate(worker, outbox)
@@ -226,6 +227,7 @@ class Member:
             topic=partition.topic,
             partition=partition.number,
             offset=offset,
+            read_from=min(worker.position, offset),
             config=spec.config,
         )
         outbox.append([self._journal(encode_record(record))])

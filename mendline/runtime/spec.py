@@ -13,8 +13,9 @@ class StageSpec:
     """A stage and how it is run.
 
     `config` is the hash of the settings its state depends on: a snapshot made under another one is not taken over;
-    instead the last `warm_up_ms` (log append time) before the committed offset are read again, muted. `ticks`: append
-    a tick to a partition that was quiet for a tick interval. `progress`: report to the journal once a second.
+    instead the last `warm_up_ms` (log append time) before the snapshot are read again, muted. A stage that is `Parted`
+    says for each part of its state whether it may be taken over, and how much of a warm-up the others need. `ticks`:
+    append a tick to a partition that was quiet for a tick interval. `progress`: report to the journal once a second.
     `dead_letters`: write the unreadable records of this topic (one stage of each topic does).
     """
 

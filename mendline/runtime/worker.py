@@ -20,6 +20,7 @@ from mendline.schemas.stream import Batch, Input, NewRecord, Partition, Stage, T
 
 if TYPE_CHECKING:
     from mendline.runtime.metrics import Metrics
+    from mendline.runtime.restore import Warming
     from mendline.runtime.spec import StageSpec
 
 
@@ -29,6 +30,7 @@ class Worker:
 
     `position` is the next offset to fold, `muted_until` the offset below which outputs were acknowledged in an
     earlier life, `acknowledged` the offset up to which they are now, `snapshot` where the newest usable one stands.
+    `warming` takes the records before its end in the stage's place, and then joins it.
     """
 
     spec: StageSpec
@@ -48,6 +50,7 @@ class Worker:
     tick_at: float = 0.0
     snapshot_at: float = 0.0
     snapshot_offset: int = -1
+    warming: Warming | None = None
 
     def fold(self, batch: Batch, *, caught_up: bool) -> list[NewRecord]:
         """Fold a batch and return its outputs, dead letters included; nothing for what is muted.
@@ -65,6 +68,8 @@ class Worker:
     def _split(self, batch: Batch) -> Iterator[tuple[Batch, bool]]:
         """Yield the batch in parts that are muted or not, and what is suspected of poison one record at a time."""
         borders = {0, bisect_left(batch.offsets, self.muted_until), len(batch)}
+        if self.warming:
+            borders.add(bisect_left(batch.offsets, self.warming.until))
         if batch.offsets[0] < self.poison.careful_until:
             borders.update(range(bisect_left(batch.offsets, self.poison.careful_until) + 1))
         for offset in self.poison.offsets:
@@ -78,13 +83,15 @@ class Worker:
 
     def _fold_part(self, batch: Batch, *, caught_up: bool, muted: bool) -> list[NewRecord]:
         began = perf_counter()
-        log_times = self.clock.advance(batch.timestamps)
+        stage, clock = self._at_work(batch.offsets[0])
+        log_times = clock.advance(batch.timestamps)
         if reason := self.poison.offsets.get(batch.offsets[0]):
             unreadable, outputs = [(0, reason)], []
         else:
             decoded = decode(batch)
             unreadable = decoded.unreadable if self.spec.dead_letters else []
-            outputs = self._ask(
+            outputs = _ask(
+                stage,
                 batch,
                 Input(
                     partition=self.partition,
@@ -104,13 +111,14 @@ class Worker:
         self._count(batch, len(unreadable), perf_counter() - began)
         return outputs
 
-    def _ask(self, batch: Batch, given: Input) -> list[NewRecord]:
-        try:
-            return list(self.stage.fold(given))
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise FoldError(batch, error) from error
+    def _at_work(self, offset: int) -> tuple[Stage, LogClock]:
+        """Return who folds the record at `offset`, and the log time it has there."""
+        if self.warming and offset < self.warming.until:
+            return self.warming.unready.stage, self.warming.clock
+        if self.warming:
+            self.warming.unready.join(self.clock.now - self.warming.clock.now)
+            self.warming = None
+        return self.stage, self.clock
 
     def _count(self, batch: Batch, unreadable: int, seconds: float) -> None:
         stage, number = self.spec.name, str(self.partition.number)
@@ -147,6 +155,7 @@ class Worker:
             log_time=self.clock.now,
             offset=self.position,
             lag=lag,
+            behind_ms=max(now_ms - self.clock.append_time, 0) if lag and self.clock.append_time >= 0 else 0,
             config=self.spec.config,
         )
 
@@ -154,6 +163,15 @@ class Worker:
         """Return a tick for the input partition."""
         record = Tick(source=member, time=now_ms)
         return NewRecord(self.partition.topic, encode_record(record), partition=self.partition.number)
+
+
+def _ask(stage: Stage, batch: Batch, given: Input) -> list[NewRecord]:
+    try:
+        return list(stage.fold(given))
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise FoldError(batch, error) from error
 
 
 def cut(batch: Batch, begin: int, end: int) -> Batch:

@@ -20,6 +20,7 @@ import numpy as np
 
 from mendline.detectors.bank import BadScoresError, checked
 from mendline.detectors.base import MAX_SURPRISE, Detector, Scores, Step
+from mendline.detectors.grains import UNKNOWN
 from mendline.detectors.registry import as_detector
 
 if TYPE_CHECKING:
@@ -86,7 +87,10 @@ class Player:
 
 
 def make_step(values: NDArray[np.float64], number: int) -> Step:
-    """Return a step of gauges in window `number`, of 10 s; every other statistic that is in use is the value too."""
+    """Return a step of gauges in window `number`, of 10 s; every other statistic that is in use is the value too.
+
+    Their unit is one of which nothing is known.
+    """
     length = len(values)
     return Step(
         values,
@@ -95,6 +99,7 @@ def make_step(values: NDArray[np.float64], number: int) -> Step:
         np.zeros(length, dtype=bool),
         np.full(length, 10, dtype=np.int64),
         MappingProxyType(dict.fromkeys(("mean", "min", "max", "last"), values)),
+        np.full(length, UNKNOWN),
     )
 
 

@@ -56,6 +56,7 @@ def test_a_damaged_log_is_wrong(call: Caller, tmp_path: Path) -> None:
     assert (verdict, "control.db" in text) == ("wrong", True)
 
 
+@pytest.mark.heavy
 def test_a_broker_that_is_not_there_is_wrong(call: Caller, tmp_path: Path) -> None:
     """Within seconds."""
     verdict, text = findings(call, write_config(tmp_path, log="kafka://127.0.0.1:1"))["log"]

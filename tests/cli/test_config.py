@@ -149,13 +149,14 @@ def test_secrets_are_never_shown() -> None:
     text = (
         "services: {web: {process: {command: [a], environment: {KEY: [hunter2]}}}}\n"
         "notify: [{webhook: {url: hunter2}}]\n"
-        "kafka: {password: hunter2, session_timeout: hunter2}\n"
+        "kafka: {password: hunter2, token: [hunter2], key_password: hunter2}\n"
     )
-    told = refused(text.replace(", session_timeout: hunter2", ""))
+    told = refused(text)
+    told += refused("watchdog: {webhook: hunter2}\n")
     told += refused("log: kafka://me:hunter2@broker:9092\n")
-    assert 4 == len(told)
+    assert 7 == len(told)
     assert not [line for line in told if "hunter2" in line]
-    assert "kafka.password_file" in told[-1]
+    assert "kafka.password" in told[-1]
 
 
 @given(text=st.text(alphabet=st.sampled_from(" \t\n:-[]{},&*!|>'\"#?%@`a1~<."), max_size=60))
@@ -175,7 +176,8 @@ def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     folder.mkdir()
     file = folder / "m.yaml"
     file.write_text(
-        "log: sqlite://log\nstate: state\nkeys: {directory: k}\nkafka: {ca_file: ca.pem, password_file: /etc/p}\n"
+        "log: sqlite://log\nstate: state\nkeys: {directory: k}\nkafka: {ca_file: ca.pem, password: file:p}\n"
+        "notify: [{webhook: file:w}, {webhook: env:W}]\nwatchdog: {webhook: file:/etc/w}\n"
         "services:\n  web:\n    process: {command: [./app], output: out.log}\n    config: [a.conf, /etc/b.conf]\n"
         "    probes: [{http: 'https://x', ca_file: web.pem}, {http: 'https://x', ca_file: /etc/web.pem}]\n"
     )
@@ -185,7 +187,9 @@ def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert web.process is not None
     assert f"sqlite://{folder}/log" == settings.log
     assert (f"{folder}/state", f"{folder}/k") == (settings.state, settings.keys.directory)
-    assert (f"{folder}/ca.pem", "/etc/p") == (settings.kafka.ca_file, settings.kafka.password_file)
+    assert (f"{folder}/ca.pem", f"file:{folder}/p") == (settings.kafka.ca_file, settings.kafka.password)
+    assert [f"file:{folder}/w", "env:W"] == [one.webhook for one in settings.notify]
+    assert "file:/etc/w" == settings.watchdog.webhook
     assert (str(folder), f"{folder}/out.log") == (web.process.cwd, web.process.output)
     assert [f"{folder}/web.pem", "/etc/web.pem"] == [probe.ca_file for probe in web.probes]
     assert (f"{folder}/a.conf", "/etc/b.conf") == web.config

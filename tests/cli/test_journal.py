@@ -115,7 +115,7 @@ def planned(config: Path) -> Path:
     append(config, "journal", OPEN)
     own, log = opened(config)
     with log:
-        member = Member(log, planner_spec(own, key_ring(own).sign), own.topics, "planner", pace=Pace(idle=0.0))
+        member = Member(log, planner_spec(own, key_ring(own)), own.topics, "planner", pace=Pace(idle=0.0))
         member.open()
         for _ in range(20):
             member.turn()

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from mendline.schemas.stream import Partition
 from tests.cli.support import ended, one_message, opened, start, until, write_config
+
+# Two dozen processes, each of which takes most of a second to begin.
+pytestmark = pytest.mark.heavy
 
 ROLES = ("agent", "process", "detect", "respond", "up")
 DETECTOR = [{"name": "one", "use": "no.such:Detector"}]
@@ -25,9 +30,10 @@ def test_a_wrong_configuration(tmp_path: Path, role: str) -> None:
     assert not (tmp_path / "log").exists()
 
 
-def test_an_unknown_detector(tmp_path: Path) -> None:
+@pytest.mark.parametrize("role", ["detect", "up"])
+def test_an_unknown_detector(tmp_path: Path, role: str) -> None:
     """It is named, with what there is."""
-    one_message(ended(start(write_config(tmp_path, detectors=DETECTOR), "detect")), 2, "no.such")
+    one_message(ended(start(write_config(tmp_path, detectors=DETECTOR), role)), 2, "no.such")
 
 
 @pytest.mark.parametrize("role", ["process", "agent"])
@@ -61,15 +67,31 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, key: str) -> None:
     one_message(ended(start(write_config(tmp_path, **{key: place}), "agent")), 3, "/sys/mendline")
 
 
-def test_a_corrupt_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize("role", ["agent", "up"])
+def test_a_corrupt_log(tmp_path: Path, role: str) -> None:
     """It is told which file, and nothing in it is changed."""
     config = write_config(tmp_path)
     opened(config)[1].close()
     files = [path for path in (tmp_path / "log").rglob("*") if path.is_file()]
     for path in files:
         path.write_bytes(b"garbage" * 1000)
-    one_message(ended(start(config, "agent")), 3, str(tmp_path / "log"))
+    one_message(ended(start(config, role)), 3, str(tmp_path / "log"))
     assert all(path.read_bytes().startswith(b"garbage") for path in files if path.exists())
+
+
+def test_a_locked_log_is_waited_for(tmp_path: Path) -> None:
+    """A role tells that a foreign program holds the file, and goes on when that lets go."""
+    config = write_config(tmp_path)
+    opened(config)[1].close()
+    with closing(sqlite3.connect(tmp_path / "log" / "control.db", isolation_level=None)) as foreign:
+        foreign.execute("BEGIN EXCLUSIVE")
+        process = start(config, "process")
+        assert process.stderr
+        line = process.stderr.readline()
+        assert all(word in line for word in ("control.db", "locked", "trying again")), line
+    process.terminate()
+    ran = ended(process)
+    assert (ran.status, "Traceback" in ran.err) == (0, False), ran
 
 
 def test_two_agents_on_one_state_folder(tmp_path: Path) -> None:
@@ -86,7 +108,6 @@ def test_two_agents_on_one_state_folder(tmp_path: Path) -> None:
     assert ended(first).status == 0
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("role", ["agent", "detect"])
 def test_a_broker_that_is_not_there_is_waited_for(tmp_path: Path, role: str) -> None:
     """It says so and tries again; SIGTERM ends the waiting at once, with status 0."""

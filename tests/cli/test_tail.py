@@ -21,7 +21,7 @@ from mendline.schemas.stream import CONTENT_TYPE, ROUND_HEADERS, SNAPSHOT, WINDO
 from mendline.schemas.windows import WindowRow, Windows
 from mendline.views import view
 from mendline.words import describe
-from tests.cli.support import NOW, Caller, append, one_message
+from tests.cli.support import NOW, Caller, append, one_message, write_config
 
 HEAD: dict[str, Any] = {"source": "host-1", "time": NOW}
 PLACE: dict[str, Any] = {"stage": "detect", "topic": "mendline.metrics", "partition": 0}
@@ -174,6 +174,18 @@ def test_tail_shows_the_newest_records(call: Caller, config: Path) -> None:
     assert re.match(r"0:21 \d\d:\d\d:\d\d\.\d{3} unreadable record mendline.metrics/0 offset 9", lines[-1])
     told = call("topics", "tail", "journal", "-n", "99", "--json", "-c", config).out.splitlines()
     assert [json.loads(line)["offset"] for line in told] == list(range(len(RECORDS)))
+
+
+@pytest.mark.parametrize("prefix", ["mendline", "fleet.one"])
+def test_tail_takes_the_whole_name_of_a_topic_too(call: Caller, tmp_path: Path, prefix: str) -> None:
+    """As it stands in the listing and in messages; any other name is refused with those there are."""
+    config = write_config(tmp_path, topics={"prefix": prefix})
+    append(config, "journal", r.Tick(**HEAD))
+    short = call("topics", "tail", "journal", "-c", config)
+    assert short.out
+    assert short == call("topics", "tail", f"{prefix}.journal", "-c", config)
+    other = call("topics", "tail", "other.journal", "-c", config)
+    assert (other.status, "'other.journal' is no topic of Mendline's; there are metrics, " in other.err) == (2, True)
 
 
 def test_tail_of_a_missing_topic_says_how_to_make_it(call: Caller, config: Path) -> None:

@@ -83,7 +83,7 @@ def with_password(folder: Path, url: str, password: str) -> Path:
     """Write a configuration for the broker that wants a password."""
     (folder / "password").write_text(password + "\n")
     kafka: dict[str, Any] = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN", "username": "me"}
-    return write_config(folder, log=url, kafka=kafka | {"password_file": "password"})
+    return write_config(folder, log=url, kafka=kafka | {"password": "file:password"})
 
 
 def test_a_wrong_kafka_password_ends_commands_and_roles(call: Caller, tmp_path: Path, guarded: str) -> None:

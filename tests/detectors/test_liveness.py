@@ -9,7 +9,7 @@ import pytest
 from mendline.detectors import liveness
 from mendline.detectors.stage import RoundsStage
 from mendline.schemas.records import Heartbeat, Outcome, ProcessEvent, decode_record
-from tests.detectors.support import BEGIN, METRICS, Host, Story, brief, faults, said, settings, table
+from tests.detectors.support import BEGIN, METRICS, Host, Story, brief, faults, said, settings, table, through_snapshot
 
 CPU = table("system.cpu.utilization")
 
@@ -168,6 +168,35 @@ def test_unreachable(story: Story, host: Host) -> None:
     host.probe(ok=False, failing_for=3)
     host.probe(ok=True)
     assert heard(story) == ["opened unreachable h1/web", "resolved unreachable h1/web"]
+
+
+def test_a_host_that_cannot_reach_its_peer(story: Story, host: Host) -> None:
+    """A failing probe of a host is a warning about the host, affirmed whatever its services are, until it succeeds."""
+    host.heartbeat(services=["web"])
+    host.probe(ok=True, service="", probe="peer db")
+    host.probe(ok=False, service="", probe="peer db", failing_for=4, error="timed out")
+    story.wait(10)
+    host.heartbeat(services=["web"])
+    host.probe(ok=True, service="", probe="peer db")
+    made = faults(said(RoundsStage(settings(), METRICS), story.inputs()))
+    assert [(one.transition, one.target, one.kind, one.severity) for one in made] == [
+        ("opened", "h1", "unreachable", "warning"), ("resolved", "h1", "unreachable", "warning"),
+    ]  # fmt: skip
+    assert made[0].reason == "probe peer db has failed for 4.0 s; the host cannot reach it"
+    assert made[0].evidence.text == "timed out"
+
+
+def test_a_peer_that_is_asked_no_more(story: Story, host: Host) -> None:
+    """What a probe said is forgotten a minute after its agent began a new life without it."""
+    host.heartbeat()
+    host.probe(ok=False, service="", probe="db", failing_for=6)
+    story.wait(2)
+    host.epoch += 1
+    host.heartbeat()
+    for _ in range(8):
+        story.wait(10)
+        host.heartbeat()
+    assert heard(story) == ["opened unreachable h1", "resolved unreachable h1"]
 
 
 def test_dead_service_has_one_fault(story: Story, host: Host) -> None:
@@ -359,6 +388,24 @@ def test_affirmation(story: Story, host: Host) -> None:
     mine = faults(said(RoundsStage(settings(), METRICS), story.inputs()))
     assert [(one.transition, one.revision) for one in mine] == [("opened", 0)] + [("affirmed", n) for n in (1, 2, 3)]
     assert [one.time - BEGIN for one in mine] == [0, 60_000, 120_000, 180_000]
+
+
+def test_old_evidence_is_affirmed_as_soon_as_the_source_has_caught_up(story: Story, host: Host) -> None:
+    """After an outage nobody acts on a death that is long ago; the first fresh word says whether it still stands."""
+    story.wait(60)
+    host.process("exited", exit_code=1, time=story.now - 20_000)
+    host.process("exited", exit_code=1, service="mended", time=story.now - 19_000)
+    host.process("started", pid=101, service="mended", time=story.now - 18_000)
+    host.heartbeat(time=story.now - 6_000)
+    host.heartbeat()
+    host.heartbeat()
+    assert heard(story) == ["opened dead h1/web", "opened dead h1/mended", "resolved dead h1/mended"]
+    first = RoundsStage(settings(), METRICS)
+    inputs = story.inputs([len(story.told) - 2])
+    before = said(first, inputs[:1])
+    told = faults(before + said(through_snapshot(first, RoundsStage(settings(), METRICS)), inputs[1:]))
+    affirmed = [one for one in told if one.transition == "affirmed"]
+    assert [("h1/web", 1, story.now)] == [(one.target, one.revision, one.time) for one in affirmed]
 
 
 def test_crash_loop(story: Story, host: Host) -> None:

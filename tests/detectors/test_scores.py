@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mendline.detectors.grains import grain
+from mendline.detectors.stage import DetectStage
 from mendline.detectors.tails import gaussian_surprise
 from mendline.detectors.threshold import Threshold
 from mendline.detectors.zscore import ZScore
-from mendline.testing.detectors import run
+from mendline.schemas.series import Kind, Series
+from mendline.testing.detectors import make_step, run
+from tests.detectors.support import BEGIN, WINDOWS, Story, Window, faults, said, settings, table
 
 
 @given(st.floats(-37, 37))
@@ -66,6 +71,51 @@ def test_zscore_of_a_constant() -> None:
     """A constant series is surprised by a change of several per cent, and by none that is small against its value."""
     assert run(ZScore, {"windows": 30}, [100.0] * 30 + [100.5]).surprise[-1] < 1
     assert run(ZScore, {"windows": 30}, [100.0] * 30 + [110.0]).surprise[-1] > 20
+
+
+def _idle_cpu(windows: int) -> list[float]:
+    """Return 10 s means of a share that is measured in ticks of 10 ms: mostly 0.1 %, a few ticks now and then."""
+    lots = np.random.default_rng(7)
+    ticks = lots.poisson(0.1, (windows, 10)) + (lots.random((windows, 10)) < 0.01) * 2
+    jitter = 1 + lots.normal(0, 1e-3, (windows, 10))
+    return [float(mean) for mean in (ticks * 0.01 / jitter).mean(axis=1)]
+
+
+def test_an_idle_series_opens_nothing() -> None:
+    """A CPU that idles for a day, and is then four times as busy as idle, is no news; one that works is."""
+    made = settings({"name": "z", "use": "zscore"})
+    idle = [*_idle_cpu(2000), *[0.001] * 60, 0.004, 0.004]
+    for tail, opened in (([0.004] * 5, 0), ([0.25] * 2, 1)):
+        story = Story(partition=WINDOWS)
+        for number, value in enumerate([*idle, *tail]):
+            story.now += 10_000
+            one = table("system.cpu.utilization")
+            story.tell([Window("h1", one, [value], BEGIN + number * 10_000)])
+        assert len(faults(said(DetectStage(made, WINDOWS), story.inputs()))) == opened
+
+
+@pytest.mark.parametrize(
+    ("unit", "kind", "quiet", "loud"),
+    [
+        ("{thread}", "gauge", 3.0, 30.0),
+        ("By", "gauge", 50_000.0, 5e6),
+        ("s", "gauge", 0.001, 0.1),
+        ("s", "counter", 0.01, 0.5),
+        ("Cel", "gauge", 1.0, 30.0),
+        ("V", "gauge", 1e-10, 0.1),
+    ],
+)
+def test_what_matters_follows_from_the_unit(unit: str, kind: Kind, quiet: float, loud: float) -> None:
+    """A series that was 0 for long is not surprised by little, and by much it is."""
+    least = np.array([grain(Series(metric="m", unit=unit, kind=kind))])
+    detector = ZScore(ZScore.Parameters(windows=30))
+    state = {name: array.rows(1) for name, array in detector.arrays().items()}
+    for number in range(30):
+        detector.step(state, replace(make_step(np.zeros(1), number), grains=least))
+    for value, low, high in ((quiet, 0.0, 6.0), (loud, 20.0, 300.0)):
+        copied = {name: rows.copy() for name, rows in state.items()}
+        surprise = detector.step(copied, replace(make_step(np.array([value]), 30), grains=least)).surprise[0]
+        assert low <= surprise <= high
 
 
 def test_threshold_on_a_rate() -> None:

@@ -10,7 +10,7 @@ from kafka.structs import MemberState
 from mendline.logs.base import TopicSettings
 from mendline.logs.kafka.consumer import KafkaLogConsumer
 from mendline.logs.kafka.options import read_options
-from mendline.logs.kafka.watchdog import ClientWatchdog
+from mendline.logs.kafka.watchdog import Watchdog
 from mendline.logs.open import open_log
 from mendline.testing.kafka import LocalKafka
 
@@ -25,7 +25,7 @@ def test_only_a_join_that_nobody_waits_for_is_asked_for(rejoining: bool, needed:
         rejoining=rejoining, need_rejoin=lambda: needed, request_rejoin=lambda: requests.append("rejoin")
     )
     client: Any = SimpleNamespace(_coordinator=coordinator, metrics=lambda **_: {})
-    ClientWatchdog(client, ["localhost:1"], read_options(None), "group", "member").look(owns=True)
+    Watchdog(client, ["localhost:1"], read_options(None), "group", "member").look(owns=True)
     assert len(requests) == asked
 
 
@@ -48,14 +48,17 @@ def test_member_that_forgets_why_it_joins_becomes_a_member_all_the_same(kafka: L
         consumer.subscribe(["joins"])
         assert _poll_until_stable(consumer, 20)
         coordinator = consumer._client._coordinator
-        known = coordinator._metadata_snapshot
-        before = consumer._client.group_metadata().generation_id
-        deadline = time.monotonic() + 60
-        # The client may look only later, and have joined again before anybody sees that it does.
-        while not coordinator.rejoining and consumer._client.group_metadata().generation_id == before:
+        needs, begun = coordinator.need_rejoin, False
+
+        def until_it_begins() -> bool:
+            nonlocal begun
+            begun = begun or coordinator.rejoining
+            return not begun or bool(needs())
+
+        coordinator.need_rejoin = until_it_begins
+        deadline = time.monotonic() + 20
+        while not begun:
             assert time.monotonic() < deadline
-            coordinator._metadata_snapshot = {}
-            consumer.poll(0.05)
-        coordinator._metadata_snapshot = known
+            consumer.poll(0.0)
         assert _poll_until_stable(consumer, 20)
         consumer.close()

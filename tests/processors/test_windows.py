@@ -31,6 +31,7 @@ from mendline.schemas.stream import (
     Partition,
 )
 from tests.processors.model import Key, Model, Row, Sent
+from tests.support.examples import examples
 
 METRICS = Partition("mendline.metrics", 0)
 A, B, C = Series(metric="a"), Series(metric="b"), Series(metric="c", kind="counter")
@@ -149,7 +150,7 @@ def histories(draw: st.DrawFn) -> list[Sent]:
 
 
 @given(histories(), st.sampled_from([0, 10, 15]), st.sampled_from(KINDS), st.integers(1, 70))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_windows_are_those_of_the_rules(sent: list[Sent], grace: int, kinds: dict[str, Any], size: int) -> None:
     """Every window is there once, in order, with the series and values that plain Python finds."""
     pairs = [(width, width) for width in kinds["widths"]] + [(w, h) for w, h in kinds.get("hopping", [])]
@@ -164,7 +165,7 @@ def test_windows_are_those_of_the_rules(sent: list[Sent], grace: int, kinds: dic
 
 
 @given(histories(), st.lists(st.integers(1, 9), min_size=1), st.sampled_from([0, 15]), st.sampled_from(KINDS))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_the_bytes_of_windows_do_not_depend_on_batches(
     sent: list[Sent], sizes: list[int], grace: int, kinds: dict[str, Any]
 ) -> None:
@@ -178,7 +179,7 @@ def test_the_bytes_of_windows_do_not_depend_on_batches(
 
 
 @given(histories())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_the_bytes_of_windows_do_not_depend_on_other_sources(sent: list[Sent]) -> None:
     """A source alone on its partition has the same windows."""
     together = run(sent)
@@ -189,7 +190,7 @@ def test_the_bytes_of_windows_do_not_depend_on_other_sources(sent: list[Sent]) -
 
 
 @given(histories(), st.integers(0, 60), st.sampled_from(KINDS))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_a_stage_that_was_dumped_and_loaded_goes_on_as_if_nothing_had_happened(
     sent: list[Sent], cut: int, kinds: dict[str, Any]
 ) -> None:
@@ -203,7 +204,7 @@ def test_a_stage_that_was_dumped_and_loaded_goes_on_as_if_nothing_had_happened(
 
 
 @given(st.integers(1, 60), st.integers(1, 5), st.integers(2, 40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_many_panes_at_once_have_the_bytes_of_one_at_a_time(rounds: int, series: int, panes: int) -> None:
     """Whatever stands beside a pane in an array, its sums are rounded alike: one after the other, from the first."""
     table = SeriesTable([Series(metric=f"m{number}") for number in range(series)])

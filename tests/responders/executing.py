@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mendline.responders.action import ActionContext
+from mendline.responders.action import Action, ActionContext
 from mendline.responders.executor import Executor, Host
 from mendline.responders.ledger import Ledger
 from mendline.responders.signing import KeyRing
@@ -26,6 +26,7 @@ class Deed:
     """An action that notes what it was asked, and then does what the test says."""
 
     name: str = "restart"
+    touches: bool = True
     does: Callable[[ActionContext], str] = field(default=lambda _: "done")
     asked: list[ActionContext] = field(default_factory=list)
 
@@ -50,13 +51,14 @@ class Table:
     def __post_init__(self) -> None:
         """Open the ledger and put the executor to work."""
         self.keys = KeyRing(self.folder / "keys")
+        self.actions: dict[str, Action] = {"restart": self.deed}
         self.ledger = Ledger(self.folder)
         service = ServiceSettings(process=ProcessSettings(command=("true",)), allow=("restart", "missing"))
         self.executor = Executor(
             Host(
                 name="host-1",
                 services={"web": service, "db": service, "precious": ServiceSettings()},
-                actions={"restart": self.deed},
+                actions=self.actions,
                 ledger=self.ledger,
                 keys=self.keys,
                 log_time=lambda: self.log_time,

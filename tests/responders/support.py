@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from mendline.schemas.base import record_id
 from mendline.schemas.records import (
     Cancel,
     Command,
+    DeadLetter,
     Evidence,
     Fault,
     Hold,
@@ -117,6 +118,22 @@ def outcome(intent: Intent | Command, status: OutcomeStatus = "succeeded", **fie
     return Outcome.model_validate(given | fields)
 
 
+def progress(scene: Scene, **fields: object) -> Progress:
+    """Return the sign of life of the detectors' partition."""
+    given = {
+        "id": f"progress-{scene.now}",
+        "source": "rounds",
+        "time": START_MS + scene.now,
+        "stage": "rounds",
+        "topic": "mendline.metrics",
+        "partition": 0,
+        "log_time": scene.now,
+        "offset": 0,
+        "lag": 0,
+    }
+    return Progress.model_validate(given | fields)
+
+
 @dataclass
 class Entry:
     """A record of the journal with its place: offset, log time and append time in ms."""
@@ -134,7 +151,9 @@ class Scene:
     settings: Settings = field(default_factory=settings)
     entries: list[Entry] = field(default_factory=list)
     commands: list[Command | Cancel] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
     now: int = 0
+    vouch: Callable[[Order | Outcome], str | None] = field(default=lambda _: None)
 
     def __post_init__(self) -> None:
         """Start a planner, and let it put its policies in force."""
@@ -144,7 +163,7 @@ class Scene:
 
     def new_planner(self, other: Settings | None = None) -> PlannerStage:
         """Return a planner that has read nothing yet."""
-        return PlannerStage(other or self.settings, JOURNAL, sign)
+        return PlannerStage(other or self.settings, JOURNAL, sign, self.vouch)
 
     @property
     def journal(self) -> Journal:
@@ -165,19 +184,7 @@ class Scene:
         """Let time pass, second by second, with the sign of life that the detectors' partition gives."""
         until = self.now + passed_ms
         while True:
-            self.say(
-                Progress(
-                    id=f"progress-{self.now}",
-                    source="rounds",
-                    time=START_MS + self.now,
-                    stage="rounds",
-                    topic="mendline.metrics",
-                    partition=0,
-                    log_time=self.now,
-                    offset=0,
-                    lag=0,
-                )
-            )
+            self.say(progress(self))
             if self.now >= until:
                 return
             self.now = min(self.now + SECOND, until)
@@ -198,7 +205,10 @@ class Scene:
         """Put what a planner says where it belongs."""
         for new in said:
             record = decode_record(new.value)
-            if isinstance(record, Command | Cancel):
+            if isinstance(record, DeadLetter):
+                assert new.topic == "mendline.deadletter"
+                self.letters.append(record)
+            elif isinstance(record, Command | Cancel):
                 assert new.topic == "mendline.commands"
                 assert new.key == record.host.encode()
                 self.commands.append(record)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mendline.responders.journal import Journal
 from mendline.responders.planner import PlannerStage
-from mendline.responders.playbook import intent_id
+from mendline.responders.playbook import MOST_REFUSALS, intent_id
 from mendline.schemas.records import Command, Fault, Intent, Outcome, Verification
 from tests.responders.support import (
     JOURNAL,
@@ -26,6 +26,7 @@ from tests.responders.support import (
     settings,
     sign,
 )
+from tests.support.examples import examples
 
 
 def late(scene: Scene, **changes: object) -> Intent:
@@ -162,26 +163,34 @@ class Naive:
         if sum(1 for one, _ in counted if one.id not in settled) >= 2:
             return False
         needless = self._needless(before)
-        tries = [one for one, _ in counted if one.fault == intent.fault and one.id not in needless]
+        mine = [one.id for one, _ in counted if one.fault == intent.fault]
+        refused = [one for one in mine if one in settled and self._answers(before).get(one) == "refused"]
+        tries = [one for one in mine if one not in needless and one not in refused]
         numbers = [one.attempt for one in seen if one.fault == intent.fault and self._known(one, before)]
         recent = [time for one, time in counted if one.target == intent.target and one.id not in needless]
         rested = all(entry.log_time - time >= 5 * SECOND for time in recent)
-        return len(tries) < 3 and intent.attempt == 1 + max(numbers, default=-1) and rested
+        called_for = len(tries) < 3 and len(refused) < MOST_REFUSALS
+        return called_for and intent.attempt == 1 + max(numbers, default=-1) and rested
 
     def _known(self, intent: Intent, before: list[Entry]) -> bool:
         places = [one.offset for one in before if one.record == intent]
         opened = [one.offset for one in before if isinstance(one.record, Fault) and one.record.id == intent.fault]
         return bool(opened) and min(places) > min(opened)
 
-    def _needless(self, before: list[Entry]) -> set[str]:
+    def _answers(self, before: list[Entry]) -> dict[str, str]:
         gone: dict[str, str] = {}
+        for one in before:
+            if isinstance(one.record, Outcome):
+                gone.setdefault(one.record.intent, one.record.status)
+        return gone
+
+    def _needless(self, before: list[Entry]) -> set[str]:
+        gone = self._answers(before)
         closed: set[str] = set()
         needless = set()
         for one in before:
             if isinstance(one.record, Fault) and one.record.transition == "resolved":
                 closed.add(one.record.id)
-            if isinstance(one.record, Outcome):
-                gone.setdefault(one.record.intent, one.record.status)
             if isinstance(one.record, Verification) and one.record.fault in closed:
                 needless |= {one.record.intent} if gone.get(one.record.intent) == "refused" else set()
         return needless
@@ -243,14 +252,14 @@ class Story:
 
     def zombie(self, seen: int) -> None:
         """Let a planner that saw only the first records write now what it decided then."""
-        planner = PlannerStage(self.scene.settings, JOURNAL, sign)
+        planner = PlannerStage(self.scene.settings, JOURNAL, sign, self.scene.vouch)
         upto = self.scene.entries[: 2 + seen % max(len(self.scene.entries) - 1, 1)]
         said = list(planner.fold(batch_of(upto)))
         self.scene.take([new for new in said if new.topic == "mendline.journal"])
         self.scene.run()
 
 
-@hypothesis_settings(max_examples=150, deadline=None)
+@hypothesis_settings(max_examples=examples(150), deadline=None)
 @given(STEPS)
 def test_every_reader_computes_the_same_as_a_naive_model(steps: list[tuple[str, int | str]]) -> None:
     """Zombies, repeats and all: the commands are those of the intents that count, once each, for every reader."""

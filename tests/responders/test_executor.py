@@ -82,7 +82,7 @@ def test_commands_for_other_hosts_are_passed_over_in_silence(table: Table) -> No
     """They share the partition; their own host answers."""
     table.take(table.command(host="host-2", target="host-2/web"))
     assert table.silent()
-    assert table.ledger.position == 1
+    assert table.ledger.position("") == 1
 
 
 def test_a_repeated_command_is_answered_again_and_not_run_again(table: Table) -> None:
@@ -110,11 +110,11 @@ def test_nothing_begins_before_the_partition_was_read_to_its_end(table: Table) -
     """A cancel that comes later in the partition is obeyed."""
     table.take(table.command("i-1"), table.command("i-2", service="db"), caught_up=False)
     assert table.silent()
-    assert table.ledger.position is None
+    assert table.ledger.position("") is None
     table.take(table.cancel("i-1"))
     said = {one.intent: (one.status, one.reason) for one in (table.said(), table.said())}
     assert said == {"i-1": ("refused", "not wanted"), "i-2": ("succeeded", "done")}
-    assert table.ledger.position == 3
+    assert table.ledger.position("") == 3
 
 
 def test_an_action_that_ends_begins_nothing_while_there_is_more_to_read(table: Table) -> None:
@@ -151,6 +151,26 @@ def test_a_stop_holds_everything_until_it_is_taken_back(table: Table) -> None:
         again.take(again.stop(active=False), again.command("i-3"))
         assert again.said().status == "succeeded"
     table.ledger = Ledger(table.folder)
+
+
+def test_an_order_that_was_obeyed_is_not_obeyed_again(table: Table) -> None:
+    """Whoever appends an old order to go on, signature and all, does not end the stop that came after it."""
+    old = table.stop(active=False)
+    table.take(old, table.stop(), old)
+    table.take(table.command())
+    assert table.said().status == "refused"
+
+
+def test_who_touches_nothing_needs_neither_service_nor_leave(table: Table) -> None:
+    """People can be told of a host, and of a service that nothing may be done to."""
+    told = Deed("notify", touches=False)
+    table.actions["notify"] = told
+    table.take(table.command("i-1", action="notify", service="", target="host-1"))
+    table.take(table.command("i-2", action="notify", service="precious"))
+    assert [table.said().status for _ in range(2)] == ["succeeded"] * 2
+    assert {(one.service, one.settings.allow) for one in told.asked} == {("", ()), ("precious", ())}
+    table.take(table.command("i-3", service="", target="host-1"))
+    assert table.said().status == "refused"
 
 
 def test_a_stop_nobody_vouches_for_is_not_obeyed(table: Table) -> None:
@@ -248,13 +268,13 @@ def test_only_so_many_actions_run_at_a_time_and_the_rest_wait(tmp_path: Path) ->
         table.take(table.command("i-1"), table.command("i-2", service="db"))
         assert gate.entered.wait(PATIENCE_S)
         assert table.executor.busy == {"web": "i-1"}
-        assert table.ledger.position is None
+        assert table.ledger.position("") is None
         table.log_time = NOW_MS + 20_000
         gate.open.set()
         assert table.said().status == "succeeded"
         assert "after its deadline" in table.said().reason
         assert table.executor.close(PATIENCE_S)
-        assert table.ledger.position == 2
+        assert table.ledger.position("") == 2
 
 
 def test_without_the_ledger_nothing_is_done(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,7 +347,7 @@ def test_a_closed_executor_begins_nothing_more(table: Table) -> None:
     assert table.executor.close(PATIENCE_S)
     assert table.said().intent == "i-1"
     assert table.outcomes.empty()
-    assert table.ledger.position == 1
+    assert table.ledger.position("") == 1
 
 
 def test_the_logs_clock_is_trusted_for_ten_seconds() -> None:

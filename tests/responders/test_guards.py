@@ -9,9 +9,9 @@ import pytest
 from mendline.responders import guards
 from mendline.responders.facts import ActionFact
 from mendline.responders.guards import GUARDS, breaker_opened_at, pause_ms
-from mendline.schemas.records import OrderKind
-from mendline.schemas.settings import GuardSettings
-from tests.responders.support import SECOND, Scene, fault, order, outcome, policy, settings
+from mendline.schemas.records import Hold, OrderKind
+from mendline.schemas.settings import GuardSettings, StepSettings
+from tests.responders.support import SECOND, Scene, fault, order, outcome, policy, progress, settings
 
 
 def stopped() -> Scene:
@@ -309,3 +309,38 @@ def test_a_persons_approval_overrules_patience_but_not_safety() -> None:
     scene.say(order("maintenance", "web"))
     scene.say(order("approve", scene.intents[1].id))
     assert len(scene.commands) == 2
+
+
+def test_a_detector_that_is_far_behind_is_not_acted_upon() -> None:
+    """What it says now was so some time ago; when it has caught up and still says so, the action follows."""
+    scene = Scene()
+    scene.say(progress(scene, behind_ms=10_001), fault())
+    assert (scene.holds, scene.commands) == (["fresh"], [])
+    scene.tick()
+    assert len(scene.commands) == 1
+
+
+def test_an_approval_overrules_a_pause() -> None:
+    """One try that follows at once; the pause holds again after it."""
+    scene = Scene(settings(policy("auto", StepSettings(action="restart", attempts=9)), cooldown=600_000))
+    scene.say(fault())
+    scene.say(outcome(scene.intents[0]), fault(transition="resolved", revision=1))
+    scene.say(fault(revision=2))
+    assert (scene.holds, len(scene.commands)) == (["cooldown"], 1)
+    scene.say(order("approve", fault().id))
+    assert len(scene.commands) == 2
+    scene.say(outcome(scene.intents[1]), fault(transition="resolved", revision=3))
+    scene.say(fault(revision=4))
+    assert (scene.holds, len(scene.commands)) == (["cooldown", "cooldown"], 2)
+
+
+def test_a_hold_says_how_long_it_lasts() -> None:
+    """In the journal's log time, from when it was said."""
+    scene = Scene(settings(policy("auto", StepSettings(action="restart", attempts=9)), cooldown=60_000))
+    scene.say(fault())
+    scene.say(outcome(scene.intents[0]), fault(transition="resolved", revision=1))
+    scene.tick(10 * SECOND)
+    scene.say(fault(revision=2, time=scene.time()))
+    hold = next(one.record for one in scene.entries if isinstance(one.record, Hold))
+    assert hold.until is not None
+    assert hold.wait_ms == hold.until - scene.now

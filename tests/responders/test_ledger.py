@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mendline.responders import ledger as module
 from mendline.responders.ledger import COMPACT_AT, KEEP_ENDED, Ledger, LedgerBusyError, LedgerDamagedError, LedgerError
 
 
@@ -39,12 +40,12 @@ def test_outcomes_are_untold_until_they_are_on_the_log(tmp_path: Path) -> None:
 def test_stop_and_position_are_kept(tmp_path: Path) -> None:
     """A stop holds over a restart, until it is taken back."""
     with Ledger(tmp_path) as ledger:
-        assert ledger.position is None
-        ledger.stop("ann")
+        assert ledger.position("") is None
+        ledger.stop("order-1", "ann")
         ledger.read_up_to(17)
     with Ledger(tmp_path) as ledger:
-        assert (ledger.stopped_by, ledger.position) == ("ann", 17)
-        ledger.stop(None)
+        assert (ledger.stopped_by, ledger.position("")) == ("ann", 17)
+        ledger.stop("order-2", None)
     with Ledger(tmp_path) as ledger:
         assert ledger.stopped_by is None
 
@@ -70,7 +71,7 @@ def test_a_torn_last_line_is_cut_off_and_said(tmp_path: Path, caplog: pytest.Log
 @pytest.mark.parametrize("line", [b"nonsense", b"{}", b'{"kind":"new"}', b"[]"])
 def test_damage_elsewhere_is_refused(tmp_path: Path, line: bytes) -> None:
     """A ledger that cannot be trusted stops everything, with the line and what to do."""
-    (tmp_path / "ledger").write_bytes(b'{"kind":"stop","by":"ann"}\n' + line + b"\n")
+    (tmp_path / "ledger").write_bytes(b'{"kind":"stop","by":"ann","orders":[]}\n' + line + b"\n")
     with pytest.raises(LedgerDamagedError, match="damaged in line 2"):
         Ledger(tmp_path)
 
@@ -119,7 +120,7 @@ def test_it_stays_bounded_and_forgets_only_what_is_old_and_told(
     with Ledger(tmp_path) as ledger:
         ledger.begin("open", {"n": 1})
         ledger.end("untold", {"n": 2})
-        ledger.stop("ann")
+        ledger.stop("order-3", "ann")
         ledger.read_up_to(5)
         for number in range(COMPACT_AT):
             ledger.end(str(number), {})
@@ -131,7 +132,7 @@ def test_it_stays_bounded_and_forgets_only_what_is_old_and_told(
     with Ledger(tmp_path) as ledger:
         assert set(ledger.interrupted) == {"open", "after"}
         assert ledger.untold == ({"n": 2},)
-        assert (ledger.stopped_by, ledger.position) == ("ann", 5)
+        assert (ledger.stopped_by, ledger.position("")) == ("ann", 5)
         assert all(ledger.known(str(COMPACT_AT - 1 - back)) for back in range(KEEP_ENDED))
 
 
@@ -144,8 +145,34 @@ def test_begin_is_on_the_disk_before_it_returns(tmp_path: Path, monkeypatch: pyt
         assert len(synced) == 1
         ledger.end("a", {})
         assert len(synced) == 2
-        ledger.stop(None)
+        ledger.stop("order-4", None)
         assert len(synced) == 3
         ledger.told("a")
         ledger.read_up_to(1)
         assert len(synced) == 3
+
+
+def test_a_place_in_one_log_is_none_in_another(tmp_path: Path) -> None:
+    """Offsets of another log, or of another partition, say nothing about this one."""
+    with Ledger(tmp_path) as ledger:
+        assert ledger.position("a/0") is None
+        ledger.read_up_to(17)
+    with Ledger(tmp_path) as ledger:
+        assert ledger.position("a/0") == 17
+        assert ledger.position("b/0") is None
+        ledger.read_up_to(3)
+    with Ledger(tmp_path) as ledger:
+        assert (ledger.position("b/0"), ledger.position("a/0")) == (3, None)
+
+
+def test_orders_are_remembered_over_restarts_and_compaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that were taken back: neither is to be obeyed again."""
+    monkeypatch.setattr(module, "COMPACT_AT", 4)
+    with Ledger(tmp_path) as ledger:
+        for number in range(9):
+            ledger.stop(f"order-{number}", "ann" if number % 2 == 0 else None)
+        ledger.stop("last", None)
+    with Ledger(tmp_path) as ledger:
+        assert ledger.stopped_by is None
+        assert all(ledger.obeyed(name) for name in ("order-0", "order-8", "last"))
+        assert not ledger.obeyed("other")

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -165,3 +166,35 @@ def test_a_notifier_that_is_to_stop_does_not_wait() -> None:
 
     assert not Notifier(["away"], stop, send).take(fault())
     assert tried == ["away"]
+
+
+def test_a_webhook_may_stand_elsewhere(webhook: Webhook, tmp_path: Path) -> None:
+    """A URL with a token in it does not belong into the configuration."""
+    file = tmp_path / "webhook"
+    file.write_text(webhook.url + "\n")
+    post(f"file:{file}", {})
+    assert 1 == len(webhook.heard)
+    with pytest.raises(PermanentError, match="env:NO_SUCH_WEBHOOK: there is no variable"):
+        post("env:NO_SUCH_WEBHOOK", {})
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_what_fails_is_told_without_the_path(webhook: Webhook, status: int) -> None:
+    """The path of a webhook is often its password."""
+    webhook.status = status
+    with pytest.raises(
+        (PermanentError, TemporaryError), match=f"webhook http://127.0.0.1:.* answered {status}"
+    ) as told:
+        post(f"{webhook.url}/hunter2?key=hunter2", {})
+    assert "hunter2" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://me:hunter2@127.0.0.1:x/", "http://127.0.0.1/hunter2 hunter2", "http://[hunter2/", "http://h/\nhunter2"],
+)
+def test_an_impossible_url_is_not_repeated(url: str) -> None:
+    """Neither by Mendline nor by the library's own error."""
+    with pytest.raises(PermanentError, match="is no webhook") as told:
+        post(url, {})
+    assert "hunter2" not in str(told.value).replace("http://[hunter2", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mendline.responders.guards import pause_ms
 from mendline.responders.planner import decide
+from mendline.responders.playbook import MOST_REFUSALS
 from mendline.schemas.records import Activation, Cancel, Command, Fault, Hold, Progress, decode_record
 from mendline.schemas.settings import GuardSettings, StepSettings
 from tests.responders.support import SECOND, START_MS, Scene, batch_of, fault, order, outcome, policy, settings
@@ -83,7 +84,7 @@ def test_a_person_may_grant_one_more_try_of_an_escalated_fault() -> None:
     scene.say(outcome(scene.intents[0], "failed", reason="no such file"))
     assert scene.holds == ["escalated"]
     scene.say(order("approve", fault().id))
-    assert [intent.mode for intent in scene.intents] == ["auto", "ask"]
+    assert [intent.mode for intent in scene.intents] == ["auto", "auto"]
     assert len(scene.commands) == 2
     scene.say(outcome(scene.intents[1], "failed"))
     assert scene.holds == ["escalated", "escalated"]
@@ -98,6 +99,29 @@ def test_a_refused_command_is_no_success_and_is_not_waited_for() -> None:
     (verification,) = scene.verifications
     assert not verification.mended
     assert "not allowed" in verification.reason
+
+
+def test_refusals_are_no_tries_but_come_to_an_end() -> None:
+    """Nothing was begun, so the next step is not called for; after some a person is told why."""
+    scene = Scene(settings(policy("auto", RESTART, StepSettings(action="rollback")), **PATIENT))
+    scene.say(fault())
+    for number in range(MOST_REFUSALS):
+        assert [one.action for one in scene.intents] == ["restart"] * (number + 1)
+        scene.say(outcome(scene.intents[-1], "refused", reason="too late"))
+    assert scene.intents[-1].action == "rollback"
+    assert not any(one.tried for one in scene.journal.faults[fault().id].intents.values() if one.outcome)
+    for _ in range(MOST_REFUSALS):
+        scene.say(outcome(scene.intents[-1], "refused", reason="not allowed"))
+    (hold,) = [one.record for one in scene.entries if isinstance(one.record, Hold)]
+    assert (hold.guard, "refused 6 commands, the last because: not allowed" in hold.reason) == ("escalated", True)
+
+
+def test_refusals_do_not_follow_each_other_at_once() -> None:
+    """They pause as deeds do."""
+    scene = Scene()
+    scene.say(fault())
+    scene.say(outcome(scene.intents[0], "refused", reason="too late"))
+    assert (len(scene.intents), scene.holds) == (1, ["cooldown"])
 
 
 def test_what_somebody_else_mended_gets_time_to_resolve_and_was_no_try() -> None:
@@ -395,3 +419,21 @@ def test_policies_are_said_again_every_hour() -> None:
     scene.tick(SECOND)
     assert len({one.config for one in scene.all(Activation)}) == 1
     assert len(scene.all(Activation)) == 2
+
+
+def test_who_is_not_believed_is_not_heard_and_that_is_told() -> None:
+    """Neither an order nor an outcome; both stand in the dead letters with the reason."""
+    scene = Scene(
+        settings(policy("ask", RESTART)), vouch=lambda one: "it is not signed" if one.source == "eve" else None
+    )
+    scene.say(fault())
+    scene.say(order("approve", fault().id, source="eve", by="ann"))
+    assert (scene.commands, scene.states()) == ([], ["asking"])
+    scene.say(order("approve", fault().id))
+    scene.say(outcome(scene.intents[0], source="eve"))
+    assert scene.states() == ["effective"]
+    assert scene.journal.faults[fault().id].intents[scene.intents[0].id].outcome is None
+    assert [letter.reason for letter in scene.letters] == [
+        "this order by eve is not believed: it is not signed",
+        "this outcome by eve is not believed: it is not signed",
+    ]

@@ -10,6 +10,7 @@ import pytest
 
 from mendline.responders.signing import KeyFileError, KeyRing, PrivateKey, PublicKey, canonical, create_key, read_key
 from mendline.schemas.records import Command, Stop, decode_record, encode_record
+from tests.responders.support import order, outcome
 
 
 def command(**changes: object) -> Command:
@@ -146,3 +147,13 @@ def test_a_public_key_that_is_none_is_refused() -> None:
         PublicKey.parse("nonsense")
     with pytest.raises(KeyFileError, match="no public key"):
         PublicKey.parse("aGVsbG8=")
+
+
+def test_an_agents_key_vouches_for_its_own_host_alone(tmp_path: Path) -> None:
+    """For outcomes there, and for nothing else."""
+    agent = KeyRing(tmp_path / "agent")
+    planner = KeyRing(tmp_path / "planner", agents={"host-1": agent.public.text})
+    assert planner.why_not(agent.sign(outcome(command(host="host-1")))) is None
+    assert "keys.agents under host-2" in (planner.why_not(agent.sign(outcome(command(host="host-2")))) or "")
+    assert "keys.trust" in (planner.why_not(agent.sign(order("approve"))) or "")
+    assert "not signed" in (planner.why_not(outcome(command(host="host-1"))) or "")

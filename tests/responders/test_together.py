@@ -28,7 +28,7 @@ def test_a_killed_service_runs_again_and_that_is_verified(tmp_path: Path) -> Non
     web = ServiceSettings(process=ProcessSettings(command=command), allow=("restart",))
     keys, supervisor = KeyRing(tmp_path / "keys"), Supervisor({"web": web}, tmp_path)
     scene, outcomes = Scene(settings()), queue.Queue[Outcome]()
-    scene.stage = PlannerStage(scene.settings, JOURNAL, keys.sign)
+    scene.stage = PlannerStage(scene.settings, JOURNAL, keys.sign, keys.why_not)
     with Ledger(tmp_path) as ledger:
         actions = built_in_actions(supervisor, scene.settings)
         host = Host("host-1", {"web": web}, actions, ledger, keys, lambda: START_MS, outcomes.put)

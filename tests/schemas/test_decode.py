@@ -18,6 +18,7 @@ from mendline.schemas.rounds import ROUND_HEADER, Round, Sample, encode_round
 from mendline.schemas.series import MAX_TABLE_BYTES, Series, SeriesTable
 from mendline.schemas.stream import JSON_HEADERS, ROUND_HEADERS, WINDOWS_HEADERS, Headers
 from tests.schemas.support import TABLES, batch_of, rounds_of, windows_of
+from tests.support.examples import examples
 
 HEADERS: list[Headers] = [ROUND_HEADERS, WINDOWS_HEADERS, JSON_HEADERS, (), (("content-type", b"x"),), [("a", b"")]]
 NAN = math.nan
@@ -84,7 +85,7 @@ SOUND = [
 
 
 @given(st.sampled_from(SOUND), st.data())
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_a_damaged_record_harms_no_other(sound: tuple[bytes, Headers], data: st.DataObject) -> None:
     """Bytes changed, cut or added: the damaged one is a record or unreadable, its neighbours are as they were."""
     value, headers = sound

@@ -120,14 +120,16 @@ def test_a_broker_does_not_outlive_its_starter(kafka_tools: None, tmp_path: Path
     broker.wait(10)
 
 
-def test_the_command_runs_until_ctrl_c(kafka_tools: None, tmp_path: Path) -> None:
-    """`python -m mendline.testing.kafka` says one line when ready, and Ctrl-C ends it cleanly."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_runs_until_it_is_asked_to_end(kafka_tools: None, tmp_path: Path, number: signal.Signals) -> None:
+    """It says one line when ready; Ctrl-C ends it cleanly, also where a shell's background job inherits it ignored."""
     port = free_ports(1)[0]
     command = [sys.executable, "-m", "mendline.testing.kafka", "--port", str(port), "--data", str(tmp_path / "data")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+    background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
+    with subprocess.Popen(background, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         line = running.stdout.readline()
-        os.kill(running.pid, signal.SIGINT)
+        os.kill(running.pid, number)
         assert 0 == running.wait(60)
     assert f"is ready: kafka://localhost:{port} (Ctrl-C" in line
 

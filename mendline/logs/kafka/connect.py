@@ -8,20 +8,26 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 from kafka import errors as kafka_errors
 from kafka.net.compat import KafkaNetClient
+from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from mendline.logs.base import LogError, LogRefusedError, LogUnavailableError
 from mendline.logs.kafka.errors import translate
 from mendline.logs.kafka.noise import listen
 from mendline.logs.kafka.options import KafkaOptions
+from mendline.logs.kafka.tls import tls_context
 
 Client = TypeVar("Client")
 
 _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
+    (
+        r"mechanism=OAUTHBEARER\n(.|\n)*(AuthenticationFailed|broker_version=\(.*Connection lost: .*disconnected)",
+        LogRefusedError,
+        "the broker does not accept this token: it must be a JWT made for it that has not expired; get a new one",
+    ),
     (
         r"SaslAuthenticationFailed|Authentication failed|AuthenticationFailed",
         LogRefusedError,
@@ -33,9 +39,19 @@ _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
         "the broker does not know this sasl_mechanism: ask its administrator which ones are enabled",
     ),
     (
+        r"IllegalSaslState",
+        LogRefusedError,
+        "the port asks for no login: use the one that does, or leave out username, password and token",
+    ),
+    (
         r"IP address mismatch|Hostname mismatch|not valid for",
         LogRefusedError,
         "the broker's certificate is for another host name: use the name it was made for",
+    ),
+    (
+        r"certificate has expired|certificate is not yet valid",
+        LogRefusedError,
+        "the broker's certificate has expired or is not valid yet: it must be renewed, or this host's clock set right",
     ),
     (
         r"CERTIFICATE_VERIFY_FAILED|certificate verify failed",
@@ -46,6 +62,11 @@ _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
         r"CERTIFICATE_REQUIRED|BAD_CERTIFICATE|certificate required",
         LogRefusedError,
         "the broker wants a certificate of this client: set cert_file and key_file",
+    ),
+    (
+        r"ALERT_CERTIFICATE_(UNKNOWN|EXPIRED|REVOKED)|ALERT_UNKNOWN_CA|alert (certificate|unknown ca)",
+        LogRefusedError,
+        "the broker does not trust this client's certificate: cert_file must be signed by an authority that it knows",
     ),
     (
         r"WRONG_VERSION_NUMBER|wrong version number|(?i:record.layer.failure)|UNEXPECTED_EOF|to a PLAINTEXT broker",
@@ -61,6 +82,11 @@ _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
         r"ECONNREFUSED|Connection refused|Errno 111",
         LogUnavailableError,
         "nothing listens there: is the broker running, and is this its port?",
+    ),
+    (
+        r"mechanism=None\n(.|\n)*broker_version=\(.*Connection lost: .*socket disconnected",
+        LogRefusedError,
+        "the broker hangs up without a login: set username and password, or token",
     ),
     (
         r"broker_version=\(.*Connection lost: .*socket disconnected",
@@ -93,21 +119,32 @@ def client_settings(servers: list[str], options: KafkaOptions, name: str) -> dic
         "security_protocol": options.protocol,
     }
     if "SASL" in options.protocol:
-        settings |= {
-            "sasl_mechanism": options.sasl_mechanism,
-            "sasl_plain_username": options.username,
-            "sasl_plain_password": options.secret(),
-        }
+        settings |= _login(options)
     if "SSL" in options.protocol:
-        key_password = options.key_password.get_secret_value() if options.key_password else None
-        settings |= {
-            "ssl_cafile": readable("ca_file", options.ca_file),
-            "ssl_certfile": readable("cert_file", options.cert_file),
-            "ssl_keyfile": readable("key_file", options.key_file),
-            "ssl_password": key_password,
-            "ssl_check_hostname": options.check_hostname,
-        }
+        settings["ssl_context"] = tls_context(options)
     return settings
+
+
+class _Token(AbstractTokenProvider):  # type: ignore[misc]
+    """Gives the client a token for each connection, as it stands in its place by then."""
+
+    def __init__(self, options: KafkaOptions) -> None:
+        """Look whether there is one. Raises LogRefusedError."""
+        self._options = options
+        self.token()
+
+    def token(self) -> str:
+        return self._options.secret("token") or ""
+
+
+def _login(options: KafkaOptions) -> dict[str, Any]:
+    if options.mechanism == "OAUTHBEARER":
+        return {"sasl_mechanism": options.mechanism, "sasl_oauth_token_provider": _Token(options)}
+    return {
+        "sasl_mechanism": options.mechanism,
+        "sasl_plain_username": options.username,
+        "sasl_plain_password": options.secret(),
+    }
 
 
 def connect(make: Callable[..., Client], settings: dict[str, Any]) -> Client:
@@ -150,7 +187,7 @@ def _explained(error: Exception, said: list[str], settings: dict[str, Any]) -> E
 
 def cause_of(said: list[str], settings: dict[str, Any]) -> LogError:
     """Return the error for a client that found no broker, from what it said meanwhile."""
-    text = "\n".join(said)
+    text = "\n".join([f"mechanism={settings.get('sasl_mechanism')}", *said])
     # A TLS port that is spoken to in plain text answers with an alert or just hangs up.
     if "SSL" not in settings["security_protocol"] and "disconnected" in text.lower():
         text += "Invalid frame length" if any(map(_speaks_tls, settings["bootstrap_servers"])) else ""
@@ -164,21 +201,9 @@ def cause_of(said: list[str], settings: dict[str, Any]) -> LogError:
 
 def place_of(settings: dict[str, Any]) -> str:
     """Return the words for where a client was to connect, and as whom."""
-    user = settings.get("sasl_plain_username")
-    who = f" as {user!r}, {settings['sasl_mechanism']}" if user else ""
+    user, mechanism = settings.get("sasl_plain_username"), settings.get("sasl_mechanism")
+    who = f" as {user!r}, {mechanism}" if user else f" by {mechanism}" if mechanism else ""
     return f"Kafka at {','.join(settings['bootstrap_servers'])} ({settings['security_protocol']}{who})"
-
-
-def readable(option: str, path: Path | None) -> str | None:
-    """Return the file's name. Raises LogRefusedError when it cannot be read."""
-    if path is None:
-        return None
-    try:
-        path.open("rb").close()
-    except OSError as error:
-        msg = f"Kafka {option} {str(path)!r}: {error.strerror}"
-        raise LogRefusedError(msg) from error
-    return str(path)
 
 
 def _speaks_tls(server: str) -> bool:

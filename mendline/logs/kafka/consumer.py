@@ -11,14 +11,15 @@ from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
 from kafka.structs import TopicPartition
 
-from mendline.logs.base import Committed, LogRefusedError, Polled
-from mendline.logs.kafka.admin import PATIENCE_MS, leave_group
+from mendline.logs.base import Committed, LogError, LogRefusedError, Polled
+from mendline.logs.kafka.admin import PATIENCE_MS, admin_client, leave_group
 from mendline.logs.kafka.assignor import SharingAssignor
 from mendline.logs.kafka.commits import ClientCommits
 from mendline.logs.kafka.connect import client_settings, connect, safe_name
 from mendline.logs.kafka.errors import translate, translated
 from mendline.logs.kafka.options import KafkaOptions
 from mendline.logs.kafka.ownership import Ownership, hold
+from mendline.logs.kafka.topics import describe
 from mendline.logs.kafka.wake import WakeableClient, WakeableNet, Woken
 from mendline.logs.kafka.watchdog import ClientWatchdog
 from mendline.logs.routing import unknown_topic
@@ -210,11 +211,18 @@ class KafkaLogConsumer:
     def _check_topic(self, topic: str, number: int = 0) -> None:
         with translated(f"{self._name}: topic {topic!r}"):
             there = self._client.partitions_for_topic(topic)
-            if not there:
-                raise unknown_topic(topic, dict.fromkeys(self._client.topics()))
+        if not there:
+            raise self._invisible(topic)
         if number not in there:
             msg = f"topic {topic!r} has partitions 0 to {len(there) - 1}, not {number}"
             raise LogRefusedError(msg)
+
+    def _invisible(self, topic: str) -> LogError:
+        """Return the error for a topic that this user is not shown: it does not exist, or is not for this user."""
+        with admin_client(self._servers, self._options) as admin:
+            describe(admin, topic)
+        with translated(f"{self._name}: topics"):
+            return unknown_topic(topic, dict.fromkeys(self._client.topics()))
 
     def _poll_client(self, wait_s: float, max_records: int) -> dict[TopicPartition, list[Any]]:
         if self._commits.fenced:
@@ -230,7 +238,7 @@ class KafkaLogConsumer:
             self._bring_into_range(error)
             return {}
         except kafka_errors.KafkaError as error:
-            raise translate(error, self._name) from error
+            raise translate(error, self._name, "READ") from error
         return found
 
     def _bring_into_range(self, error: kafka_errors.OffsetOutOfRangeError) -> None:

@@ -71,8 +71,8 @@ _NAMES: dict[type[LogError], str] = {
 MEANINGS: dict[str, type[LogError]] = {name: ours for ours, names in _NAMES.items() for name in names.split()}
 
 
-def translate(error: BaseException, doing: str) -> LogError:
-    """Return the log's error for an error of the client; `doing` says what was tried.
+def translate(error: BaseException, doing: str, right: str = "use") -> LogError:
+    """Return the log's error for an error of the client; `doing` says what was tried, `right` what it takes on a topic.
 
     >>> translate(kafka_errors.NotEnoughReplicasError(), "append")
     LogUnavailableError('append: NotEnoughReplicasError')
@@ -83,14 +83,16 @@ def translate(error: BaseException, doing: str) -> LogError:
     text = str(error).strip()
     name = type(error).__name__
     detail = name if not text or text.endswith(name) else text if name in text else f"{name}: {text}"
-    hint = _HINTS.get(name)
+    hint = _HINTS.get(name, "").format(right=right)
     return ours(f"{doing}: {detail}{f' ({hint})' if hint else ''}")
 
 
 _HINTS = {
-    "TopicAuthorizationFailedError": "the Kafka user lacks a right on this topic; see docs/kafka.md, least rights",
-    "GroupAuthorizationFailedError": "the Kafka user lacks READ on this consumer group; see docs/kafka.md",
-    "ClusterAuthorizationFailedError": "the Kafka user lacks a right on the cluster; see docs/kafka.md",
+    "TopicAuthorizationFailedError": "this Kafka user may not {right} this topic; "
+    "`mendline topics acls` prints what must be allowed",
+    "GroupAuthorizationFailedError": "this Kafka user may not READ this consumer group; "
+    "`mendline topics acls` prints what must be allowed",
+    "ClusterAuthorizationFailedError": "this Kafka user lacks a right on the cluster; see docs/kafka.md",
     "InvalidTimestampError": "the topic takes the sender's time and this clock is over an hour ahead; "
     "set message.timestamp.type=LogAppendTime on the topic and mend the clock",
     "InconsistentGroupProtocolError": "other members of this group read through another client; "
@@ -100,9 +102,9 @@ _HINTS = {
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
+def translated(doing: str, right: str = "use") -> Iterator[None]:
     """Turn errors of the client inside the block into the log's."""
     try:
         yield
     except kafka_errors.KafkaError as error:
-        raise translate(error, doing) from error
+        raise translate(error, doing, right) from error

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mendline.logs.base import LogRefusedError
+from mendline.schemas.secrets import Reference, SecretError, read_secret
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
-Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 
 
 class KafkaOptions(BaseModel):
@@ -23,17 +24,18 @@ class KafkaOptions(BaseModel):
     """The library that carries records. librdkafka takes a fraction of the CPU and is an extra: `mendline[librdkafka]`.
     All members of a group must use the same one."""
     security_protocol: Protocol | None = None
-    """None: SASL_SSL with a `username`, SSL with a `ca_file` or `cert_file`, else PLAINTEXT."""
-    sasl_mechanism: Mechanism = "SCRAM-SHA-512"
+    """None: SASL_SSL with a `username` or a `token`, SSL with a `ca_file` or `cert_file`, else PLAINTEXT."""
+    sasl_mechanism: Mechanism | None = None
+    """None: OAUTHBEARER with a `token`, else SCRAM-SHA-512."""
     username: str | None = None
-    password: SecretStr | None = None
-    password_file: Path | None = None
-    """A file whose first line is the password; better than `password`, which shows in the settings."""
+    password: Reference | None = None
+    token: Reference | None = None
+    """Where an OAuth token stands that another program renews: it is read for each connection."""
     ca_file: Path | None = None
     """PEM certificates that may have signed the brokers'; None: those the system trusts."""
     cert_file: Path | None = None
     key_file: Path | None = None
-    key_password: SecretStr | None = None
+    key_password: Reference | None = None
     check_hostname: bool = True
 
     bootstrap_timeout_ms: int = Field(8_000, ge=500)
@@ -62,11 +64,15 @@ class KafkaOptions(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.password and self.password_file:
-            msg = "password and password_file exclude each other"
+        if bool(self.username) != bool(self.password):
+            msg = "username and password go together"
             raise ValueError(msg)
-        if self.username and not (self.password or self.password_file):
-            msg = "username needs a password or a password_file"
+        if self.username and self.token:
+            msg = "username and token exclude each other"
+            raise ValueError(msg)
+        if "SASL" in self.protocol and not (self.token if self.mechanism == "OAUTHBEARER" else self.username):
+            needs = "token" if self.mechanism == "OAUTHBEARER" else "username and a password"
+            msg = f"sasl_mechanism {self.mechanism} needs a {needs}"
             raise ValueError(msg)
         if self.heartbeat_interval_ms * 3 > self.session_timeout_ms:
             msg = "session_timeout_ms must be at least three times heartbeat_interval_ms"
@@ -78,15 +84,25 @@ class KafkaOptions(BaseModel):
         """The security protocol, worked out from the other settings when it is not given."""
         if self.security_protocol:
             return self.security_protocol
-        if self.username:
+        if self.username or self.token:
             return "SASL_SSL"
         return "SSL" if self.ca_file or self.cert_file else "PLAINTEXT"
 
-    def secret(self) -> str | None:
-        """Return the password. Raises LogRefusedError when its file cannot be read."""
-        if self.password_file:
-            return _first_line(self.password_file)
-        return self.password.get_secret_value() if self.password else None
+    @property
+    def mechanism(self) -> Mechanism:
+        """How the user proves who it is, worked out from the other settings when it is not given."""
+        return self.sasl_mechanism or ("OAUTHBEARER" if self.token else "SCRAM-SHA-512")
+
+    def secret(self, name: Literal["password", "token", "key_password"] = "password") -> str | None:
+        """Return a secret, None when there is none. Raises LogRefusedError when it cannot be read."""
+        reference: str | None = getattr(self, name)
+        if reference is None:
+            return None
+        try:
+            return read_secret(reference)
+        except SecretError as error:
+            msg = f"Kafka {name} {error}"
+            raise LogRefusedError(msg) from error
 
 
 def read_options(options: KafkaOptions | Mapping[str, object] | None) -> KafkaOptions:
@@ -99,11 +115,3 @@ def read_options(options: KafkaOptions | Mapping[str, object] | None) -> KafkaOp
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'options'}: {e['msg']}" for e in error.errors())
         msg = f"Kafka options: {faults}"
         raise LogRefusedError(msg) from None
-
-
-def _first_line(path: Path) -> str:
-    try:
-        return path.read_text("utf-8").partition("\n")[0].rstrip("\r")
-    except OSError as error:
-        msg = f"Kafka password_file {str(path)!r}: {error.strerror}"
-        raise LogRefusedError(msg) from error

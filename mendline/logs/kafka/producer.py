@@ -112,7 +112,7 @@ class KafkaDelivery:
         if not answered:
             return LogUnavailableError(f"{self._doing}: not acknowledged yet; the records may still arrive")
         if self._life.culprit is self:
-            return translate(error, self._doing)
+            return translate(error, self._doing, "WRITE")
         if self._life.culprit is None:
             return LogUnavailableError(f"{self._doing}: closed before Kafka acknowledged; the records may have arrived")
         # The client answers every later record with the first one's error, so this one says nothing about ours.

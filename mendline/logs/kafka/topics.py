@@ -146,7 +146,7 @@ def describe(admin: KafkaAdminClient, name: str) -> TopicSettings | None:
     if error in (kafka_errors.UnknownTopicOrPartitionError, kafka_errors.InvalidTopicError):
         return None
     if error is not kafka_errors.NoError:
-        raise translate(error(name), f"topic {name!r}")
+        raise translate(error(name), f"topic {name!r}", "DESCRIBE")
     config = _configs(admin, [name]).get(name, {})
     limit = int(config["max.message.bytes"]) - OVERHEAD_BYTES if "max.message.bytes" in config else DEFAULT_LIMIT
     return TopicSettings(name, len(found["partitions"]), max_record_bytes=limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -10,11 +11,14 @@ from typing import Any, Protocol, TypeVar
 from confluent_kafka import KafkaError, KafkaException
 
 from mendline.logs.base import LogRefusedError
-from mendline.logs.kafka.connect import cause_of, place_of, readable, safe_name
+from mendline.logs.kafka.connect import cause_of, place_of, safe_name
 from mendline.logs.kafka.connect import client_settings as shared_settings
 from mendline.logs.kafka.noise import NETWORK, listen
 from mendline.logs.kafka.options import KafkaOptions
 from mendline.logs.librdkafka.errors import cause
+
+TOKEN_S = 300.0
+"""For so long a token is taken to last: it is read again by then, renewed by whoever renews it."""
 
 _NETWORK = {"FAIL", "ERROR", "REQTMOUT", "GETPID", "METADATA", "COORD", "MAXBUF"}
 """What librdkafka calls a message that a broker which is away or slow gives rise to."""
@@ -65,7 +69,7 @@ class Voice:
 
 
 def client_settings(servers: list[str], options: KafkaOptions, name: str) -> dict[str, Any]:
-    """Return the settings every client gets. Raises LogRefusedError for a file that cannot be read."""
+    """Return the settings every client gets. Raises LogRefusedError for a secret that cannot be read."""
     settings: dict[str, Any] = {
         "bootstrap.servers": ",".join(servers),
         "client.id": safe_name(name),
@@ -79,20 +83,32 @@ def client_settings(servers: list[str], options: KafkaOptions, name: str) -> dic
         "enable.metrics.push": False,
     }
     if "SASL" in options.protocol:
-        settings |= {
-            "sasl.mechanisms": options.sasl_mechanism,
-            "sasl.username": options.username,
-            "sasl.password": options.secret(),
-        }
+        settings |= _login(options)
     if "SSL" in options.protocol:
-        settings |= {
-            "ssl.ca.location": readable("ca_file", options.ca_file),
-            "ssl.certificate.location": readable("cert_file", options.cert_file),
-            "ssl.key.location": readable("key_file", options.key_file),
-            "ssl.key.password": options.key_password.get_secret_value() if options.key_password else None,
-            "ssl.endpoint.identification.algorithm": "https" if options.check_hostname else "none",
-        }
+        settings |= _tls(options)
     return {key: value for key, value in settings.items() if value is not None}
+
+
+def _login(options: KafkaOptions) -> dict[str, Any]:
+    if options.mechanism == "OAUTHBEARER":
+
+        def token(_: str) -> tuple[str, float]:
+            return options.secret("token") or "", time.time() + TOKEN_S
+
+        return {"sasl.mechanisms": options.mechanism, "oauth_cb": token}
+    login = {"sasl.username": options.username, "sasl.password": options.secret()}
+    return {"sasl.mechanisms": options.mechanism, **login}
+
+
+def _tls(options: KafkaOptions) -> dict[str, Any]:
+    key = options.key_file or options.cert_file
+    return {
+        "ssl.ca.location": str(options.ca_file) if options.ca_file else None,
+        "ssl.certificate.location": str(options.cert_file) if options.cert_file else None,
+        "ssl.key.location": str(key) if key else None,
+        "ssl.key.password": options.secret("key_password"),
+        "ssl.endpoint.identification.algorithm": "https" if options.check_hostname else "none",
+    }
 
 
 def connect(
@@ -103,6 +119,7 @@ def connect(
     options: KafkaOptions,
 ) -> AnyClient:
     """Make a client. Raises LogUnavailableError or LogRefusedError saying what is wrong, where, and what to do."""
+    # Also looks at the files for TLS, of which the library would say less.
     place = shared_settings(servers, options, settings["client.id"])
     try:
         client = make(settings | {"error_cb": voice.error, "logger": voice})

@@ -24,7 +24,9 @@ from mendline.testing.kafka.jars import VERSION
 @click.option("--nodes", default=1, show_default=True, help="Brokers; the first listens on --port.")
 def main(port: int, data: Path, nodes: int) -> None:
     """Run Apache Kafka on this machine until Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Both are set: a shell's background job has Ctrl-C ignored, and whoever ends it by SIGINT would wait for ever.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     try:
         if not cache_folder().is_dir():
             click.echo(f"Fetching Apache Kafka {VERSION} (45 MB, once) …", err=True)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Self
 from mendline.logs.base import LogUnavailableError
 from mendline.messages import configure_logging
 from mendline.names import release_names
+from mendline.rights import ROLES
 from mendline.runtime.metrics import Metrics, MetricsEndpoint
 from mendline.runtime.together import Runner, run_together
 from mendline.topics import topic_settings
 
 if TYPE_CHECKING:
-    from mendline.logs.base import Log
+    from mendline.logs.base import Log, TopicSettings
     from mendline.schemas.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -37,12 +38,12 @@ class Stop(threading.Event):
     reloading = False
 
 
-def life(load: Load, make: Make, verbose: int = 0) -> None:
+def life(role: str, load: Load, make: Make, verbose: int = 0) -> None:
     """Run what `make` returns until SIGTERM or SIGINT, then end it in order; a second signal ends the process at once.
 
     At SIGHUP the settings are loaded again; when they are good, the runners end in order and what `make` returns of the
-    new settings goes on, otherwise all goes on as before. Waits for a log that does not answer. Raises what `load` and
-    the runners raise, and OSError when the metrics' port is taken.
+    new settings goes on, otherwise all goes on as before. Makes the topics that `role` needs and waits for a log that
+    does not answer. Raises what `load` and the runners raise, and OSError when the metrics' port is taken.
     """
     with _Reins(load) as reins:
         while reins.again:
@@ -50,7 +51,7 @@ def life(load: Load, make: Make, verbose: int = 0) -> None:
             configure_logging(settings.messages.format, verbose)
             metrics = Metrics()
             with log, _endpoint(metrics, settings.metrics.listen):
-                if _reach(settings, log, stop):
+                if _reach(topic_settings(settings.topics, ROLES[role].topics), log, stop):
                     run_together(make(settings, log, metrics, stop), stop)
             release_names()
 
@@ -124,12 +125,12 @@ def _endpoint(metrics: Metrics, listen: str | None) -> Iterator[None]:
         endpoint.close()
 
 
-def _reach(settings: Settings, log: Log, stop: threading.Event) -> bool:
-    """Make missing topics, waiting for the log as long as it takes; say whether that was not cut short by `stop`."""
+def _reach(topics: Sequence[TopicSettings], log: Log, stop: threading.Event) -> bool:
+    """Make the topics that are missing, waiting for the log as long as it takes; say whether `stop` did not cut in."""
     pause_s = 0.5
     while not stop.is_set():
         try:
-            log.ensure_topics(topic_settings(settings.topics))
+            log.ensure_topics(topics)
         except LogUnavailableError as error:
             logger.warning("%s; trying again in %g s", error, pause_s)
             stop.wait(pause_s)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
+from mendline.cli.acls import print_acls
 from mendline.cli.dead import dead
 from mendline.cli.options import config_option, json_option
 
@@ -27,6 +28,7 @@ def topics() -> None:
 
 
 topics.add_command(dead)
+topics.add_command(print_acls)
 
 
 @topics.command(name="list")

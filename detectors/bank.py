@@ -263,7 +263,7 @@ class Bank:
             Affirmer(self._moments, self.said).until(known.open, index, self._rank(AFFIRMATIONS, *key))
         evidence, reason = sighting.evidence(self._moments, index), explain(sighting)
         if known and emits is Emission.RESOLVED:
-            fault = revise(known.open.fault, "resolved", evidence=evidence, reason=reason, time=evidence.event_time)
+            fault = revise(known.open.fault, "resolved", evidence=evidence, ended=reason, time=evidence.event_time)
             del self.faults[key]
         elif known:
             # Opened again without having resolved: its source came back under a layout it had before.
@@ -335,7 +335,7 @@ class Bank:
 
     def _orphan(self, key: tuple[str, str], index: int, reason: str) -> None:
         time = self._moments.append_times[index]
-        fault = revise(self.faults[key].open.fault, "orphaned", time=time, reason=reason)
+        fault = revise(self.faults[key].open.fault, "orphaned", time=time, ended=reason)
         self.said.append(Said(index, self._rank(AFFIRMATIONS, *key), fault))
         self._drop(key)
 

@@ -333,13 +333,11 @@ class Liveness:
     ) -> None:
         evidence = sighting.evidence(self._moments, index)
         cause = event.id or None if event else None
-        closed = revise(
-            fault.fault, "resolved", reason=reason, evidence=evidence, time=sighting.event_time, cause=cause
-        )
+        closed = revise(fault.fault, "resolved", ended=reason, evidence=evidence, time=sighting.event_time, cause=cause)
         self.said.append(Said(index, (int(event is None), 0, source.name, name), closed))
 
     def _orphan(self, source: Source, name: str, fault: OpenFault, reason: str, index: int) -> None:
-        closed = revise(fault.fault, "orphaned", reason=reason, time=self._moments.append_times[index])
+        closed = revise(fault.fault, "orphaned", ended=reason, time=self._moments.append_times[index])
         self.said.append(Said(index, (1, 0, source.name, name), closed))
 
     # State ---------------------------------------------------------------------------------------------------------

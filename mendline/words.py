@@ -100,7 +100,7 @@ def _probe(e: r.ProbeEvent) -> str:
 
 
 def _fault(e: r.Fault) -> str:
-    parts = [f"fault {e.id[:8]} {e.transition}: {e.target} {e.kind} ({e.severity})", e.reason]
+    parts = [f"fault {e.id[:8]} {e.transition}: {e.target} {e.kind} ({e.severity})", e.ended or e.reason]
     evidence = e.evidence
     if e.transition in ("opened", "updated"):
         if evidence.value is not None:

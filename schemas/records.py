@@ -132,6 +132,7 @@ class Fault(Envelope):
 
     `target` is `HOST` or `HOST/SERVICE`; `host` is the source that owns the target. `kind` says what is wrong in one
     word (`dead`, `hung`, `unreachable`, `silent`, `threshold`, `unusual` …). `source` is the stage that writes.
+    `reason` says why it opened, or is worse; it stays to the end, and `ended` says why it is over.
     """
 
     type: Literal["fault"] = "fault"
@@ -145,6 +146,7 @@ class Fault(Envelope):
     opened_at: int
     evidence: Evidence
     reason: str = ""
+    ended: str = ""
     stage: str
     partition: int
     config: str = ""

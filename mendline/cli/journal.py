@@ -54,6 +54,8 @@ def _print(journal: Journal, listed: list[FaultFact]) -> None:
         what = printable(f"{about.target} {about.kind} since {date(about.opened_at)} UTC")
         click.echo(f"{about.id[:8]} {click.style(state, fg=colour)} {what}")
         click.echo(f"  why   {printable(about.reason or about.evidence.text)}")
+        if about.ended:
+            click.echo(f"  over  {printable(about.ended)}")
         click.echo(f"  done  {printable(what_was_done(fault))}")
 
 

@@ -59,6 +59,13 @@ def test_open_faults_are_listed_with_status_1(call: Caller, config: Path) -> Non
     assert (OPEN.id[:8] in ran.out, MENDED.id[:8] in ran.out, "\x1b" in ran.out) == (True, False, False)
 
 
+def test_a_fault_that_is_over_shows_its_cause_and_its_end(call: Caller, config: Path) -> None:
+    """Who asks afterwards wants to know why it happened first."""
+    over = RESOLVED.model_copy(update={"reason": "killed by SIGKILL", "ended": "process 7 runs"})
+    append(config, "journal", MENDED, over)
+    assert "  why   killed by SIGKILL\n  over  process 7 runs\n" in call("faults", "--all", "-c", config).out
+
+
 def test_all_faults_are_listed_as_json(call: Caller, config: Path) -> None:
     """One object a line, closed ones too when asked for."""
     append(config, "journal", OPEN, MENDED, RESOLVED)

@@ -174,6 +174,19 @@ def test_added_partitions_are_used(kafka: LocalKafka, log: KafkaLog, topic: str)
 # Reading -------------------------------------------------------------------------------------------------------------
 
 
+def test_only_a_poll_is_woken(log: KafkaLog, topic: str) -> None:
+    """Who is asked to end while it still joins comes to its first poll, which then ends at once."""
+    consumer = log.consumer("early", "early")
+    try:
+        consumer.wake()
+        consumer.subscribe([topic])
+        began = time.monotonic()
+        assert not consumer.poll(30).batches
+        assert time.monotonic() - began < 10
+    finally:
+        consumer.close()
+
+
 def test_polls_end_when_a_signal_handler_wakes_them(log: KafkaLog, topic: str) -> None:
     """A poll on the main thread ends at once when a signal's handler calls `wake`."""
     consumer = log.consumer("c")

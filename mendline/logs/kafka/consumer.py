@@ -230,6 +230,7 @@ class KafkaLogConsumer:
         if self._watchdog:
             self._watchdog.look(owns=bool(self._reading))
         self._commits.go_on()
+        self._nets[0].polling = True
         try:
             found: dict[TopicPartition, list[Any]] = self._client.poll(int(wait_s * 1000), max_records)
         except Woken:
@@ -239,6 +240,8 @@ class KafkaLogConsumer:
             return {}
         except kafka_errors.KafkaError as error:
             raise translate(error, self._name, "READ") from error
+        finally:
+            self._nets[0].polling = False
         return found
 
     def _bring_into_range(self, error: kafka_errors.OffsetOutOfRangeError) -> None:

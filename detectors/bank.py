@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from mendline.detectors.lifecycle import ARRAYS as LIFECYCLE_ARRAYS
 from mendline.detectors.lifecycle import Emission, Happened, Lifecycle
 from mendline.detectors.pools import FORGET_MS, VANISHED_MS, Pool, Pools
 from mendline.detectors.rows import LIFE, OWN, RATE, RATE_ARRAYS, Chunk, Columns, Store
-from mendline.schemas.records import Fault
+from mendline.schemas.records import Evidence, Fault
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,6 +55,15 @@ class Wave(NamedTuple):
     entries: Entries
     order: NDArray[np.intp]
     slots: NDArray[np.intp]
+
+
+class Told(NamedTuple):
+    """What is to be said of a series, because of the record at `place` of the batch."""
+
+    emits: Emission
+    place: int
+    evidence: Evidence
+    reason: str
 
 
 class _Statistics(Mapping[str, "NDArray[np.float64]"]):
@@ -173,10 +183,15 @@ class Bank:
             if self.configured.detector.judges == "measure" and scores.measure is not None:
                 judged = scores.measure
             life = chunk.rows(LIFE)
-            happened = self._lifecycle.step(life, judged, scores.surprise, step.times, step.width_ms)
+            offsets_of = partial(self._offsets, some, len(store.columns))
+            happened = self._lifecycle.step(life, judged, scores.surprise, step.times, step.width_ms, offsets_of)
             chunk.put_back(LIFE, life)
             if len(happened.rows):
-                self._tell(some, store, step, scores, happened)
+                self._tell(some, store, step, scores, happened, life["first"][happened.rows].tolist())
+
+    def _offsets(self, wave: Wave, width: int, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+        index = wave.entries.index[wave.order[rows // width]].tolist()
+        return np.array([self._moments.offsets[place] for place in index], dtype=np.int64)
 
     def _make_step(self, wave: Wave, store: Store, chunk: Chunk) -> Step:
         columns, entries = store.columns, wave.entries
@@ -233,15 +248,19 @@ class Bank:
 
     # Faults --------------------------------------------------------------------------------------------------------
 
-    def _tell(self, wave: Wave, store: Store, step: Step, scores: Scores, happened: Happened) -> None:
+    def _tell(
+        self, wave: Wave, store: Store, step: Step, scores: Scores, happened: Happened, firsts: Sequence[int]
+    ) -> None:
         width = len(store.columns)
-        for row, emits in zip(happened.rows.tolist(), happened.emits.tolist(), strict=True):
+        for row, emits, first in zip(happened.rows.tolist(), happened.emits.tolist(), firsts, strict=True):
             place, column = divmod(row, width)
             entry = int(wave.order[place])
             source, index = wave.entries.sources[entry], int(wave.entries.index[entry])
             series = store.columns.series[column]
             sighting = self._sighting(series, row, step, scores)
-            self._transition(Emission(emits), source, series, index, sighting, wave.pool, column)
+            evidence = sighting.evidence(self._moments, index, first)
+            told = Told(Emission(emits), index, evidence, explain(sighting))
+            self._transition(told, source, series, wave.pool, column)
 
     def _sighting(self, series: Series, row: int, step: Step, scores: Scores) -> Sighting:
         return Sighting(
@@ -254,14 +273,12 @@ class Bank:
             unit=series.unit,
         )
 
-    def _transition(
-        self, emits: Emission, source: str, series: Series, index: int, sighting: Sighting, pool: Pool, column: int
-    ) -> None:
+    def _transition(self, told: Told, source: str, series: Series, pool: Pool, column: int) -> None:
+        emits, index, evidence, reason = told
         key = (source, series.label)
         known = self.faults.get(key)
         if known:
             Affirmer(self._moments, self.said).until(known.open, index, self._rank(AFFIRMATIONS, *key))
-        evidence, reason = sighting.evidence(self._moments, index), explain(sighting)
         if known and emits is Emission.RESOLVED:
             fault = revise(known.open.fault, "resolved", evidence=evidence, ended=reason, time=evidence.event_time)
             del self.faults[key]

@@ -33,9 +33,9 @@ Make = Callable[["Settings", "Log", Metrics, "Stop"], Sequence[Runner]]
 
 
 class Stop(threading.Event):
-    """Set when the runners are to end. `reloading` says that others follow at once, under other settings."""
+    """Set when the runners are to end. `meant` says that a signal asked for the end, not a failure or a reload."""
 
-    reloading = False
+    meant = False
 
 
 def life(role: str, load: Load, make: Make, verbose: int = 0) -> None:
@@ -91,7 +91,7 @@ class _Reins:
         if self._ending:
             os._exit(KILLED_BY_INTERRUPT)
         logger.info("signal %d: finishing", number)
-        self._ending, self._stop.reloading = True, False
+        self._ending = self._stop.meant = True
         self._stop.set()
 
     def _reload(self, _: int, __: FrameType | None) -> None:
@@ -105,7 +105,6 @@ class _Reins:
             logger.error("the configuration was not taken over, the one before stays in use: %s", message_of(error))  # noqa: TRY400 - the message says it all
         else:
             logger.warning("the configuration is taken over")
-            self._stop.reloading = True
             self._stop.set()
 
 

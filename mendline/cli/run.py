@@ -31,7 +31,8 @@ def up(config: Path, *, quiet: bool, verbose: int) -> None:
     """Run everything on this machine: agent, windows, detection, repair.
 
     Starts the services of the configuration that Mendline runs itself, watches them all and mends what it may. Ctrl-C
-    ends it cleanly and stops those services; if Mendline itself dies, they go on and are adopted when it comes back.
+    ends it cleanly and stops those services; if Mendline itself dies, or its log does, they go on and are adopted when
+    it comes back.
 
     Example: mendline up -c mendline.yaml
     """
@@ -39,8 +40,8 @@ def up(config: Path, *, quiet: bool, verbose: int) -> None:
     def make(settings: Settings, log: Log, metrics: Metrics, stop: Stop) -> Sequence[Runner]:
         from mendline import roles
 
-        # Under new settings the services go on, and the next agent adopts them.
-        agent = _agent(settings, log, stop_services=lambda: not stop.reloading)
+        # Under new settings the services go on, and when the log has failed: the next agent adopts them.
+        agent = _agent(settings, log, stop_services=lambda: stop.meant)
         return [
             agent,
             *roles.process_members(settings, log, metrics),

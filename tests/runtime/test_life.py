@@ -1,0 +1,67 @@
+"""The life of a long-running process: what signals, failures and reloads ask of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+from mendline.life import Stop, life
+from mendline.logs.base import LogRefusedError
+from mendline.logs.memory import MemoryLog
+from mendline.runtime.together import Runner
+from mendline.schemas.settings import Settings
+
+
+class Doing:
+    """A runner that does one thing and then waits for its end."""
+
+    name = "doing"
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        """Do `act`."""
+        self._act = act
+
+    def run(self, stop: threading.Event) -> None:
+        """Act, and wait."""
+        self._act()
+        stop.wait()
+
+    def wake(self) -> None:
+        """Do nothing: `stop` has woken it."""
+
+
+def stops(*acts: Callable[[], None]) -> list[Stop]:
+    """Live with one runner for each life, and return what told each that its time was over."""
+    seen: list[Stop] = []
+
+    def make(_: Settings, __: object, ___: object, stop: Stop) -> list[Runner]:
+        seen.append(stop)
+        return [Doing(acts[len(seen) - 1])]
+
+    with contextlib.suppress(LogRefusedError):
+        life("agent", lambda: (Settings(), MemoryLog()), make)
+    return seen
+
+
+def signals(*numbers: int) -> Callable[[], None]:
+    """Return what sends signals to this process, all at once."""
+
+    def send() -> None:
+        for number in numbers:
+            os.kill(os.getpid(), number)
+
+    return send
+
+
+def fail() -> None:
+    """Fail as a log does that was deleted."""
+    raise LogRefusedError("gone")
+
+
+def test_only_a_signal_is_a_meant_end() -> None:
+    """A log that failed is no reason to stop the services that run well, and neither is a reload."""
+    assert [False] == [stop.meant for stop in stops(fail)]
+    assert [False, True] == [stop.meant for stop in stops(signals(signal.SIGHUP), signals(signal.SIGTERM))]

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from types import FrameType
 from typing import TYPE_CHECKING, Self
 
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 LONGEST_PAUSE_S = 5.0
 KILLED_BY_INTERRUPT = 130
+SAME_SIGNAL_S = 0.5
+"""`timeout` and terminals signal a process and its group at once: what comes so soon is no second Ctrl-C."""
 
 Load = Callable[[], "tuple[Settings, Log]"]
 Make = Callable[["Settings", "Log", Metrics, "Stop"], Sequence[Runner]]
@@ -39,7 +42,7 @@ class Stop(threading.Event):
 
 
 def life(role: str, load: Load, make: Make, verbose: int = 0) -> None:
-    """Run what `make` returns until SIGTERM or SIGINT, then end it in order; a second signal ends the process at once.
+    """Run what `make` returns until SIGTERM or SIGINT, then end it in order; one more ends the process at once.
 
     At SIGHUP the settings are loaded again; when they are good, the runners end in order and what `make` returns of the
     new settings goes on, otherwise all goes on as before. Makes the topics that `role` needs and waits for a log that
@@ -63,12 +66,12 @@ class _Reins:
         self._load = load
         self._next: tuple[Settings, Log] | None = load()
         self._stop = Stop()
-        self._ending = False
+        self._ending_since: float | None = None
 
     @property
     def again(self) -> bool:
         """Whether there are settings that nothing has run under yet, and nobody asked for the end."""
-        return self._next is not None and not self._ending
+        return self._next is not None and self._ending_since is None
 
     def begin(self) -> tuple[Settings, Log, Stop]:
         """Return the settings and their log, and what tells when their time is over."""
@@ -88,10 +91,13 @@ class _Reins:
             signal.signal(number, handler)
 
     def _end(self, number: int, _: FrameType | None) -> None:
-        if self._ending:
-            os._exit(KILLED_BY_INTERRUPT)
+        now = monotonic()
+        if self._ending_since is not None:
+            if now - self._ending_since > SAME_SIGNAL_S:
+                os._exit(KILLED_BY_INTERRUPT)
+            return
         logger.info("signal %d: finishing", number)
-        self._ending = self._stop.meant = True
+        self._ending_since, self._stop.meant = now, True
         self._stop.set()
 
     def _reload(self, _: int, __: FrameType | None) -> None:

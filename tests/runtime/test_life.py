@@ -8,6 +8,9 @@ import signal
 import threading
 from collections.abc import Callable
 
+import pytest
+
+from mendline import life as module
 from mendline.life import Stop, life
 from mendline.logs.base import LogRefusedError
 from mendline.logs.memory import MemoryLog
@@ -65,3 +68,25 @@ def test_only_a_signal_is_a_meant_end() -> None:
     """A log that failed is no reason to stop the services that run well, and neither is a reload."""
     assert [False] == [stop.meant for stop in stops(fail)]
     assert [False, True] == [stop.meant for stop in stops(signals(signal.SIGHUP), signals(signal.SIGTERM))]
+
+
+def test_two_signals_at_once_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`timeout -s INT` signals the process and its group: the end stays an orderly one."""
+    monkeypatch.setattr(module, "SAME_SIGNAL_S", 60.0)
+    assert [True] == [stop.meant for stop in stops(signals(signal.SIGINT, signal.SIGTERM))]
+
+
+def test_a_second_signal_later_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever cannot wait for the end does not have to."""
+    left: list[int] = []
+    monkeypatch.setattr(module, "SAME_SIGNAL_S", -1.0)
+    monkeypatch.setattr(os, "_exit", left.append)
+    both = threading.Event()
+
+    def one_after_the_other() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        both.wait(0.2)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stops(one_after_the_other)
+    assert [module.KILLED_BY_INTERRUPT] == left

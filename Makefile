@@ -4,11 +4,13 @@ VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 PORT := 9092
+AUDIT := build/audit
+AUDITOR := pip-audit==2.10.1
 BENCHMARKS = $(shell grep -l __main__ benchmarks/*.py)
 SHELL_FILES := $(shell git ls-files '*.sh' .ci/run 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo kafka test test-fast check fix bench schemas docs lock clean
+.PHONY: help setup run demo kafka test test-fast check fix bench schemas docs lock audit clean
 .PHONY: check-format check-lint check-types check-layers check-shell check-yaml
 
 help: ## show this list
@@ -72,6 +74,10 @@ lock: $(READY) ## pin the newest versions of all dependencies in requirements-de
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --allow-unsafe --strip-extras --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
 		--output-file requirements-dev.txt pyproject.toml
+
+audit: ## compare the pinned packages with the vulnerabilities that pypi.org knows of (a mirror does not, so not in CI)
+	@test -x $(AUDIT)/bin/pip-audit || { sh tools/venv.sh $(AUDIT) && $(AUDIT)/bin/python -m pip install --quiet $(AUDITOR); }
+	@$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements-dev.txt
 
 clean: ## remove what was built; .venv and .mendline stay
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -22,7 +22,7 @@ from mendline.schemas.rounds import encode_round
 from mendline.schemas.stream import JSON_HEADERS, ROUND_HEADERS, Headers, NewRecord
 
 if TYPE_CHECKING:
-    from mendline.logs.base import Delivery, Log, Position, Producer
+    from mendline.logs.base import Log, Position, Producer
     from mendline.schemas.base import Envelope
     from mendline.schemas.series import SeriesTable
 
@@ -72,7 +72,6 @@ class Publisher:
         self._away_since: float | None = None
         self._producer: Producer | None = None
         self._thread = threading.Thread(target=self._serve, name="publish", daemon=True)
-        self.connected = threading.Event()
         self.failure: LogError | None = None
         self.lost = 0
         self.refused = 0
@@ -110,7 +109,8 @@ class Publisher:
         with self._changed:
             self._closing_at = monotonic() + timeout_s
             self._changed.notify_all()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         if self.waiting:
             logger.warning("%d records did not reach the log before the agent ended", self.waiting)
         if self._producer:
@@ -205,12 +205,8 @@ class Publisher:
             except LogUnavailableError as error:
                 if delivery.done() or self._out_of_time():
                     raise
-                self._late(delivery, error)
-
-    def _late(self, delivery: Delivery, error: LogUnavailableError) -> None:
-        """Note that the answer is late: it is waited for all the same, since a second append may be a repeat."""
-        del delivery
-        self._away(error)
+                # The answer is late, and waited for all the same: a second append may be a repeat.
+                self._away(error)
 
     def _away(self, error: LogUnavailableError) -> None:
         if self._away_since is None:
@@ -227,7 +223,6 @@ class Publisher:
         self.append_s = took_s
         self._under_way -= len(batch)
         self._acknowledged(positions[-1])
-        self.connected.set()
         for item in batch:
             if item.then:
                 item.then()

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -69,7 +70,7 @@ def webhook() -> Iterator[Webhook]:
 @pytest.fixture
 def config(
     tmp_path: Path, private_kafka: Callable[..., LocalKafka], webhook: Webhook, monkeypatch: pytest.MonkeyPatch
-) -> Path:
+) -> Iterator[Path]:
     """Write a configuration that has the marker behind every reference, and as a variable of a service."""
     ports = (
         "PLAINTEXT://localhost:{port},SASL_PLAINTEXT://localhost:{spare_port},CONTROLLER://localhost:{controller_port}"
@@ -90,7 +91,7 @@ def config(
     (tmp_path / "webhook").write_text(f"{webhook.url}/{MARKER}?token={MARKER}\n")
     login = {"username": "me", "password": "env:TEST_KAFKA_PASSWORD", "sasl_mechanism": "PLAIN"}
     process = {"command": [sys.executable, "-c", SERVICE], "environment": {"TOKEN": MARKER}}
-    return write_config(
+    yield write_config(
         folder,
         log=f"kafka://localhost:{kafka.nodes[0].places.spare}",
         kafka=login | {"security_protocol": "SASL_PLAINTEXT"},
@@ -102,6 +103,8 @@ def config(
         notify=[{"webhook": "file:../webhook"}],
         watchdog={"webhook": "file:../webhook", "every": "1s"},
     )
+    with suppress(ProcessLookupError):  # the service outlives its agent
+        os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
 
 
 def leaves(command: click.Command, path: str = "") -> Iterator[str]:

@@ -22,7 +22,8 @@ from mendline.schemas.settings import Settings
 from mendline.schemas.stream import Partition
 from mendline.testing.kafka import LocalKafka
 from tests.faults.fleet import SERVICE, Fleet, deployed, free_port, wait_for
-from tests.faults.test_kill import decoded, faults_missing, open_faults, read_journal, windows_missing
+from tests.faults.judging import decoded, read_journal
+from tests.faults.test_kill import faults_missing, open_faults, windows_missing
 
 # The library leaves a socket that was refused to the garbage collector, which tells wherever it happens to run.
 pytestmark = [pytest.mark.heavy, pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")]

@@ -9,9 +9,12 @@ import pytest
 from mendline.responders import guards
 from mendline.responders.facts import ActionFact
 from mendline.responders.guards import GUARDS, breaker_opened_at, pause_ms
+from mendline.schemas.base import record_id
 from mendline.schemas.records import Hold, OrderKind
 from mendline.schemas.settings import GuardSettings, StepSettings
 from tests.responders.support import SECOND, Scene, fault, order, outcome, policy, progress, settings
+
+OFTEN = {"cooldown": 0, "attempts": 3, "window": 600 * SECOND, "breaker": 60 * SECOND}
 
 
 def stopped() -> Scene:
@@ -344,3 +347,17 @@ def test_a_hold_says_how_long_it_lasts() -> None:
     hold = next(one.record for one in scene.entries if isinstance(one.record, Hold))
     assert hold.until is not None
     assert hold.wait_ms == hold.until - scene.now
+
+
+def test_a_breaker_is_not_closed_by_what_does_not_last() -> None:
+    """A service that starts and dies again at once gets one try each time, however often its fault resolves."""
+    scene = Scene(settings(policy("auto", StepSettings(action="restart", attempts=99)), **OFTEN))
+    for life in range(40):
+        again = fault(time=scene.time(), id=record_id("fault", life), opened_at=scene.time())
+        scene.say(again)
+        if len(scene.intents) > len(scene.verifications):
+            scene.say(outcome(scene.intents[-1]))
+        scene.say(again.model_copy(update={"transition": "resolved", "revision": 1}))
+        scene.tick(5 * SECOND)
+    assert len(scene.commands) == 3 + (40 * 5 - 10) // 60
+    assert scene.holds.count("breaker") > 20

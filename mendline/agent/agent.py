@@ -19,6 +19,7 @@ from mendline.agent.commands import CommandReader
 from mendline.agent.publisher import Publisher
 from mendline.agent.reflexes import Reflexes
 from mendline.agent.services import OutputRotation, WatchedSupervisor, cores, locators
+from mendline.agent.spool import Spool
 from mendline.agent.state import StateFolder
 from mendline.keys import key_ring
 from mendline.names import source_name
@@ -55,6 +56,8 @@ _SELF = (
     series("mendline.agent.records.refused"),
     series("mendline.agent.records.waiting"),
     series("mendline.agent.append.duration"),
+    series("mendline.agent.spool.size"),
+    series("mendline.agent.spool.errors"),
     series("mendline.agent.reflexes"),
 )
 
@@ -130,8 +133,9 @@ class Agent:
         settings, topics = self.settings, self.settings.topics
         keys = key_ring(settings)
         self._log_time = LogClockEstimate()
+        self._spool = Spool(self._state.path / "spool", settings.host.spool)
         self._publisher = Publisher(
-            self._log, topics.topic("metrics"), self.source, self._state.epoch, self._acknowledged
+            self._log, topics.topic("metrics"), self.source, self._state.epoch, self._acknowledged, self._spool
         )
         self.supervisor = WatchedSupervisor(settings.services, self._state.path, self._started)
         actions = built_in_actions(self.supervisor, settings)
@@ -300,6 +304,6 @@ class Agent:
                     self._commands.start()
 
     def _self_metrics(self) -> Collected:
-        publisher = self._publisher
-        values = [publisher.lost, publisher.refused, publisher.waiting, publisher.append_s, self._reflexes.count]
-        return Collected(_SELF, values)
+        publisher, spool = self._publisher, self._spool
+        values = [publisher.lost, publisher.refused, publisher.waiting, publisher.append_s, spool.size, spool.errors]
+        return Collected(_SELF, [*values, self._reflexes.count])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mendline.schemas import records as r
@@ -14,23 +14,35 @@ from mendline.schemas.windows import Windows
 if TYPE_CHECKING:
     from mendline.responders.journal import Journal
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+BEYOND = "beyond the calendar"
+
 
 def clock(time_ms: int) -> str:
-    """Return a time of day, UTC, to the millisecond.
+    """Return a time of day, UTC, to the millisecond; of a time that no calendar has, words that say so.
 
-    >>> clock(1_700_000_000_123)
-    '22:13:20.123'
+    >>> clock(1_700_000_000_123), clock(10**30)
+    ('22:13:20.123', 'beyond the calendar')
     """
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
+    moment = _moment(time_ms)
+    return moment.strftime("%H:%M:%S.%f")[:-3] if moment else BEYOND
 
 
 def date(time_ms: int) -> str:
-    """Return a date and time of day, UTC, to the second.
+    """Return a date and time of day, UTC, to the second; of a time that no calendar has, words that say so.
 
-    >>> date(1_700_000_000_123)
-    '2023-11-14 22:13:20'
+    >>> date(1_700_000_000_123), date(-(10**30))
+    ('2023-11-14 22:13:20', 'beyond the calendar')
     """
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    moment = _moment(time_ms)
+    return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else BEYOND
+
+
+def _moment(time_ms: int) -> datetime | None:
+    try:
+        return EPOCH + timedelta(milliseconds=time_ms)
+    except OverflowError:
+        return None
 
 
 def span(ms: int) -> str:

@@ -79,9 +79,11 @@ def in_force(journal: Journal) -> Iterator[str]:
     for kind in ("maintenance", "silence"):
         for order in journal.orders_in_force(kind, journal.log_time):
             record = order.record
+            if not record.subject:
+                continue  # it acts on nothing
             left = "" if order.expires is None else f" for {span(order.expires - journal.log_time)} more"
             text = f": {record.text}" if record.text else ""
-            yield printable(f"{kind} of {record.subject or '*'}{left}, by {record.by}{text}")
+            yield printable(f"{kind} of {record.subject}{left}, by {record.by}{text}")
 
 
 def printable(text: str) -> str:

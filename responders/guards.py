@@ -63,7 +63,7 @@ def check_orders(case: Case) -> tuple[str, int | None] | None:
     """Hold what people have under maintenance, or silenced."""
     for kind in ("maintenance", "silence"):
         for order in case.journal.orders_in_force(kind, case.log_time):
-            subject = order.record.subject or "*"
+            subject = order.record.subject
             named = subject in (case.intent.fault, case.intent.host)
             if named or matches_target(subject, case.intent.target):
                 return f"{kind} of {subject} by {order.record.by}", order.expires

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -166,6 +167,8 @@ def _order(
     from mendline.orders import append_order
     from mendline.reading import fold_journal
 
+    if kind == "maintenance" and active:
+        _refuse_no_target(subject)
     lasts_ms = None if lasts is None else _lasting_ms(lasts)
     settings = load_settings(config)
     with log_of(settings) as log:
@@ -181,6 +184,16 @@ def _order(
     click.echo(f"Recorded: {order}")
     if doubt:
         click.secho(f"But {doubt}.", fg="yellow", err=True)
+
+
+def _refuse_no_target(pattern: str) -> None:
+    """Raise click.BadParameter for a pattern that no target can match."""
+    if not pattern.strip():
+        msg = "names no target; give HOST/SERVICE, SERVICE or a shell pattern, '*' for the whole fleet"
+        raise click.BadParameter(msg, param_hint="TARGET")
+    if "[" in re.sub(r"\[!?+\]?+[^\]]*\]", "", pattern):
+        msg = f"{pattern!r} matches no target: its [ is not closed; write ] after it, or leave it out"
+        raise click.BadParameter(msg, param_hint="TARGET")
 
 
 def _lasting_ms(text: str) -> int:

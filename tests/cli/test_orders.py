@@ -47,6 +47,19 @@ def test_an_order_about_nothing_is_refused(call: Caller, config: Path, subject: 
     assert (ran.status, told in ran.err, orders(config)) == (2, True, [])
 
 
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [("", "names no target"), (" ", "names no target"), ("x[", "not closed"), ("[!]x", "not closed")],
+)
+def test_maintenance_of_no_target_is_refused(call: Caller, config: Path, target: str, told: str) -> None:
+    """An empty variable of a script would otherwise mean the whole fleet, or nothing, without a word."""
+    opened(config)[1].close()
+    for words in (("begin", target), ("run", target, "true")):
+        ran = call("maintenance", *words, "-c", config)
+        assert (ran.status, told in ran.err, orders(config)) == (2, True, [])
+    assert call("maintenance", "begin", "x[ab]", "-c", config).status == 0
+
+
 def test_maintenance_begins_and_ends(call: Caller, config: Path) -> None:
     """For as long as was said."""
     opened(config)[1].close()

@@ -74,9 +74,10 @@ class Seen:
                     name: dict(zip(labels, found[row].tolist(), strict=True))
                     for name, found in block.statistics.items()
                 }
-                self._take_window((source, block.width_ms, int(block.starts[row])), repr(values))
+                self.take_window((source, block.width_ms, int(block.starts[row])), repr(values))
 
-    def _take_window(self, key: WindowKey, values: str) -> None:
+    def take_window(self, key: WindowKey, values: str) -> None:
+        """Take a window, unless it is a repeat by order."""
         if key[2] > self._starts.get(key[:2], -1):
             self._starts[key[:2]] = key[2]
             self.windows[key] = values
@@ -132,8 +133,8 @@ def partitions_of(settings: Settings, topic: Any) -> list[Partition]:
     return [Partition(settings.topics.topic(topic), number) for number in range(settings.topics.partitions)]
 
 
-def undisturbed(settings: Settings, seed: int, began: int, rounds: int) -> Seen:
-    """Return what one pass over the story says, in this process and on a log in memory."""
+def undisturbed(settings: Settings, seed: int, began: int, rounds: int) -> MemoryLog:
+    """Return a log in memory with the story and what one pass over it says."""
     log = MemoryLog()
     log.ensure_topics(topic_settings(settings.topics))
     teller = Storyteller(log, settings.topics.topic("metrics"), seed, began)
@@ -143,6 +144,11 @@ def undisturbed(settings: Settings, seed: int, began: int, rounds: int) -> Seen:
     for stage in ("windows", "rounds", "detect"):
         for made, partition in _stages(settings, stage):
             producer.append(fold_all(log, made, partition)).result(0)
+    return log
+
+
+def seen_on(log: Log, settings: Settings) -> Seen:
+    """Return what a reader of the whole log sees."""
     seen = Seen()
     seen.read(log, settings)
     return seen

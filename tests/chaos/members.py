@@ -71,8 +71,10 @@ class Members(Fleet):
         for name, process in list(self.processes.items()):
             status = process.poll()
             if status is None:
-                late = time.monotonic() > self.leaving.get(name, float("inf"))
-                assert not late, f"{name} did not end within {LEAVE_S:g} s: {self.said(name)}"
+                if time.monotonic() > self.leaving.get(name, float("inf")):
+                    process.send_signal(signal.SIGABRT)  # which makes it tell what each of its threads is at
+                    process.wait()
+                    raise AssertionError(f"{name} did not end within {LEAVE_S:g} s: {self.said(name)}")
                 continue
             del self.processes[name]
             self.frozen.discard(name)

@@ -19,7 +19,7 @@ from mendline.schemas.settings import Settings
 from mendline.testing.kafka import LocalKafka
 from mendline.topics import topic_settings
 from tests.chaos.harm import Blow, Harm
-from tests.chaos.judge import Seen, Verdict, as_folded, caught_up, compare, undisturbed
+from tests.chaos.judge import Seen, Verdict, as_folded, caught_up, compare, seen_on, undisturbed
 from tests.chaos.members import Members
 from tests.chaos.story import INTERVAL_MS, Storyteller
 from tests.faults.fleet import wait_for
@@ -70,7 +70,7 @@ def run(folder: Path, seed: int, seconds: float, kafka: LocalKafka | None, every
             until = _now()
         harm.end()
         teller.finish(CATCH_UP_S)
-        expected = undisturbed(settings, seed, began, teller.told)
+        expected = seen_on(undisturbed(settings, seed, began, teller.told), settings)
         found, took = _let_catch_up(members, expected, log, settings)
         verdict = compare(expected, found, as_folded(log, settings))
     pauses = sorted(_pauses(harm.blows, found))

@@ -91,7 +91,16 @@ class Fleet:
         for name in names:
             with (self.folder / f"{name}.out").open("ab") as output:
                 self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", "mendline", name.partition("-")[0], "-c", str(self.config)],
+                    [
+                        sys.executable,
+                        "-X",
+                        "faulthandler",
+                        "-m",
+                        "mendline",
+                        name.partition("-")[0],
+                        "-c",
+                        str(self.config),
+                    ],
                     cwd=self.folder,
                     stdout=output,
                     stderr=output,

@@ -128,12 +128,13 @@ class Bank:
         if self.failed or not len(wave.order):
             return
         wave = self._of_matching_sources(wave)
-        store = self.store(wave.pool)
-        if not len(wave.order) or not len(store.columns):
+        if not len(wave.order):
             return
         try:
-            self._step(wave, store)
-        except Exception as error:  # noqa: BLE001 - whatever a plug-in does harms only itself
+            store = self.store(wave.pool)
+            if len(store.columns):
+                self._step(wave, store)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plug-in does harms only itself
             self._switch_off(error, int(wave.entries.index[wave.order].min()))
 
     def _of_matching_sources(self, wave: Wave) -> Wave:
@@ -177,7 +178,7 @@ class Bank:
             some = wave._replace(order=wave.order[part], slots=wave.slots[part])
             step = self._make_step(some, store, chunk)
             rows = chunk.rows(OWN)
-            scores = checked(self.configured.detector.step(rows, step), len(step.values))
+            scores = checked(self.configured.detector.step(rows, step), step.values)
             chunk.put_back(OWN, rows)
             judged = scores.surprise
             if self.configured.detector.judges == "measure" and scores.measure is not None:
@@ -373,7 +374,7 @@ class Bank:
             if known.table == pool.table.digest:
                 known.lost_at = NEVER
 
-    def _switch_off(self, error: Exception, index: int) -> None:
+    def _switch_off(self, error: BaseException, index: int) -> None:
         reason = f"detector {self.name} is switched off: {type(error).__name__}: {error}"[:1000]
         logger.error("%s", reason, exc_info=error)
         for key in sorted(self.faults):
@@ -407,14 +408,15 @@ def _rates(
     return rates
 
 
-def checked(scores: object, length: int) -> Scores:
-    """Return the scores if they are some of `length` series.
+def checked(scores: object, values: NDArray[np.float64]) -> Scores:
+    """Return the scores if they are some of `values`: one for each, and none where there is no value.
 
     Raises BadScoresError.
     """
     if not isinstance(scores, Scores):
         msg = f"step returned {type(scores).__name__}, not Scores"
         raise BadScoresError(msg)
+    length = len(values)
     for name in ("surprise", "low", "high", "measure"):
         array = getattr(scores, name)
         if array is None and name != "surprise":
@@ -423,6 +425,9 @@ def checked(scores: object, length: int) -> Scores:
             told = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
             msg = f"{name} is {told}, not float64 ({length},)"
             raise BadScoresError(msg)
+    if np.any(~np.isnan(scores.surprise[np.isnan(values)])):
+        msg = "surprise is a number where the value is NaN; no value has no score: give NaN"
+        raise BadScoresError(msg)
     return scores
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -279,7 +280,28 @@ class Shapeless(Raises):
         return Scores(np.float64(1.0))  # type: ignore[arg-type]  # the point
 
 
-@pytest.mark.parametrize("name", ["Raises", "Writes", "Shapeless"])
+class Leaves(Raises):
+    """Wants to end the program."""
+
+    def step(self, state: Rows, step: Step) -> Scores:
+        raise SystemExit(3)
+
+
+class Greedy(Raises):
+    """Wants more memory for a series than there is in the world."""
+
+    def arrays(self) -> Mapping[str, StateArray]:
+        return {"all": StateArray(shape=(2**50,))}
+
+
+class Inventive(Raises):
+    """Has a score where there is no value."""
+
+    def step(self, state: Rows, step: Step) -> Scores:
+        return Scores(np.zeros_like(step.values))
+
+
+@pytest.mark.parametrize("name", ["Raises", "Writes", "Shapeless", "Leaves", "Greedy"])
 def test_failing_detector(name: str) -> None:
     """A detector that fails is switched off with a fault that names it; its faults end, the others go on."""
     bad = {"name": "bad", "use": f"tests.detectors.test_stages:{name}"}
@@ -290,6 +312,15 @@ def test_failing_detector(name: str) -> None:
     assert ("opened", "threshold", "h1") in about
     assert about.count(("opened", "unusual", "h1")) == about.count(("orphaned", "unusual", "h1"))
     assert [one for one in found if one.transition == "affirmed" and one.kind == "detector-failed"]
+
+
+def test_a_score_of_no_value_switches_off() -> None:
+    """It would open and clear faults by what nobody measured."""
+    bad = {"name": "bad", "use": "tests.detectors.test_stages:Inventive"}
+    known = windows_story(windows_of([9.0, 9.0], [0, 0]))
+    missing = windows_story(windows_of([9.0, math.nan], [0, 0]))
+    assert not detect(known, bad)
+    assert [(one.kind, one.target) for one in detect(missing, bad)] == [("detector-failed", "mendline/bad")]
 
 
 def test_failed_detector_stays_off() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from mendline.schemas.base import MOST_COUNT, Frozen
 from mendline.schemas.secrets import Reference
@@ -140,6 +140,14 @@ class ProbeSettings(Frozen):
             msg = f"give exactly one of http, tcp, dns (given: {', '.join(given) or 'none'})"
             raise ValueError(msg)
         return self
+
+    @field_validator("status")
+    @classmethod
+    def _lowest_first(cls, status: tuple[int, int]) -> tuple[int, int]:
+        if status[0] > status[1]:
+            msg = f"no status is both at least {status[0]} and at most {status[1]}; write the lowest first"
+            raise ValueError(msg)
+        return status
 
     @property
     def label(self) -> str:
@@ -290,7 +298,7 @@ class TopicsSettings(Frozen):
         default="mendline", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="of topics and groups: one deployment each"
     )
     partitions: int = Field(
-        default=1, ge=1, description="of metrics and windows; 1 for the embedded log, more on Kafka"
+        default=1, ge=1, le=10_000, description="of metrics and windows; 1 for the embedded log, more on Kafka"
     )
     metrics_retention: Duration = Field(default=7 * 86_400_000, description="raw rounds are large: a week")
     windows_retention: Duration = Field(default=30 * 86_400_000, description="windows are smaller: a month")
@@ -400,7 +408,9 @@ class Settings(Frozen):
     liveness: LivenessSettings = LivenessSettings()
     detectors: tuple[DetectorSettings, ...] = ()
     budget: float = Field(default=1.0, gt=0, description="false faults a day, over the whole fleet")
-    series: int = Field(default=10_000, gt=0, description="series in the whole fleet that share the budget")
+    series: int = Field(
+        default=10_000, gt=0, le=MOST_COUNT, description="series in the whole fleet that share the budget"
+    )
     policies: tuple[PolicySettings, ...] = ()
     guards: GuardSettings = GuardSettings()
     notify: tuple[NotifySettings, ...] = ()

@@ -52,7 +52,9 @@ def up(config: Path, *, quiet: bool, verbose: int) -> None:
 
     _run("up", config, make, verbose, _check_detectors)
     if not quiet:
-        click.echo("Mendline has stopped, and with it the services that it ran.")
+        from mendline.live import say
+
+        say("Mendline has stopped, and with it the services that it ran.")
 
 
 @click.command()

@@ -78,8 +78,12 @@ class _Reins:
         if self._next is None:
             raise RuntimeError("there are no settings that nothing has run under yet")
         (settings, log), self._next = self._next, None
-        self._stop = Stop()
-        return settings, log, self._stop
+        stop = self._stop = Stop()
+        # A signal that came before this moment told the stop of the life that is over.
+        if self._ending_since is not None or self._next is not None:
+            stop.meant = self._ending_since is not None
+            stop.set()
+        return settings, log, stop
 
     def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._end) for number in (signal.SIGTERM, signal.SIGINT)}

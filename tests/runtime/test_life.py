@@ -90,3 +90,21 @@ def test_a_second_signal_later_ends_the_process(monkeypatch: pytest.MonkeyPatch)
 
     stops(one_after_the_other)
     assert [module.KILLED_BY_INTERRUPT] == left
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_between_two_lives_is_heard(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """One that comes while the next life is being made ends that one: it had gone on for ever."""
+
+    class Interrupted(Stop):
+        made = 0
+
+        def __init__(self) -> None:
+            super().__init__()
+            Interrupted.made += 1
+            if Interrupted.made == 3:  # the first is there before any life
+                os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(module, "Stop", Interrupted)
+    seen = stops(signals(signal.SIGHUP), lambda: None, signals(signal.SIGTERM))
+    assert [stop.meant for stop in seen[1:]] == ([True] if number == signal.SIGTERM else [False, True])

@@ -46,7 +46,8 @@ def life(role: str, load: Load, make: Make, verbose: int = 0) -> None:
 
     At SIGHUP the settings are loaded again; when they are good, the runners end in order and what `make` returns of the
     new settings goes on, otherwise all goes on as before. Makes the topics that `role` needs and waits for a log that
-    does not answer. Raises what `load` and the runners raise, and OSError when the metrics' port is taken.
+    does not answer; an agent does both itself, while it works. Raises what `load` and the runners raise, and OSError
+    when the metrics' port is taken.
     """
     with _Reins(load) as reins:
         while reins.again:
@@ -54,7 +55,8 @@ def life(role: str, load: Load, make: Make, verbose: int = 0) -> None:
             configure_logging(settings.messages.format, verbose)
             metrics = Metrics()
             with log, _endpoint(metrics, settings.metrics.listen):
-                if _reach(topic_settings(settings.topics, ROLES[role].topics), log, stop):
+                # An agent keeps what it sees on its disk until the log is there, and makes its topics then.
+                if role == "agent" or _reach(topic_settings(settings.topics, ROLES[role].topics), log, stop):
                     run_together(make(settings, log, metrics, stop), stop)
             release_names()
 

@@ -1,7 +1,7 @@
 """The agent: one per host. It puts together what observes, what publishes and what obeys, and keeps their time.
 
 Threads, besides the log's own: this one (rounds), `collect` (collectors, in turn), `exits` (deaths), `probes`,
-`publish`, `commands`, and one for each action at work.
+`publish`, `spool`, `commands`, and one for each action at work.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ from mendline.responders.ledger import Ledger
 from mendline.responders.reflex import Reflex
 from mendline.responders.registry import built_in_actions
 from mendline.responders.supervisor import Started, SupervisorError
+from mendline.rights import ROLES
 from mendline.schemas.base import record_id
 from mendline.schemas.records import Heartbeat, Outcome, ProcessEvent
+from mendline.topics import topic_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +137,13 @@ class Agent:
         self._log_time = LogClockEstimate()
         self._spool = Spool(self._state.path / "spool", settings.host.spool)
         self._publisher = Publisher(
-            self._log, topics.topic("metrics"), self.source, self._state.epoch, self._acknowledged, self._spool
+            self._log,
+            topics.topic("metrics"),
+            self.source,
+            self._state.epoch,
+            self._acknowledged,
+            self._spool,
+            prepare=partial(self._log.ensure_topics, topic_settings(topics, ROLES["agent"].topics)),
         )
         self.supervisor = WatchedSupervisor(settings.services, self._state.path, self._started)
         actions = built_in_actions(self.supervisor, settings)

@@ -4,10 +4,10 @@ Whoever has something to say hands it over and goes on; the record gets its sequ
 appends them, one batch at a time, and tries again until the log acknowledges: what may have arrived is said again
 rather than lost, and readers drop repeats by epoch and sequence.
 
-When the log has been away for a second, what waits goes to the spool on the disk, and every second from then on what
-is new; it is sent, oldest first, before what is in memory, and by the next agent if this one dies. So while the log
-takes what it is given nothing touches the disk. Both queues are bounded: beyond that the oldest rounds fall off (the
-oldest events only when there are no rounds left), which shows as a gap in the sequence, and is counted.
+When the log has taken nothing for a second, what waits goes to the spool on the disk, and each second from then on
+what is new; it is sent, oldest first, before what is in memory, and by the next agent if this one dies. So while the
+log takes what it is given nothing touches the disk. Both queues are bounded: beyond that the oldest rounds fall off
+(the oldest events only when there are no rounds left), which shows as a gap in the sequence, and is counted.
 """
 
 from __future__ import annotations
@@ -72,10 +72,12 @@ class Publisher:
         acknowledged: OnAcknowledged,
         spool: Spool | None = None,
         most_bytes: int = MOST_BYTES,
+        prepare: Callable[[], None] = lambda: None,
     ) -> None:
         """Append to `topic` in the name of `source`; tell `acknowledged` each time where the last record went.
 
-        What is in `spool` comes first; without one all is kept in memory alone.
+        What is in `spool` comes first; without one all is kept in memory alone. `prepare` is called, on the publisher's
+        thread, before the first append, again and again while it raises LogUnavailableError.
         """
         self._log = log
         self._topic = topic
@@ -84,6 +86,7 @@ class Publisher:
         self._acknowledged = acknowledged
         self._spool = spool or Spool(None, 0)
         self._most_bytes = most_bytes
+        self._prepare = prepare
         self._sequence = 0
         self._items: deque[_Item] = deque()
         self._bytes = 0
@@ -95,7 +98,11 @@ class Publisher:
         self._closing_at: float | None = None
         self._away_since: float | None = None
         self._producer: Producer | None = None
+        self._disk = threading.Lock()
+        self._trying_since: float | None = None
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="publish", daemon=True)
+        self._keeper = threading.Thread(target=self._keep, name="spool", daemon=True)
         self.failure: LogError | None = None
         self._dropped = 0
         self.refused = 0
@@ -104,6 +111,7 @@ class Publisher:
     def start(self) -> None:
         """Begin to append."""
         self._thread.start()
+        self._keeper.start()
 
     @property
     def waiting(self) -> int:
@@ -140,6 +148,9 @@ class Publisher:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join()
+        self._ended.set()
+        if self._keeper.is_alive():
+            self._keeper.join()
         if self.waiting:
             text = "%d records did not reach the log before the agent ended; %d of them are kept for the next one"
             logger.warning(text, self.waiting, self._spool.count)
@@ -180,29 +191,35 @@ class Publisher:
             logger.exception("the publisher failed")
             self.failure = LogError(f"the publisher failed: {error}")
         finally:
-            self._move_to_disk()
+            with self._disk:
+                self._move_to_disk()
 
     def _next_batch(self) -> bool:
         """Take the oldest records, from the disk first, or wait for some; return False when it is time to end."""
-        if self._spool.count or self._bytes > self._most_bytes // 4:
-            self._move_to_disk()
-        if kept := self._spool.take():
-            self._under_way, self._on_disk = [self._from_disk(one) for one in kept], True
-            return True
-        self._thens.clear()
         with self._changed:
-            while not self._items and self._closing_at is None:
+            while not self._items and not self._spool.count and self._closing_at is None:
                 self._changed.wait()
-            self._under_way, self._on_disk = self._from_memory(), False
+        with self._disk:
+            if self._spool.count or self._bytes > self._most_bytes // 4:
+                self._move_to_disk()
+            if kept := self._spool.take():
+                self._under_way, self._on_disk = [self._from_disk(one) for one in kept], True
+            else:
+                self._thens.clear()
+                self._under_way, self._on_disk = self._from_memory(), False
+            self._trying_since = monotonic()
         return bool(self._under_way)
 
     def _from_memory(self) -> list[_Item]:
         batch: list[_Item] = []
         size = 0
-        while self._items and len(batch) < BATCH_RECORDS and (not batch or size + self._items[0].size <= BATCH_BYTES):
-            batch.append(self._items.popleft())
-            size += batch[-1].size
-        self._bytes -= size
+        with self._changed:
+            while (
+                self._items and len(batch) < BATCH_RECORDS and (not batch or size + self._items[0].size <= BATCH_BYTES)
+            ):
+                batch.append(self._items.popleft())
+                size += batch[-1].size
+            self._bytes -= size
         return batch
 
     def _from_disk(self, kept: Kept) -> _Item:
@@ -211,7 +228,7 @@ class Publisher:
         return _Item(record, kept.is_round, self._thens.pop(kept.value, None))
 
     def _move_to_disk(self) -> None:
-        """Put all that waits on the disk, in order; what finds no place there stays in memory."""
+        """Put all that waits on the disk, in order, under the lock; what finds no place there stays in memory."""
         if self._under_way and not self._on_disk:
             self._on_disk = self._spool.hold([item.kept for item in self._under_way])
             if not self._on_disk:
@@ -247,19 +264,12 @@ class Publisher:
                 return
 
     def _pause(self, pause_s: float) -> None:
-        """Wait, and go on writing to the disk meanwhile; the agent's end shortens it."""
-        until = monotonic() + pause_s
-        while (left_s := until - monotonic()) > 0:
-            with self._changed:
-                if self._closing_at is not None:
-                    self._changed.wait(min(left_s, FIRST_PAUSE_S))
-                    return
-                self._changed.wait_for(lambda: self._closing_at is not None, min(left_s, SPOOL_AFTER_S))
-            self._move_if_away()
-
-    def _move_if_away(self) -> None:
-        if self.away_s >= SPOOL_AFTER_S:
-            self._move_to_disk()
+        """Wait; the agent's end shortens it."""
+        with self._changed:
+            if self._closing_at is None:
+                self._changed.wait_for(lambda: self._closing_at is not None, pause_s)
+            else:
+                self._changed.wait(min(pause_s, FIRST_PAUSE_S))
 
     def _deliver_singly(self, batch: Sequence[_Item], error: RecordTooLargeError) -> None:
         if len(batch) > 1:
@@ -273,13 +283,16 @@ class Publisher:
 
     def _settle(self, count: int) -> None:
         """Let the first records under way go: the log has them, or will never take them."""
-        self._under_way = self._under_way[count:]
-        if not self._under_way and self._on_disk:
-            self._spool.forget()
-            self._on_disk = False
+        with self._disk:
+            self._under_way = self._under_way[count:]
+            if not self._under_way and self._on_disk:
+                self._spool.forget()
+                self._on_disk = False
+            self._trying_since = monotonic() if self._under_way else None
 
     def _append(self, batch: Sequence[_Item]) -> Sequence[Position]:
         if not self._producer:
+            self._prepare()
             self._producer = self._log.producer(f"{self._source}.agent")
         delivery = self._producer.append([item.record for item in batch])
         while True:
@@ -290,12 +303,11 @@ class Publisher:
                     raise
                 # The answer is late, and waited for all the same: a second append may be a repeat.
                 self._away(error)
-                self._move_if_away()
 
     def _away(self, error: LogUnavailableError) -> None:
         if self._away_since is None:
             self._away_since = monotonic()
-            logger.warning("%s; what happens here is kept and sent when the log is back", error)
+            logger.warning("%s; trying again, and what happens here is kept until the log is there", error)
 
     def _out_of_time(self) -> bool:
         return self._closing_at is not None and monotonic() > self._closing_at
@@ -310,3 +322,13 @@ class Publisher:
         for item in batch:
             if item.then:
                 item.then()
+
+    # On the thread that keeps ---------------------------------------------------------------------------------------
+
+    def _keep(self) -> None:
+        """Move to the disk what has waited for a second, on a thread of its own: a log may hold the other one up."""
+        while not self._ended.wait(SPOOL_AFTER_S):
+            with self._disk:
+                since = self._trying_since
+                if since is not None and monotonic() - since >= SPOOL_AFTER_S:
+                    self._move_to_disk()

@@ -4,7 +4,7 @@ A file is on the disk before its records leave memory, and removed once the log 
 between the two says one batch again, which readers drop by order. A life never writes on in a file of an earlier one.
 A file begins with a magic text, and each record with its length, a checksum and its kind, so that an end torn by a
 crash is seen and left out. Beyond the bound the oldest rounds are taken out of their files; events go only when there
-are no rounds left. Used by one thread; the counts may be read by any.
+are no rounds left. Used by one thread at a time; the counts may be read by any.
 """
 
 from __future__ import annotations

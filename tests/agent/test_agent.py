@@ -23,6 +23,7 @@ from mendline.schemas.records import ConfigurationChange, Heartbeat, Outcome, Pr
 from mendline.schemas.settings import ServiceSettings
 from tests.agent.support import (
     HOST,
+    METRICS,
     memory_log,
     records,
     restart_command,
@@ -324,6 +325,22 @@ def test_what_fails_before_the_first_round_leaves_nothing_open(
     until(lambda: threading.active_count() < threads)
     with running(settings(tmp_path), log):
         pass
+
+
+def test_an_agent_works_before_its_log_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts and watches its services, mends by reflex, and tells all of it once it has made the topics."""
+    monkeypatch.setattr(clock, "TRUSTED_FOR_S", 0.2)
+    log = MemoryLog()
+    log.away = True
+    with running(settings(tmp_path, {"web": service()}), log) as agent:
+        until(lambda: agent.supervisor.current("web") is not None)
+        before = pid_of(agent, "web")
+        os.kill(before, signal.SIGKILL)
+        until(lambda: (agent.supervisor.current("web") or (before,))[0] != before)
+        log.away = False
+        until(lambda: METRICS.topic in log.topics())
+        assert wait_for(log, Outcome).reflex
+    assert list(range(len(said(log)))) == [one.sequence for one in said(log)]
 
 
 def test_a_log_that_refuses_ends_the_agent(tmp_path: Path, log: MemoryLog) -> None:

@@ -77,8 +77,11 @@ def say(publisher: Publisher, count: int) -> None:
         publisher.round(time, TABLE, [0.0])
 
 
-def test_nothing_touches_the_disk_while_the_log_is_there(log: MemoryLog, tmp_path: Path) -> None:
+def test_nothing_touches_the_disk_while_the_log_is_there(
+    log: MemoryLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither before an outage nor after it."""
+    monkeypatch.setattr(module, "SPOOL_AFTER_S", 0.5)
     with publishing(log, tmp_path / "spool", 1) as (publisher, spool):
         for _ in range(2):
             say(publisher, 500)

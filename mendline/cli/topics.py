@@ -83,7 +83,14 @@ def create(config: Path) -> None:
 
 @topics.command()
 @click.argument("topic")
-@click.option("-n", "--last", default=10, show_default=True, help="How many of the newest records of each partition.")
+@click.option(
+    "-n",
+    "--last",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="How many of the newest records of each partition.",
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on with new records until Ctrl-C.")
 @config_option
 @json_option

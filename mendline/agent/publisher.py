@@ -153,7 +153,10 @@ class Publisher:
             self._keeper.join()
         if self.waiting:
             text = "%d records did not reach the log before the agent ended; %d of them are kept for the next one"
-            logger.warning(text, self.waiting, self._spool.count)
+            # A log that refuses for good is told of by whoever runs the agent, in one message.
+            told = self.failure is not None or self._spool.count >= self.waiting
+            level = logging.INFO if told else logging.WARNING
+            logger.log(level, text, self.waiting, self._spool.count)
         if self._producer:
             self._producer.close(max(self._closing_at - monotonic(), 0.1))
 

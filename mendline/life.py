@@ -36,9 +36,18 @@ Make = Callable[["Settings", "Log", Metrics, "Stop"], Sequence[Runner]]
 
 
 class Stop(threading.Event):
-    """Set when the runners are to end. `meant` says that a signal asked for the end, not a failure or a reload."""
+    """Set when the runners are to end. `meant` says that a signal asked for the end, not a failure or a reload.
+
+    May be set by a signal's handler, on the very thread that is about to wait. With the usual lock of an event, which is
+    not reentrant, that would be the end of both.
+    """
 
     meant = False
+
+    def __init__(self) -> None:
+        """Begin unset."""
+        super().__init__()
+        self._cond = threading.Condition(threading.RLock())
 
 
 def life(role: str, load: Load, make: Make, verbose: int = 0) -> None:

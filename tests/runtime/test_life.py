@@ -108,3 +108,11 @@ def test_a_signal_between_two_lives_is_heard(monkeypatch: pytest.MonkeyPatch, nu
     monkeypatch.setattr(module, "Stop", Interrupted)
     seen = stops(signals(signal.SIGHUP), lambda: None, signals(signal.SIGTERM))
     assert [stop.meant for stop in seen[1:]] == ([True] if number == signal.SIGTERM else [False, True])
+
+
+def test_the_end_may_be_asked_for_by_a_signal_at_the_moment_of_waiting() -> None:
+    """The handler runs on the thread that waits, within its lock: neither may hang."""
+    stop = Stop()
+    with stop._cond:
+        stop.set()
+    assert stop.wait(0)

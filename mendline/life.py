@@ -38,8 +38,8 @@ Make = Callable[["Settings", "Log", Metrics, "Stop"], Sequence[Runner]]
 class Stop(threading.Event):
     """Set when the runners are to end. `meant` says that a signal asked for the end, not a failure or a reload.
 
-    May be set by a signal's handler, on the very thread that is about to wait. With the usual lock of an event, which is
-    not reentrant, that would be the end of both.
+    May be set by a signal's handler, on the very thread that is about to wait. The usual lock of an event is not
+    reentrant: that would be the end of both.
     """
 
     meant = False

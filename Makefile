@@ -4,11 +4,15 @@ VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 PORT := 9092
+SECONDS := 60
+LOG := sqlite
+AUDIT := build/audit
+AUDITOR := pip-audit==2.10.1
 BENCHMARKS = $(shell grep -l __main__ benchmarks/*.py)
 SHELL_FILES := $(shell git ls-files '*.sh' .ci/run 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo kafka test test-fast check fix bench schemas docs lock clean
+.PHONY: help setup run demo kafka test test-fast chaos check fix bench schemas docs lock audit clean
 .PHONY: check-format check-lint check-types check-layers check-shell check-yaml
 
 help: ## show this list
@@ -32,6 +36,9 @@ test: $(READY) ## run all tests, those on a real Kafka included
 
 test-fast: $(READY) ## run the tests that need neither Kafka nor patience
 	@MENDLINE_FEW_EXAMPLES=1 $(BIN)/python -m pytest -n auto -m "not broker and not heavy"
+
+chaos: $(READY) ## kill and freeze members and brokers, and compare (SECONDS=60 SEED=random LOG=sqlite or kafka)
+	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --log $(LOG) $(if $(SEED),--seed $(SEED))
 
 check: check-format check-lint check-types check-layers check-shell check-yaml ## format, lint, types, layers, shell and YAML
 
@@ -72,6 +79,10 @@ lock: $(READY) ## pin the newest versions of all dependencies in requirements-de
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --allow-unsafe --strip-extras --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
 		--output-file requirements-dev.txt pyproject.toml
+
+audit: ## compare the pinned packages with the vulnerabilities that pypi.org knows of (a mirror does not, so not in CI)
+	@test -x $(AUDIT)/bin/pip-audit || { sh tools/venv.sh $(AUDIT) && $(AUDIT)/bin/python -m pip install --quiet $(AUDITOR); }
+	@$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements-dev.txt
 
 clean: ## remove what was built; .venv and .mendline stay
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

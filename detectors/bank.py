@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from mendline.detectors.lifecycle import ARRAYS as LIFECYCLE_ARRAYS
 from mendline.detectors.lifecycle import Emission, Happened, Lifecycle
 from mendline.detectors.pools import FORGET_MS, VANISHED_MS, Pool, Pools
 from mendline.detectors.rows import LIFE, OWN, RATE, RATE_ARRAYS, Chunk, Columns, Store
-from mendline.schemas.records import Fault
+from mendline.schemas.records import Evidence, Fault
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,6 +55,15 @@ class Wave(NamedTuple):
     entries: Entries
     order: NDArray[np.intp]
     slots: NDArray[np.intp]
+
+
+class Told(NamedTuple):
+    """What is to be said of a series, because of the record at `place` of the batch."""
+
+    emits: Emission
+    place: int
+    evidence: Evidence
+    reason: str
 
 
 class _Statistics(Mapping[str, "NDArray[np.float64]"]):
@@ -118,12 +128,13 @@ class Bank:
         if self.failed or not len(wave.order):
             return
         wave = self._of_matching_sources(wave)
-        store = self.store(wave.pool)
-        if not len(wave.order) or not len(store.columns):
+        if not len(wave.order):
             return
         try:
-            self._step(wave, store)
-        except Exception as error:  # noqa: BLE001 - whatever a plug-in does harms only itself
+            store = self.store(wave.pool)
+            if len(store.columns):
+                self._step(wave, store)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plug-in does harms only itself
             self._switch_off(error, int(wave.entries.index[wave.order].min()))
 
     def _of_matching_sources(self, wave: Wave) -> Wave:
@@ -167,16 +178,21 @@ class Bank:
             some = wave._replace(order=wave.order[part], slots=wave.slots[part])
             step = self._make_step(some, store, chunk)
             rows = chunk.rows(OWN)
-            scores = checked(self.configured.detector.step(rows, step), len(step.values))
+            scores = checked(self.configured.detector.step(rows, step), step.values)
             chunk.put_back(OWN, rows)
             judged = scores.surprise
             if self.configured.detector.judges == "measure" and scores.measure is not None:
                 judged = scores.measure
             life = chunk.rows(LIFE)
-            happened = self._lifecycle.step(life, judged, scores.surprise, step.times, step.width_ms)
+            offsets_of = partial(self._offsets, some, len(store.columns))
+            happened = self._lifecycle.step(life, judged, scores.surprise, step.times, step.width_ms, offsets_of)
             chunk.put_back(LIFE, life)
             if len(happened.rows):
-                self._tell(some, store, step, scores, happened)
+                self._tell(some, store, step, scores, happened, life["first"][happened.rows].tolist())
+
+    def _offsets(self, wave: Wave, width: int, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+        index = wave.entries.index[wave.order[rows // width]].tolist()
+        return np.array([self._moments.offsets[place] for place in index], dtype=np.int64)
 
     def _make_step(self, wave: Wave, store: Store, chunk: Chunk) -> Step:
         columns, entries = store.columns, wave.entries
@@ -233,15 +249,19 @@ class Bank:
 
     # Faults --------------------------------------------------------------------------------------------------------
 
-    def _tell(self, wave: Wave, store: Store, step: Step, scores: Scores, happened: Happened) -> None:
+    def _tell(
+        self, wave: Wave, store: Store, step: Step, scores: Scores, happened: Happened, firsts: Sequence[int]
+    ) -> None:
         width = len(store.columns)
-        for row, emits in zip(happened.rows.tolist(), happened.emits.tolist(), strict=True):
+        for row, emits, first in zip(happened.rows.tolist(), happened.emits.tolist(), firsts, strict=True):
             place, column = divmod(row, width)
             entry = int(wave.order[place])
             source, index = wave.entries.sources[entry], int(wave.entries.index[entry])
             series = store.columns.series[column]
             sighting = self._sighting(series, row, step, scores)
-            self._transition(Emission(emits), source, series, index, sighting, wave.pool, column)
+            evidence = sighting.evidence(self._moments, index, first)
+            told = Told(Emission(emits), index, evidence, explain(sighting))
+            self._transition(told, source, series, wave.pool, column)
 
     def _sighting(self, series: Series, row: int, step: Step, scores: Scores) -> Sighting:
         return Sighting(
@@ -254,16 +274,14 @@ class Bank:
             unit=series.unit,
         )
 
-    def _transition(
-        self, emits: Emission, source: str, series: Series, index: int, sighting: Sighting, pool: Pool, column: int
-    ) -> None:
+    def _transition(self, told: Told, source: str, series: Series, pool: Pool, column: int) -> None:
+        emits, index, evidence, reason = told
         key = (source, series.label)
         known = self.faults.get(key)
         if known:
             Affirmer(self._moments, self.said).until(known.open, index, self._rank(AFFIRMATIONS, *key))
-        evidence, reason = sighting.evidence(self._moments, index), explain(sighting)
         if known and emits is Emission.RESOLVED:
-            fault = revise(known.open.fault, "resolved", evidence=evidence, reason=reason, time=evidence.event_time)
+            fault = revise(known.open.fault, "resolved", evidence=evidence, ended=reason, time=evidence.event_time)
             del self.faults[key]
         elif known:
             # Opened again without having resolved: its source came back under a layout it had before.
@@ -335,7 +353,7 @@ class Bank:
 
     def _orphan(self, key: tuple[str, str], index: int, reason: str) -> None:
         time = self._moments.append_times[index]
-        fault = revise(self.faults[key].open.fault, "orphaned", time=time, reason=reason)
+        fault = revise(self.faults[key].open.fault, "orphaned", time=time, ended=reason)
         self.said.append(Said(index, self._rank(AFFIRMATIONS, *key), fault))
         self._drop(key)
 
@@ -356,7 +374,7 @@ class Bank:
             if known.table == pool.table.digest:
                 known.lost_at = NEVER
 
-    def _switch_off(self, error: Exception, index: int) -> None:
+    def _switch_off(self, error: BaseException, index: int) -> None:
         reason = f"detector {self.name} is switched off: {type(error).__name__}: {error}"[:1000]
         logger.error("%s", reason, exc_info=error)
         for key in sorted(self.faults):
@@ -390,14 +408,15 @@ def _rates(
     return rates
 
 
-def checked(scores: object, length: int) -> Scores:
-    """Return the scores if they are some of `length` series.
+def checked(scores: object, values: NDArray[np.float64]) -> Scores:
+    """Return the scores if they are some of `values`: one for each, and none where there is no value.
 
     Raises BadScoresError.
     """
     if not isinstance(scores, Scores):
         msg = f"step returned {type(scores).__name__}, not Scores"
         raise BadScoresError(msg)
+    length = len(values)
     for name in ("surprise", "low", "high", "measure"):
         array = getattr(scores, name)
         if array is None and name != "surprise":
@@ -406,6 +425,9 @@ def checked(scores: object, length: int) -> Scores:
             told = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
             msg = f"{name} is {told}, not float64 ({length},)"
             raise BadScoresError(msg)
+    if np.any(~np.isnan(scores.surprise[np.isnan(values)])):
+        msg = "surprise is a number where the value is NaN; no value has no score: give NaN"
+        raise BadScoresError(msg)
     return scores
 
 

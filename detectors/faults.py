@@ -197,7 +197,7 @@ class Affirmer:
             time = self.moments.append_times[index]
             if lost_at is not None and self.moments.log_times[index] >= lost_at:
                 reason = "nothing was heard of its source for too long"
-                self.said.append(Said(index, rank, revise(open_fault.fault, "orphaned", time=time, reason=reason)))
+                self.said.append(Said(index, rank, revise(open_fault.fault, "orphaned", time=time, ended=reason)))
                 return False
             open_fault.fault = revise(open_fault.fault, "affirmed", time=time, cause=None)
             self.said.append(Said(index, rank, open_fault.fault))

@@ -13,11 +13,13 @@ Rows that are normal and not bad need nothing at all, and they are nearly all ro
 finds the others, and only those are gathered.
 
 The state of a row: `state`; `run`, the kind of the signals in a row; `since` and `last` (ms of event time), the begin
-of the first and the end of the last window of that run; `reported`, the surprise the fault was last reported with.
+of the first and the end of the last window of that run, and `first`, the offset of the record with the first one;
+`reported`, the surprise the fault was last reported with.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
@@ -112,6 +114,7 @@ ARRAYS: Mapping[str, StateArray] = MappingProxyType({
     "run": StateArray("int8", fill=Signal.GOOD),
     "since": StateArray("int64"),
     "last": StateArray("int64"),
+    "first": StateArray("int64"),
     "reported": StateArray("float64"),
 })  # fmt: skip
 
@@ -128,6 +131,17 @@ class Happened:
     rows: NDArray[np.intp]
     emits: NDArray[np.int8]
 
+
+class _Window(NamedTuple):
+    """Begin and end of the window of each row that is looked at, in ms, and the offset of its record."""
+
+    begins: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+
+OffsetsOf = Callable[["NDArray[np.intp]"], "NDArray[np.int64]"]
+"""Returns the offset of the record that the window of each of these rows came in."""
 
 _NOTHING = Happened(np.empty(0, np.intp), np.empty(0, np.int8))
 
@@ -146,10 +160,12 @@ class Lifecycle:
         surprise: NDArray[np.float64],
         begins: NDArray[np.int64],
         width: int,
+        offsets_of: OffsetsOf,
     ) -> Happened:
         """Take one window of each row into the rows' state and return what is to be told.
 
         `judged` is what the bounds are about, `begins` the windows' starts and `width` their length, in ms.
+        `offsets_of` is asked for the records of a few rows only.
         """
         bad = self.bounds.bad(judged)
         awake = np.flatnonzero((rows["state"] != State.NORMAL) | bad)
@@ -159,7 +175,8 @@ class Lifecycle:
             return _NOTHING
         good = self.bounds.good(judged[awake])
         run = np.where(bad[awake], Signal.BAD, np.where(good, Signal.GOOD, Signal.BETWEEN)).astype(np.int8)
-        return self._advance(rows, awake, run, surprise[awake], begins[awake], width)
+        window = _Window(begins[awake], begins[awake] + width, offsets_of(awake))
+        return self._advance(rows, awake, run, surprise[awake], window)
 
     def _advance(
         self,
@@ -167,12 +184,11 @@ class Lifecycle:
         awake: NDArray[np.intp],
         run: NDArray[np.int8],
         surprise: NDArray[np.float64],
-        begins: NDArray[np.int64],
-        width: int,
+        window: _Window,
     ) -> Happened:
-        ends = begins + width
-        broken = (begins - rows["last"][awake] > self.gap_ms) | (ends < rows["last"][awake])
-        since = np.where((run != rows["run"][awake]) | broken, begins, rows["since"][awake])
+        begins, ends, last = window.begins, window.ends, rows["last"][awake]
+        is_new = (run != rows["run"][awake]) | (begins - last > self.gap_ms) | (ends < last)
+        since = np.where(is_new, begins, rows["since"][awake])
         signal = run + self._held(run, ends - since)
         state = rows["state"][awake]
         emits = self._emissions(state, signal, surprise, rows["reported"][awake])
@@ -180,6 +196,7 @@ class Lifecycle:
         rows["run"][awake] = run
         rows["since"][awake] = since
         rows["last"][awake] = ends
+        rows["first"][awake] = np.where(is_new, window.offsets, rows["first"][awake])
         told = np.flatnonzero(emits)
         rows["reported"][awake[told]] = np.where(emits[told] == Emission.RESOLVED, 0.0, surprise[told])
         return Happened(awake[told], emits[told])

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from mendline.detectors.faults import AFFIRM_MS, LATE_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
 from mendline.detectors.lifecycle import Emission, Signal, State, advance
 from mendline.detectors.liveness_state import NEVER, Source, Watched, dump_sources, load_sources
+from mendline.detectors.order import UNCOUNTED
 from mendline.detectors.order import Verdict as Order
 from mendline.detectors.verdicts import Service
 from mendline.schemas.records import Fault, Heartbeat, Outcome, ProbeEvent, ProcessEvent
@@ -44,6 +45,9 @@ HOST = ""
 """What stands in the place of a service's name where the host itself is meant: probes of its peers."""
 
 MOST_SERVICES = 1_000
+LONGEST_LEAD_MS = 60_000
+Told = (Heartbeat, ProcessEvent, ProbeEvent)
+"""What an agent tells of its host: believed only with a count, once the source has counted."""
 
 
 @dataclass(slots=True)
@@ -69,6 +73,10 @@ class Liveness:
         """
         now = self._moments.log_times[index]
         source = self._source(name, now, index)
+        counted = self._in_time(counted, index)
+        if counted[0] == UNCOUNTED and source.mark.epoch != UNCOUNTED and isinstance(record, Told):
+            self._went_back(source, Order.STRANGER, index, counted)
+            return False
         life = source.mark.epoch
         order = source.mark.take(*counted, is_round=record is None)
         if source.mark.epoch != life and HOST in source.services:
@@ -88,6 +96,15 @@ class Liveness:
         if source.late and self._moments.append_times[index] - counted[2] <= LATE_MS:
             self._affirm_late(source, index)
         return True
+
+    def _in_time(self, counted: tuple[int, int, int], index: int) -> tuple[int, int, int]:
+        """Return the counts with the time moved to the append time when it is far ahead, as windows take it.
+
+        Otherwise all true records would be older than one that claims to be of next year.
+        """
+        epoch, sequence, time = counted
+        appended = self._moments.append_times[index]
+        return (epoch, sequence, appended) if time > appended + LONGEST_LEAD_MS else counted
 
     def end(self) -> None:
         """End the batch: run the timers that are due by its last record."""
@@ -151,7 +168,8 @@ class Liveness:
         source.cloned_at = self._moments.log_times[index]
         if source.cloned:
             return
-        reason = f"{order.value}, to {counted[0]}.{counted[1]}: two agents have this name, or one lost its state"
+        where = f", to {counted[0]}.{counted[1]}" if counted[0] != UNCOUNTED else ""
+        reason = f"{order.value}{where}: two agents have this name, or one lost its state"
         evidence = Sighting(counted[2], text=reason).evidence(self._moments, index)
         fault = self.author.open((source.name, ""), "cloned", "critical", evidence, reason)
         source.cloned = self._opened(source, "", fault, index)
@@ -333,13 +351,11 @@ class Liveness:
     ) -> None:
         evidence = sighting.evidence(self._moments, index)
         cause = event.id or None if event else None
-        closed = revise(
-            fault.fault, "resolved", reason=reason, evidence=evidence, time=sighting.event_time, cause=cause
-        )
+        closed = revise(fault.fault, "resolved", ended=reason, evidence=evidence, time=sighting.event_time, cause=cause)
         self.said.append(Said(index, (int(event is None), 0, source.name, name), closed))
 
     def _orphan(self, source: Source, name: str, fault: OpenFault, reason: str, index: int) -> None:
-        closed = revise(fault.fault, "orphaned", reason=reason, time=self._moments.append_times[index])
+        closed = revise(fault.fault, "orphaned", ended=reason, time=self._moments.append_times[index])
         self.said.append(Said(index, (1, 0, source.name, name), closed))
 
     # State ---------------------------------------------------------------------------------------------------------

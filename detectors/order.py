@@ -20,6 +20,7 @@ class Verdict(Enum):
     REPEAT = "repeat"
     EPOCH_WENT_BACK = "its epoch went back"
     SEQUENCE_WENT_BACK = "its sequence went back"
+    STRANGER = "an event without count came under its name"
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -124,11 +125,21 @@ def find(use: str, points: Iterable[EntryPoint] | None = None) -> type[Detector]
 
 def _load(path: str) -> object:
     module, _, name = path.partition(":")
+    if not module or not name:
+        msg = f"detector {path!r} names no class; write package.module:Class, or a registered name"
+        raise UnknownDetectorError(msg)
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         msg = f"detector {path}: {error}; is its package installed, or its folder on PYTHONPATH?"
         raise UnknownDetectorError(msg) from error
+    except (Exception, SystemExit) as error:
+        msg = f"detector {path}: {module} cannot be imported: {_told(error)}; mend it, or take the detector out"
+        raise UnknownDetectorError(msg) from error
+
+
+def _told(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def as_detector(found: object, path: str) -> type[Detector]:
@@ -138,6 +149,7 @@ def as_detector(found: object, path: str) -> type[Detector]:
     """
     if isinstance(found, type):
         if issubclass(found, Detector):
+            _refuse_abstract(found, path)
             return found
         if all(
             hasattr(found, name) for name in ("score", "learn", "dump", "load", "Parameters", "warm_up", "state_bytes")
@@ -150,6 +162,12 @@ def as_detector(found: object, path: str) -> type[Detector]:
     raise UnknownDetectorError(msg)
 
 
+def _refuse_abstract(cls: type[Detector], path: str) -> None:
+    if inspect.isabstract(cls):
+        msg = f"detector {path} is abstract; define {', '.join(sorted(cls.__abstractmethods__))}, or name a subclass"
+        raise UnknownDetectorError(msg)
+
+
 def configure(one: DetectorSettings, settings: Settings) -> Configured:
     """Return the detector that `one` asks for, made and checked.
 
@@ -158,6 +176,16 @@ def configure(one: DetectorSettings, settings: Settings) -> Configured:
     where = f"detector {one.name} ({one.use})"
     _check_input(one, settings, where)
     cls = find(one.use)
+    try:
+        return _made(cls, one, settings, where)
+    except DetectorError:
+        raise
+    except (Exception, SystemExit) as error:
+        msg = f"{where}: cannot be made: {_told(error)}; mend its class, or take the detector out"
+        raise DetectorError(msg) from error
+
+
+def _made(cls: type[Detector], one: DetectorSettings, settings: Settings, where: str) -> Configured:
     try:
         detector = cls(cls.Parameters.model_validate(_parameters(cls, one)))
     except ValidationError as error:

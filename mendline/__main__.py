@@ -1,5 +1,11 @@
 """`python -m mendline` is `mendline`."""
 
-from mendline.cli import main
+import sys
 
-main()
+try:
+    from mendline.cli import main
+except KeyboardInterrupt:
+    sys.exit(130)  # what follows the import says so itself
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,9 +21,25 @@ if TYPE_CHECKING:
     from mendline.logs.base import Log
     from mendline.schemas.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 START_S = 10.0
 LOOK_S = 0.05
 COLOURS = {"opened": "red", "resolved": "green", "orphaned": "yellow"}
+
+
+def say(text: str, colour: str | None = None) -> None:
+    """Print a line. When nobody reads any more that is told once, and nothing else suffers."""
+    try:
+        click.secho(text, fg=colour)
+    except UnicodeEncodeError:
+        click.secho(text.encode("ascii", "replace").decode(), fg=colour)
+    except OSError as error:
+        logger.warning("nothing is printed any more, for nobody reads it (%s); all else goes on", error.strerror)
+        # What is left in the buffer must not fail again at the end.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 class Greeting:
@@ -61,17 +80,17 @@ class Greeting:
 
     def _say(self, pids: Mapping[str, int | None]) -> None:
         settings = self._settings
-        click.echo(f"Mendline is up on {settings.log}; Ctrl-C stops it.")
+        say(f"Mendline is up on {settings.log}; Ctrl-C stops it.")
         for name, service in settings.services.items():
             process = f" (process {pids[name]})" if pids.get(name) else ""
             rights = ", ".join(service.allow) or "nothing"
-            click.echo(f"  watching {name}{process}: probes: {len(service.probes)}, allowed: {rights}")
+            say(f"  watching {name}{process}: probes: {len(service.probes)}, allowed: {rights}")
         if not settings.services:
-            click.echo("  no services are configured; host metrics only (`mendline init` writes an example)")
+            say("  no services are configured; host metrics only (`mendline init` writes an example)")
         for order in self._in_force():
-            click.secho(f"In force: {order}", fg="yellow")
+            say(f"In force: {order}", "yellow")
         option = "" if str(self._config) == DEFAULT_CONFIG else f" -c {self._config}"
-        click.echo(f"`mendline faults --all{option}` lists what was found and done.")
+        say(f"`mendline faults --all{option}` lists what was found and done.")
 
 
 class LiveView(Follower):
@@ -91,4 +110,4 @@ class LiveView(Follower):
         return True
 
     def _line(self, record: Record, colour: str | None) -> None:
-        click.secho(f"{clock(record.time)} {describe(record)}", fg=colour)
+        say(f"{clock(record.time)} {describe(record)}", colour)

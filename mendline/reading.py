@@ -90,17 +90,18 @@ def fold_journal(log: Log, settings: Settings) -> Journal:
     return journal
 
 
-def read_about(log: Log, settings: Settings, fault: str) -> list[Stored]:
-    """Return, in order, the records about the faults whose ids begin with `fault`. Raises as `read_batches`."""
+def read_about(log: Log, settings: Settings, fault: str) -> dict[str, list[Stored]]:
+    """Return, in order, the records about each fault whose id begins with `fault`, by id. Raises as `read_batches`."""
     known = [one for name, one in fold_journal(log, settings).faults.items() if name.startswith(fault)]
     # The fold forgets faults some time after their end: for those all there is has to be read.
     begin = _offset_at(log, settings, min(one.latest.opened_at for one in known) - MARGIN_MS) if known else None
     journal = Journal()
-    mine = []
+    mine: dict[str, list[Stored]] = {}
     for entry in read_journal(log, settings, begin):
         journal.apply(entry.record, entry.offset, entry.log_time, entry.append_time)
-        if (journal.fault_of(entry.record) or "\n").startswith(fault):
-            mine.append(entry)
+        about = journal.fault_of(entry.record)
+        if about and about.startswith(fault):
+            mine.setdefault(about, []).append(entry)
     return mine
 
 

@@ -151,7 +151,8 @@ def _cli() -> str:
         "",
         "# Command line",
         "",
-        "Exit status: 0 done, 1 the answer is no, 2 wrong use, 3 the system failed.",
+        "Exit status: 0 done, 1 the answer is no, 2 wrong use, 3 the system failed, 130 interrupted,",
+        "141 nobody reads the output.",
         "",
     ]
     top = click.Context(cli, info_name="mendline", terminal_width=100, **cli.context_settings)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from mendline.logs.base import TopicSettings
+from mendline.rights import TOPICS, Topic
 
 if TYPE_CHECKING:
     from mendline.schemas.settings import TopicsSettings
 
 
-def topic_settings(topics: TopicsSettings) -> list[TopicSettings]:
-    """Return every topic with its partitions and retention."""
-    return [
+def topic_settings(topics: TopicsSettings, names: Collection[Topic] = TOPICS) -> list[TopicSettings]:
+    """Return the topics of these names, by default all, with their partitions and retention."""
+    wanted = {topics.topic(name) for name in names}
+    every = [
         TopicSettings(topics.topic("metrics"), topics.partitions, topics.metrics_retention),
         TopicSettings(topics.topic("windows"), topics.partitions, topics.windows_retention),
         TopicSettings(topics.topic("journal"), 1, topics.journal_retention),
@@ -20,3 +23,4 @@ def topic_settings(topics: TopicsSettings) -> list[TopicSettings]:
         TopicSettings(topics.topic("state"), topics.partitions, topics.metrics_retention),
         TopicSettings(topics.topic("deadletter"), 1, topics.windows_retention),
     ]
+    return [topic for topic in every if topic.name in wanted]

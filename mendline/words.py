@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mendline.schemas import records as r
@@ -14,23 +14,35 @@ from mendline.schemas.windows import Windows
 if TYPE_CHECKING:
     from mendline.responders.journal import Journal
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+BEYOND = "beyond the calendar"
+
 
 def clock(time_ms: int) -> str:
-    """Return a time of day, UTC, to the millisecond.
+    """Return a time of day, UTC, to the millisecond; of a time that no calendar has, words that say so.
 
-    >>> clock(1_700_000_000_123)
-    '22:13:20.123'
+    >>> clock(1_700_000_000_123), clock(10**30)
+    ('22:13:20.123', 'beyond the calendar')
     """
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
+    moment = _moment(time_ms)
+    return moment.strftime("%H:%M:%S.%f")[:-3] if moment else BEYOND
 
 
 def date(time_ms: int) -> str:
-    """Return a date and time of day, UTC, to the second.
+    """Return a date and time of day, UTC, to the second; of a time that no calendar has, words that say so.
 
-    >>> date(1_700_000_000_123)
-    '2023-11-14 22:13:20'
+    >>> date(1_700_000_000_123), date(-(10**30))
+    ('2023-11-14 22:13:20', 'beyond the calendar')
     """
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    moment = _moment(time_ms)
+    return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else BEYOND
+
+
+def _moment(time_ms: int) -> datetime | None:
+    try:
+        return EPOCH + timedelta(milliseconds=time_ms)
+    except OverflowError:
+        return None
 
 
 def span(ms: int) -> str:
@@ -67,9 +79,11 @@ def in_force(journal: Journal) -> Iterator[str]:
     for kind in ("maintenance", "silence"):
         for order in journal.orders_in_force(kind, journal.log_time):
             record = order.record
+            if not record.subject:
+                continue  # it acts on nothing
             left = "" if order.expires is None else f" for {span(order.expires - journal.log_time)} more"
             text = f": {record.text}" if record.text else ""
-            yield printable(f"{kind} of {record.subject or '*'}{left}, by {record.by}{text}")
+            yield printable(f"{kind} of {record.subject}{left}, by {record.by}{text}")
 
 
 def printable(text: str) -> str:
@@ -100,7 +114,7 @@ def _probe(e: r.ProbeEvent) -> str:
 
 
 def _fault(e: r.Fault) -> str:
-    parts = [f"fault {e.id[:8]} {e.transition}: {e.target} {e.kind} ({e.severity})", e.reason]
+    parts = [f"fault {e.id[:8]} {e.transition}: {e.target} {e.kind} ({e.severity})", e.ended or e.reason]
     evidence = e.evidence
     if e.transition in ("opened", "updated"):
         if evidence.value is not None:

@@ -7,7 +7,8 @@ Which rounds count is told in `order`, what is counted in `panes`. A pane or win
 When a source changes its series table, the pane or window that the change falls into has the series of both (`tables`
 says in which order); one that has more series than a record can hold loses the last ones. A counter that a pane's
 table does not have begins anew after it. A source that was silent for `windows.forget` of log time is forgotten, and
-the windows it left open with it: should it come back, it begins anew.
+the windows it left open with it: should it come back, it begins anew. If its clock went back by as much meanwhile, it
+may say windows again, which readers drop by order.
 """
 
 from __future__ import annotations

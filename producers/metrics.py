@@ -100,10 +100,12 @@ METRICS: Mapping[str, Metric] = {
     "mendline.agent.rejected": _counter("{value}", "values rejected at the source, by reason"),
     "mendline.agent.resets": _counter("{reset}", "counters that began anew"),
     "mendline.agent.series.dropped": _amount("{series}", "series beyond the limit `host.max_series`"),
-    "mendline.agent.records.lost": _counter("{record}", "records that fell off the queue while the log was away"),
+    "mendline.agent.records.lost": _counter("{record}", "records that fell off the queues while the log was away"),
     "mendline.agent.records.refused": _counter("{record}", "records the log refused for good"),
     "mendline.agent.records.waiting": _amount("{record}", "records not yet acknowledged by the log"),
     "mendline.agent.append.duration": _amount("s", "time of the last append until it was acknowledged"),
+    "mendline.agent.spool.size": _amount("By", "what waits on the disk while the log is away"),
+    "mendline.agent.spool.errors": _counter("{error}", "failures of the disk that the spool is on"),
     "mendline.agent.reflexes": _counter("{restart}", "restarts done while the log could not be reached"),
 }
 

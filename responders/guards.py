@@ -63,7 +63,7 @@ def check_orders(case: Case) -> tuple[str, int | None] | None:
     """Hold what people have under maintenance, or silenced."""
     for kind in ("maintenance", "silence"):
         for order in case.journal.orders_in_force(kind, case.log_time):
-            subject = order.record.subject or "*"
+            subject = order.record.subject
             named = subject in (case.intent.fault, case.intent.host)
             if named or matches_target(subject, case.intent.target):
                 return f"{kind} of {subject} by {order.record.by}", order.expires
@@ -189,7 +189,8 @@ def breaker_opened_at(actions: Sequence[ActionFact], bounds: GuardSettings) -> i
     """Return when (log time, ms) the breaker of a target opened, or None when it is closed.
 
     It opens with the action that makes `attempts` of them within `window`. The next one is the half-open try: if it
-    mends, the breaker closes and counting begins anew; otherwise it stays open from then on.
+    mends, and the fault is not here again within `window`, the breaker closes and counting begins anew; otherwise it
+    stays open from then on.
     """
     opened: int | None = None
     recent: list[int] = []

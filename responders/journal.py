@@ -154,6 +154,7 @@ class Journal(Fact):
         if fault and record.revision <= fault.latest.revision:
             return NOTHING
         if fault is None:
+            self._revoke(record)
             fault = self.faults[record.id] = FaultFact(
                 latest=record, opened_at=self.log_time, seen_at=0, age_ms=0, progressed_at=0
             )
@@ -161,6 +162,18 @@ class Journal(Fact):
         fault.latest, fault.seen_at, fault.progressed_at = record, self.log_time, partition.worked_ms
         self._remember_target(record.target)
         return self._close(fault) if record.transition in CLOSING else self._reopen(fault)
+
+    def _revoke(self, record: Fault) -> None:
+        """Take back that the last action on the target mended it, when the same fault is here again soon after."""
+        policy = self.policies.match(record) if self.policies else None
+        actions = self.actions_on(record.target)
+        if not self.policies or not policy or not actions or not actions[-1].mended:
+            return
+        last = actions[-1]
+        before = self.faults.get(self.intents.get(last.intent, ""))
+        soon = self.log_time - last.time <= self.policies.guards_of(policy).window
+        if soon and before and before.latest.kind == record.kind:
+            last.mended = False
 
     def _age_ms(self, record: Fault, before: Fault) -> int:
         """Return how old a revision is, and its evidence, unless it only says again that the fault stands.

@@ -27,8 +27,8 @@ def message_of(record: Record) -> Message | None:
     """Return what webhooks are told of a journal record: JSON; None when it is nothing for them."""
     if isinstance(record, Fault) and record.transition in TOLD_TRANSITIONS:
         text = f"{record.target} is {record.kind}: {record.transition}"
-        return _message(record, text, record.id, record.evidence.text)
-    if isinstance(record, Hold) and record.guard in FINAL_HOLDS:
+        return _message(record, text, record.id, record.ended or record.evidence.text)
+    if isinstance(record, Hold) and record.guard in (*FINAL_HOLDS, "breaker"):
         return _message(record, f"{record.target} needs a person: {record.guard}", record.fault, record.reason)
     if isinstance(record, Intent) and record.mode == "ask":
         text = f"{record.action} of {record.target} waits for `mendline approve {record.id}`"

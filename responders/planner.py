@@ -318,7 +318,7 @@ def _orphan(journal: Journal, fault: FaultFact) -> Fault:
             "time": journal.append_time,
             "revision": fault.latest.revision + 1,
             "transition": "orphaned",
-            "reason": reason,
+            "ended": reason,
         }
     )
 

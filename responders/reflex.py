@@ -1,6 +1,6 @@
 """The reflex: while the log cannot be reached, and only then, a host restarts its exited services on its own.
 
-A few times only, and the planner counts each when its outcome reaches the journal at last.
+A few times only, with pauses that grow, and the planner counts each when its outcome reaches the journal at last.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mendline.responders import clock
 from mendline.schemas.base import record_id
 from mendline.schemas.records import Command
 
@@ -17,17 +18,27 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import ReflexSettings
 
 RESTART_WITHIN_MS = 30_000
+FIRST_PAUSE_S = 10.0
 
 
 class Reflex:
     """Restarts exited services through the executor while nobody else can."""
 
     def __init__(
-        self, executor: Executor, settings: ReflexSettings, monotonic: Callable[[], float] = time.monotonic
+        self,
+        executor: Executor,
+        settings: ReflexSettings,
+        away_s: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Allow each service `settings.attempts` restarts within `settings.window` ms of `monotonic` (seconds)."""
+        """Allow each service `settings.attempts` restarts within `settings.window` ms of `monotonic` (seconds).
+
+        `away_s` tells for how long (s) the log has failed to take what it was given, 0 when it has not: that it took
+        nothing for a while may just as well mean that there was nothing to say.
+        """
         self._executor = executor
         self._settings = settings
+        self._away_s = away_s
         self._monotonic = monotonic
         self._made: dict[str, list[float]] = {}
 
@@ -37,12 +48,14 @@ class Reflex:
         Call it again, about once a second, for as long as the service is down.
         """
         host = self._executor.host
-        if host.log_time() is not None:
-            return "the log can be reached: the planner decides"
+        if self._away_s() < clock.TRUSTED_FOR_S:
+            return "the log can be reached, or could a moment ago: the planner decides"
         now, window_s = self._monotonic(), self._settings.window / 1000
         made = [at for at in self._made.get(service, ()) if at > now - window_s]
         if len(made) >= self._settings.attempts:
             return f"{len(made)} reflexes within {self._settings.window} ms are enough"
+        if made and (left_s := made[-1] + FIRST_PAUSE_S * 2 ** (len(made) - 1) - now) > 0:
+            return f"the next reflex may begin in {left_s:.0f} s"
         why = self._executor.act_alone(self._command(service, host.name, host.now_ms()))
         self._made[service] = made if why else [*made, now]
         return why

@@ -39,6 +39,7 @@ TOKEN = "MENDLINE_SERVICE"  # noqa: S105 - the name of an environment variable, 
 KILL_WAIT_S = 5.0
 LOOK_S = 0.1
 STOP_SHARE = 0.8  # of a restart's time; the rest is for the start
+NOTED = {"pid", "started", "boot", "token", "since"}
 
 
 class SupervisorError(Exception):
@@ -257,7 +258,10 @@ class Supervisor:
         except (OSError, ValueError) as error:
             logger.warning("%s cannot be read (%s): if %s runs already, it will not be found", path, error, service)
             return None
-        return note if isinstance(note, dict) else None
+        if isinstance(note, dict) and note.keys() >= NOTED:
+            return note
+        logger.warning("%s is no note of Mendline: if %s runs already, it will not be found", path, service)
+        return None
 
     def _output(self, name: str, settings: ProcessSettings) -> OutputFile:
         path = Path(settings.output) if settings.output else self._folder / f"{name}.log"
@@ -304,7 +308,9 @@ def _spawn(settings: ProcessSettings, output: OutputFile, token: str) -> int:
 def _why(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return f"{error.filename} does not exist"
-    return f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error)
 
 
 def _wait_while_able(process: Identity, grace_s: float) -> bool:

@@ -34,8 +34,8 @@ class Envelope(Frozen):
     wherever it is worked out.
     """
 
-    version: int = Field(default=1, ge=1)
-    minor: int | None = Field(default=None, ge=0)
+    version: int = Field(default=1, ge=1, le=MOST_COUNT)
+    minor: int | None = Field(default=None, ge=0, le=MOST_COUNT)
     id: str = ""
     cause: str | None = None
     source: str = Field(min_length=1, max_length=255)

@@ -15,13 +15,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from mendline.schemas.base import Envelope, Frozen, UnreadableRecordError
+from mendline.schemas.base import MOST_COUNT, MOST_TIME, Envelope, Frozen, UnreadableRecordError
 from mendline.schemas.rounds import Round
 from mendline.schemas.windows import Windows
 
 NEWEST_VERSION = 1
 NEWEST_MINOR = 0
 """What the records written here say of themselves, left out while it is 0; one more with every field that is added."""
+
+Time = Annotated[int, Field(ge=-MOST_TIME, le=MOST_TIME)]
+"""A moment in ms since the Unix epoch."""
+
+Number = Annotated[int, Field(ge=-MOST_COUNT - 1, le=MOST_COUNT)]
+"""A count, an offset or a length of time: what fits into 64 bits, so that no reader fails on it later."""
 
 
 class Signature(Frozen):
@@ -41,7 +47,7 @@ class Heartbeat(Envelope):
     """A source is there. `interval_ms` is how often it promises to be heard of; `leaving` announces a meant silence."""
 
     type: Literal["heartbeat"] = "heartbeat"
-    interval_ms: int = Field(gt=0)
+    interval_ms: int = Field(gt=0, le=MOST_TIME)
     leaving: bool = False
     program: str = ""
     services: tuple[str, ...] = ()
@@ -61,9 +67,9 @@ class ProcessEvent(Envelope):
     type: Literal["process"] = "process"
     service: str = Field(min_length=1, max_length=255)
     state: ProcessState
-    pid: int = Field(ge=0)
-    started_at: int | None = None
-    exit_code: int | None = None
+    pid: int = Field(ge=0, le=MOST_COUNT)
+    started_at: Time | None = None
+    exit_code: Number | None = None
     signal: str | None = None
     oom_killed: bool = False
     meant: bool = False
@@ -87,9 +93,9 @@ class ProbeEvent(Envelope):
     probe: str
     ok: bool
     latency_ms: float | None = None
-    failing_since: int | None = None
-    fail_after_ms: int = Field(default=5000, ge=0)
-    attempts: int = Field(default=0, ge=0)
+    failing_since: Time | None = None
+    fail_after_ms: int = Field(default=5000, ge=0, le=MOST_TIME)
+    attempts: int = Field(default=0, ge=0, le=MOST_COUNT)
     error: str = ""
     process: str = ""
 
@@ -120,11 +126,11 @@ class Evidence(Frozen):
     surprise: float | None = None
     unit: str = ""
     text: str = ""
-    event_time: int
-    delay_ms: int = 0
+    event_time: Time
+    delay_ms: Number = 0
     topic: str
-    partition: int
-    offsets: tuple[int, int]
+    partition: Number
+    offsets: tuple[Number, Number]
 
 
 class Fault(Envelope):
@@ -132,21 +138,23 @@ class Fault(Envelope):
 
     `target` is `HOST` or `HOST/SERVICE`; `host` is the source that owns the target. `kind` says what is wrong in one
     word (`dead`, `hung`, `unreachable`, `silent`, `threshold`, `unusual` …). `source` is the stage that writes.
+    `reason` says why it opened, or is worse; it stays to the end, and `ended` says why it is over.
     """
 
     type: Literal["fault"] = "fault"
-    revision: int = Field(ge=0)
+    revision: int = Field(ge=0, le=MOST_COUNT)
     transition: Transition
     target: str
     host: str
     detector: str
     kind: str
     severity: Literal["info", "warning", "critical"] = "critical"
-    opened_at: int
+    opened_at: Time
     evidence: Evidence
     reason: str = ""
+    ended: str = ""
     stage: str
-    partition: int
+    partition: Number
     config: str = ""
 
 
@@ -165,13 +173,13 @@ class Intent(Envelope):
     policy: str
     policy_hash: str
     mode: Literal["shadow", "ask", "auto"]
-    step: int = Field(ge=0)
-    attempt: int = Field(ge=0)
+    step: int = Field(ge=0, le=MOST_COUNT)
+    attempt: int = Field(ge=0, le=MOST_COUNT)
     action: str
     parameters: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
-    timeout_ms: int = Field(gt=0)
-    verify_ms: int = Field(gt=0)
-    basis: int = Field(ge=-1)
+    timeout_ms: int = Field(gt=0, le=MOST_TIME)
+    verify_ms: int = Field(gt=0, le=MOST_TIME)
+    basis: int = Field(ge=-1, le=MOST_COUNT)
     reason: str = ""
 
 
@@ -187,8 +195,8 @@ class Hold(Envelope):
     policy: str
     guard: str
     reason: str
-    until: int | None = None
-    wait_ms: int | None = None
+    until: Time | None = None
+    wait_ms: Number | None = None
 
 
 class Command(Envelope):
@@ -206,9 +214,9 @@ class Command(Envelope):
     service: str
     action: str
     parameters: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
-    deadline: int
-    timeout_ms: int = Field(gt=0)
-    evidence_time: int | None = None
+    deadline: Time
+    timeout_ms: int = Field(gt=0, le=MOST_TIME)
+    evidence_time: Time | None = None
     signature: Signature | None = None
 
 
@@ -249,8 +257,8 @@ class Outcome(Envelope):
     action: str
     status: OutcomeStatus
     reason: str = ""
-    began_at: int | None = None
-    ended_at: int | None = None
+    began_at: Time | None = None
+    ended_at: Time | None = None
     reflex: bool = False
     signature: Signature | None = None
 
@@ -263,7 +271,7 @@ class Verification(Envelope):
     fault: str
     target: str
     mended: bool
-    after_ms: int | None = None
+    after_ms: Number | None = None
     reason: str = ""
 
 
@@ -282,7 +290,7 @@ class Order(Envelope):
     by: str
     subject: str = ""
     active: bool = True
-    expires: int | None = None
+    expires: Time | None = None
     text: str = ""
     signature: Signature | None = None
 
@@ -296,9 +304,9 @@ class Activation(Envelope):
     type: Literal["activation"] = "activation"
     stage: str
     topic: str
-    partition: int
-    offset: int
-    read_from: int | None = None
+    partition: Number
+    offset: Number
+    read_from: Number | None = None
     config: str
     settings: dict[str, Any] = Field(default_factory=dict)
 
@@ -313,11 +321,11 @@ class Progress(Envelope):
     type: Literal["progress"] = "progress"
     stage: str
     topic: str
-    partition: int
-    log_time: int
-    offset: int
-    lag: int
-    behind_ms: int = 0
+    partition: Number
+    log_time: Number
+    offset: Number
+    lag: Number
+    behind_ms: Number = 0
     config: str = ""
 
 
@@ -327,13 +335,13 @@ class Snapshot(Envelope):
     type: Literal["snapshot"] = "snapshot"
     stage: str
     topic: str
-    partition: int
-    offset: int
-    log_time: int
-    append_time: int
+    partition: Number
+    offset: Number
+    log_time: Number
+    append_time: Number
     config: str
-    block: int
-    blocks: int
+    block: Number
+    blocks: Number
     sources: tuple[str, ...] = ()
     arrays: tuple[tuple[str, str, tuple[int, ...]], ...] = ()
     values: dict[str, Any] = Field(default_factory=dict)
@@ -347,14 +355,14 @@ class DeadLetter(Envelope):
 
     type: Literal["deadletter"] = "deadletter"
     topic: str
-    partition: int
-    offset: int
+    partition: Number
+    offset: Number
     stage: str
     reason: str
     key: str | None = None
     value: str = ""
     headers: tuple[tuple[str, str], ...] = ()
-    size: int | None = Field(default=None, ge=0)
+    size: int | None = Field(default=None, ge=0, le=MOST_COUNT)
 
 
 Record = Annotated[

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from mendline.schemas.base import Frozen
+from mendline.schemas.base import MOST_COUNT, Frozen
 from mendline.schemas.secrets import Reference
 
+MOST_SHOWN = 40
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
 _DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)(B|KB|KiB|MB|MiB|GB|GiB)$")
@@ -32,7 +33,7 @@ def duration_ms(value: object) -> object:
         if not found:
             msg = f"{value!r} is no duration; write a number with ms, s, m, h or d, such as 500ms or 10m"
             raise ValueError(msg)
-        return round(float(found[1]) * _DURATION_MS[found[2]])
+        return _whole(float(found[1]) * _DURATION_MS[found[2]], value)
     return value
 
 
@@ -43,8 +44,24 @@ def size_bytes(value: object) -> object:
         if not found:
             msg = f"{value!r} is no size; write a number with B, KB, KiB, MB, MiB, GB or GiB, such as 64MiB"
             raise ValueError(msg)
-        return round(float(found[1]) * _SIZE_BYTES[found[2]])
+        return _whole(float(found[1]) * _SIZE_BYTES[found[2]], value)
     return value
+
+
+def _whole(number: float, written: str) -> int:
+    if number > MOST_COUNT:
+        msg = f"{shortened(written)!r} is too much; write a smaller number"
+        raise ValueError(msg)
+    return round(number)
+
+
+def shortened(text: str) -> str:
+    """Return `text` as a message can show it.
+
+    >>> shortened("9" * 300)
+    '99999999999999999999…'
+    """
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN // 2]}…"
 
 
 LONGEST_MS = 100 * 365 * 86_400_000  # a century: every sum of times still fits into 64 bits
@@ -66,6 +83,10 @@ class HostSettings(Frozen):
     )
     deadline: Duration = Field(default=2000, description="a collector that takes longer is left out and reported")
     max_series: int = Field(default=5000, gt=0, description="series per source; more are dropped, and that is said")
+    spool: Size = Field(
+        default=64 * 2**20,
+        description="disk under `state` for what waits while the log is away; 0: memory only, 8 MiB",
+    )
     peers: dict[Name, str] = Field(
         default_factory=dict, description="name: host:port; round-trip time; no answer is a fault of this host"
     )
@@ -119,6 +140,14 @@ class ProbeSettings(Frozen):
             msg = f"give exactly one of http, tcp, dns (given: {', '.join(given) or 'none'})"
             raise ValueError(msg)
         return self
+
+    @field_validator("status")
+    @classmethod
+    def _lowest_first(cls, status: tuple[int, int]) -> tuple[int, int]:
+        if status[0] > status[1]:
+            msg = f"no status is both at least {status[0]} and at most {status[1]}; write the lowest first"
+            raise ValueError(msg)
+        return status
 
     @property
     def label(self) -> str:
@@ -269,7 +298,7 @@ class TopicsSettings(Frozen):
         default="mendline", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="of topics and groups: one deployment each"
     )
     partitions: int = Field(
-        default=1, ge=1, description="of metrics and windows; 1 for the embedded log, more on Kafka"
+        default=1, ge=1, le=10_000, description="of metrics and windows; 1 for the embedded log, more on Kafka"
     )
     metrics_retention: Duration = Field(default=7 * 86_400_000, description="raw rounds are large: a week")
     windows_retention: Duration = Field(default=30 * 86_400_000, description="windows are smaller: a month")
@@ -383,7 +412,9 @@ class Settings(Frozen):
     liveness: LivenessSettings = LivenessSettings()
     detectors: tuple[DetectorSettings, ...] = ()
     budget: float = Field(default=1.0, gt=0, description="false faults a day, over the whole fleet")
-    series: int = Field(default=10_000, gt=0, description="series in the whole fleet that share the budget")
+    series: int = Field(
+        default=10_000, gt=0, le=MOST_COUNT, description="series in the whole fleet that share the budget"
+    )
     policies: tuple[PolicySettings, ...] = ()
     guards: GuardSettings = GuardSettings()
     notify: tuple[NotifySettings, ...] = ()

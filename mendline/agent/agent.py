@@ -1,7 +1,7 @@
 """The agent: one per host. It puts together what observes, what publishes and what obeys, and keeps their time.
 
 Threads, besides the log's own: this one (rounds), `collect` (collectors, in turn), `exits` (deaths), `probes`,
-`publish`, `commands`, and one for each action at work.
+`publish`, `spool`, `commands`, and one for each action at work.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from mendline.agent.commands import CommandReader
 from mendline.agent.publisher import Publisher
 from mendline.agent.reflexes import Reflexes
 from mendline.agent.services import OutputRotation, WatchedSupervisor, cores, locators
+from mendline.agent.spool import Spool
 from mendline.agent.state import StateFolder
 from mendline.keys import key_ring
 from mendline.names import source_name
@@ -35,8 +37,10 @@ from mendline.responders.ledger import Ledger
 from mendline.responders.reflex import Reflex
 from mendline.responders.registry import built_in_actions
 from mendline.responders.supervisor import Started, SupervisorError
+from mendline.rights import ROLES
 from mendline.schemas.base import record_id
 from mendline.schemas.records import Heartbeat, Outcome, ProcessEvent
+from mendline.topics import topic_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,12 +51,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_MS = 10_000
+LOOK_S = 1.0
 FLUSH_S = 5.0
 _SELF = (
     series("mendline.agent.records.lost"),
     series("mendline.agent.records.refused"),
     series("mendline.agent.records.waiting"),
     series("mendline.agent.append.duration"),
+    series("mendline.agent.spool.size"),
+    series("mendline.agent.spool.errors"),
     series("mendline.agent.reflexes"),
 )
 
@@ -89,6 +96,8 @@ class Agent:
         self._clock = clock
         self._stop_services = stop_services
         self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._before_obeying = {"services", "acknowledgement"}
         self.ended = threading.Event()
         with ExitStack() as opened:
             self._state = opened.enter_context(StateFolder(Path(settings.state)))
@@ -102,13 +111,9 @@ class Agent:
         Raises LogRefusedError and other LogErrors that trying again does not help.
         """
         self._stopped = stop or self._stopped
-        self._publisher.start()
-        self._beat()
-        self._executor.recover()
-        self._start_services()
-        self._prober.start()
         try:
-            self._rounds()
+            self._begin()
+            self._live()
         finally:
             self._end()
 
@@ -130,8 +135,15 @@ class Agent:
         settings, topics = self.settings, self.settings.topics
         keys = key_ring(settings)
         self._log_time = LogClockEstimate()
+        self._spool = Spool(self._state.path / "spool", settings.host.spool)
         self._publisher = Publisher(
-            self._log, topics.topic("metrics"), self.source, self._state.epoch, self._acknowledged
+            self._log,
+            topics.topic("metrics"),
+            self.source,
+            self._state.epoch,
+            self._acknowledged,
+            self._spool,
+            prepare=partial(self._log.ensure_topics, topic_settings(topics, ROLES["agent"].topics)),
         )
         self.supervisor = WatchedSupervisor(settings.services, self._state.path, self._started)
         actions = built_in_actions(self.supervisor, settings)
@@ -149,7 +161,7 @@ class Agent:
             )
         )
         self._commands = CommandReader(self._log, topics.topic("commands"), self.source, self._executor, self._ledger)
-        self._reflexes = Reflexes(Reflex(self._executor, settings.reflex))
+        self._reflexes = Reflexes(Reflex(self._executor, settings.reflex, lambda: self._publisher.away_s))
         self._observe()
 
     def _observe(self) -> None:
@@ -177,27 +189,34 @@ class Agent:
 
     # Living -----------------------------------------------------------------------------------------------------------
 
-    def _rounds(self) -> None:
-        """Make a round every interval; one that would be late by more than an interval is left out."""
+    def _begin(self) -> None:
+        self._beat()
+        self._executor.recover()
+        self._publisher.start()
+        self._start_services()
+        self._obey_after("services")
+        self._prober.start()
+
+    def _live(self) -> None:
+        """Make a round every interval; one that would be late by more than an interval is left out.
+
+        Between rounds it looks about once a second, and beats when it is time, however long the interval is.
+        """
         interval_s = self.settings.host.interval / 1000
+        # Every acknowledgement tells the log's time, which is trusted for 10 s: seldom rounds alone would not do.
+        beat_s = HEARTBEAT_MS / (1000 if interval_s < LOOK_S * 5 else 2000)
         next_round = monotonic()
-        next_beat = next_round + HEARTBEAT_MS / 1000
-        reading = False
-        while not self._stopped.wait(max(next_round - monotonic(), 0.0)):
+        next_beat = next_round + beat_s
+        while not self._stopped.wait(min(max(min(next_round, next_beat) - monotonic(), 0.0), LOOK_S)):
             self._check()
-            if not reading and self._publisher.connected.is_set():
-                # Not before: without an acknowledgement the log's time is unknown, and every command too late.
-                self._commands.start()
-                reading = True
-            now_ms = self._clock()
-            table, values = self._collection.round(now_ms)
-            self._publisher.round(now_ms, table, values)
             self._reflexes.tick()
-            now = monotonic()
-            if now >= next_beat:
+            if monotonic() >= next_beat:
                 self._beat()
-                next_beat = now + HEARTBEAT_MS / 1000
-            next_round = max(next_round + interval_s, now)
+                next_beat = monotonic() + beat_s
+            if monotonic() >= next_round:
+                now_ms = self._clock()
+                self._publisher.round(now_ms, *self._collection.round(now_ms))
+                next_round = max(next_round + interval_s, monotonic())
 
     def _check(self) -> None:
         failure = self._publisher.failure or self._commands.failure
@@ -238,20 +257,28 @@ class Agent:
                 )
 
     def _end(self) -> None:
-        self._prober.close()
-        self._commands.close()
-        self._executor.close(FLUSH_S)
+        steps = (
+            self._prober.close,
+            self._commands.close,
+            partial(self._executor.close, FLUSH_S),
+            self._end_services,
+            self.processes.close,
+            self._collection.close,
+            partial(self._beat, leaving=True),
+            partial(self._publisher.close, FLUSH_S),
+            self._opened.close,
+            self.ended.set,
+        )
+        with ExitStack() as rest:  # each step is taken, whichever fails
+            for step in reversed(steps):
+                rest.callback(step)
+
+    def _end_services(self) -> None:
         if self._stop_services():
             try:
                 self.supervisor.stop_all()
             except SupervisorError as error:
                 logger.error("%s", error)  # noqa: TRY400 - the message says it all
-        self.processes.close()
-        self._collection.close()
-        self._beat(leaving=True)
-        self._publisher.close(FLUSH_S)
-        self._opened.close()
-        self.ended.set()
 
     # What others call -------------------------------------------------------------------------------------------------
 
@@ -271,8 +298,20 @@ class Agent:
 
     def _acknowledged(self, position: Position) -> None:
         self._log_time.acknowledged(position.timestamp)
+        self._obey_after("acknowledgement")
+
+    def _obey_after(self, done: str) -> None:
+        """Begin to read commands when the last of what must come before is done.
+
+        Without an acknowledgement the log's time is unknown, and every command too late.
+        """
+        with self._lock:
+            if done in self._before_obeying:
+                self._before_obeying.remove(done)
+                if not self._before_obeying:
+                    self._commands.start()
 
     def _self_metrics(self) -> Collected:
-        publisher = self._publisher
-        values = [publisher.lost, publisher.refused, publisher.waiting, publisher.append_s, self._reflexes.count]
-        return Collected(_SELF, values)
+        publisher, spool = self._publisher, self._spool
+        values = [publisher.lost, publisher.refused, publisher.waiting, publisher.append_s, spool.size, spool.errors]
+        return Collected(_SELF, [*values, self._reflexes.count])

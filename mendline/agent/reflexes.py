@@ -20,7 +20,7 @@ class Reflex(Protocol):
 
 
 class Reflexes:
-    """Asks the reflex about each dead service, once a round. `heard` may be called from any thread."""
+    """Asks the reflex about each dead service at each `tick`. `heard` may be called from any thread."""
 
     def __init__(self, reflex: Reflex) -> None:
         """Ask `reflex`."""

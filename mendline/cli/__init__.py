@@ -1,11 +1,13 @@
 """The command line. Each command stands in a module of its own, imported when it is called or listed.
 
-Exit status: 0 done, 1 the answer is "no", 2 wrong use, 3 the system failed.
+Exit status: 0 done, 1 the answer is "no", 2 wrong use, 3 the system failed, 130 interrupted, 141 the reader of the
+output went away (as of `mendline topics tail journal | head -1`).
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import logging
 import os
 import sys
@@ -36,11 +38,18 @@ COMMANDS = {
     "keys": "keys",
     "plugins": "plugins",
 }
-WRONG_USE, FAILED, INTERRUPTED = 2, 3, 130
+WRONG_USE, FAILED, INTERRUPTED, UNREAD = 2, 3, 130, 141
 
 
 class LazyGroup(click.Group):
     """A group whose commands are imported one at a time."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command; what click would take for a failure, that nobody reads the output, is an end of its own."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise click.exceptions.Exit(UNREAD) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of a first day with Mendline."""
@@ -88,19 +97,36 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command line; every expected error is one clear message and an exit status."""
+    _print_what_can_be()
+    status = _status()
     try:
-        status = cli.main(standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = UNREAD
+    if status == UNREAD:
+        # What is left to be written would be tried again at the very end of the program, and end in a complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
+
+
+def _print_what_can_be() -> None:
+    """Let characters that the terminal's encoding lacks be written as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _status() -> Any:
+    """Return the exit status of the command."""
+    try:
+        return cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        status = WRONG_USE
+        return WRONG_USE
     except (click.Abort, KeyboardInterrupt):
-        status = INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        status = 0
+        return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - unexpected ones are raised again by `explain`
-        status = _explain(error)
-    sys.exit(status)
+        return _explain(error)
 
 
 def _explain(error: Exception) -> int:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mendline.responders.journal import Journal
 
 NO = 1
+SHOWN, MOST_NAMED = 12, 5
 STATES = {"effective": "at work", "shadow": "would be done, but the policy's mode is shadow"}
 
 
@@ -54,6 +55,8 @@ def _print(journal: Journal, listed: list[FaultFact]) -> None:
         what = printable(f"{about.target} {about.kind} since {date(about.opened_at)} UTC")
         click.echo(f"{about.id[:8]} {click.style(state, fg=colour)} {what}")
         click.echo(f"  why   {printable(about.reason or about.evidence.text)}")
+        if about.ended:
+            click.echo(f"  over  {printable(about.ended)}")
         click.echo(f"  done  {printable(what_was_done(fault))}")
 
 
@@ -81,7 +84,8 @@ def _result(intent: IntentFact) -> str:
 def timeline(fault: str, config: Path, *, as_json: bool) -> None:
     """Tell all that happened about a FAULT, in order: evidence, decisions, actions, proof.
 
-    FAULT is the id as `mendline faults` prints it; its beginning will do. Exit status 1 when there is none.
+    FAULT is the id as `mendline faults` prints it; its beginning will do. Exit status 1 when there is none, 2
+    when several begin so.
 
     Example: mendline timeline 3f2a91c0
     """
@@ -91,13 +95,18 @@ def timeline(fault: str, config: Path, *, as_json: bool) -> None:
 
     settings = load_settings(config)
     with log_of(settings) as log:
-        mine = read_about(log, settings, fault)
-    if not mine:
+        found = read_about(log, settings, fault)
+    if len(found) > 1:
+        named = ", ".join(sorted(name[:SHOWN] for name in found)[:MOST_NAMED])
+        msg = f"{len(found)} faults have ids that begin with {fault!r}: give more of one, such as {named}"
+        raise click.BadParameter(msg, param_hint="FAULT")
+    if not found:
         click.echo(
             f"No fault of the journal has an id that begins with {fault!r}; `mendline faults --all` lists them.",
             err=True,
         )
         raise click.exceptions.Exit(NO)
+    (mine,) = found.values()
     if as_json:
         for entry in mine:
             click.echo(entry.record.model_dump_json(exclude_none=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MISSING = 127
 MOST_NAMED = 5
+LONGEST_MS = 365 * 86_400_000
 KILLED = 128
 NEED_AN_ID = frozenset({"approve", "deny"})
 
@@ -56,7 +58,7 @@ def maintenance() -> None:
     """Keep Mendline's hands off targets that people work on."""
 
 
-_for = click.option("--for", "lasts", default="1h", show_default=True, help="For how long: 30s, 10m, 2h.")
+_for = click.option("--for", "lasts", default="1h", show_default=True, help="For how long, at most 365d: 30s, 10m, 2h.")
 _text = click.option("--text", default="", help="Why; kept in the journal.")
 
 
@@ -164,12 +166,10 @@ def _order(
     from mendline.config import load_settings, log_of
     from mendline.orders import append_order
     from mendline.reading import fold_journal
-    from mendline.schemas.settings import duration_ms
 
-    try:
-        lasts_ms = int(str(duration_ms(lasts))) if lasts else None
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--for") from None
+    if kind == "maintenance" and active:
+        _refuse_no_target(subject)
+    lasts_ms = None if lasts is None else _lasting_ms(lasts)
     settings = load_settings(config)
     with log_of(settings) as log:
         journal = fold_journal(log, settings)
@@ -184,6 +184,30 @@ def _order(
     click.echo(f"Recorded: {order}")
     if doubt:
         click.secho(f"But {doubt}.", fg="yellow", err=True)
+
+
+def _refuse_no_target(pattern: str) -> None:
+    """Raise click.BadParameter for a pattern that no target can match."""
+    if not pattern.strip():
+        msg = "names no target; give HOST/SERVICE, SERVICE or a shell pattern, '*' for the whole fleet"
+        raise click.BadParameter(msg, param_hint="TARGET")
+    if "[" in re.sub(r"\[!?+\]?+[^\]]*\]", "", pattern):
+        msg = f"{pattern!r} matches no target: its [ is not closed; write ] after it, or leave it out"
+        raise click.BadParameter(msg, param_hint="TARGET")
+
+
+def _lasting_ms(text: str) -> int:
+    """Return how long an order is to stand, in ms. Raises click.BadParameter."""
+    from mendline.schemas.settings import duration_ms
+
+    try:
+        lasts_ms = int(str(duration_ms(text)))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--for") from None
+    if not 0 < lasts_ms <= LONGEST_MS:
+        msg = f"{text!r} is {'no time at all' if not lasts_ms else 'more than a year'}; give 1s to 365d"
+        raise click.BadParameter(msg, param_hint="--for")
+    return lasts_ms
 
 
 def _doubt_about_answer(journal: Journal, subject: str) -> str:

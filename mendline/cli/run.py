@@ -31,7 +31,8 @@ def up(config: Path, *, quiet: bool, verbose: int) -> None:
     """Run everything on this machine: agent, windows, detection, repair.
 
     Starts the services of the configuration that Mendline runs itself, watches them all and mends what it may. Ctrl-C
-    ends it cleanly and stops those services; if Mendline itself dies, they go on and are adopted when it comes back.
+    ends it cleanly and stops those services; if Mendline itself dies, or its log does, they go on and are adopted when
+    it comes back.
 
     Example: mendline up -c mendline.yaml
     """
@@ -39,8 +40,8 @@ def up(config: Path, *, quiet: bool, verbose: int) -> None:
     def make(settings: Settings, log: Log, metrics: Metrics, stop: Stop) -> Sequence[Runner]:
         from mendline import roles
 
-        # Under new settings the services go on, and the next agent adopts them.
-        agent = _agent(settings, log, stop_services=lambda: not stop.reloading)
+        # Under new settings the services go on, and when the log has failed: the next agent adopts them.
+        agent = _agent(settings, log, stop_services=lambda: stop.meant)
         return [
             agent,
             *roles.process_members(settings, log, metrics),
@@ -49,9 +50,11 @@ def up(config: Path, *, quiet: bool, verbose: int) -> None:
             *([] if quiet else _views(settings, log, config, agent)),
         ]
 
-    _run(config, make, verbose, _check_detectors)
+    _run("up", config, make, verbose, _check_detectors)
     if not quiet:
-        click.echo("Mendline has stopped, and with it the services that it ran.")
+        from mendline.live import say
+
+        say("Mendline has stopped, and with it the services that it ran.")
 
 
 @click.command()
@@ -72,7 +75,7 @@ def agent(config: Path, verbose: int) -> None:
         spare_memory()
         return [runner]
 
-    _run(config, make, verbose, waits=True)
+    _run("agent", config, make, verbose, waits=True)
 
 
 @click.command()
@@ -85,7 +88,7 @@ def process(config: Path, verbose: int) -> None:
 
     Example: mendline process -c mendline.yaml
     """
-    _run(config, lambda s, log, metrics, _: _roles().process_members(s, log, metrics), verbose)
+    _run("process", config, lambda s, log, metrics, _: _roles().process_members(s, log, metrics), verbose)
 
 
 @click.command()
@@ -96,7 +99,9 @@ def detect(config: Path, verbose: int) -> None:
 
     Example: mendline detect -c mendline.yaml
     """
-    _run(config, lambda s, log, metrics, _: _roles().detect_members(s, log, metrics), verbose, _check_detectors)
+    _run(
+        "detect", config, lambda s, log, metrics, _: _roles().detect_members(s, log, metrics), verbose, _check_detectors
+    )
 
 
 @click.command()
@@ -107,7 +112,7 @@ def respond(config: Path, verbose: int) -> None:
 
     Example: mendline respond -c mendline.yaml
     """
-    _run(config, lambda s, log, metrics, stop: _roles().respond_members(s, log, metrics, stop), verbose)
+    _run("respond", config, lambda s, log, metrics, stop: _roles().respond_members(s, log, metrics, stop), verbose)
 
 
 def _views(settings: Settings, log: Log, config: Path, agent: Agent) -> Sequence[Runner]:
@@ -147,9 +152,15 @@ def _agent(settings: Settings, log: Log, stop_services: Callable[[], bool] = lam
 
 
 def _run(
-    config: Path, make: Make, verbose: int, check: Callable[[Settings], None] = lambda _: None, *, waits: bool = False
+    role: str,
+    config: Path,
+    make: Make,
+    verbose: int,
+    check: Callable[[Settings], None] = lambda _: None,
+    *,
+    waits: bool = False,
 ) -> None:
-    """Make the runners and run them until a signal; `waits` lets a broker hold the fetches of an idle reader.
+    """Make the runners of `role` and run them until a signal; `waits` lets a broker hold the fetches of an idle reader.
 
     `check` raises for settings that this role cannot work with, before anything runs under them.
     """
@@ -161,4 +172,4 @@ def _run(
         check(settings)
         return settings, log_of(settings, fetch_max_wait_ms=AGENT_FETCH_WAIT_MS if waits else None)
 
-    life(load, make, verbose)
+    life(role, load, make, verbose)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
+from mendline.cli.acls import print_acls
 from mendline.cli.dead import dead
 from mendline.cli.options import config_option, json_option
 
@@ -27,6 +28,7 @@ def topics() -> None:
 
 
 topics.add_command(dead)
+topics.add_command(print_acls)
 
 
 @topics.command(name="list")
@@ -81,7 +83,14 @@ def create(config: Path) -> None:
 
 @topics.command()
 @click.argument("topic")
-@click.option("-n", "--last", default=10, show_default=True, help="How many of the newest records of each partition.")
+@click.option(
+    "-n",
+    "--last",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="How many of the newest records of each partition.",
+)
 @click.option("-f", "--follow", is_flag=True, help="Go on with new records until Ctrl-C.")
 @config_option
 @json_option

@@ -106,7 +106,7 @@ def log_of(settings: Settings, *, fetch_max_wait_ms: int | None = None) -> Log:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         msg = f"{file}: there is no such file; `mendline init` writes one, and -c names another"
     except IsADirectoryError:

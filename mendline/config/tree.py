@@ -6,12 +6,19 @@ the lines.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from mendline.config.errors import ConfigError
+
+MOST_VALUES = 100_000
+"""So many values a file may stand for, each use of an anchor counted: anchors within anchors would grow without end."""
+
+UNUSABLE = re.compile("[\0\ud800-\udfff]")
+"""NUL, which ends every text of the system, and halves of a character, which cannot be encoded."""
 
 Location = tuple[str | int, ...]
 """Keys and list positions, from the top of the file."""
@@ -41,10 +48,13 @@ def read_tree(text: str, name: str) -> Tree:
     tree = Tree(name)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            tree.values = _Reader(tree).value(node, ())
     except yaml.YAMLError as error:
         raise ConfigError(_not_yaml(text, name, error)) from None
-    if node is not None:
-        tree.values = _Reader(tree).value(node, ())
+    except RecursionError:
+        msg = f"{name}:1: file: is nested too deeply to be read; take levels out"
+        raise ConfigError(msg) from None
     if tree.mistakes:
         raise ConfigError("\n".join(tree.mistakes))
     return tree
@@ -56,8 +66,13 @@ class _Reader:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._inside: list[yaml.Node] = []
+        self._count = 0
 
     def value(self, node: yaml.Node, at: Location) -> Any:
+        self._count += 1
+        if self._count > MOST_VALUES:
+            msg = f"{self._tree.name}:{node.start_mark.line + 1}: file: stands for more than {MOST_VALUES:,} values"
+            raise ConfigError(f"{msg}; use fewer anchors within anchors (*NAME), or split it")
         self._tree.lines.setdefault(at, node.start_mark.line + 1)
         if any(node is outer for outer in self._inside):
             self._mistake(node, at, "contains itself; write out what *NAME stands for")
@@ -74,12 +89,20 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             return [self.value(one, (*at, number)) for number, one in enumerate(node.value)]
         try:
-            return yaml.SafeLoader("").construct_object(node)
+            return self._scalar(node, at)
         except yaml.YAMLError:
             self._mistake(node, at, f"has the tag {node.tag}; remove it, only plain values are read")
         except ValueError as error:
             self._mistake(node, at, f"is no value ({error}); put it in quotes if it is meant as text")
         return None
+
+    def _scalar(self, node: yaml.Node, at: Location) -> Any:
+        value = yaml.SafeLoader("").construct_object(node)
+        if isinstance(value, str) and (wrong := UNUSABLE.search(value)):
+            self._mistake(
+                node, at, f"has the character \\u{ord(wrong[0]):04x}, which no file or program takes; remove it"
+            )
+        return value
 
     def _mapping(self, node: yaml.MappingNode, at: Location) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -89,7 +112,9 @@ class _Reader:
                 continue
             key = str(key_node.value)
             inner = (*at, key)
-            if key == "<<":
+            if wrong := UNUSABLE.search(key):
+                self._mistake(key_node, at, f"a key has the character \\u{ord(wrong[0]):04x}; remove it")
+            elif key == "<<":
                 self._mistake(key_node, inner, "merging is not read here; write the keys out")
             elif key in found:
                 self._mistake(key_node, inner, f"stands twice, first in line {self._tree.lines[inner]}; keep one")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mendline.config.tree import Location
     from mendline.schemas.settings import PolicySettings, ProbeSettings, ServiceSettings, Settings
 
+MOST_EMBEDDED = 256
 HIGHEST_PORT = 65_535
 ASK = "ask"
 STEPS = (*ACTION_NAMES, ASK)
@@ -35,6 +36,9 @@ class Problem(NamedTuple):
 def problems(settings: Settings) -> Iterator[Problem]:
     """Yield what is wrong with the settings."""
     yield from _about("log", wrong_log(settings.log))
+    if settings.log.startswith("sqlite://") and settings.topics.partitions > MOST_EMBEDDED:
+        text = f"the embedded log takes at most {MOST_EMBEDDED} partitions (given: {settings.topics.partitions})"
+        yield Problem(("topics", "partitions"), f"{text}; 1 is enough on one machine")
     for name, service in settings.services.items():
         yield from _service(("services", name), service, settings)
     yield from _circles(settings)
@@ -104,6 +108,10 @@ def _wrong_pattern(pattern: str | None) -> str | None:
 def _service(at: Location, service: ServiceSettings, settings: Settings) -> Iterator[Problem]:
     if service.process:
         yield from _about((*at, "process", "match"), _wrong_pattern(service.process.match))
+        for name in service.process.environment:
+            if not name or "=" in name:
+                text = "is no name of a variable; it must not be empty or have a = in it"
+                yield Problem((*at, "process", "environment", name), text)
     for number, probe in enumerate(service.probes):
         yield from _probe((*at, "probes", number), probe)
     for number, other in enumerate(service.depends_on):

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+LOOK_S = 0.5
+
 
 class Runner(Protocol):
     """What lives on a thread of its own until it is told to stop."""
@@ -42,7 +44,8 @@ def run_together(runners: Sequence[Runner], stop: threading.Event) -> None:
     ]
     for thread in threads:
         thread.start()
-    stop.wait()
+    while not stop.wait(LOOK_S):  # set by a signal at the wrong moment, it wakes nobody
+        pass
     for runner, end, thread in zip(runners, ends, threads, strict=True):
         end.set()
         runner.wake()

@@ -66,7 +66,7 @@ class Player:
         Raises BadScoresError.
         """
         state = self.state if rows is None else {name: array[rows] for name, array in self.state.items()}
-        scores = checked(self.detector.step(state, make_step(values, number)), len(values))
+        scores = checked(self.detector.step(state, make_step(values, number)), values)
         if rows is not None:
             for name, array in self.state.items():
                 array[rows] = state[name]

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +17,13 @@ from mendline.agent import Agent, StateBusyError, StateError
 from mendline.agent.state import StateFolder
 from mendline.logs.base import LogRefusedError
 from mendline.logs.memory import MemoryLog
+from mendline.responders import clock
 from mendline.responders.signing import KeyRing
 from mendline.schemas.records import ConfigurationChange, Heartbeat, Outcome, ProcessEvent, Stop
 from mendline.schemas.settings import ServiceSettings
 from tests.agent.support import (
     HOST,
+    METRICS,
     memory_log,
     records,
     restart_command,
@@ -208,7 +212,7 @@ def test_the_reflex_restarts_while_the_log_is_away_and_says_so(
     tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only then, and a few times only; the outcomes wait for the log and are marked."""
-    monkeypatch.setattr("mendline.responders.clock.TRUSTED_FOR_S", 0.3)
+    monkeypatch.setattr(clock, "TRUSTED_FOR_S", 0.3)
     chosen = settings(tmp_path, {"web": service()}, reflex={"attempts": 1})
     with running(chosen, log) as agent:
         wait_for(log, ProcessEvent, lambda event: event.state == "started")
@@ -230,6 +234,113 @@ def test_no_reflex_while_the_log_answers(tmp_path: Path, log: MemoryLog) -> None
         count = len(said(log))
         until(lambda: len(said(log)) > count + 5)
         assert agent.supervisor.current("web") is None
+
+
+def test_no_reflex_because_nothing_was_said_for_long(
+    tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the log acknowledged nothing lately does not mean that it is away: the service stays down at every look."""
+    monkeypatch.setattr(clock, "TRUSTED_FOR_S", 0.001)
+    monkeypatch.setattr("mendline.agent.agent.LOOK_S", 0.01)
+    chosen = settings(tmp_path, {"web": service()}, host={"interval": "1h", "collect": ["load"]})
+    with running(chosen, log) as agent:
+        wait_for(log, ProcessEvent, lambda event: event.state == "started")
+        looks = Looks(agent._reflexes.tick)
+        monkeypatch.setattr(agent._reflexes, "tick", looks)
+        os.kill(pid_of(agent, "web"), signal.SIGKILL)
+        wait_for(log, ProcessEvent, lambda event: event.state == "exited")
+        count = looks.count
+        until(lambda: looks.count > count + 10)
+        assert agent.supervisor.current("web") is None
+
+
+def test_the_reflex_ends_when_the_log_is_back(tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However seldom it measures: it restarts while the log is away, and leaves all to the planner afterwards."""
+    monkeypatch.setattr(clock, "TRUSTED_FOR_S", 0.2)
+    monkeypatch.setattr("mendline.agent.agent.LOOK_S", 0.01)
+    monkeypatch.setattr("mendline.agent.agent.HEARTBEAT_MS", 20)
+    monkeypatch.setattr("mendline.responders.reflex.FIRST_PAUSE_S", 0.0)
+    chosen = settings(tmp_path, {"web": service()}, host={"interval": "60s", "collect": ["load"]})
+    with running(chosen, log) as agent:
+        wait_for(log, ProcessEvent, lambda event: event.state == "started")
+        log.away = True
+        before = pid_of(agent, "web")
+        os.kill(before, signal.SIGKILL)
+        until(lambda: (agent.supervisor.current("web") or (before,))[0] != before)
+        log.away = False
+        assert wait_for(log, Outcome).reflex
+        os.kill(pid_of(agent, "web"), signal.SIGKILL)
+        until(lambda: 2 == sum(event.state == "exited" for event in records(log, ProcessEvent)))
+        looks = Looks(agent._reflexes.tick)
+        monkeypatch.setattr(agent._reflexes, "tick", looks)
+        until(lambda: looks.count > 30)
+        assert agent.supervisor.current("web") is None
+
+
+class Looks:
+    """Counts the calls of what it stands for."""
+
+    def __init__(self, real: Callable[[], None]) -> None:
+        """Stand for `real`."""
+        self.count = 0
+        self._real = real
+
+    def __call__(self) -> None:
+        """Count, and do it."""
+        self.count += 1
+        self._real()
+
+
+def test_it_beats_however_seldom_it_measures(tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long interval of rounds does not make the host look silent."""
+    monkeypatch.setattr("mendline.agent.agent.HEARTBEAT_MS", 20)
+    with running(settings(tmp_path, host={"interval": "1h", "collect": ["load"]}), log):
+        until(lambda: len(records(log, Heartbeat)) > 4)
+    assert 1 == sum(one.record is None for one in said(log))
+
+
+def test_commands_are_read_from_the_first_acknowledgement_on(tmp_path: Path, log: MemoryLog) -> None:
+    """Not a round later, which may be an hour away."""
+    chosen = settings(tmp_path, {"web": service()}, host={"interval": "1h", "collect": ["load"]})
+    send(log, restart_command(chosen, "web", FAR))
+    with running(chosen, log):
+        assert "succeeded" == wait_for(log, Outcome).status
+
+
+def test_what_fails_before_the_first_round_leaves_nothing_open(
+    tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is free again for the next agent, and the threads have ended, whatever else fails at the end."""
+
+    def fail(*_: object) -> None:
+        raise OSError("on purpose")
+
+    agent = Agent(settings(tmp_path), log)
+    threads = threading.active_count()
+    monkeypatch.setattr(agent._executor, "recover", fail)
+    monkeypatch.setattr(agent.processes, "close", fail)
+    with pytest.raises(OSError, match="on purpose"):
+        agent.run()
+    assert agent.ended.is_set()
+    until(lambda: threading.active_count() < threads)
+    with running(settings(tmp_path), log):
+        pass
+
+
+def test_an_agent_works_before_its_log_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts and watches its services, mends by reflex, and tells all of it once it has made the topics."""
+    monkeypatch.setattr(clock, "TRUSTED_FOR_S", 0.2)
+    log = MemoryLog()
+    log.away = True
+    with running(settings(tmp_path, {"web": service()}), log) as agent:
+        until(lambda: agent.supervisor.current("web") is not None)
+        before = pid_of(agent, "web")
+        os.kill(before, signal.SIGKILL)
+        until(lambda: (agent.supervisor.current("web") or (before,))[0] != before)
+        log.away = False
+        until(lambda: METRICS.topic in log.topics())
+        assert wait_for(log, Outcome).reflex
+    assert list(range(len(said(log)))) == [one.sequence for one in said(log)]
 
 
 def test_a_log_that_refuses_ends_the_agent(tmp_path: Path, log: MemoryLog) -> None:

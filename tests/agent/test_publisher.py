@@ -93,7 +93,7 @@ def test_rounds_fall_off_before_events(publisher: Publisher, log: MemoryLog) -> 
     assert [0, 1, *range(22 - kept, 22)] == sequences(log)
 
 
-def test_a_record_that_is_too_large_is_dropped_alone(log: MemoryLog) -> None:
+def test_a_record_that_is_too_large_is_dropped_alone() -> None:
     """The others of its batch are appended."""
     small = MemoryLog()
     small.ensure_topics([TopicSettings(METRICS.topic, max_record_bytes=1000)])

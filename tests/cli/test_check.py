@@ -46,6 +46,17 @@ def test_a_folder_that_cannot_be_written_is_wrong(call: Caller, tmp_path: Path) 
     assert "/proc cannot be written" in found["log"][1]
 
 
+def test_a_webhook_that_stands_elsewhere_is_looked_for(call: Caller, tmp_path: Path) -> None:
+    """It is found missing now and not when there is something to tell; what it says is not shown."""
+    (tmp_path / "hook").write_text("https://example.com/hunter2\n")
+    (tmp_path / "other").write_text("hunter2\n")
+    webhooks = [{"webhook": f"file:{name}"} for name in ("hook", "other", "none")]
+    found = findings(call, write_config(tmp_path, notify=webhooks, watchdog={"webhook": "env:NO_SUCH_HOOK"}))
+    verdicts = [found[f"notify.{number}.webhook"][0] for number in range(3)]
+    assert (["ok", "wrong", "wrong"], "wrong") == (verdicts, found["watchdog.webhook"][0])
+    assert "hunter2" not in str(found)
+
+
 def test_a_damaged_log_is_wrong(call: Caller, tmp_path: Path) -> None:
     """With the way to salvage it."""
     config = write_config(tmp_path)

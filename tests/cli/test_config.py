@@ -18,6 +18,13 @@ def refused(text: str) -> list[str]:
     return [line.removeprefix("m.yaml:") for line in str(caught.value).splitlines()]
 
 
+def test_a_byte_order_mark_is_left_out(tmp_path: Path) -> None:
+    """Editors on other systems write one."""
+    file = tmp_path / "mendline.yaml"
+    file.write_bytes(b"\xef\xbb\xbfname: h\n")
+    assert "h" == load_settings(file).name
+
+
 @pytest.mark.parametrize("text", ["", "# nothing but a comment\n", "---\n"])
 def test_an_empty_file_means_the_defaults(text: str) -> None:
     """No setting has to be given."""
@@ -65,6 +72,32 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(text: str, told: s
         ("name: 2024-01-02\n", "1: name: must be text; put it in quotes"),
         ("name: 2024-13-45\n", "1: name: is no value (month must be in 1..12); put it in quotes"),
         ("- log\n", "1: file: must hold keys and values"),
+        (f"series: {'9' * 330}\n", "1: series: must be less than or equal to"),
+        (f"host:\n  interval: {'9' * 330}d\n", "2: host.interval: '99999999999999999999…' is too much"),
+        ("topics: {partitions: 1000000}\n", "1: topics.partitions: must be less than or equal to 10000"),
+        ("topics: {partitions: 1000}\n", "1: topics.partitions: the embedded log takes at most 256 partitions"),
+        (
+            "services:\n  web:\n    probes:\n      - http: http://h\n        status: [399, 200]\n",
+            "5: services.web.probes.0.status: no status is both at least 399 and at most 200",
+        ),
+        (
+            "services:\n  web:\n    process:\n      command: [a]\n      environment: {A=B: c}\n",
+            "5: services.web.process.environment.A=B: is no name of a variable",
+        ),
+        (
+            'services:\n  web:\n    process:\n      command: [a]\n      environment: {"A\\0": c}\n',
+            "5: services.web.process.environment: a key has the character \\u0000",
+        ),
+        (
+            'services:\n  web:\n    process:\n      command: [a,\n        "\\ud800"]\n',
+            "5: services.web.process.command.1: has the character \\ud800",
+        ),
+        ("a: " + "[" * 2000, "1: file: is nested too deeply"),
+        ("a: " + "[" * 2000 + "]" * 2000, "1: file: is nested too deeply"),
+        (
+            "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)),
+            "1: file: stands for more than 100,000 values",
+        ),
     ],
 )
 def test_a_wrong_value_is_told_with_place_and_remedy(text: str, told: str) -> None:

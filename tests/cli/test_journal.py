@@ -59,6 +59,13 @@ def test_open_faults_are_listed_with_status_1(call: Caller, config: Path) -> Non
     assert (OPEN.id[:8] in ran.out, MENDED.id[:8] in ran.out, "\x1b" in ran.out) == (True, False, False)
 
 
+def test_a_fault_that_is_over_shows_its_cause_and_its_end(call: Caller, config: Path) -> None:
+    """Who asks afterwards wants to know why it happened first."""
+    over = RESOLVED.model_copy(update={"reason": "killed by SIGKILL", "ended": "process 7 runs"})
+    append(config, "journal", MENDED, over)
+    assert "  why   killed by SIGKILL\n  over  process 7 runs\n" in call("faults", "--all", "-c", config).out
+
+
 def test_all_faults_are_listed_as_json(call: Caller, config: Path) -> None:
     """One object a line, closed ones too when asked for."""
     append(config, "journal", OPEN, MENDED, RESOLVED)
@@ -73,6 +80,14 @@ def test_unreadable_records_do_not_hide_the_others(call: Caller, config: Path) -
     assert call("faults", "-c", config).status == 1
 
 
+def test_a_number_beyond_all_times_does_not_hide_the_faults(call: Caller, config: Path) -> None:
+    """Its record is unreadable, as any other that makes no sense."""
+    endless = OPEN.model_dump_json().replace(f'"opened_at":{OPEN.opened_at}', f'"opened_at":{"9" * 29}')
+    append(config, "journal", endless.encode(), MENDED)
+    ran = call("faults", "-c", config)
+    assert (ran.status, MENDED.id[:8] in ran.out, OPEN.id[:8] in ran.out) == (1, True, False)
+
+
 def test_a_timeline_tells_all_about_one_fault(call: Caller, config: Path) -> None:
     """By the beginning of its id, in order, and nothing of others."""
     append(config, "journal", MENDED, OPEN, INTENT, outcome(INTENT), RESOLVED)
@@ -81,6 +96,17 @@ def test_a_timeline_tells_all_about_one_fault(call: Caller, config: Path) -> Non
     assert lines[0].split()[1:3] == ["+0.000", "s"]
     told = call("timeline", OPEN.id, "--json", "-c", config).out.splitlines()
     assert [json.loads(line)["type"] for line in told] == ["fault", "intent", "outcome"]
+
+
+@pytest.mark.parametrize("beginning", ["", "1", "12"])
+def test_a_timeline_is_of_one_fault_only(call: Caller, config: Path, beginning: str) -> None:
+    """Several would be told as if they were one: the ids that are meant are named instead."""
+    several = [fault("host-1/web").model_copy(update={"id": f"12{digit * 30}"}) for digit in "ab"]
+    append(config, "journal", *several)
+    ran = call("timeline", beginning, "-c", config)
+    assert (ran.status, ran.out) == (2, "")
+    assert all(one.id[:8] in ran.err for one in several)
+    assert call("timeline", "12a", "-c", config).status == 0
 
 
 def test_a_timeline_of_nothing_is_status_1(call: Caller, config: Path) -> None:

@@ -3,15 +3,19 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import psutil
+import pytest
+
 from mendline.config import parse_settings
 from mendline.live import Greeting
 from mendline.schemas.settings import Settings
-from tests.cli.support import Caller, until
+from tests.cli.support import Caller, start, until, write_config
 
 ROOT = Path(__file__).parents[2]
 WEB = "services: {web: {process: {command: [app]}, allow: [restart]}, db: {process: {unit: db.service}}}\n"
@@ -61,3 +65,34 @@ def test_colours_are_for_terminals_whose_owner_wants_them(config: Path, call: Ca
     assert "\x1b[32m" in on_a_terminal(config)
     assert "\x1b" not in on_a_terminal(config, NO_COLOR="1")
     assert "\x1b" not in call("check", config).out
+
+
+@pytest.mark.heavy
+def test_a_reader_that_goes_away_takes_nothing_with_it(tmp_path: Path) -> None:
+    """`mendline up | head -1` goes on mending; the end is as clean as ever."""
+    service = {"process": {"command": ["sleep", "1000"]}, "allow": ["restart"]}
+    policy = {"name": "p", "mode": "auto", "play": [{"action": "restart"}]}
+    host = {"collect": ["load"], "interval": "200ms"}
+    config = write_config(tmp_path, services={"one": service}, policies=[policy], host=host)
+    up = start(config, "up")
+    process = psutil.Process(up.pid)
+    try:
+        assert up.stdout
+        assert "Mendline is up" in up.stdout.readline()
+        up.stdout.close()
+        (first,) = until("the service", lambda: children(process))
+        os.kill(first, signal.SIGKILL)
+        until("another one", lambda: children(process) not in ([], [first]))
+    finally:
+        up.terminate()
+        assert up.stderr
+        with up.stderr:
+            told = up.stderr.read()
+    assert up.wait(30) == 0
+    assert told.count("nobody reads it") == 1
+    assert "Traceback" not in told
+
+
+def children(process: psutil.Process) -> list[int]:
+    """Return the services that run as children of Mendline."""
+    return [one.pid for one in process.children() if one.is_running() and one.name() == "sleep"]

@@ -47,6 +47,19 @@ def test_an_order_about_nothing_is_refused(call: Caller, config: Path, subject: 
     assert (ran.status, told in ran.err, orders(config)) == (2, True, [])
 
 
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [("", "names no target"), (" ", "names no target"), ("x[", "not closed"), ("[!]x", "not closed")],
+)
+def test_maintenance_of_no_target_is_refused(call: Caller, config: Path, target: str, told: str) -> None:
+    """An empty variable of a script would otherwise mean the whole fleet, or nothing, without a word."""
+    opened(config)[1].close()
+    for words in (("begin", target), ("run", target, "true")):
+        ran = call("maintenance", *words, "-c", config)
+        assert (ran.status, told in ran.err, orders(config)) == (2, True, [])
+    assert call("maintenance", "begin", "x[ab]", "-c", config).status == 0
+
+
 def test_maintenance_begins_and_ends(call: Caller, config: Path) -> None:
     """For as long as was said."""
     opened(config)[1].close()
@@ -89,10 +102,22 @@ def test_an_answer_that_comes_to_nothing_is_recorded_and_doubted(call: Caller, c
     assert "stopped everything" in call("approve", OPEN.id[:8], "-c", config).err
 
 
-def test_a_wrong_duration_is_wrong_use(call: Caller, config: Path) -> None:
-    """And nothing is recorded."""
-    ran = call("maintenance", "begin", "web", "--for", "soon", "-c", config)
-    assert (ran.status, "'soon' is no duration" in ran.err) == (2, True)
+@pytest.mark.parametrize(
+    ("lasts", "told"),
+    [
+        ("soon", "'soon' is no duration"),
+        ("", "'' is no duration"),
+        ("0s", "no time at all"),
+        ("366d", "more than a year"),
+        ("99999999d", "more than a year"),
+        (f"{'9' * 400}d", "too much"),
+    ],
+)
+def test_a_wrong_duration_is_wrong_use(call: Caller, config: Path, lasts: str, told: str) -> None:
+    """And nothing is recorded: an order without an end in sight is as good as forgotten."""
+    opened(config)[1].close()
+    ran = call("maintenance", "begin", "web", "--for", lasts, "-c", config)
+    assert (ran.status, told in ran.err, orders(config)) == (2, True, [])
 
 
 @pytest.mark.parametrize("status", [0, 5])

@@ -21,7 +21,8 @@ from mendline.schemas.stream import CONTENT_TYPE, ROUND_HEADERS, SNAPSHOT, WINDO
 from mendline.schemas.windows import WindowRow, Windows
 from mendline.views import view
 from mendline.words import describe
-from tests.cli.support import NOW, Caller, append, one_message, write_config
+from tests.cli.support import NOW, Caller, append, ended, one_message, start, write_config
+from tests.responders.support import fault
 
 HEAD: dict[str, Any] = {"source": "host-1", "time": NOW}
 PLACE: dict[str, Any] = {"stage": "detect", "topic": "mendline.metrics", "partition": 0}
@@ -203,3 +204,31 @@ def test_topics_are_made_and_listed(call: Caller, config: Path) -> None:
     (journal,) = [one for one in told if one["topic"] == "mendline.journal"]
     assert (journal["partitions"], journal["records"], journal["oldest"]) == (1, 1, journal["newest"])
     assert journal["bytes"] > 0
+
+
+@pytest.mark.parametrize("command", [("topics", "tail", "journal"), ("faults", "--all")])
+def test_a_reader_that_goes_away_is_a_quiet_end(config: Path, command: tuple[str, ...]) -> None:
+    """Status 141, as of any program in a pipe to `head`."""
+    append(config, "journal", *(fault(f"host-{number}/web") for number in range(300)))
+    process = start(config, *command)
+    assert process.stdout
+    process.stdout.close()
+    process.stdout = None
+    assert ended(process)[::2] == (141, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_what_the_terminal_cannot_show_does_not_end_a_command(
+    config: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    """It is escaped, or written as UTF-8 where the encoding is the least there is."""
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    append(config, "journal", fault("host-1/web", reason="not ✓"))
+    ran = ended(start(config, "faults", "--all"))
+    assert (ran.status, ran.err) == (1, "")
+    assert "not \\u2713" in ran.out or "not ✓" in ran.out
+
+
+def test_fewer_than_no_records_are_refused(call: Caller, config: Path) -> None:
+    """Nobody can mean it."""
+    assert call("topics", "tail", "journal", "-n", "-5", "-c", config).status == 2

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as tune
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from mendline.detectors.conditions import Bounds
 from mendline.detectors.lifecycle import ARRAYS, NOTABLY, TABLE, Emission, Lifecycle, Signal, State, advance, diagram
@@ -110,6 +111,11 @@ class NaiveRow:
         return Emission.NOTHING
 
 
+def offsets(rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Return some offset for each row."""
+    return rows + 100
+
+
 VALUES = st.sampled_from([0.0, 1.0, 2.9, 3.0, 4.0, 5.0, 5.1, 9.0, 20.0, 300.0, math.nan])
 STEPS = st.lists(
     st.tuples(st.lists(VALUES, min_size=3, max_size=3), st.sampled_from([10, 10, 10, 20, 50, -30])), max_size=60
@@ -127,7 +133,7 @@ def test_step_follows_the_naive_model(steps: list[tuple[list[float], int]], open
     for values, step in steps:
         begin += step
         given_values = np.array(values)
-        happened = lifecycle.step(rows, given_values, given_values, np.full(3, begin), WIDTH)
+        happened = lifecycle.step(rows, given_values, given_values, np.full(3, begin), WIDTH, offsets)
         expected = [row.step(value, begin) for row, value in zip(naive, values, strict=True)]
         told = dict(zip(happened.rows.tolist(), happened.emits.tolist(), strict=True))
         assert told == {row: emits for row, emits in enumerate(expected) if emits}
@@ -139,7 +145,7 @@ def test_gap_breaks_a_hold() -> None:
     lifecycle = Lifecycle(Bounds(open_above=5.0, clear_below=3.0, open_hold=20), gap_ms=20)
     rows = {name: array.rows(1) for name, array in ARRAYS.items()}
     bad = np.array([9.0])
-    told = [len(lifecycle.step(rows, bad, bad, np.array([at]), WIDTH).rows) for at in (0, 100, 110)]
+    told = [len(lifecycle.step(rows, bad, bad, np.array([at]), WIDTH, offsets).rows) for at in (0, 100, 110)]
     assert told == [0, 0, 1]
 
 
@@ -147,4 +153,4 @@ def test_no_rows() -> None:
     """A step over no rows is none."""
     lifecycle = Lifecycle(Bounds(open_above=5.0), gap_ms=20)
     rows = {name: array.rows(0) for name, array in ARRAYS.items()}
-    assert not len(lifecycle.step(rows, np.empty(0), np.empty(0), np.empty(0, np.int64), WIDTH).rows)
+    assert not len(lifecycle.step(rows, np.empty(0), np.empty(0), np.empty(0, np.int64), WIDTH, offsets).rows)

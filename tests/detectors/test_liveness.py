@@ -8,7 +8,8 @@ import pytest
 
 from mendline.detectors import liveness
 from mendline.detectors.stage import RoundsStage
-from mendline.schemas.records import Heartbeat, Outcome, ProcessEvent, decode_record
+from mendline.schemas.base import MOST_COUNT, MOST_TIME
+from mendline.schemas.records import Heartbeat, Outcome, ProbeEvent, ProcessEvent, decode_record
 from tests.detectors.support import BEGIN, METRICS, Host, Story, brief, faults, said, settings, table, through_snapshot
 
 CPU = table("system.cpu.utilization")
@@ -462,3 +463,32 @@ def test_heartbeat_is_no_round(story: Story) -> None:
     story.tell(Heartbeat(source="h1", time=BEGIN, interval_ms=1000, leaving=True))
     story.wait(60)
     assert heard(story) == []
+
+
+def test_one_record_from_next_year_does_not_blind(story: Story, host: Host) -> None:
+    """A count and a time beyond all that can be come under the host's name; its next records count all the same."""
+    alive(host)
+    story.tell(Heartbeat(source="h1", time=MOST_TIME, epoch=MOST_COUNT, sequence=MOST_COUNT, interval_ms=1000))
+    story.wait(1)
+    host.heartbeat()
+    host.process("exited", exit_code=3)
+    assert heard(story) == ["opened cloned h1", "opened dead h1/web"]
+
+
+def test_events_without_count_are_not_believed_of_a_source_that_counts(story: Story, host: Host) -> None:
+    """Neither a death nor a failing probe: whoever says so is not the agent, and that is told."""
+    alive(host)
+    story.wait(1)
+    stranger: dict[str, Any] = {"source": "h1", "time": story.now, "service": "web"}
+    story.tell(ProcessEvent(**stranger, state="exited", pid=100, exit_code=9))
+    story.tell(ProbeEvent(**stranger, probe="http", ok=False, failing_since=0, fail_after_ms=1))
+    host.probe(ok=True)
+    assert heard(story) == ["opened cloned h1"]
+
+
+def test_a_source_that_never_counts_is_believed(story: Story) -> None:
+    """Any program may tell of its own host in JSON."""
+    fields: dict[str, Any] = {"source": "h2", "time": story.now, "service": "web", "pid": 7, "started_at": BEGIN}
+    story.tell(ProcessEvent(**fields, state="started"))
+    story.tell(ProcessEvent(**fields, state="exited", exit_code=9))
+    assert heard(story) == ["opened dead h2/web"]

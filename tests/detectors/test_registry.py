@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,36 @@ def test_find() -> None:
     assert find("zscore") is ZScore
     assert find("mendline.detectors.threshold:Threshold") is Threshold
     assert find("mine", [EntryPoint("mine", "mendline.detectors.zscore:ZScore", "acme")]) is ZScore
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("def broken(:\n", "SyntaxError"),
+        ("import sys\nsys.exit(4)\n", "SystemExit: 4"),
+        ("raise RuntimeError('no licence')\n", "RuntimeError: no licence"),
+        ("from mendline.detectors import Detector\nclass Mine(Detector):\n    pass\n", "is abstract; define "),
+        (
+            "from mendline.detectors import Detector\nclass Mine(Detector):\n    step = print\n    arrays = {}.popitem",
+            "cannot be made: KeyError: ",
+        ),
+    ],
+)
+def test_a_module_that_fails_is_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, told: str
+) -> None:
+    """Whatever it does when it is imported or made; it is named, and the program goes on."""
+    name = f"mine_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    said = refused(use=f"{name}:Mine")
+    assert (told in said, name in said, "\n" in said) == (True, True, False)
+
+
+@pytest.mark.parametrize("use", [":", "a:", ":A"])
+def test_half_a_path_is_refused(use: str) -> None:
+    """The message shows a whole one."""
+    assert "write package.module:Class" in refused(use=use)
 
 
 def test_registered_by_packages() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -89,13 +90,18 @@ def detect(story: Story, *detectors: dict[str, Any], **more: Any) -> list[Any]:
 def test_threshold_with_holds() -> None:
     """A threshold opens after its hold, survives the band between its conditions, and clears after the other hold."""
     values = [1, 9, 1, 9, 9, 7, 5, 7, 5, 5]
-    found = detect(windows_story(windows_of(values, [0] * 10)), {**LIMIT, "clear": {"below": 6, "for": "20s"}})
+    story: Any = windows_story(windows_of(values, [0] * 10))
+    found = detect(story, {**LIMIT, "clear": {"below": 6, "for": "20s"}})
     assert [(one.transition, one.kind, one.opened_at - BEGIN, one.time - BEGIN) for one in found] == [
         ("opened", "threshold", 50_000, 50_000),
         ("resolved", "threshold", 50_000, 100_000),
     ]
     assert (found[0].evidence.value, found[0].evidence.high, found[0].evidence.surprise) == (9.0, 8.0, 300.0)
-    assert found[0].reason == "a is 9 (expected: at most 8; surprise 300.0)"
+    assert (found[0].reason, found[0].ended) == ("a is 9 (expected: at most 8; surprise 300.0)", "")
+    assert [story.told[offset][1][0].start - BEGIN for one in found for offset in one.evidence.offsets] == [
+        30_000, 40_000, 80_000, 90_000,
+    ]  # fmt: skip
+    assert (found[1].reason, found[1].ended) == (found[0].reason, "a is 5 (expected: at most 8; surprise 0.0)")
     assert (found[0].target, found[0].host, found[0].detector, found[0].severity) == ("h1", "h1", "limit", "warning")
     assert (found[0].source, found[0].stage, found[0].partition) == ("detect", "detect", 0)
 
@@ -274,7 +280,28 @@ class Shapeless(Raises):
         return Scores(np.float64(1.0))  # type: ignore[arg-type]  # the point
 
 
-@pytest.mark.parametrize("name", ["Raises", "Writes", "Shapeless"])
+class Leaves(Raises):
+    """Wants to end the program."""
+
+    def step(self, state: Rows, step: Step) -> Scores:
+        raise SystemExit(3)
+
+
+class Greedy(Raises):
+    """Wants more memory for a series than there is in the world."""
+
+    def arrays(self) -> Mapping[str, StateArray]:
+        return {"all": StateArray(shape=(2**50,))}
+
+
+class Inventive(Raises):
+    """Has a score where there is no value."""
+
+    def step(self, state: Rows, step: Step) -> Scores:
+        return Scores(np.zeros_like(step.values))
+
+
+@pytest.mark.parametrize("name", ["Raises", "Writes", "Shapeless", "Leaves", "Greedy"])
 def test_failing_detector(name: str) -> None:
     """A detector that fails is switched off with a fault that names it; its faults end, the others go on."""
     bad = {"name": "bad", "use": f"tests.detectors.test_stages:{name}"}
@@ -285,6 +312,15 @@ def test_failing_detector(name: str) -> None:
     assert ("opened", "threshold", "h1") in about
     assert about.count(("opened", "unusual", "h1")) == about.count(("orphaned", "unusual", "h1"))
     assert [one for one in found if one.transition == "affirmed" and one.kind == "detector-failed"]
+
+
+def test_a_score_of_no_value_switches_off() -> None:
+    """It would open and clear faults by what nobody measured."""
+    bad = {"name": "bad", "use": "tests.detectors.test_stages:Inventive"}
+    known = windows_story(windows_of([9.0, 9.0], [0, 0]))
+    missing = windows_story(windows_of([9.0, math.nan], [0, 0]))
+    assert not detect(known, bad)
+    assert [(one.kind, one.target) for one in detect(missing, bad)] == [("detector-failed", "mendline/bad")]
 
 
 def test_failed_detector_stays_off() -> None:

@@ -86,12 +86,21 @@ class Fleet:
             "guards": {"cooldown": "0s", "attempts": 1000, "window": "1s"},
         }
 
-    def start(self, *roles: str) -> None:
-        """Start these roles; their output goes to files beside the configuration."""
-        for role in roles:
-            with (self.folder / f"{role}.out").open("ab") as output:
-                self.processes[role] = subprocess.Popen(
-                    [sys.executable, "-m", "mendline", role, "-c", str(self.config)],
+    def start(self, *names: str) -> None:
+        """Start members, called by their roles (`ROLE`, or `ROLE-N` of several); their output goes to files."""
+        for name in names:
+            with (self.folder / f"{name}.out").open("ab") as output:
+                self.processes[name] = subprocess.Popen(
+                    [
+                        sys.executable,
+                        "-X",
+                        "faulthandler",
+                        "-m",
+                        "mendline",
+                        name.partition("-")[0],
+                        "-c",
+                        str(self.config),
+                    ],
                     cwd=self.folder,
                     stdout=output,
                     stderr=output,

@@ -7,7 +7,7 @@ import random
 import signal
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,59 +17,18 @@ from mendline.config import load_settings, log_of
 from mendline.detectors.stage import RoundsStage
 from mendline.logs.base import Log
 from mendline.processors.windows import WindowsStage
-from mendline.reading import read_batches
 from mendline.roles import with_own_detectors
-from mendline.runtime.logtime import LogClock
-from mendline.schemas.decode import decode
 from mendline.schemas.records import Fault, Intent, Outcome, decode_record
 from mendline.schemas.settings import Settings
-from mendline.schemas.stream import Batch, Input, NewRecord, Partition, Stage
+from mendline.schemas.stream import Partition
 from mendline.testing.kafka import LocalKafka
 from tests.faults.fleet import ROLES, Fleet, deployed, wait_for
+from tests.faults.judging import Windows, add_windows, by_revision, decoded, fold_all, read_journal, windows_of
 
 pytestmark = pytest.mark.heavy
 
 ROUNDS = 10
 SEED = 20_261_123
-
-Windows = dict[tuple[str, int, int, str], dict[str, float]]
-
-
-def decoded(log: Log, partition: Partition) -> Iterator[tuple[Batch, Input]]:
-    """Yield the partition's batches, as the runtime hands them to a stage."""
-    clock = LogClock()
-    for batch in read_batches(log, partition):
-        found = decode(batch)
-        assert not found.unreadable
-        times = clock.advance(batch.timestamps)
-        yield (
-            batch,
-            Input(partition, batch.offsets, found.append_times, times, found.rounds, found.windows, found.records),
-        )
-
-
-def fold_all(log: Log, stage: Stage, partition: Partition) -> list[NewRecord]:
-    """Return what an undisturbed stage says of the whole partition."""
-    return [record for _, one in decoded(log, partition) for record in stage.fold(one)]
-
-
-def add_windows(found: Windows, blocks: Sequence[Any]) -> None:
-    """Add the rows of the blocks; a window that stands there already must be the same."""
-    for block in blocks:
-        for entry, source in enumerate(block.sources):
-            for column, series in enumerate(block.table.series):
-                key = (source, block.width_ms, int(block.starts[entry]), series.label)
-                row = {name: float(values[entry, column]) for name, values in block.statistics.items()}
-                assert repr(found.setdefault(key, row)) == repr(row), key
-
-
-def windows_of(records: Sequence[NewRecord]) -> Windows:
-    """Return the rows of window records."""
-    found: Windows = {}
-    for number, record in enumerate(records):
-        batch = Batch(Partition("w", 0), [number], [0], [None], [record.value], [record.headers])
-        add_windows(found, decode(batch).windows)
-    return found
 
 
 def windows_missing(log: Log, settings: Settings) -> set[Any]:
@@ -101,15 +60,6 @@ def faults_missing(log: Log, settings: Settings) -> set[tuple[str, int]]:
     return expected.keys() - found.keys()
 
 
-def by_revision(records: Sequence[Any]) -> dict[tuple[str, int], Fault]:
-    """Return faults by id and revision; a repeat must be the same."""
-    found: dict[tuple[str, int], Fault] = {}
-    for record in records:
-        if isinstance(record, Fault):
-            assert found.setdefault((record.id, record.revision), record) == record
-    return found
-
-
 def check_actions(fleet: Fleet, journal: Sequence[Any], breaks: int) -> None:
     """Every break was mended by one start, and no deed was done twice."""
     assert len(fleet.service_pids()) == 1 + breaks
@@ -118,13 +68,6 @@ def check_actions(fleet: Fleet, journal: Sequence[Any], breaks: int) -> None:
     assert done.keys() <= intents
     began = [one.began_at for one in done.values()]
     assert len(began) == len(set(began))
-
-
-def read_journal(log: Log, settings: Settings) -> list[Any]:
-    """Return the records of the journal."""
-    return [
-        record for _, one in decoded(log, Partition(settings.topics.topic("journal"), 0)) for _, record in one.records
-    ]
 
 
 def open_faults(log: Log, settings: Settings) -> set[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +40,7 @@ class Pair:
 
 
 class Authority:
-    """Signs certificates for `localhost`."""
+    """Signs certificates for `localhost` by its name, and not by its address."""
 
     def __init__(self, folder: Path) -> None:
         """Make the authority's key, and the folder with its certificate, `ca.pem`."""
@@ -73,7 +72,6 @@ def _make(name: str, issuer: Pair | None, lasts: dt.timedelta) -> Pair:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -86,7 +84,7 @@ def _make(name: str, issuer: Pair | None, lasts: dt.timedelta) -> Pair:
         .add_extension(_usage(authority=issuer is None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(identifier, critical=False)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .sign(signer, hashes.SHA256())
     )
     return Pair(key, certificate)

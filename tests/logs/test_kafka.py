@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 from kafka import KafkaAdminClient
@@ -175,6 +175,19 @@ def test_added_partitions_are_used(kafka: LocalKafka, log: KafkaLog, topic: str)
 
 
 # Reading -------------------------------------------------------------------------------------------------------------
+
+
+def test_only_a_poll_is_woken(log: KafkaLog, topic: str) -> None:
+    """Who is asked to end while it still joins comes to its first poll, which then ends at once."""
+    consumer = log.consumer("early", "early")
+    try:
+        consumer.wake()
+        consumer.subscribe([topic])
+        began = time.monotonic()
+        assert not consumer.poll(30).batches
+        assert time.monotonic() - began < 10
+    finally:
+        consumer.close()
 
 
 def test_polls_end_when_a_signal_handler_wakes_them(log: KafkaLog, topic: str) -> None:
@@ -389,6 +402,19 @@ def test_topics_that_do_not_fit_are_named(kafka: LocalKafka, log: KafkaLog, capl
         needle in line
         for needle, line in zip(("CreateTime", "max.message.bytes=5000", "1 partitions"), said, strict=True)
     ]
+
+
+def test_topics_that_one_broker_has_not_heard_of_yet_are_asked_for_again(
+    log: KafkaLog, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else has just made the topic: the answer that it is not there is not the last word."""
+    with closing(log.consumer("early")) as consumer:
+        assert isinstance(consumer, KafkaLogConsumer)
+        answers = iter([set[int]()])
+        known = consumer._client.partitions_for_topic
+        monkeypatch.setattr(consumer._client, "partitions_for_topic", lambda name: next(answers, None) or known(name))
+        consumer.assign([Partition(topic, 1)])
+        assert next(answers, None) is None
 
 
 def test_unreachable_brokers_are_explained(client: str) -> None:

@@ -64,14 +64,14 @@ class Secure:
         """Return the reference to a secret."""
         return f"file:{self.folder / name}"
 
-    def log(self, port: str, **options: Any) -> KafkaLog:
+    def log(self, port: str, host: str = "localhost", **options: Any) -> KafkaLog:
         """Return the log on a port."""
-        url = f"kafka://localhost:{self.ports[port]}"
+        url = f"kafka://{host}:{self.ports[port]}"
         return KafkaLog(url, {"bootstrap_timeout_ms": PATIENCE_MS} | options)
 
     def agent(self, **options: Any) -> KafkaLog:
         """Return the log as the agent sees it, with changed options; one that is None is left out."""
-        usual = {"username": "agent", "password": self.secret("password"), "ca_file": self.ca}
+        usual: dict[str, Any] = {"username": "agent", "password": self.secret("password"), "ca_file": self.ca}
         return self.log("LOGIN", **{name: value for name, value in (usual | options).items() if value is not None})
 
     def certified(self, name: str, authority: str = "right", **options: Any) -> KafkaLog:
@@ -80,7 +80,8 @@ class Secure:
             "cert_file": self.folder / authority / f"{name}.pem",
             "key_file": self.folder / authority / f"{name}.key",
         }
-        return self.log("CLIENTS", ca_file=self.ca, **files | options)
+        settings: dict[str, Any] = {"ca_file": self.ca, **files, **options}
+        return self.log("CLIENTS", **settings)
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +219,10 @@ MISTAKES: Mapping[str, tuple[Callable[[Secure], KafkaLog], str]] = {
     "an authority that is none": (
         lambda it: it.agent(ca_file=it.folder / "password"),
         "ca_file .*password': holds no certificates in PEM",
+    ),
+    "another's certificate": (
+        lambda it: it.log("EXPIRED", "127.0.0.1", ca_file=it.ca),
+        "certificate is for another host name: use the name it was made for",
     ),
     "expired broker": (
         lambda it: it.log("EXPIRED", ca_file=it.ca),

@@ -363,16 +363,19 @@ def test_the_logs_clock_is_trusted_for_ten_seconds() -> None:
 
 
 def test_a_reflex_restarts_only_while_the_log_is_away(table: Table) -> None:
-    """A few times within a window, marked as what it is."""
-    passed = [0.0]
-    reflex = Reflex(table.executor, ReflexSettings(attempts=2, window=60_000), lambda: passed[0])
-    assert reflex.exited("web") == "the log can be reached: the planner decides"
+    """A few times within a window, with a pause between, marked as what it is."""
+    passed, away = [0.0], [0.0]
+    reflex = Reflex(table.executor, ReflexSettings(attempts=2, window=60_000), lambda: away[0], lambda: passed[0])
     table.log_time = None
+    assert reflex.exited("web") == "the log can be reached, or could a moment ago: the planner decides"
+    away[0] = 11.0
     assert reflex.exited("web") is None
     said = table.said()
     assert (said.status, said.reflex, said.target) == ("succeeded", True, "host-1/web")
     table.executor.host = table.executor.host.__class__(**{**vars(table.executor.host), "now_ms": lambda: NOW_MS + 1})
-    assert wait_for_reflex(table, reflex) is None
+    assert wait_for_reflex(table, reflex) == "the next reflex may begin in 10 s"
+    passed[0] += 10
+    assert reflex.exited("web") is None
     assert table.said().reflex
     assert reflex.exited("web") == "2 reflexes within 60000 ms are enough"
     assert "does not allow" in (reflex.exited("precious") or "")
@@ -391,4 +394,4 @@ def test_a_stop_holds_reflexes_too(table: Table) -> None:
     """What a person stopped stays stopped when the log goes away."""
     table.take(table.stop())
     table.log_time = None
-    assert Reflex(table.executor, ReflexSettings()).exited("web") == "ann ordered that nothing be begun"
+    assert Reflex(table.executor, ReflexSettings(), lambda: 11.0).exited("web") == "ann ordered that nothing be begun"

@@ -9,9 +9,12 @@ import pytest
 from mendline.responders import guards
 from mendline.responders.facts import ActionFact
 from mendline.responders.guards import GUARDS, breaker_opened_at, pause_ms
+from mendline.schemas.base import record_id
 from mendline.schemas.records import Hold, OrderKind
 from mendline.schemas.settings import GuardSettings, StepSettings
 from tests.responders.support import SECOND, Scene, fault, order, outcome, policy, progress, settings
+
+OFTEN = {"cooldown": 0, "attempts": 3, "window": 600 * SECOND, "breaker": 60 * SECOND}
 
 
 def stopped() -> Scene:
@@ -124,7 +127,7 @@ def test_a_guard_is_missed_when_it_is_not_there(name: str, monkeypatch: pytest.M
     assert HELD[name]().commands
 
 
-@pytest.mark.parametrize("subject", ["web", "host-1/web", "host-1", "host-*", "*", "", "w?b", "FAULT"])
+@pytest.mark.parametrize("subject", ["web", "host-1/web", "host-1", "host-*", "*", "w?b", "FAULT"])
 @pytest.mark.parametrize("kind", ["maintenance", "silence"])
 def test_people_name_what_they_mean_in_many_ways(kind: OrderKind, subject: str) -> None:
     """A service, a target, a host, a pattern, everything, or one fault."""
@@ -135,9 +138,14 @@ def test_people_name_what_they_mean_in_many_ways(kind: OrderKind, subject: str) 
 
 
 def test_maintenance_of_others_holds_nothing() -> None:
-    """An order about another service or host is no concern."""
+    """An order about another service or host is no concern, nor is one about nothing."""
     scene = Scene()
-    scene.say(order("maintenance", "db"), order("maintenance", "host-2"), order("silence", "host-1/db"))
+    scene.say(
+        order("maintenance", "db"),
+        order("maintenance", ""),
+        order("maintenance", "host-2"),
+        order("silence", "host-1/db"),
+    )
     scene.say(fault())
     assert scene.commands
 
@@ -344,3 +352,17 @@ def test_a_hold_says_how_long_it_lasts() -> None:
     hold = next(one.record for one in scene.entries if isinstance(one.record, Hold))
     assert hold.until is not None
     assert hold.wait_ms == hold.until - scene.now
+
+
+def test_a_breaker_is_not_closed_by_what_does_not_last() -> None:
+    """A service that starts and dies again at once gets one try each time, however often its fault resolves."""
+    scene = Scene(settings(policy("auto", StepSettings(action="restart", attempts=99)), **OFTEN))
+    for life in range(40):
+        again = fault(time=scene.time(), id=record_id("fault", life), opened_at=scene.time())
+        scene.say(again)
+        if len(scene.intents) > len(scene.verifications):
+            scene.say(outcome(scene.intents[-1]))
+        scene.say(again.model_copy(update={"transition": "resolved", "revision": 1}))
+        scene.tick(5 * SECOND)
+    assert len(scene.commands) == 3 + (40 * 5 - 10) // 60
+    assert scene.holds.count("breaker") > 20

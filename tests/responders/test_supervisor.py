@@ -315,10 +315,11 @@ def test_a_reused_pid_is_not_taken_for_the_service(make: Make, tmp_path: Path) -
     supervisor.stop("web")
 
 
-def test_a_damaged_note_is_said(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("note", ["{", "[]", "{}", f'{{"boot": "{boot_id()}"}}'])
+def test_a_damaged_note_is_said(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture, note: str) -> None:
     """The file is named, and what follows from it."""
     (tmp_path / "services").mkdir()
-    (tmp_path / "services" / "web.json").write_text("{")
+    (tmp_path / "services" / "web.json").write_text(note)
     assert make().adopt("web") is None
     assert "if web runs already, it will not be found" in caplog.text
 

@@ -105,6 +105,22 @@ def test_of_a_newer_minor_what_is_known_is_read(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", LEAST)
+@pytest.mark.parametrize("huge", [10**30, -(10**30)])
+def test_no_number_is_larger_than_64_bits(kind: str, huge: int) -> None:
+    """Such a record is a dead letter: readers that do arithmetic with its numbers would fail on it for ever."""
+    for name in record_types()[kind].model_fields:
+        try:
+            read = record_types()[kind].model_validate({"source": "s", "time": 1, **LEAST[kind], name: huge})
+        except ValidationError:
+            continue
+        assert not isinstance(getattr(read, name), int), name
+    if "evidence" in LEAST[kind]:
+        for wrong in ({"event_time": huge}, {"delay_ms": huge}, {"partition": huge}, {"offsets": [0, huge]}):
+            with pytest.raises(ValidationError):
+                record(kind, evidence=EVIDENCE | wrong)
+
+
+@pytest.mark.parametrize("kind", LEAST)
 def test_a_record_does_not_change(kind: str) -> None:
     """What was said stays said."""
     with pytest.raises(ValidationError, match="frozen"):

@@ -11,8 +11,8 @@ from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
 from kafka.structs import TopicPartition
 
-from mendline.logs.base import Committed, LogError, LogRefusedError, Polled
-from mendline.logs.kafka.admin import PATIENCE_MS, admin_client, leave_group
+from mendline.logs.base import Committed, LogRefusedError, Polled
+from mendline.logs.kafka.admin import admin_client
 from mendline.logs.kafka.assignor import SharingAssignor
 from mendline.logs.kafka.commits import ClientCommits
 from mendline.logs.kafka.connect import client_settings, connect, safe_name
@@ -209,20 +209,25 @@ class KafkaLogConsumer:
         return self._group
 
     def _check_topic(self, topic: str, number: int = 0) -> None:
-        with translated(f"{self._name}: topic {topic!r}"):
-            there = self._client.partitions_for_topic(topic)
-        if not there:
-            raise self._invisible(topic)
+        end = time.monotonic() + self._options.request_timeout_ms / 1000
+        while not (there := self._partitions_of(topic)):
+            # A topic that is being made is known to one broker a moment before it is to the next.
+            if not self._exists(topic) or time.monotonic() > end:
+                with translated(f"{self._name}: topics"):
+                    raise unknown_topic(topic, dict.fromkeys(self._client.topics() - {topic}))
         if number not in there:
             msg = f"topic {topic!r} has partitions 0 to {len(there) - 1}, not {number}"
             raise LogRefusedError(msg)
 
-    def _invisible(self, topic: str) -> LogError:
-        """Return the error for a topic that this user is not shown: it does not exist, or is not for this user."""
+    def _partitions_of(self, topic: str) -> set[int]:
+        with translated(f"{self._name}: topic {topic!r}"):
+            there: set[int] = self._client.partitions_for_topic(topic)
+        return there
+
+    def _exists(self, topic: str) -> bool:
+        """Say whether the brokers know a topic that the client does not. Raises LogRefusedError: not for this user."""
         with admin_client(self._servers, self._options) as admin:
-            describe(admin, topic)
-        with translated(f"{self._name}: topics"):
-            return unknown_topic(topic, dict.fromkeys(self._client.topics()))
+            return describe(admin, topic) is not None
 
     def _poll_client(self, wait_s: float, max_records: int) -> dict[TopicPartition, list[Any]]:
         if self._commits.fenced:
@@ -230,6 +235,7 @@ class KafkaLogConsumer:
         if self._watchdog:
             self._watchdog.look(owns=bool(self._reading))
         self._commits.go_on()
+        self._nets[0].polling = True
         try:
             found: dict[TopicPartition, list[Any]] = self._client.poll(int(wait_s * 1000), max_records)
         except Woken:
@@ -239,6 +245,8 @@ class KafkaLogConsumer:
             return {}
         except kafka_errors.KafkaError as error:
             raise translate(error, self._name, "READ") from error
+        finally:
+            self._nets[0].polling = False
         return found
 
     def _bring_into_range(self, error: kafka_errors.OffsetOutOfRangeError) -> None:

@@ -101,7 +101,8 @@ def _create(
         names = ", ".join(f"{name} ({why})" for name, why in sorted(refused.items()))
         commands = admin_commands([t for t in topics if t.name in refused], servers, replicas)
         raise LogRefusedError(
-            f"Kafka does not let this user create topics: {names}; an administrator must run\n{commands}"
+            f"Kafka does not let this user create topics: {names}; an administrator must run\n{commands}\n"
+            "or, for those that exist, let this user DESCRIBE them: `mendline topics acls` prints what must be allowed"
         )
     with translated("wait for new topics"):
         admin.wait_for_topics([topic.name for topic in topics])

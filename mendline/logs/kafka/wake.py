@@ -27,11 +27,12 @@ class WakeableNet(NetworkSelector):  # type: ignore[misc]
         """Take the client's settings."""
         super().__init__(**settings)
         self.asked = False
+        self.polling = False
         self._waited: Future | None = None
 
     def run(self, coro: Callable[..., Any], *args: Any) -> Any:
-        """Run on the I/O thread and wait for the answer; a wait for records can be woken."""
-        if getattr(coro, "__func__", None) is KafkaConnectionManager.wait_for:
+        """Run on the I/O thread and wait for the answer; a wait for records can be woken, and no other."""
+        if self.polling and getattr(coro, "__func__", None) is KafkaConnectionManager.wait_for:
             return super().run(self._wait_wakeably, coro, *args)
         return super().run(coro, *args)
 

@@ -139,8 +139,15 @@ class LocalKafka:
         """Return the name that all nodes are formatted with, the same over restarts."""
         kept = self._folder / "cluster-id"
         if not kept.exists():
-            kept.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+            kept.write_text(random_id())
         return kept.read_text()
+
+
+def random_id() -> str:
+    """Return a new cluster's name, as Kafka writes them; one that began with a dash would be taken for an option."""
+    while (name := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return name
 
 
 def _places(folder: Path, nodes: int, port: int | None) -> Iterator[Places]:

@@ -93,7 +93,7 @@ class Node:
 
         Raises BrokerError when it ends by itself or is not ready in time.
         """
-        while not self._says_ready():
+        while not self.says_ready():
             self.check()
             if time.monotonic() > deadline:
                 raise BrokerError(f"Kafka node {self.places.number} is not ready in time:\n{self.log_tail()}")
@@ -131,7 +131,7 @@ class Node:
         """Return the last lines of the broker's log since its last start."""
         return "\n".join(self._since_start().decode(errors="replace").splitlines()[-lines:])
 
-    def _says_ready(self) -> bool:
+    def says_ready(self) -> bool:
         """Look into the log, since asking over the network would need a client and its own waiting."""
         return _READY_LINE in self._since_start()
 

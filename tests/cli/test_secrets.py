@@ -1,0 +1,187 @@
+"""Secrets stay where they stand: no command prints one, logs one, or writes one to the log or the state folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import click
+import pytest
+
+from mendline.cli import cli
+from mendline.config import load_settings, log_of
+from mendline.reading import read_batches
+from mendline.schemas.stream import Partition
+from mendline.testing.kafka import LocalKafka
+from tests.cli.support import Caller, append, ended, start, until, write_config
+from tests.responders.test_notify import Webhook
+
+pytestmark = pytest.mark.heavy
+
+MARKER = "hunter2-marker"
+SERVICE = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(1000)"
+RUNNING = ("up", "agent", "process", "detect", "respond")
+WITHOUT_SECRETS = ("demo", "init", "plugins list", "plugins check")
+"""Commands that read no configuration of the user's."""
+CALLS = (
+    "check FILE",
+    "reload",
+    "faults",
+    "faults --all --json",
+    "timeline FAULT",
+    "approve FAULT",
+    "deny FAULT",
+    "maintenance begin web",
+    "maintenance list",
+    "maintenance run web true",
+    "maintenance end web",
+    "stop-all",
+    "topics list",
+    "topics create",
+    "topics tail journal --last 1000",
+    "topics tail metrics --last 1000 --json",
+    "topics dead list --json",
+    "topics dead show LETTER",
+    "topics dead requeue --all",
+    "topics acls",
+    "keys init",
+    "keys show",
+)
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    """Yield a webhook that refuses what it is told, so that there is something to complain of."""
+    with Webhook() as server:
+        server.status = 404
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def config(
+    tmp_path: Path, private_kafka: Callable[..., LocalKafka], webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """Write a configuration that has the marker behind every reference, and as a variable of a service."""
+    ports = (
+        "PLAINTEXT://localhost:{port},SASL_PLAINTEXT://localhost:{spare_port},CONTROLLER://localhost:{controller_port}"
+    )
+    module = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    kafka = private_kafka(
+        overrides={
+            "listeners": ports,
+            "advertised.listeners": ports,
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl_plaintext.plain.sasl.jaas.config": f'{module} user_me="{MARKER}";',
+        }
+    )
+    monkeypatch.setenv("TEST_KAFKA_PASSWORD", MARKER)
+    folder = tmp_path / "host"
+    folder.mkdir()
+    (tmp_path / "webhook").write_text(f"{webhook.url}/{MARKER}?token={MARKER}\n")
+    login = {"username": "me", "password": "env:TEST_KAFKA_PASSWORD", "sasl_mechanism": "PLAIN"}
+    process = {"command": [sys.executable, "-c", SERVICE], "environment": {"TOKEN": MARKER}}
+    yield write_config(
+        folder,
+        log=f"kafka://localhost:{kafka.nodes[0].places.spare}",
+        kafka=login | {"security_protocol": "SASL_PLAINTEXT"},
+        host={"interval": "200ms", "collect": ["load"]},
+        windows={"pane": "1s", "widths": ["1s"]},
+        reflex={"attempts": 0},
+        services={"web": {"process": process, "allow": ["restart", "notify"]}},
+        policies=[{"name": "web", "mode": "auto", "play": [{"action": "notify"}, {"action": "restart"}]}],
+        notify=[{"webhook": "file:../webhook"}],
+        watchdog={"webhook": "file:../webhook", "every": "1s"},
+    )
+    with suppress(ProcessLookupError):  # the service outlives its agent
+        os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
+
+
+def leaves(command: click.Command, path: str = "") -> Iterator[str]:
+    """Yield the words of each command below `command`."""
+    if not isinstance(command, click.Group):
+        yield path
+        return
+    for name in command.list_commands(click.Context(command)):
+        inner = command.get_command(click.Context(command), name)
+        assert inner
+        yield from leaves(inner, f"{path} {name}".strip())
+
+
+def test_all_commands_are_searched() -> None:
+    """A new command is added to the list of those that are called here."""
+    called = [*CALLS, *RUNNING, *WITHOUT_SECRETS]
+    assert not [one for one in leaves(cli) if not any(f"{call} ".startswith(f"{one} ") for call in called)]
+
+
+def records(config: Path) -> Iterator[bytes]:
+    """Yield all that stands on the log: keys and values."""
+    settings = load_settings(config)
+    with log_of(settings) as log:
+        for topic, count in log.topics().items():
+            for number in range(count):
+                for batch in read_batches(log, Partition(topic, number)):
+                    yield from (key for key in batch.keys if key)
+                    yield from batch.values
+
+
+def on_log(config: Path, *parts: bytes) -> bool:
+    """Say whether a record on the log has all the parts in it."""
+    return any(all(part in record for part in parts) for record in records(config))
+
+
+def run(config: Path, roles: Sequence[str], work: Callable[[], None]) -> list[str]:
+    """Start roles that say everything, do some work, end them; return what they said."""
+    running = [start(config, role, "-vv") for role in roles]
+    try:
+        work()
+    finally:
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        ran = [ended(process) for process in running]
+    assert [0] * len(ran) == [one.status for one in ran], ran
+    return [one.out + one.err for one in ran]
+
+
+def kill_service(config: Path) -> None:
+    """Kill the service as soon as it runs."""
+    pid = config.parent / "pid"
+    until("the service", lambda: pid.exists() and pid.read_text())
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+
+
+def test_no_secret_leaves_its_place(call: Caller, config: Path, webhook: Webhook) -> None:
+    """Everything said at the highest verbosity, recorded, and kept is searched for the marker."""
+
+    def fail_to_notify() -> None:
+        kill_service(config)
+        until("the outcome", lambda: on_log(config, b'"outcome"', b"answered 404"))
+        append(config, "journal", b"no record")
+        until("the dead letter", lambda: on_log(config, b'"deadletter"'))
+
+    said = run(config, ["up"], fail_to_notify)
+    heard = len(webhook.heard)
+    said += run(config, RUNNING[1:], lambda: until("a webhook told", lambda: len(webhook.heard) > heard))
+    fault = json.loads(call("faults", "--all", "--json", "-c", config).out.splitlines()[0])["latest"]["id"]
+    letter = json.loads(call("topics", "dead", "list", "--json", "-c", config).out.splitlines()[0])["id"]
+    for one in CALLS:
+        words = one.replace("FAULT", fault).replace("LETTER", letter).replace("FILE", str(config)).split()
+        ran = call(*words, *(() if words[0] == "check" else ("-c", config)))
+        assert ran.status in (0, 1), (one, ran)
+        said.append(ran.out + ran.err)
+    assert any("answered 404" in text for text in said), "the complaint must be among what is searched"
+    assert not [text for text in said if MARKER in text]
+    assert not [record for record in records(config) if MARKER.encode() in record]
+    kept = [file for file in (config.parent / "state").rglob("*") if file.is_file()]
+    assert kept
+    assert not [file for file in kept if MARKER.encode() in file.read_bytes()]

@@ -21,6 +21,7 @@ import time
 import uuid
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 from benchmarks.common import add_client, log_through, report
 from mendline.logs.base import Log
@@ -118,18 +119,21 @@ def join(
 
 def work(log: Log, members: Sequence[Member], metrics: Metrics, windows: Partition, rounds: int) -> tuple[float, float]:
     """Run both members by turns on one thread until all is folded and committed; return wall and CPU seconds."""
-    began, cpu = time.perf_counter(), time.process_time()
-    first, second = members
-    read = 0
-    while read < rounds:
-        read += first.turn()
-        second.turn()
-    first.finish()
-    last = end_of(log, windows)
-    while metrics.snapshot().get(("mendline_records_consumed", "detect", "0"), 0) < last:
-        second.turn()
-    second.finish()
-    return time.perf_counter() - began, time.process_time() - cpu
+    # Connecting, to ask how many windows there are, is no part of the work.
+    with closing(log.consumer("end")) as asking:
+        asking.assign([windows])
+        began, cpu = time.perf_counter(), time.process_time()
+        first, second = members
+        read = 0
+        while read < rounds:
+            read += first.turn()
+            second.turn()
+        first.finish()
+        last = asking.end_offset(windows)
+        while metrics.snapshot().get(("mendline_records_consumed", "detect", "0"), 0) < last:
+            second.turn()
+        second.finish()
+        return time.perf_counter() - began, time.process_time() - cpu
 
 
 def end_of(log: Log, partition: Partition) -> int:

@@ -29,6 +29,7 @@ from mendline.logs.base import (
 from mendline.logs.kafka import KafkaLog
 from mendline.logs.kafka.consumer import KafkaLogConsumer
 from mendline.logs.kafka.producer import KafkaLogProducer
+from mendline.logs.librdkafka.consumer import RdConsumer
 from mendline.logs.librdkafka.producer import RdProducer
 from mendline.schemas.stream import NewRecord, Partition
 from mendline.testing.kafka import LocalKafka
@@ -179,7 +180,7 @@ def test_added_partitions_are_used(kafka: LocalKafka, log: KafkaLog, topic: str)
 
 def test_only_a_poll_is_woken(log: KafkaLog, topic: str) -> None:
     """Who is asked to end while it still joins comes to its first poll, which then ends at once."""
-    consumer = log.consumer("early", "early")
+    consumer = log.consumer("early", topic)
     try:
         consumer.wake()
         consumer.subscribe([topic])
@@ -409,10 +410,10 @@ def test_topics_that_one_broker_has_not_heard_of_yet_are_asked_for_again(
 ) -> None:
     """Somebody else has just made the topic: the answer that it is not there is not the last word."""
     with closing(log.consumer("early")) as consumer:
-        assert isinstance(consumer, KafkaLogConsumer)
+        assert isinstance(consumer, KafkaLogConsumer | RdConsumer)
         answers = iter([set[int]()])
-        known = consumer._client.partitions_for_topic
-        monkeypatch.setattr(consumer._client, "partitions_for_topic", lambda name: next(answers, None) or known(name))
+        known = consumer._partitions_of
+        monkeypatch.setattr(consumer, "_partitions_of", lambda name: next(answers, None) or known(name))
         consumer.assign([Partition(topic, 1)])
         assert next(answers, None) is None
 

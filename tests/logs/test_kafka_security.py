@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from mendline.schemas.stream import NewRecord, Partition
 from mendline.testing.kafka import LocalKafka
 from mendline.testing.kafka.ports import free_ports
 from tests.logs.certificates import HOUR, Authority
+from tests.logs.conftest import CLIENTS
 from tests.logs.support import Reading
 
 # The library leaves a socket that was refused to the garbage collector, which tells wherever it happens to run.
@@ -54,6 +55,7 @@ class Secure:
     kafka: LocalKafka
     ports: Mapping[str, int]
     folder: Path
+    client: str = ""
 
     @property
     def ca(self) -> Path:
@@ -67,7 +69,7 @@ class Secure:
     def log(self, port: str, host: str = "localhost", **options: Any) -> KafkaLog:
         """Return the log on a port."""
         url = f"kafka://{host}:{self.ports[port]}"
-        return KafkaLog(url, {"bootstrap_timeout_ms": PATIENCE_MS} | options)
+        return KafkaLog(url, {"bootstrap_timeout_ms": PATIENCE_MS, "client": self.client} | options)
 
     def agent(self, **options: Any) -> KafkaLog:
         """Return the log as the agent sees it, with changed options; one that is None is left out."""
@@ -85,7 +87,7 @@ class Secure:
 
 
 @pytest.fixture(scope="module")
-def secure(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+def broker(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     """Run a broker that knows a user `agent`, who may write `metrics`, read `commands` and be in groups `agent-…`."""
     folder = tmp_path_factory.mktemp("secure")
     ports = dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS)), strict=True))
@@ -100,6 +102,12 @@ def secure(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
         allow(kafka)
         yield Secure(kafka, ports | {"PLAIN": kafka.nodes[0].places.port}, folder)
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module", params=CLIENTS)
+def secure(broker: Secure, request: pytest.FixtureRequest) -> Secure:
+    """Speak to the broker through each client."""
+    return replace(broker, client=str(request.param))
 
 
 def listeners(ports: Mapping[str, int]) -> dict[str, str]:

@@ -66,7 +66,7 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     [
         (KafkaError.NOT_ENOUGH_REPLICAS, LogUnavailableError, "NotEnoughReplicasError"),
         (KafkaError.MSG_SIZE_TOO_LARGE, RecordTooLargeError, "MessageSizeTooLargeError"),
-        (KafkaError.TOPIC_AUTHORIZATION_FAILED, LogRefusedError, "least rights"),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, LogRefusedError, "mendline topics acls"),
         (KafkaError.FENCED_INSTANCE_ID, MemberFencedError, "same name"),
         (KafkaError.INCONSISTENT_GROUP_PROTOCOL, LogRefusedError, "another client"),
         (KafkaError._TRANSPORT, LogUnavailableError, "_TRANSPORT"),

@@ -12,7 +12,7 @@ from kafka import errors as kafka_errors
 from kafka.structs import TopicPartition
 
 from mendline.logs.base import Committed, LogRefusedError, Polled
-from mendline.logs.kafka.admin import admin_client
+from mendline.logs.kafka.admin import PATIENCE_MS, admin_client, leave_group
 from mendline.logs.kafka.assignor import SharingAssignor
 from mendline.logs.kafka.commits import ClientCommits
 from mendline.logs.kafka.connect import client_settings, connect, safe_name

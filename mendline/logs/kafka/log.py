@@ -109,11 +109,19 @@ class KafkaLog:
 
     def _describe(self, name: str) -> TopicSettings:
         """Return a topic as it is on the brokers. Raises LogRefusedError when there is none."""
-        from mendline.logs.kafka.topics import describe
         from mendline.logs.routing import unknown_topic
 
-        with self._admin() as admin:
-            topic = describe(admin, name)
+        topic = self._look_at(name)
         if topic is None:
             raise unknown_topic(name, self.topics())
         return topic
+
+    def _look_at(self, name: str) -> TopicSettings | None:
+        if self._second:
+            from mendline.logs.librdkafka import topics as second
+
+            return second.describe(self._servers, self._options, name)
+        from mendline.logs.kafka.topics import describe
+
+        with self._admin() as admin:
+            return describe(admin, name)

@@ -24,6 +24,7 @@ from mendline.logs.librdkafka.commits import RdCommits
 from mendline.logs.librdkafka.connect import Voice, client_settings, connect
 from mendline.logs.librdkafka.errors import cause, translate, translated
 from mendline.logs.librdkafka.ownership import Ownership, generation_of
+from mendline.logs.librdkafka.topics import describe
 from mendline.logs.routing import unknown_topic
 from mendline.schemas.stream import Batch, Partition
 
@@ -235,17 +236,30 @@ class RdConsumer:
         return self._group
 
     def _check_topic(self, topic: str, number: int = 0) -> None:
-        doing = f"{self._name}: topic {topic!r}"
-        timeout_s = self._options.request_timeout_ms / 1000
-        with translated(doing):
-            found = self._client.list_topics(topic, timeout=timeout_s).topics[topic]
-            if found.error and found.error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise translate(found.error, doing)
-            if not found.partitions:
-                raise unknown_topic(topic, self._client.list_topics(timeout=timeout_s).topics)
-        if number not in found.partitions:
-            msg = f"topic {topic!r} has partitions 0 to {len(found.partitions) - 1}, not {number}"
+        end = time.monotonic() + self._options.request_timeout_ms / 1000
+        while not (there := self._partitions_of(topic)):
+            # A topic that is being made is known to one broker a moment before it is to the next.
+            if time.monotonic() > end or describe(self._servers, self._options, topic) is None:
+                raise unknown_topic(topic, self._topics())
+        if number not in there:
+            msg = f"topic {topic!r} has partitions 0 to {len(there) - 1}, not {number}"
             raise LogRefusedError(msg)
+
+    def _partitions_of(self, topic: str) -> Collection[int]:
+        """Return the topic's partitions, none where it does not exist. Raises LogRefusedError: not for this user."""
+        found = self._topics(topic)[topic]
+        if found.error and found.error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise translate(found.error, f"{self._name}: topic {topic!r}", "DESCRIBE")
+        there: Collection[int] = found.partitions
+        return there
+
+    def _topics(self, name: str | None = None) -> dict[str, Any]:
+        """Return what a broker says of a topic, or of all."""
+        with translated(f"{self._name}: topics"):
+            there: dict[str, Any] = self._client.list_topics(
+                name, timeout=self._options.request_timeout_ms / 1000
+            ).topics
+        return there
 
     def _holds(self, partition: Partition) -> bool:
         return partition in self._assigned or self._ownership.owns(partition)
@@ -398,7 +412,7 @@ class RdConsumer:
             return
         if code == KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001
             return
-        meaning = translate(error, self._name)
+        meaning = translate(error, self._name, "READ")
         if isinstance(meaning, MemberFencedError) or code == KafkaError._FATAL:  # noqa: SLF001
             self._over = meaning
         elif isinstance(meaning, LogUnavailableError) or code == KafkaError.UNKNOWN_TOPIC_OR_PART:

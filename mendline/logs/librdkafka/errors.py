@@ -21,15 +21,15 @@ _REFUSED = {
 }
 
 
-def translate(error: KafkaError, doing: str) -> LogError:
-    """Return the log's error for an error of librdkafka; `doing` says what was tried."""
+def translate(error: KafkaError, doing: str, right: str = "use") -> LogError:
+    """Return the log's error for an error of librdkafka; `doing` says what was tried, `right` what that takes."""
     code = error.code()
     if code == KafkaError._FATAL and "fenced" in error.str():  # noqa: SLF001
         return shared.translate(kafka_errors.FencedInstanceIdError(), doing)
     if code == KafkaError._FATAL:  # noqa: SLF001
         return LogError(f"{doing}: {error.str()}")
     if code > 0:
-        return shared.translate(kafka_errors.for_code(code)(), doing)
+        return shared.translate(kafka_errors.for_code(code)(), doing, right)
     ours = LogRefusedError if code in _REFUSED else LogUnavailableError
     return ours(f"{doing}: {error.name()}: {error.str()}")
 
@@ -41,9 +41,9 @@ def cause(raised: KafkaException) -> KafkaError:
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
+def translated(doing: str, right: str = "use") -> Iterator[None]:
     """Turn errors of the client inside the block into the log's."""
     try:
         yield
     except KafkaException as raised:
-        raise translate(cause(raised), doing) from raised
+        raise translate(cause(raised), doing, right) from raised

@@ -135,7 +135,7 @@ class RdDelivery:
         if self.too_large:
             text = "a batch was over the broker's limit; smaller ones follow: append again, in order"
         elif error is not None and self.life.culprit is self:
-            return translate(error, self._doing)
+            return translate(error, self._doing, "WRITE")
         elif self.life.culprit is None:
             text = "closed before Kafka acknowledged; the records may have arrived"
         else:
@@ -316,5 +316,5 @@ class RdProducer:
 
     def _not_taken(self, raised: Exception) -> LogError:
         if isinstance(raised, KafkaException) and cause(raised).code() not in _GIVEN_UP:
-            return translate(cause(raised), self._name)
+            return translate(cause(raised), self._name, "WRITE")
         return LogUnavailableError(f"{self._name}: given up because another record failed; append again, in order")

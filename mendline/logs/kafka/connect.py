@@ -24,7 +24,7 @@ Client = TypeVar("Client")
 
 _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
     (
-        r"mechanism=OAUTHBEARER\n(.|\n)*(AuthenticationFailed|broker_version=\(.*Connection lost: .*disconnected)",
+        r"mechanism=OAUTHBEARER\n(.|\n)*(AuthenticationFailed|invalid_token|broker_version=\(.*lost: .*disconnected)",
         LogRefusedError,
         "the broker does not accept this token: it must be a JWT made for it that has not expired; get a new one",
     ),
@@ -39,7 +39,7 @@ _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
         "the broker does not know this sasl_mechanism: ask its administrator which ones are enabled",
     ),
     (
-        r"IllegalSaslState",
+        r"IllegalSaslState|not valid in current SASL state",
         LogRefusedError,
         "the port asks for no login: use the one that does, or leave out username, password and token",
     ),
@@ -59,7 +59,7 @@ _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
         "the broker's certificate is not signed by anyone trusted here: set ca_file to its authority's certificate",
     ),
     (
-        r"CERTIFICATE_REQUIRED|BAD_CERTIFICATE|certificate required",
+        r"CERTIFICATE_REQUIRED|BAD_CERTIFICATE|certificate required|alert bad certificate",
         LogRefusedError,
         "the broker wants a certificate of this client: set cert_file and key_file",
     ),
@@ -84,7 +84,7 @@ _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
         "nothing listens there: is the broker running, and is this its port?",
     ),
     (
-        r"mechanism=None\n(.|\n)*broker_version=\(.*Connection lost: .*socket disconnected",
+        r"mechanism=None\n(.|\n)*(broker_version=\(.*Connection lost: .*socket disconnected|Disconnected.*in state UP)",
         LogRefusedError,
         "the broker hangs up without a login: set username and password, or token",
     ),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable
@@ -130,6 +132,23 @@ def connect(
         client.list_topics(timeout=options.bootstrap_timeout_ms / 1000)
     except KafkaException as raised:
         client.poll(0)
-        raise cause_of([cause(raised).str(), *voice.said], place) from raised
+        said = [cause(raised).str(), *voice.said]
+        if any("certificate verify failed" in line for line in said):
+            said += filter(None, (_verified(server, place["ssl_context"]) for server in servers))
+        raise cause_of(said, place) from raised
     voice.connected = True
     return client
+
+
+def _verified(server: str, context: ssl.SSLContext) -> str:
+    """Return what is wrong with the broker's certificate, which librdkafka does not tell; nothing where all is well."""
+    host, _, port = server.rpartition(":")
+    host = host.strip("[]")
+    try:
+        with (
+            socket.create_connection((host, int(port)), 2.0) as plain,
+            context.wrap_socket(plain, server_hostname=host),
+        ):
+            return ""
+    except OSError as error:
+        return str(error)

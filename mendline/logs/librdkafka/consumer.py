@@ -412,7 +412,8 @@ class RdConsumer:
             return
         if code == KafkaError._MAX_POLL_EXCEEDED:  # noqa: SLF001
             return
-        meaning = translate(error, self._name, "READ")
+        topic = message.topic() if message is not None else None
+        meaning = translate(error, self._name, "READ", topic or self._group or "")
         if isinstance(meaning, MemberFencedError) or code == KafkaError._FATAL:  # noqa: SLF001
             self._over = meaning
         elif isinstance(meaning, LogUnavailableError) or code == KafkaError.UNKNOWN_TOPIC_OR_PART:

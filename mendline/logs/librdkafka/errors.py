@@ -21,15 +21,18 @@ _REFUSED = {
 }
 
 
-def translate(error: KafkaError, doing: str, right: str = "use") -> LogError:
-    """Return the log's error for an error of librdkafka; `doing` says what was tried, `right` what that takes."""
+def translate(error: KafkaError, doing: str, right: str = "use", what: str = "") -> LogError:
+    """Return the log's error for an error of librdkafka.
+
+    `doing` says what was tried, `right` what that takes, `what` the topic or group that it was tried on.
+    """
     code = error.code()
     if code == KafkaError._FATAL and "fenced" in error.str():  # noqa: SLF001
         return shared.translate(kafka_errors.FencedInstanceIdError(), doing)
     if code == KafkaError._FATAL:  # noqa: SLF001
         return LogError(f"{doing}: {error.str()}")
     if code > 0:
-        return shared.translate(kafka_errors.for_code(code)(), doing, right)
+        return shared.translate(kafka_errors.for_code(code)(*filter(None, [what])), doing, right)
     ours = LogRefusedError if code in _REFUSED else LogUnavailableError
     return ours(f"{doing}: {error.name()}: {error.str()}")
 

@@ -59,7 +59,7 @@ class _Life:
                 where = Partition(message.topic(), message.partition())
                 delivery.take(index, Position(where, message.offset(), message.timestamp()[1]))
                 return
-            delivery.fail(error)
+            delivery.fail(error, message.topic())
             if self.culprit is None and not self.ended and error.code() not in _GIVEN_UP:
                 self.culprit = delivery
 
@@ -94,6 +94,7 @@ class RdDelivery:
         self._positions: list[Position | None] = [None] * count
         self._left = count
         self._error: KafkaError | None = None
+        self._topic = ""
 
     @property
     def too_large(self) -> bool:
@@ -107,10 +108,10 @@ class RdDelivery:
         self._positions[index] = position
         self._left -= 1
 
-    def fail(self, error: KafkaError) -> None:
+    def fail(self, error: KafkaError, topic: str) -> None:
         """Note that a record failed; an error of its own says more than that of one which was given up."""
         if self._error is None or self._error.code() in _GIVEN_UP:
-            self._error = error
+            self._error, self._topic = error, topic
 
     def done(self) -> bool:
         """Say whether every record is acknowledged, or one has failed."""
@@ -135,7 +136,7 @@ class RdDelivery:
         if self.too_large:
             text = "a batch was over the broker's limit; smaller ones follow: append again, in order"
         elif error is not None and self.life.culprit is self:
-            return translate(error, self._doing, "WRITE")
+            return translate(error, self._doing, "WRITE", self._topic)
         elif self.life.culprit is None:
             text = "closed before Kafka acknowledged; the records may have arrived"
         else:

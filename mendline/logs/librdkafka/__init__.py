@@ -1,7 +1,8 @@
 """The Kafka log's producers and consumers on librdkafka, through confluent-kafka (the extra `mendline[librdkafka]`).
 
-Only records go this way: topics are made, looked at and cut, and groups asked and left, through kafka-python whichever
-client is chosen. It is imported when the first client is made. Make clients after `fork`, never before.
+Only records go this way, and the look at their topics: topics are made, listed and cut, and groups asked and left,
+through kafka-python whichever client is chosen. It is imported when the first client is made. Make clients after
+`fork`, never before.
 
 librdkafka lets nobody write an assignor. Of its own, `range` is the one that serves: who reads what follows from the
 members' names and the number of partitions alone, not from what was before. So members of one process, which have

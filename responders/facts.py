@@ -64,8 +64,9 @@ class FaultFact(Fact):
     """A fault with its newest revision and everything that was tried on it.
 
     `latest` is the newest revision, `seen_at` when it came and `age_ms` how old it and its evidence were then;
-    `progressed_at` is the work (ms) that its partition had done. `granted` counts the tries a person allowed, `used`
-    those of them that were made.
+    `progressed_at` is the work (ms) that its partition had done. `carried` counts, by step, the tries of earlier faults
+    of the kind on the target that did not last. `granted` counts the tries a person allowed, `used` those of them that
+    were made.
     """
 
     latest: Fault
@@ -75,6 +76,7 @@ class FaultFact(Fact):
     progressed_at: int
     closed_at: int | None = None
     intents: dict[str, IntentFact] = Field(default_factory=dict)
+    carried: dict[int, int] = Field(default_factory=dict)
     hold: Hold | None = None
     holds: int = 0
     granted: int = 0
@@ -118,11 +120,18 @@ class FaultFact(Fact):
 
 
 class ActionFact(Fact):
-    """Something that was done to a target at `time`. `mended` is None until that is known."""
+    """Something that was done to a target at `time`: by which step of which policy, about which kind of fault.
+
+    `mended` is None until that is known, and false again when the fault was back soon. `refused`: nothing was done.
+    """
 
     time: int
     intent: str
+    kind: str = ""
+    policy: str = ""
+    step: int = 0
     mended: bool | None = None
+    refused: bool = False
 
 
 class PartitionFact(Fact):

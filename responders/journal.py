@@ -12,6 +12,7 @@ within `KEEP_ACTIONS_MS` stay.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -154,26 +155,35 @@ class Journal(Fact):
         if fault and record.revision <= fault.latest.revision:
             return NOTHING
         if fault is None:
-            self._revoke(record)
             fault = self.faults[record.id] = FaultFact(
-                latest=record, opened_at=self.log_time, seen_at=0, age_ms=0, progressed_at=0
+                latest=record,
+                opened_at=self.log_time,
+                seen_at=0,
+                age_ms=0,
+                progressed_at=0,
+                carried=self._count_against(record),
             )
         fault.age_ms = self._age_ms(record, fault.latest)
         fault.latest, fault.seen_at, fault.progressed_at = record, self.log_time, partition.worked_ms
         self._remember_target(record.target)
         return self._close(fault) if record.transition in CLOSING else self._reopen(fault)
 
-    def _revoke(self, record: Fault) -> None:
-        """Take back that the last action on the target mended it, when the same fault is here again soon after."""
+    def _count_against(self, record: Fault) -> dict[int, int]:
+        """Return the tries, by step, that did not rid the target of the fault for good: it is here again soon after.
+
+        What was said to have mended it is taken back. A play goes on where it was, else a service that dies again
+        right after each restart would be restarted for ever.
+        """
         policy = self.policies.match(record) if self.policies else None
-        actions = self.actions_on(record.target)
-        if not self.policies or not policy or not actions or not actions[-1].mended:
-            return
-        last = actions[-1]
-        before = self.faults.get(self.intents.get(last.intent, ""))
-        soon = self.log_time - last.time <= self.policies.guards_of(policy).window
-        if soon and before and before.latest.kind == record.kind:
-            last.mended = False
+        if not self.policies or not policy:
+            return {}
+        since = self.log_time - self.policies.guards_of(policy).window
+        tries: Counter[int] = Counter()
+        for action in self.actions_on(record.target):
+            if action.time >= since and (action.kind, action.policy) == (record.kind, policy.name):
+                action.mended = False if action.mended else action.mended
+                tries[action.step] += not action.refused
+        return dict(tries)
 
     def _age_ms(self, record: Fault, before: Fault) -> int:
         """Return how old a revision is, and its evidence, unless it only says again that the fault stands.
@@ -228,12 +238,17 @@ class Journal(Fact):
         intent.state, intent.effective_at = "effective", self.log_time
         intent.deadline = self.append_time + BEGIN_WITHIN_MS
         self.at_work[intent.record.target] = intent.record.id
-        self._remember_action(intent.record.target, intent.record.id)
+        self._remember_action(intent.record.target, self._action(intent))
         return Change(begin=intent)
+
+    def _action(self, intent: IntentFact) -> ActionFact:
+        record = intent.record
+        kind = self.faults[record.fault].latest.kind
+        return ActionFact(time=self.log_time, intent=record.id, kind=kind, policy=record.policy, step=record.step)
 
     def _take_outcome(self, record: Outcome) -> Change:
         if record.reflex:
-            self._remember_action(record.target, record.intent)
+            self._remember_action(record.target, ActionFact(time=self.log_time, intent=record.intent))
             return NOTHING
         intent = self.intent(record.intent)
         if intent is None or intent.record.host != record.host or intent.effective_at is None:
@@ -258,7 +273,7 @@ class Journal(Fact):
         actions = self.actions_on(intent.record.target)
         for action in actions:
             if action.intent == intent.record.id:
-                action.mended = mended
+                action.mended, action.refused = mended, intent.refused
         if intent.needless:
             self.actions[intent.record.target] = [one for one in actions if one.intent != intent.record.id]
 
@@ -354,10 +369,10 @@ class Journal(Fact):
             self.finished.pop(fault.id, None)
             self.finished[fault.id] = self.log_time
 
-    def _remember_action(self, target: str, intent: str) -> None:
+    def _remember_action(self, target: str, action: ActionFact) -> None:
         actions = [one for one in self.actions_on(target) if one.time > self.log_time - KEEP_ACTIONS_MS]
-        if all(one.intent != intent for one in actions):
-            actions.append(ActionFact(time=self.log_time, intent=intent))
+        if all(one.intent != action.intent for one in actions):
+            actions.append(action)
         self.actions.pop(target, None)
         self.actions[target] = actions[-KEEP_ACTIONS:]
         while len(self.actions) > KEEP_TARGETS:

@@ -351,7 +351,7 @@ def _go_on(journal: Journal, policies: Policies, fault: FaultFact) -> Intent | H
 
 
 def _why_escalated(fault: FaultFact, last: str) -> str:
-    tries = sum(one.tried for one in fault.intents.values())
+    tries = sum(one.tried for one in fault.intents.values()) + sum(fault.carried.values())
     if not tries and last == ASK:
         return "the policy leaves it to a person"
     more = f"`mendline approve {fault.id[:8]}` allows one more"
@@ -360,7 +360,8 @@ def _why_escalated(fault: FaultFact, last: str) -> str:
         return (
             f"the host refused {len(refused)} commands, the last because: {why}; {tries} others did not mend it; {more}"
         )
-    return f"{tries} actions did not mend it; {more}"
+    lasting = ", or not for long" if fault.carried else ""
+    return f"{tries} actions did not mend it{lasting}; {more}"
 
 
 def _hold(journal: Journal, fault: FaultFact, policy: str, why: Objection) -> Hold | None:

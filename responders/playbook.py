@@ -137,7 +137,8 @@ def _any_matches(patterns: Sequence[str], name: str) -> bool:
 
 
 def _tried(fault: FaultFact, step: int) -> int:
-    return sum(1 for one in fault.intents.values() if one.record.step == step and one.tried)
+    own = sum(1 for one in fault.intents.values() if one.record.step == step and one.tried)
+    return own + fault.carried.get(step, 0)
 
 
 def refusals(fault: FaultFact, step: int) -> int:

@@ -222,7 +222,11 @@ class StepSettings(Frozen):
     )
     timeout: Duration = Field(default=30_000, description="the action must have ended by then")
     verify: Duration = Field(default=10_000, description="the fault must have resolved by then")
-    attempts: int = Field(default=3, gt=0, description="tries of this step before the next one")
+    attempts: int = Field(
+        default=3,
+        gt=0,
+        description="tries of this step before the next one, those included that did not last for the guards' `window`",
+    )
 
 
 class GuardSettings(Frozen):

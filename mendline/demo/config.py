@@ -48,7 +48,7 @@ policies:
     when: {{target: {service}, kind: [dead, hung, unreachable]}}
     mode: auto
     play:
-      - {{action: restart, verify: 10s, attempts: 3}}
+      - {{action: restart, verify: 10s, attempts: 1000}}
 
 guards: {{cooldown: 0s, attempts: 1000, window: 1s}}    # relaxed: here services are broken all the time, on purpose
 reflex: {{attempts: 0}}         # everything goes the whole way through the log

@@ -20,6 +20,9 @@ from pathlib import Path
 
 import yaml
 
+from mendline.config import load_settings, log_of
+from mendline.topics import topic_settings
+
 ROLES = ("agent", "process", "detect", "respond")
 SERVICE = Path(__file__).parent / "service.py"
 
@@ -158,7 +161,10 @@ class Fleet:
 
 @contextlib.contextmanager
 def deployed(fleet: Fleet) -> Iterator[Fleet]:
-    """Start the fleet, give it once its service answers, and leave nothing behind."""
+    """Make the topics, start the fleet, give it once its service answers, and leave nothing behind."""
+    settings = load_settings(fleet.config)
+    with log_of(settings) as log:
+        log.ensure_topics(topic_settings(settings.topics))
     try:
         fleet.start(*fleet.roles)
         wait_for("first answer of the service", fleet.answers)

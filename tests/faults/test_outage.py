@@ -21,7 +21,6 @@ from mendline.schemas.records import Fault, Intent, Outcome
 from mendline.schemas.settings import Settings
 from mendline.schemas.stream import Partition
 from mendline.testing.kafka import LocalKafka
-from mendline.topics import topic_settings
 from tests.faults.fleet import SERVICE, Fleet, deployed, free_port, wait_for
 from tests.faults.judging import decoded, read_journal
 from tests.faults.test_kill import faults_missing, open_faults, windows_missing
@@ -177,8 +176,6 @@ def test_an_outage_loses_nothing_and_what_is_stale_is_not_mended(
     absent.start()
     fleet = Fleet(tmp_path, absent.url, "outage")
     settings = impatient(fleet, by_hand)
-    with log_of(settings) as log:
-        log.ensure_topics(topic_settings(settings.topics))
     with log_of(settings) as log, deployed(fleet):
         wait_for("progress on the journal", lambda: len(read_journal(log, settings)) > BEFORE)
         back = be_away(absent, fleet, by_hand)

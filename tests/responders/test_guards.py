@@ -354,6 +354,31 @@ def test_a_hold_says_how_long_it_lasts() -> None:
     assert hold.wait_ms == hold.until - scene.now
 
 
+def test_a_play_goes_on_where_it_was_when_its_fault_is_soon_back() -> None:
+    """A service that dies again right after each restart gets the next step, then a person; later it begins anew."""
+    steps = (StepSettings(action="restart", attempts=2), StepSettings(action="rollback", attempts=1))
+    scene = Scene(settings(policy("auto", *steps), cooldown=0, window=60 * SECOND))
+
+    def live_and_die(life: int) -> None:
+        again = fault(time=scene.time(), id=record_id("fault", life), opened_at=scene.time())
+        before = len(scene.intents)
+        scene.say(again)
+        for intent in scene.intents[before:]:
+            scene.say(outcome(intent))
+        scene.say(again.model_copy(update={"transition": "resolved", "revision": 1}))
+
+    for life in range(4):
+        live_and_die(life)
+        scene.tick(5 * SECOND)
+    assert [intent.action for intent in scene.intents] == ["restart", "restart", "rollback"]
+    assert scene.holds == ["escalated"]
+    (hold,) = (one.record for one in scene.entries if isinstance(one.record, Hold))
+    assert hold.reason.startswith("3 actions did not mend it, or not for long; `mendline approve")
+    scene.tick(60 * SECOND)
+    live_and_die(5)
+    assert scene.intents[-1].action == "restart"
+
+
 def test_a_breaker_is_not_closed_by_what_does_not_last() -> None:
     """A service that starts and dies again at once gets one try each time, however often its fault resolves."""
     scene = Scene(settings(policy("auto", StepSettings(action="restart", attempts=99)), **OFTEN))

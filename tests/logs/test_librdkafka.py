@@ -221,10 +221,11 @@ def filled(log: KafkaLog) -> Iterator[tuple[KafkaLog, list[Partition]]]:
     producer.close()
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_no_sequence_of_starts_and_pauses_skips_a_record(filled: tuple[KafkaLog, list[Partition]], seed: int) -> None:
+def test_no_sequence_of_starts_and_pauses_skips_a_record(filled: tuple[KafkaLog, list[Partition]]) -> None:
     """Whatever is started, sought, paused and started again: each partition delivers from its place on, without gap."""
     log, partitions = filled
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
     draw = random.Random(seed)
     consumer = log.consumer("c")
     consumer.assign(partitions)
@@ -289,7 +290,7 @@ class Crowd:
 def test_members_that_come_and_go_lose_nothing(log: KafkaLog, topics: list[str]) -> None:
     """Through joins, leaves, and crashes with a new life, each record is read by some member."""
     producer, crowd, draw, sent = log.producer("p"), Crowd(log, topics[0]), random.Random(1), 0
-    for _ in range(12):
+    for _ in range(7):
         name = draw.choice("abc")
         if name not in crowd.members:
             crowd.come(name)

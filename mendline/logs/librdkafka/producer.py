@@ -60,8 +60,13 @@ class _Life:
                 delivery.take(index, Position(where, message.offset(), message.timestamp()[1]))
                 return
             delivery.fail(error, message.topic())
-            if self.culprit is None and not self.ended and error.code() not in _GIVEN_UP:
+            if self.culprit is None and error.code() not in _GIVEN_UP:
                 self.culprit = delivery
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will be sent: the library forgets some of what waits when a record was refused."""
+        return self.ended or self.culprit is not None
 
     def serve(self, seconds: float) -> None:
         """Let the client report for at most so long; it raises once when a refused record has ended it."""
@@ -115,9 +120,9 @@ class RdDelivery:
 
     def done(self) -> bool:
         """Say whether every record is acknowledged, or one has failed."""
-        if self._left and self._error is None and not self.life.ended:
+        if self._left and self._error is None and not self.life.over:
             self.life.serve(0)
-        return not self._left or self._error is not None or self.life.ended
+        return not self._left or self._error is not None or self.life.over
 
     def result(self, timeout_s: float | None = None) -> Sequence[Position]:
         """Return the positions, with the broker's append times where the topic has LogAppendTime."""
@@ -230,7 +235,6 @@ class RdProducer:
         if self._life:
             self._life.serve(0)
         if self._life and self._life.culprit:
-            self._learn(self._life.culprit)
             self._end(self._life)
         if self._life is None:
             self._life = self._begin()
@@ -246,6 +250,8 @@ class RdProducer:
         """Make sure that nothing more of this life is sent, so that what is appended again cannot be overtaken."""
         self._life = None
         life.end()
+        if life.culprit:
+            self._learn(life.culprit)
 
     def _make_room(self, size: int, life: _Life) -> None:
         """Wait for room. Raises LogUnavailableError."""
@@ -258,12 +264,13 @@ class RdProducer:
 
     def _look_up(self, records: Sequence[NewRecord]) -> None:
         life = self._living()
-        for name in {record.topic for record in records}:
-            if name not in self._topics:
-                topic = self._ask(name)
-                self._fit(topic.max_record_bytes + OVERHEAD_BYTES)
-                limit = min(topic.max_record_bytes, self._limits.get(name, topic.max_record_bytes))
-                self._topics[name] = replace(topic, max_record_bytes=limit)
+        # What is known already is forgotten when a record is refused meanwhile.
+        while missing := {record.topic for record in records} - self._topics.keys():
+            name = missing.pop()
+            topic = self._ask(name)
+            self._fit(topic.max_record_bytes + OVERHEAD_BYTES)
+            limit = min(topic.max_record_bytes, self._limits.get(name, topic.max_record_bytes))
+            self._topics[name] = replace(topic, max_record_bytes=limit)
         if time.monotonic() - self._checked > RECHECK_S:
             self._checked = time.monotonic()
             self._recount(life)

@@ -1,6 +1,6 @@
 """How fast a log is: appends and reads of 1 kB records, and how soon a sleeping process sees one.
 
-python -m benchmarks.log --log sqlite:|sqlite://FOLDER|memory:|kafka://HOST:PORT [--json]
+python -m benchmarks.log --log sqlite:|sqlite://FOLDER|memory:|kafka://HOST:PORT [--client librdkafka] [--json]
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ import time
 import uuid
 from collections.abc import Sequence
 
-from benchmarks.common import percentile, report
-from mendline.logs import open_log
+from benchmarks.common import add_client, log_through, percentile, report
 from mendline.logs.base import Delivery, Log, TopicSettings
 from mendline.schemas.stream import NewRecord, Partition
 
@@ -22,42 +21,42 @@ VALUE = bytes(range(256)) * 4
 PATIENCE_S = 30.0
 
 
-def measure_appends(log: Log, topic: str, seconds: float, per_call: int) -> tuple[float, int]:
-    """Return appends a second, acknowledged, and how many there were."""
+def measure_appends(log: Log, topic: str, size: int, seconds: float, per_call: int) -> tuple[float, float, int]:
+    """Return appends of `size` bytes a second, acknowledged, the CPU µs each took, and how many there were."""
     producer = log.producer("benchmark")
-    records = [NewRecord(topic, VALUE, b"key", 0) for _ in range(per_call)]
+    records = [NewRecord(topic, VALUE[:size], b"key", 0) for _ in range(per_call)]
     producer.append(records).result(PATIENCE_S)
     deliveries: list[Delivery] = []
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     while time.perf_counter() - began < seconds:
         deliveries.append(producer.append(records))
     for delivery in deliveries:
         delivery.result(PATIENCE_S)
-    took = time.perf_counter() - began
+    took, spent = time.perf_counter() - began, time.process_time() - cpu
     producer.close()
-    return len(deliveries) * per_call / took, (len(deliveries) + 1) * per_call
+    count = len(deliveries) * per_call
+    return count / took, 1e6 * spent / count, count + per_call
 
 
-def measure_reads(log: Log, topic: str, count: int) -> float:
-    """Return records read a second, `count` in all, as batches (columns, nothing decoded)."""
+def measure_reads(log: Log, topic: str, count: int) -> tuple[float, float]:
+    """Return records read a second, `count` in all, as batches (columns, nothing decoded), and the CPU µs of each."""
     consumer = log.consumer("benchmark")
     partition = Partition(topic, 0)
     consumer.assign([partition])
     consumer.start(partition, 0)
-    read = sum(map(len, consumer.poll(PATIENCE_S).batches))
-    began, before = time.perf_counter(), read
+    began, cpu, read = time.perf_counter(), time.process_time(), 0
     while read < count:
         read += sum(map(len, consumer.poll(PATIENCE_S).batches))
-    took = time.perf_counter() - began
+    took, spent = time.perf_counter() - began, time.process_time() - cpu
     consumer.close()
-    return (read - before) / took
+    return read / took, 1e6 * spent / read
 
 
-def measure_wakes(log: Log, url: str, topic: str, rounds: int) -> list[float]:
+def measure_wakes(log: Log, url: str, client: str, topic: str, rounds: int) -> list[float]:
     """Return, for each record appended here, the seconds until a process that slept has it."""
     if url == "memory:":
         return []
-    command = [sys.executable, "-m", "benchmarks.log", "--log", url, "--follow", topic]
+    command = [sys.executable, "-m", "benchmarks.log", "--log", url, "--client", client, "--follow", topic]
     follower = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert follower.stdout is not None
     follower.stdout.readline()
@@ -88,23 +87,26 @@ def follow(log: Log, topic: str) -> None:
             print(time.monotonic(), flush=True)
 
 
-def measure(url: str, seconds: float, per_call: int, rounds: int) -> dict[str, object]:
+def measure(url: str, client: str, size: int, seconds: float, per_call: int, rounds: int) -> dict[str, object]:
     """Return all numbers for one log."""
-    with open_log(url) as log:
+    with log_through(url, client) as log:
         topics = [f"benchmark-{uuid.uuid4().hex[:8]}{suffix}" for suffix in ("", ".w", ".journal")]
         log.ensure_topics([TopicSettings(topic) for topic in topics])
-        appends, count = measure_appends(log, topics[0], seconds, per_call)
-        reads = measure_reads(log, topics[0], count)
+        appends, append_us, count = measure_appends(log, topics[0], size, seconds, per_call)
+        reads, read_us = measure_reads(log, topics[0], count)
         waits = {
-            kind: measure_wakes(log, url, topic, rounds)
+            kind: measure_wakes(log, url, client, topic, rounds)
             for kind, topic in (("bulk", topics[1]), ("journal", topics[2]))
         }
     result: dict[str, object] = {
         "log": url.partition(":")[0],
-        "record_bytes": len(VALUE),
+        "client": client if url.startswith("kafka:") else None,
+        "record_bytes": size,
         "records_per_call": per_call,
         "appends_per_s": round(appends),
+        "append_cpu_us": round(append_us, 2),
         "reads_per_s": round(reads),
+        "read_cpu_us": round(read_us, 2),
     }
     for kind, values in waits.items():
         if values:
@@ -118,6 +120,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--log", default="sqlite:", help="memory:, sqlite: (a temporary folder), sqlite://… or kafka://…"
     )
+    add_client(parser)
+    parser.add_argument(
+        "--bytes", type=int, default=len(VALUE), choices=range(len(VALUE) + 1), help="in a record", metavar="N"
+    )
     parser.add_argument("--seconds", type=float, default=3.0, help="how long to append")
     parser.add_argument("--per-call", type=int, default=500, help="records in one append")
     parser.add_argument("--rounds", type=int, default=300, help="wake-ups to time")
@@ -125,11 +131,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--follow", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.follow:
-        follow(open_log(given.log), given.follow)
+        follow(log_through(given.log, given.client), given.follow)
         return
     with tempfile.TemporaryDirectory(dir=".") as folder:
         url = f"sqlite://{folder}/log" if given.log == "sqlite:" else given.log
-        report(measure(url, given.seconds, given.per_call, given.rounds), given.json)
+        report(measure(url, given.client, given.bytes, given.seconds, given.per_call, given.rounds), given.json)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How many samples a second one process takes the whole way, and how a hand-written loop does on the same work.
 
-python -m benchmarks.pipeline --log memory:|sqlite:|sqlite://FOLDER|kafka://HOST:PORT [--series N] [--json]
+python -m benchmarks.pipeline --log memory:|sqlite:|sqlite://FOLDER|kafka://HOST:PORT [--client C] [--series N] [--json]
 
 The way: log, decode, 10-s windows, windows appended, z-score verdict (read back from the windows topic), offsets
 committed; with the members `mendline process` and `mendline detect` run, their pace and snapshots as in production. The
@@ -21,10 +21,10 @@ import time
 import uuid
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
-from benchmarks.common import report
+from benchmarks.common import add_client, log_through, report
 from mendline.logs.base import Log
-from mendline.logs.open import open_log
 from mendline.roles import detect_spec, windows_spec
 from mendline.runtime.member import Member, Pace
 from mendline.runtime.metrics import Metrics
@@ -119,18 +119,21 @@ def join(
 
 def work(log: Log, members: Sequence[Member], metrics: Metrics, windows: Partition, rounds: int) -> tuple[float, float]:
     """Run both members by turns on one thread until all is folded and committed; return wall and CPU seconds."""
-    began, cpu = time.perf_counter(), time.process_time()
-    first, second = members
-    read = 0
-    while read < rounds:
-        read += first.turn()
-        second.turn()
-    first.finish()
-    last = end_of(log, windows)
-    while metrics.snapshot().get(("mendline_records_consumed", "detect", "0"), 0) < last:
-        second.turn()
-    second.finish()
-    return time.perf_counter() - began, time.process_time() - cpu
+    # Connecting, to ask how many windows there are, is no part of the work.
+    with closing(log.consumer("end")) as asking:
+        asking.assign([windows])
+        began, cpu = time.perf_counter(), time.process_time()
+        first, second = members
+        read = 0
+        while read < rounds:
+            read += first.turn()
+            second.turn()
+        first.finish()
+        last = asking.end_offset(windows)
+        while metrics.snapshot().get(("mendline_records_consumed", "detect", "0"), 0) < last:
+            second.turn()
+        second.finish()
+        return time.perf_counter() - began, time.process_time() - cpu
 
 
 def end_of(log: Log, partition: Partition) -> int:
@@ -185,6 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--log", default="sqlite:")
     parser.add_argument("--series", type=int, default=100, help="in each round")
+    add_client(parser)
     parser.add_argument("--seconds", type=int, default=600, help="rounds of each of the 50 sources")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -192,7 +196,7 @@ def main() -> None:
     settings = settings_of(prefix)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite://{folder}" if arguments.log == "sqlite:" else arguments.log
-        with open_log(url) as log:
+        with log_through(url, arguments.client) as log:
             log.ensure_topics(topic_settings(settings.topics))
             topic = settings.topics.topic("metrics")
             metrics = Metrics()
@@ -208,6 +212,7 @@ def main() -> None:
     report(
         {
             "log": arguments.log,
+            "client": arguments.client if arguments.log.startswith("kafka:") else None,
             "series": arguments.series,
             "rounds": count,
             "samples_per_s": round(samples / wall_s),

@@ -327,6 +327,10 @@ class LivenessSettings(Frozen):
 class KafkaSettings(Frozen):
     """How to reach Kafka."""
 
+    client: Literal["kafka-python", "librdkafka"] = Field(
+        default="kafka-python",
+        description="library that carries records; librdkafka, an extra, takes a fraction of the CPU",
+    )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] | None = Field(
         default=None, description="default: SASL_SSL with a username, SSL with a ca_file, else PLAINTEXT"
     )

@@ -1,6 +1,6 @@
 """Kill, freeze, restart and reconfigure members and brokers for as long as asked, and see that the log is right.
 
-python -m tests.chaos [--seconds N] [--seed S] [--log sqlite|kafka] [--every S] [--json]
+python -m tests.chaos [--seconds N] [--seed S] [--log sqlite|kafka] [--client C] [--every S] [--json]
 
 Two members of every role as real processes work on the embedded log, or on three real brokers that keep all three
 times, while six sources tell known rounds and events. What is done to whom is drawn from the seed. Afterwards windows
@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long harm is done (default: 60)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="decides what is done to whom")
     parser.add_argument("--log", choices=("sqlite", "kafka"), default="sqlite", help="the log (default: sqlite)")
+    parser.add_argument("--client", default="kafka-python", help="Kafka's: kafka-python (the default) or librdkafka")
     parser.add_argument("--every", type=float, default=1.0, help="mean time between two harms, in seconds (default: 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args()
@@ -34,7 +35,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="mendline-chaos-"))
     if given.log == "kafka":
         with LocalKafka(folder / "kafka", nodes=3) as kafka:
-            report = run(folder / "fleet", given.seed, given.seconds, kafka, given.every)
+            report = run(folder / "fleet", given.seed, given.seconds, kafka, given.every, given.client)
     else:
         report = run(folder / "fleet", given.seed, given.seconds, None, given.every)
     print(json.dumps(report.as_json()) if given.json else _in_words(report))

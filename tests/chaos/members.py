@@ -26,8 +26,12 @@ _TOO_EARLY = -signal.SIGHUP
 
 @dataclass
 class Members(Fleet):
-    """Members called ROLE-N, some of them frozen or leaving; `ended` tells of those that ended by themselves."""
+    """Members called ROLE-N, some of them frozen or leaving; `ended` tells of those that ended by themselves.
 
+    They speak to Kafka through `client`.
+    """
+
+    client: str = "kafka-python"
     roles: tuple[str, ...] = tuple(f"{role}-{number}" for role in ROLES for number in (1, 2))
     frozen: set[str] = field(default_factory=set)
     leaving: dict[str, float] = field(default_factory=dict)
@@ -111,7 +115,7 @@ class Members(Fleet):
             "log": self.url,
             "state": str(self.folder / "state"),
             "topics": {"prefix": self.prefix, "partitions": PARTITIONS},
-            "kafka": {"session_timeout": "5s"},
+            "kafka": {"session_timeout": "5s", "client": self.client},
             "host": {"interval": f"{INTERVAL_MS}ms"},
             "windows": {"pane": "500ms", "widths": ["500ms", "2s"]},
             "liveness": {"silent_after": "1d"},

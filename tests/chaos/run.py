@@ -54,13 +54,17 @@ class Report:
         return {**asdict(self), "equal": self.verdict.equal}
 
 
-def run(folder: Path, seed: int, seconds: float, kafka: LocalKafka | None, every_s: float) -> Report:
+def run(
+    folder: Path, seed: int, seconds: float, kafka: LocalKafka | None, every_s: float, client: str = "kafka-python"
+) -> Report:
     """Let `seed` decide what happens for `seconds`, on `kafka` or else on the embedded log; a harm every `every_s`.
+
+    Members speak to Kafka through `client`.
 
     Raises AssertionError when members do not start, or do not end when asked to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    members = Members(folder, kafka.url if kafka else f"sqlite://{folder}/log")
+    members = Members(folder, kafka.url if kafka else f"sqlite://{folder}/log", client=client)
     settings = load_settings(members.config)
     with log_of(settings) as log, _at_work(members, log, settings):
         began = _now()

@@ -1,4 +1,4 @@
-"""The three logs as one fixture."""
+"""The three logs as one fixture, Kafka through both of its clients."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import pytest
 
 from tests.logs.support import Case, kafka_case, memory_case, sqlite_case
 
+CLIENTS = ["kafka-python", "librdkafka"]
 
-@pytest.fixture(params=["memory", "sqlite", pytest.param("kafka", marks=pytest.mark.broker)])
+
+@pytest.fixture(params=["memory", "sqlite", *[pytest.param(one, marks=pytest.mark.broker) for one in CLIENTS]])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     """Each log in turn, empty or with topics of one's own."""
     if request.param == "memory":
@@ -18,6 +20,12 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     elif request.param == "sqlite":
         made = sqlite_case(tmp_path / "log")
     else:
-        made = kafka_case(request.getfixturevalue("kafka").url)
+        made = kafka_case(request.getfixturevalue("kafka").url, request.param)
     yield made
     made.log.close()
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> str:
+    """Name each of Kafka's clients in turn."""
+    return str(request.param)

@@ -1,18 +1,20 @@
 """A group's member in a process of its own: says what it holds, then polls until it is killed.
 
-python -m tests.logs.member URL GROUP NAME TOPIC
+python -m tests.logs.member URL GROUP NAME TOPIC [CLIENT]
 """
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from mendline.logs import open_log
 
 
-def main(url: str, group: str, name: str, topic: str) -> None:
+def main(url: str, group: str, name: str, topic: str, client: str = "") -> None:
     """Poll for ever, printing each change of what is held."""
-    options = {"session_timeout_s": 1.0} if url.startswith("sqlite:") else {}
+    options: dict[str, Any] = {"session_timeout_s": 1.0} if url.startswith("sqlite:") else {}
+    options |= {"client": client} if client else {}
     consumer = open_log(url, **options).consumer(name, group)
     consumer.subscribe([topic])
     held = 0

@@ -29,6 +29,7 @@ class Case:
     log: Log
     other: Callable[[], Log]
     patience_s: float
+    client: str = ""
 
     def topic(self, partitions: int = 1, max_record_bytes: int = 1_000_000) -> str:
         """Make a topic of its own for the test."""
@@ -130,13 +131,13 @@ def sqlite_case(folder: Path) -> Case:
     return Case("sqlite", open_again(), open_again, 10.0)
 
 
-def kafka_case(url: str) -> Case:
-    """Return a log on the test broker."""
+def kafka_case(url: str, client: str) -> Case:
+    """Return a log on the test broker, through one of its clients."""
 
     def open_again() -> Log:
-        return open_log(url)
+        return open_log(url, client=client)
 
-    return Case("kafka", open_again(), open_again, 40.0)
+    return Case("kafka", open_again(), open_again, 40.0, client)
 
 
 def start_python(module: str, *arguments: str) -> subprocess.Popen[str]:

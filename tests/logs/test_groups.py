@@ -65,7 +65,7 @@ def test_dead_members_are_replaced(case: Case) -> None:
             dead.consumer.subscribe([topic])
             poll_until([b, dead], lambda: len(b.held) == len(dead.held) == 1)
         else:
-            process = start_python("tests.logs.member", case.log.url, group, "a", topic)
+            process = start_python("tests.logs.member", case.log.url, group, "a", topic, case.client)
             poll_until([b], lambda: len(b.held) == 1)
             process.kill()
             process.communicate()

@@ -37,9 +37,9 @@ def broker(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def log(broker: LocalKafka) -> Iterator[KafkaLog]:
+def log(broker: LocalKafka, client: str) -> Iterator[KafkaLog]:
     """Return the broker as a log that gives up requests after 5 s."""
-    yield KafkaLog(broker.url, {"request_timeout_ms": 5000, "max_block_ms": 2000})
+    yield KafkaLog(broker.url, {"request_timeout_ms": 5000, "max_block_ms": 2000, "client": client})
     broker.thaw()
     gc.collect()
 
@@ -47,7 +47,7 @@ def log(broker: LocalKafka) -> Iterator[KafkaLog]:
 @pytest.fixture
 def partition(log: KafkaLog, request: pytest.FixtureRequest) -> Partition:
     """Make a topic of one partition for one test alone."""
-    name = f"{request.node.name}-{time.time_ns()}"[:200]
+    name = f"{request.node.originalname}-{time.time_ns()}"[:200]
     log.ensure_topics([TopicSettings(name)])
     return Partition(name, 0)
 
@@ -156,9 +156,9 @@ def test_members_keep_their_partitions_through_a_restart(
     producer.close()
 
 
-def test_memory_is_bounded_while_the_broker_is_away(broker: LocalKafka, partition: Partition) -> None:
+def test_memory_is_bounded_while_the_broker_is_away(broker: LocalKafka, client: str, partition: Partition) -> None:
     """A producer holds no more than it was told to; what finds no room is not sent and may be appended again (D4)."""
-    log = KafkaLog(broker.url, {"in_flight_bytes": 1 << 20, "max_block_ms": 500})
+    log = KafkaLog(broker.url, {"in_flight_bytes": 1 << 20, "max_block_ms": 500, "client": client})
     producer = log.producer("p")
     record = NewRecord(partition.topic, bytes(100_000), partition=0)
     producer.append([record]).result(30)

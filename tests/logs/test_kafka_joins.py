@@ -10,7 +10,7 @@ from kafka.structs import MemberState
 from mendline.logs.base import TopicSettings
 from mendline.logs.kafka.consumer import KafkaLogConsumer
 from mendline.logs.kafka.options import read_options
-from mendline.logs.kafka.watchdog import Watchdog
+from mendline.logs.kafka.watchdog import ClientWatchdog
 from mendline.logs.open import open_log
 from mendline.testing.kafka import LocalKafka
 
@@ -25,7 +25,7 @@ def test_only_a_join_that_nobody_waits_for_is_asked_for(rejoining: bool, needed:
         rejoining=rejoining, need_rejoin=lambda: needed, request_rejoin=lambda: requests.append("rejoin")
     )
     client: Any = SimpleNamespace(_coordinator=coordinator, metrics=lambda **_: {})
-    Watchdog(client, ["localhost:1"], read_options(None), "group", "member").look(owns=True)
+    ClientWatchdog(client, ["localhost:1"], read_options(None), "group", "member").look(owns=True)
     assert len(requests) == asked
 
 

@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,13 +18,14 @@ import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
 
-from mendline.logs.base import LogRefusedError, TopicSettings
+from mendline.logs.base import LogError, LogRefusedError, TopicSettings
 from mendline.logs.kafka import KafkaLog
 from mendline.schemas.stream import NewRecord, Partition
 from mendline.testing.kafka import LocalKafka
 from mendline.testing.kafka.ports import free_ports
 from tests.logs.certificates import HOUR, Authority
-from tests.logs.support import Reading
+from tests.logs.conftest import CLIENTS
+from tests.logs.support import Reading, poll_until
 
 # The library leaves a socket that was refused to the garbage collector, which tells wherever it happens to run.
 pytestmark = [
@@ -54,6 +55,7 @@ class Secure:
     kafka: LocalKafka
     ports: Mapping[str, int]
     folder: Path
+    client: str = ""
 
     @property
     def ca(self) -> Path:
@@ -67,7 +69,7 @@ class Secure:
     def log(self, port: str, host: str = "localhost", **options: Any) -> KafkaLog:
         """Return the log on a port."""
         url = f"kafka://{host}:{self.ports[port]}"
-        return KafkaLog(url, {"bootstrap_timeout_ms": PATIENCE_MS} | options)
+        return KafkaLog(url, {"bootstrap_timeout_ms": PATIENCE_MS, "client": self.client} | options)
 
     def agent(self, **options: Any) -> KafkaLog:
         """Return the log as the agent sees it, with changed options; one that is None is left out."""
@@ -85,7 +87,7 @@ class Secure:
 
 
 @pytest.fixture(scope="module")
-def secure(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+def broker(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     """Run a broker that knows a user `agent`, who may write `metrics`, read `commands` and be in groups `agent-…`."""
     folder = tmp_path_factory.mktemp("secure")
     ports = dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS)), strict=True))
@@ -100,6 +102,12 @@ def secure(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
         allow(kafka)
         yield Secure(kafka, ports | {"PLAIN": kafka.nodes[0].places.port}, folder)
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module", params=CLIENTS)
+def secure(broker: Secure, request: pytest.FixtureRequest) -> Secure:
+    """Speak to the broker through each client."""
+    return replace(broker, client=str(request.param))
 
 
 def listeners(ports: Mapping[str, int]) -> dict[str, str]:
@@ -260,6 +268,7 @@ class Told(NamedTuple):
 
     message: str
     seconds: float
+    refused: bool = False
 
 
 @pytest.fixture(scope="module")
@@ -277,8 +286,8 @@ def attempt(secure: Secure, name: str, log: Callable[[Secure], KafkaLog]) -> Tol
     begun = time.monotonic()
     try:
         log(secure).producer(name).close()
-    except LogRefusedError as error:  # its text only, for its traceback would hold sockets
-        return Told(str(error), time.monotonic() - begun)
+    except LogError as error:  # its text only, for its traceback would hold sockets
+        return Told(str(error), time.monotonic() - begun, isinstance(error, LogRefusedError))
     return Told("", time.monotonic() - begun)
 
 
@@ -292,8 +301,9 @@ def test_every_way_to_be_known_works(secure: Secure, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistakes_are_explained(told: Mapping[str, Told], mistake: str) -> None:
     """What is wrong is said within seconds in one line, with the place and what to do, and never with the secret."""
-    message, seconds = told[mistake]
+    message, seconds, refused = told[mistake]
     assert re.search(MISTAKES[mistake][1], message), message
+    assert refused, message
     assert "\n" not in message
     assert MARKER not in message
     assert seconds < PATIENCE_MS / 1000 + 6
@@ -305,13 +315,15 @@ def test_the_least_rights_are_enough(secure: Secure) -> None:
     producer = log.producer("p")
     assert len(producer.append([NewRecord("metrics", b"x")]).result(30)) == 1
     planner = KafkaLog(secure.kafka.url).producer("planner")
-    planner.append([NewRecord("commands", b"restart")]).result(30)
-    consumer = log.consumer("host-1", "agent-1")
+    restart = b"restart, " + secure.client.encode()
+    planner.append([NewRecord("commands", restart)]).result(30)
+    group = f"agent-{secure.client}"
+    consumer = log.consumer("host-1", group)
     consumer.subscribe(["commands"])
     reading = Reading(consumer, 30.0)
-    assert reading.read(1) == [b"restart"]
+    poll_until([reading], lambda: restart in reading.values)
     consumer.close()
-    again = log.consumer("host-2", "agent-1")
+    again = log.consumer("host-2", group)
     again.subscribe(["commands"])
     begun = time.monotonic()
     Reading(again, 30.0).own(Partition("commands", 0))
@@ -345,8 +357,8 @@ def test_forbidden_topics_do_not_end_producing(secure: Secure, topic: str, right
 @pytest.mark.parametrize(
     ("group", "topic", "says"),
     [
-        ("agent-1", "other", "other.*may not DESCRIBE"),
-        ("agent-1", "metrics", "metrics.*may not READ"),
+        ("agent-new", "other", "other.*may not DESCRIBE"),
+        ("agent-new", "metrics", "metrics.*may not READ"),
         ("planner", "commands", "planner.*may not READ this consumer group"),
     ],
 )

@@ -6,9 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from kafka import KafkaAdminClient
+from kafka.admin import MemberToRemove
 
-from mendline.logs.kafka.connect import client_settings, connect
+from mendline.logs.kafka.connect import client_settings, connect, safe_name
 from mendline.logs.kafka.options import KafkaOptions
+
+PATIENCE_MS = 2_000
+"""How long closing, or asking on the side, may wait for the brokers."""
 
 
 @contextmanager
@@ -27,3 +31,9 @@ def admin_client(
         yield admin
     finally:
         admin.close()
+
+
+def leave_group(servers: Sequence[str], options: KafkaOptions, group: str, name: str, member_id: str) -> None:
+    """Leave for good: the libraries let a static member's place stand until its session is over."""
+    with admin_client(servers, options, PATIENCE_MS) as admin:
+        admin.remove_group_members(group, [MemberToRemove(member_id, safe_name(name), "closed")])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 
 from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
-from mendline.logs.base import Committed
+from mendline.logs.base import Committed, LogError, MemberFencedError
+from mendline.logs.kafka.errors import translate
 from mendline.schemas.stream import Partition
 
 RETRY_S = 0.5
@@ -18,17 +20,21 @@ RETRY_S = 0.5
 _logger = logging.getLogger(__name__)
 
 
-class Commits:
+class Commits(ABC):
     """The places a member wants stored. Its client reports answers while the caller polls."""
 
-    def __init__(self, client: KafkaConsumer, name: str) -> None:
-        """Commit through `client`."""
-        self._client = client
+    def __init__(self, name: str) -> None:
+        """Commit for the member of this name."""
         self._name = name
         self._wanted: dict[Partition, Committed] = {}
         self._under_way: dict[Partition, Committed] = {}
         self._retry_at = 0.0
-        self.fenced: BaseException | None = None
+        self.fenced: MemberFencedError | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether places are still to be stored."""
+        return bool(self._wanted)
 
     def want(self, offsets: Mapping[Partition, Committed]) -> None:
         """Store these places as soon as may be."""
@@ -45,10 +51,34 @@ class Commits:
         if not self._wanted or self._under_way or time.monotonic() < self._retry_at:
             return
         self._under_way = dict(self._wanted)
-        try:
-            self._client.commit_async(_as_kafka(self._under_way), callback=self._answered)
-        except kafka_errors.KafkaError as error:
-            self._answered({}, error)
+        self._send(self._under_way)
+
+    @abstractmethod
+    def _send(self, places: Mapping[Partition, Committed]) -> None:
+        """Send the places; `_answered` is called once, at once or later."""
+
+    def _answered(self, error: LogError | None, *, again: bool = False) -> None:
+        """Take the answer to what was sent last; `again`: it is worth another try."""
+        sent, self._under_way = self._under_way, {}
+        if again:
+            self._retry_at = time.monotonic() + RETRY_S
+            return
+        for partition, place in sent.items():
+            if self._wanted.get(partition) == place:
+                del self._wanted[partition]
+        if isinstance(error, MemberFencedError):
+            self.fenced = error
+        elif error:
+            _logger.warning("%s: places of %d partitions were not stored: %s", self._name, len(sent), error)
+
+
+class ClientCommits(Commits):
+    """Commits through kafka-python."""
+
+    def __init__(self, client: KafkaConsumer, name: str) -> None:
+        """Commit through `client`."""
+        super().__init__(name)
+        self._client = client
 
     def finish(self, timeout_s: float) -> None:
         """Wait until all is stored, at most `timeout_s`. Raises KafkaError."""
@@ -56,18 +86,15 @@ class Commits:
             self._client.commit(_as_kafka(self._wanted), timeout_ms=int(timeout_s * 1000))
             self._wanted.clear()
 
-    def _answered(self, _: object, answer: object) -> None:
-        sent, self._under_way = self._under_way, {}
-        if isinstance(answer, kafka_errors.RetriableError | kafka_errors.RebalanceInProgressError):
-            self._retry_at = time.monotonic() + RETRY_S
-            return
-        for partition, place in sent.items():
-            if self._wanted.get(partition) == place:
-                del self._wanted[partition]
-        if isinstance(answer, kafka_errors.FencedInstanceIdError):
-            self.fenced = answer
-        elif isinstance(answer, BaseException):
-            _logger.warning("%s: places of %d partitions were not stored: %s", self._name, len(sent), answer)
+    def _send(self, places: Mapping[Partition, Committed]) -> None:
+        try:
+            self._client.commit_async(_as_kafka(places), callback=self._heard)
+        except kafka_errors.KafkaError as error:
+            self._heard({}, error)
+
+    def _heard(self, _: object, answer: object) -> None:
+        again = isinstance(answer, kafka_errors.RetriableError | kafka_errors.RebalanceInProgressError)
+        self._answered(translate(answer, self._name) if isinstance(answer, BaseException) else None, again=again)
 
 
 def _as_kafka(offsets: Mapping[Partition, Committed]) -> dict[TopicPartition, OffsetAndMetadata]:

@@ -24,7 +24,7 @@ Client = TypeVar("Client")
 
 _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
     (
-        r"mechanism=OAUTHBEARER\n(.|\n)*(AuthenticationFailed|broker_version=\(.*Connection lost: .*disconnected)",
+        r"mechanism=OAUTHBEARER\n(.|\n)*(AuthenticationFailed|invalid_token|broker_version=\(.*lost: .*disconnected)",
         LogRefusedError,
         "the broker does not accept this token: it must be a JWT made for it that has not expired; get a new one",
     ),
@@ -34,12 +34,12 @@ _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
         "the broker does not accept this user and password: check username, password and sasl_mechanism",
     ),
     (
-        r"UnsupportedSaslMechanism|not enabled mechanism",
+        r"UnsupportedSaslMechanism|Unsupported SASL mechanism|not enabled mechanism",
         LogRefusedError,
         "the broker does not know this sasl_mechanism: ask its administrator which ones are enabled",
     ),
     (
-        r"IllegalSaslState",
+        r"IllegalSaslState|not valid in current SASL state",
         LogRefusedError,
         "the port asks for no login: use the one that does, or leave out username, password and token",
     ),
@@ -59,7 +59,7 @@ _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
         "the broker's certificate is not signed by anyone trusted here: set ca_file to its authority's certificate",
     ),
     (
-        r"CERTIFICATE_REQUIRED|BAD_CERTIFICATE|certificate required",
+        r"CERTIFICATE_REQUIRED|BAD_CERTIFICATE|certificate required|alert bad certificate",
         LogRefusedError,
         "the broker wants a certificate of this client: set cert_file and key_file",
     ),
@@ -69,7 +69,7 @@ _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
         "the broker does not trust this client's certificate: cert_file must be signed by an authority that it knows",
     ),
     (
-        r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|record layer failure|UNEXPECTED_EOF|wrong version number",
+        r"WRONG_VERSION_NUMBER|wrong version number|(?i:record.layer.failure)|UNEXPECTED_EOF|to a PLAINTEXT broker",
         LogRefusedError,
         "the port does not speak TLS: use its TLS port, or set security_protocol to PLAINTEXT or SASL_PLAINTEXT",
     ),
@@ -84,7 +84,7 @@ _CAUSES: tuple[tuple[str, type[LogError], str], ...] = (
         "nothing listens there: is the broker running, and is this its port?",
     ),
     (
-        r"mechanism=None\n(.|\n)*broker_version=\(.*Connection lost: .*socket disconnected",
+        r"mechanism=None\n(.|\n)*(broker_version=\(.*Connection lost: .*socket disconnected|Disconnected.*in state UP)",
         LogRefusedError,
         "the broker hangs up without a login: set username and password, or token",
     ),
@@ -177,29 +177,30 @@ def _remembering(make: Callable[..., KafkaNetClient], made: list[KafkaNetClient]
 def _explained(error: Exception, said: list[str], settings: dict[str, Any]) -> Exception:
     """Return the log's error for a client that could not be made."""
     if isinstance(error, kafka_errors.KafkaTimeoutError):
-        return _cause(said, settings)
+        return cause_of(said, settings)
     if isinstance(error, kafka_errors.KafkaError):
-        return translate(error, _place(settings))
+        return translate(error, place_of(settings))
     if isinstance(error, OSError | ValueError):
-        return LogRefusedError(f"{_place(settings)}: {error}")
+        return LogRefusedError(f"{place_of(settings)}: {error}")
     return error
 
 
-def _cause(said: list[str], settings: dict[str, Any]) -> LogError:
+def cause_of(said: list[str], settings: dict[str, Any]) -> LogError:
     """Return the error for a client that found no broker, from what it said meanwhile."""
     text = "\n".join([f"mechanism={settings.get('sasl_mechanism')}", *said])
     # A TLS port that is spoken to in plain text answers with an alert or just hangs up.
-    if "SSL" not in settings["security_protocol"] and "disconnected" in text:
+    if "SSL" not in settings["security_protocol"] and "disconnected" in text.lower():
         text += "Invalid frame length" if any(map(_speaks_tls, settings["bootstrap_servers"])) else ""
     for pattern, kind, advice in _CAUSES:
         if re.search(pattern, text):
-            return kind(f"{_place(settings)}: {advice}")
+            return kind(f"{place_of(settings)}: {advice}")
     last = said[-1] if said else "no answer"
     seconds = settings["bootstrap_timeout_ms"] / 1000
-    return LogUnavailableError(f"{_place(settings)}: no broker answered within {seconds:g} s; last: {last}")
+    return LogUnavailableError(f"{place_of(settings)}: no broker answered within {seconds:g} s; last: {last}")
 
 
-def _place(settings: dict[str, Any]) -> str:
+def place_of(settings: dict[str, Any]) -> str:
+    """Return the words for where a client was to connect, and as whom."""
     user, mechanism = settings.get("sasl_plain_username"), settings.get("sasl_mechanism")
     who = f" as {user!r}, {mechanism}" if user else f" by {mechanism}" if mechanism else ""
     return f"Kafka at {','.join(settings['bootstrap_servers'])} ({settings['security_protocol']}{who})"

@@ -9,20 +9,19 @@ from typing import Any
 
 from kafka import KafkaConsumer
 from kafka import errors as kafka_errors
-from kafka.admin import MemberToRemove
 from kafka.structs import TopicPartition
 
 from mendline.logs.base import Committed, LogRefusedError, Polled
-from mendline.logs.kafka.admin import admin_client
+from mendline.logs.kafka.admin import PATIENCE_MS, admin_client, leave_group
 from mendline.logs.kafka.assignor import SharingAssignor
-from mendline.logs.kafka.commits import Commits
+from mendline.logs.kafka.commits import ClientCommits
 from mendline.logs.kafka.connect import client_settings, connect, safe_name
 from mendline.logs.kafka.errors import translate, translated
 from mendline.logs.kafka.options import KafkaOptions
 from mendline.logs.kafka.ownership import Ownership, hold
 from mendline.logs.kafka.topics import describe
 from mendline.logs.kafka.wake import WakeableClient, WakeableNet, Woken
-from mendline.logs.kafka.watchdog import PATIENCE_MS, Watchdog
+from mendline.logs.kafka.watchdog import ClientWatchdog
 from mendline.logs.routing import unknown_topic
 from mendline.schemas.stream import Batch, Partition
 
@@ -45,9 +44,9 @@ class KafkaLogConsumer:
         self._group = group
         self._nets: list[WakeableNet] = []
         self._client = connect(KafkaConsumer, self._settings())
-        self._commits = Commits(self._client, name)
+        self._commits = ClientCommits(self._client, name)
         self._ownership = Ownership(self._client, self._nets[0].wake)
-        self._watchdog: Watchdog | None = None
+        self._watchdog: ClientWatchdog | None = None
         self._assigned: set[Partition] = set()
         self._next: dict[Partition, int] = {}
         self._reading: set[Partition] = set()
@@ -60,7 +59,7 @@ class KafkaLogConsumer:
             self._check_topic(topic)
         with translated(self._name):
             self._client.subscribe(list(topics), listener=self._ownership)
-        self._watchdog = Watchdog(self._client, self._servers, self._options, group, safe_name(self._name))
+        self._watchdog = ClientWatchdog(self._client, self._servers, self._options, group, safe_name(self._name))
 
     def assign(self, partitions: Collection[Partition]) -> None:
         """Read exactly these partitions, each when it is started. Raises LogRefusedError for an unknown one."""
@@ -169,7 +168,8 @@ class KafkaLogConsumer:
         member_id = self._client.group_metadata().member_id if self._watchdog else ""
         self._quietly("close", lambda: self._client.close(autocommit=False, timeout_ms=PATIENCE_MS))
         if member_id and self._options.leave_on_close and not self._commits.fenced:
-            self._quietly("leave its group", lambda: self._leave(member_id))
+            names = self._need_group(), self._name, member_id
+            self._quietly("leave its group", lambda: leave_group(self._servers, self._options, *names))
 
     def _settings(self) -> dict[str, Any]:
         options = self._options
@@ -231,7 +231,7 @@ class KafkaLogConsumer:
 
     def _poll_client(self, wait_s: float, max_records: int) -> dict[TopicPartition, list[Any]]:
         if self._commits.fenced:
-            raise translate(self._commits.fenced, self._name)
+            raise self._commits.fenced
         if self._watchdog:
             self._watchdog.look(owns=bool(self._reading))
         self._commits.go_on()
@@ -276,12 +276,6 @@ class KafkaLogConsumer:
         tp = TopicPartition(*partition)
         with translated(f"{self._name}: offsets of {partition.topic}/{partition.number}"):
             return ask([tp], timeout_ms=self._options.request_timeout_ms)[tp]
-
-    def _leave(self, member_id: str) -> None:
-        """Leave for good: the library lets a static member's place stand until its session is over."""
-        member = MemberToRemove(member_id, safe_name(self._name), "closed")
-        with admin_client(self._servers, self._options, PATIENCE_MS) as admin:
-            admin.remove_group_members(self._group, [member])
 
     def _quietly(self, what: str, do: Callable[[], object]) -> None:
         try:

@@ -95,6 +95,8 @@ _HINTS = {
     "ClusterAuthorizationFailedError": "this Kafka user lacks a right on the cluster; see docs/kafka.md",
     "InvalidTimestampError": "the topic takes the sender's time and this clock is over an hour ahead; "
     "set message.timestamp.type=LogAppendTime on the topic and mend the clock",
+    "InconsistentGroupProtocolError": "other members of this group read through another client; "
+    "all must have the same kafka.client",
     "FencedInstanceIdError": "another process joined the group under the same name",
 }
 

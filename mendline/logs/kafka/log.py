@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Self
 
-from mendline.logs.base import TopicSettings
+from mendline.logs.base import LogRefusedError, TopicSettings
 from mendline.logs.kafka.options import KafkaOptions, read_options
 from mendline.logs.kafka.urls import servers_of
 
 if TYPE_CHECKING:
     from kafka import KafkaAdminClient
 
-    from mendline.logs.kafka.consumer import KafkaLogConsumer
-    from mendline.logs.kafka.producer import KafkaLogProducer
+    from mendline.logs.base import Consumer, Producer
     from mendline.schemas.stream import Partition
 
 # The client library takes half a second and 30 MB to import: only where a client is made.
@@ -29,6 +29,10 @@ class KafkaLog:
         self.url = url
         self._options = read_options(options)
         self._servers = servers_of(url)
+        self._second = self._options.client == "librdkafka"
+        if self._second and find_spec("confluent_kafka") is None:
+            msg = "Kafka client librdkafka: confluent-kafka is not installed; run: pip install 'mendline[librdkafka]'"
+            raise LogRefusedError(msg)
         self._limits: dict[str, int] = {}
 
     def ensure_topics(self, topics: Sequence[TopicSettings]) -> None:
@@ -53,14 +57,22 @@ class KafkaLog:
         with self._admin() as admin:
             return sizes(admin)
 
-    def producer(self, name: str) -> KafkaLogProducer:
+    def producer(self, name: str) -> Producer:
         """Return a producer. Raises LogUnavailableError and LogRefusedError when no broker can be reached."""
+        if self._second:
+            from mendline.logs.librdkafka.producer import RdProducer
+
+            return RdProducer(self._servers, self._options, name, self._describe, self._limits)
         from mendline.logs.kafka.producer import KafkaLogProducer
 
         return KafkaLogProducer(self._servers, self._options, name, self._ask)
 
-    def consumer(self, name: str, group: str | None = None) -> KafkaLogConsumer:
+    def consumer(self, name: str, group: str | None = None) -> Consumer:
         """Return a consumer. Raises LogUnavailableError and LogRefusedError when no broker can be reached."""
+        if self._second:
+            from mendline.logs.librdkafka.consumer import RdConsumer
+
+            return RdConsumer(self._servers, self._options, name, group)
         from mendline.logs.kafka.consumer import KafkaLogConsumer
 
         return KafkaLogConsumer(self._servers, self._options, name, group)
@@ -92,11 +104,24 @@ class KafkaLog:
 
     def _ask(self, name: str) -> TopicSettings:
         """Return a topic as it is on the brokers, with the smaller limit where `ensure_topics` named one."""
-        from mendline.logs.kafka.topics import describe
+        topic = self._describe(name)
+        return replace(topic, max_record_bytes=min(topic.max_record_bytes, self._limits.get(name, 1 << 62)))
+
+    def _describe(self, name: str) -> TopicSettings:
+        """Return a topic as it is on the brokers. Raises LogRefusedError when there is none."""
         from mendline.logs.routing import unknown_topic
 
-        with self._admin() as admin:
-            topic = describe(admin, name)
+        topic = self._look_at(name)
         if topic is None:
             raise unknown_topic(name, self.topics())
-        return replace(topic, max_record_bytes=min(topic.max_record_bytes, self._limits.get(name, 1 << 62)))
+        return topic
+
+    def _look_at(self, name: str) -> TopicSettings | None:
+        if self._second:
+            from mendline.logs.librdkafka import topics as second
+
+            return second.describe(self._servers, self._options, name)
+        from mendline.logs.kafka.topics import describe
+
+        with self._admin() as admin:
+            return describe(admin, name)

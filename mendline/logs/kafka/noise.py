@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+NETWORK = "kafka.net"
+"""What tells of connections is logged under this name or one below it."""
 EVERY_S = 60.0
 """The same complaint is passed on at most this often."""
 
@@ -48,7 +50,7 @@ class Ear(logging.Handler):
         if any(thread in threads for threads in list(self._only_kept)):
             return
         # The client's loop tells of its own slowness, and its logins that the password goes in the clear.
-        network = record.name.startswith("kafka.net") and not record.name.startswith(_NOT_THE_NETWORK)
+        network = record.name.startswith(NETWORK) and not record.name.startswith(_NOT_THE_NETWORK)
         kind = "network" if network else f"{record.name} {str(record.msg)[:60]}"
         if now - self._passed.get(kind, -EVERY_S) < EVERY_S:
             return

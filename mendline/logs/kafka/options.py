@@ -20,6 +20,9 @@ class KafkaOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    client: Literal["kafka-python", "librdkafka"] = "kafka-python"
+    """The library that carries records. librdkafka takes a fraction of the CPU and is an extra: `mendline[librdkafka]`.
+    All members of a group must use the same one."""
     security_protocol: Protocol | None = None
     """None: SASL_SSL with a `username` or a `token`, SSL with a `ca_file` or `cert_file`, else PLAINTEXT."""
     sasl_mechanism: Mechanism | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,20 +16,18 @@ from mendline.logs.base import (
     LogRefusedError,
     LogUnavailableError,
     Position,
-    RecordTooLargeError,
     TopicSettings,
 )
 from mendline.logs.kafka.connect import client_settings, connect
 from mendline.logs.kafka.errors import translate
 from mendline.logs.kafka.options import KafkaOptions
-from mendline.logs.kafka.topics import BATCH_BYTES, OVERHEAD_BYTES
+from mendline.logs.kafka.room import Room, size_of
+from mendline.logs.kafka.topics import BATCH_BYTES
 from mendline.logs.routing import Router
 from mendline.schemas.stream import NewRecord, Partition
 
 RECHECK_S = 60.0
 """How often the number of partitions is looked at again."""
-RECORD_COST = 700
-"""What the client keeps for a record in flight beside its bytes, measured."""
 
 _logger = logging.getLogger(__name__)
 
@@ -60,7 +57,7 @@ class _Client(KafkaProducer):  # type: ignore[misc]
 class _Life:
     """One client, until its first failed record: after that the client itself refuses everything."""
 
-    def __init__(self, client: _Client, room: _Room) -> None:
+    def __init__(self, client: _Client, room: Room) -> None:
         """Use the client; bytes in flight are taken from `room`."""
         self.client = client
         self.room = room
@@ -80,29 +77,6 @@ class _Life:
     def settled(self, size: int, _: object) -> None:
         """Give back the room of answered records; called on the client's thread."""
         self.room.give(size)
-
-
-class _Room:
-    """A bound on bytes in flight."""
-
-    def __init__(self, size: int) -> None:
-        """Begin with `size` free bytes."""
-        self._size = size
-        self._used = 0
-        self._freed = threading.Condition()
-
-    def take(self, size: int, timeout_s: float) -> bool:
-        """Wait until there is room and take it; say whether there was. Anything fits into an empty room."""
-        with self._freed:
-            there = self._freed.wait_for(lambda: self._used == 0 or self._used + size <= self._size, timeout_s)
-            self._used += size if there else 0
-            return there
-
-    def give(self, size: int) -> None:
-        """Give room back."""
-        with self._freed:
-            self._used -= size
-            self._freed.notify()
 
 
 class KafkaDelivery:
@@ -164,7 +138,7 @@ class KafkaLogProducer:
         self._topics: dict[str, TopicSettings] = {}
         self._checked = time.monotonic()
         self._router = Router()
-        self._room = _Room(options.in_flight_bytes)
+        self._room = Room(options.in_flight_bytes)
         self._closed = False
         self._life: _Life | None = self._begin()
 
@@ -176,7 +150,7 @@ class KafkaLogProducer:
         life = self._living()
         self._look_up(records, life)
         routes = self._router.route(records, self._topics)
-        sizes = [self._size(record) for record in records]
+        sizes = [size_of(record) for record in records]
         size = sum(sizes)
         if not self._room.take(size, self._options.max_block_ms / 1000):
             msg = f"{self._name}: {self._options.in_flight_bytes} bytes wait for Kafka's acknowledgement already"
@@ -252,14 +226,6 @@ class KafkaLogProducer:
                 there = 0
             if there != topic.partitions:
                 del self._topics[name]
-
-    def _size(self, record: NewRecord) -> int:
-        """Return what the record takes up in flight. Raises RecordTooLargeError for more headers than fit."""
-        headers = sum(len(name) + len(value) + 10 for name, value in record.headers)
-        if headers > OVERHEAD_BYTES - 512:
-            msg = f"record for {record.topic!r} has {headers} bytes of headers, over the {OVERHEAD_BYTES - 512} allowed"
-            raise RecordTooLargeError(msg)
-        return len(record.value) + len(record.key or b"") + headers + RECORD_COST
 
     @staticmethod
     def _send(

@@ -13,12 +13,11 @@ from kafka.structs import TopicPartition
 
 from mendline.logs.base import LogRefusedError, LogUnavailableError, TopicSettings
 from mendline.logs.kafka.errors import translate, translated
+from mendline.logs.kafka.room import OVERHEAD_BYTES
 from mendline.schemas.stream import Partition
 
 BATCH_BYTES = 512 << 10
 """What a producer sends at once to a partition: large, because a batch costs far more than the records in it."""
-OVERHEAD_BYTES = 4096
-"""Room beside a record's key and value, for its headers and the batch around it."""
 DEFAULT_LIMIT = 1_000_000
 
 _logger = logging.getLogger(__name__)

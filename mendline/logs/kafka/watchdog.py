@@ -11,26 +11,22 @@ from __future__ import annotations
 
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-
-from kafka import KafkaConsumer
+from typing import Any
 
 from mendline.logs.base import LogError, LogUnavailableError, MemberFencedError
-from mendline.logs.kafka.admin import admin_client
+from mendline.logs.kafka.admin import PATIENCE_MS, admin_client
 from mendline.logs.kafka.errors import translated
 from mendline.logs.kafka.options import KafkaOptions
-
-PATIENCE_MS = 2_000
 
 _logger = logging.getLogger(__name__)
 
 
-class Watchdog:
-    """Looks after one member of a group."""
+class Watchdog(ABC):
+    """Looks after one member of a group, whichever client it reads through."""
 
-    def __init__(
-        self, client: KafkaConsumer, servers: Sequence[str], options: KafkaOptions, group: str, instance: str
-    ) -> None:
+    def __init__(self, client: Any, servers: Sequence[str], options: KafkaOptions, group: str, instance: str) -> None:
         """Watch the member called `instance` of `group`, which reads through `client`."""
         self._client = client
         self._servers = servers
@@ -48,7 +44,6 @@ class Watchdog:
         Raises MemberFencedError when the name belongs to another process now, LogError when the member is none any
         more and its client does not know.
         """
-        self._end_join()
         now = time.monotonic()
         if now < self._look_at:
             return
@@ -59,21 +54,16 @@ class Watchdog:
             self._ask()
             self._ask_at = time.monotonic() + 2 * self._session_s
 
-    def _end_join(self) -> None:
-        """Make the client end a join that it began and sees no reason for any more; it waits for the same answer."""
-        coordinator = self._client._coordinator  # noqa: SLF001 - nothing public tells, or can be asked for it
-        if coordinator.rejoining and not coordinator.need_rejoin():
-            coordinator.request_rejoin()
-
     def _silence(self) -> float:
-        """Return the seconds since the last answer to a heartbeat."""
-        for name, metric in self._client.metrics(raw=True).items():
-            if name.name == "last-heartbeat-seconds-ago":
-                return float(metric.value())
+        """Return the seconds since the last answer to a heartbeat, as far as the client tells."""
         return 0.0
 
+    @abstractmethod
+    def _member_id(self) -> str:
+        """Return what the brokers call this member; empty while it is none."""
+
     def _ask(self) -> None:
-        mine = self._client.group_metadata().member_id
+        mine = self._member_id()
         try:
             with admin_client(self._servers, self._options, PATIENCE_MS) as admin, translated("describe group"):
                 group = admin.describe_groups([self._group])[self._group]
@@ -93,3 +83,27 @@ class Watchdog:
             msg = f"{self._instance}: fell out of group {self._group} without being told; start it again"
             raise LogError(msg)
         self._missing = not theirs
+
+
+class ClientWatchdog(Watchdog):
+    """Looks after a member that reads through kafka-python."""
+
+    def look(self, *, owns: bool) -> None:
+        """Ask the brokers when it is time to, and keep the client joining. Raises what `Watchdog.look` raises."""
+        self._end_join()
+        super().look(owns=owns)
+
+    def _end_join(self) -> None:
+        """Make the client end a join that it began and sees no reason for any more; it waits for the same answer."""
+        coordinator = self._client._coordinator  # noqa: SLF001 - nothing public tells, or can be asked for it
+        if coordinator.rejoining and not coordinator.need_rejoin():
+            coordinator.request_rejoin()
+
+    def _silence(self) -> float:
+        for name, metric in self._client.metrics(raw=True).items():
+            if name.name == "last-heartbeat-seconds-ago":
+                return float(metric.value())
+        return 0.0
+
+    def _member_id(self) -> str:
+        return str(self._client.group_metadata().member_id)

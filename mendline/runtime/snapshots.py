@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mendline.runtime.logtime import LogClock
 
 READ_TIMEOUT_S = 10.0
+NO_STATE = StateBlock(sources=())
 
 
 class SnapshotPlace(NamedTuple):
@@ -61,7 +62,7 @@ class SnapshotHead:
 
 def write_snapshot(head: SnapshotHead, blocks: Iterable[StateBlock], topic: str) -> list[NewRecord]:
     """Return the records of a snapshot for the state `topic`; at least one, even when there is no state."""
-    whole = list(blocks) or [StateBlock(sources=())]
+    whole = list(blocks) or [NO_STATE]
     key = f"{head.stage}/{head.input.topic}/{head.input.number}".encode()
     records = []
     for number, block in enumerate(whole):
@@ -128,6 +129,8 @@ def _assemble(values: Iterable[bytes], stage: str, source: Partition) -> Restore
         if (head.stage, head.topic, head.partition) == (stage, source.topic, source.number):
             heads.append(head)
             blocks.append(StateBlock(head.sources, arrays, head.values))
+    if blocks == [NO_STATE]:
+        blocks = []
     if not heads or [head.block for head in heads] != list(range(heads[0].blocks)):
         return None
     one = heads[0]

@@ -172,6 +172,7 @@ _TELLERS: Mapping[type, Callable[[Any], str]] = {
         f"{e.stage} works with settings {e.config} from offset {e.offset} of {e.topic}/{e.partition}"
     ),
     r.Progress: lambda e: f"{e.stage} at offset {e.offset} of {e.topic}/{e.partition}, lag {e.lag}",
+    r.Seal: lambda e: f"seal of {e.records} records, offsets {e.first} to {e.last}: {e.digest[:16]}",
     r.Snapshot: lambda e: (
         f"{e.stage} snapshot at offset {e.offset} of {e.topic}/{e.partition}, block {e.block + 1} of {e.blocks}"
     ),

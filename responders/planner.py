@@ -20,6 +20,7 @@ from mendline.responders.facts import FaultFact, IntentFact, service_of
 from mendline.responders.guards import Objection
 from mendline.responders.journal import ASK_WITHIN_MS, FINAL_HOLDS, POLICIES, Change, Journal, is_needless
 from mendline.responders.playbook import ASK, Policies, make_intent, next_try
+from mendline.responders.sealing import Sealing
 from mendline.schemas.base import record_id
 from mendline.schemas.records import (
     Activation,
@@ -32,6 +33,7 @@ from mendline.schemas.records import (
     Order,
     Outcome,
     Record,
+    Seal,
     Verification,
     encode_record,
 )
@@ -49,11 +51,11 @@ RENEW_POLICIES_MS = 3_600_000
 FAULTS_PER_BLOCK = 100
 
 Decision = Intent | Hold | Verification | Fault
-Signed = TypeVar("Signed", Command, Cancel)
+Signed = TypeVar("Signed", Command, Cancel, Seal)
 
 
 class Signer(Protocol):
-    """Signs what goes to executors; `KeyRing.sign` does."""
+    """Signs what goes to executors, and seals; `KeyRing.sign` does."""
 
     def __call__(self, record: Signed, /) -> Signed:
         """Return the record with a signature."""
@@ -102,7 +104,7 @@ class PlannerStage:
     def __init__(self, settings: Settings, partition: Partition, sign: Signer, vouch: Vouch) -> None:
         """Decide by `settings` on the journal's `partition`.
 
-        `sign` signs commands and cancels; `vouch` says why an order or outcome is not to be believed.
+        `sign` signs commands, cancels and seals; `vouch` says why an order or outcome is not to be believed.
         """
         self._settings = settings
         self._partition = partition
@@ -111,11 +113,12 @@ class PlannerStage:
         self._policies = Policies.of(settings)
         self._introduced = False
         self._unread: dict[str, int] = {}
+        self._sealing = Sealing()
         self.journal = Journal()
 
     def fold(self, batch: Input) -> Iterable[NewRecord]:
         """Take the records in; return the commands they set off and, when there is nothing left to read, decisions."""
-        out: list[NewRecord] = []
+        out = list(self._seals(batch))
         for index, record in batch.records:
             self._unread.pop(_name(record), None)
             if isinstance(record, Order | Outcome) and (why := self._vouch(record)):
@@ -132,8 +135,12 @@ class PlannerStage:
 
     def dump(self) -> Iterator[StateBlock]:
         """Yield the fold: what is common first, then the faults by the hundred."""
-        whole = self.journal.model_dump(mode="json", exclude={"faults"})
-        yield StateBlock(("",), values={"journal": whole, "unread": dict(self._unread)})
+        common: dict[str, object] = {
+            "journal": self.journal.model_dump(mode="json", exclude={"faults"}),
+            "unread": dict(self._unread),
+            "sealing": self._sealing.model_dump(mode="json"),
+        }
+        yield StateBlock(("",), values=common)
         faults = list(self.journal.faults.items())
         for start in range(0, len(faults), FAULTS_PER_BLOCK):
             part = faults[start : start + FAULTS_PER_BLOCK]
@@ -144,8 +151,10 @@ class PlannerStage:
         """Take over a fold that `dump` returned."""
         whole = list(blocks)
         self.journal = load_journal(whole)
-        unread = next((block.values["unread"] for block in whole if "unread" in block.values), None)
+        common = next((block.values for block in whole if "journal" in block.values), {})
+        unread = common.get("unread")
         self._unread = dict(unread) if isinstance(unread, dict) else {}
+        self._sealing = Sealing.model_validate(common.get("sealing", {}))
 
     # Deciding ---------------------------------------------------------------------------------------------------------
 
@@ -203,6 +212,13 @@ class PlannerStage:
             size=len(value),
         )
         return NewRecord(self._settings.topics.topic("deadletter"), encode_record(letter))
+
+    def _seals(self, batch: Input) -> Iterator[NewRecord]:
+        """Yield the seals of the ranges that the records of the batch end."""
+        if batch.raw:
+            for seal in self._sealing.take(batch.raw, SOURCE, muted=batch.muted):
+                value = encode_record(self._sign(seal))
+                yield NewRecord(self._partition.topic, value, SCOPE_KEY, self._partition.number)
 
     # Commands ---------------------------------------------------------------------------------------------------------
 

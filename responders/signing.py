@@ -24,13 +24,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
-from mendline.schemas.records import Cancel, Command, Order, Outcome, Signature, Stop
+from mendline.schemas.records import Cancel, Command, Order, Outcome, Seal, Signature, Stop
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-Signable = Command | Cancel | Stop | Outcome | Order
-Signed = TypeVar("Signed", Command, Cancel, Stop, Outcome, Order)
+Signable = Command | Cancel | Stop | Outcome | Order | Seal
+Signed = TypeVar("Signed", Command, Cancel, Stop, Outcome, Order, Seal)
 
 OWN_KEY = "own.key"
 KEY_BYTES = 32

@@ -1,7 +1,7 @@
 """Every record type that is JSON on the log, and how to read and write one.
 
 metrics:     round, process, probe, heartbeat, configuration change, outcome, tick
-journal:     fault, intent, hold, outcome, verification, order, activation, progress
+journal:     fault, intent, hold, outcome, verification, order, activation, progress, seal
 commands:    command, cancel, stop
 state:       snapshot (its arrays follow it in the same record; see `columnar`)
 deadletter:  dead letter
@@ -329,6 +329,22 @@ class Progress(Envelope):
     config: str = ""
 
 
+class Seal(Envelope):
+    """What stands in the journal at the offsets `first` to `last` was this, when the planner read it.
+
+    `digest` is the hexadecimal SHA-256 over the `records` there, chained from one to the next: offset, append time, key,
+    value and headers of each. `previous` is the digest of the seal before; empty when the planner does not know it.
+    """
+
+    type: Literal["seal"] = "seal"
+    first: int = Field(ge=0, le=MOST_COUNT)
+    last: int = Field(ge=0, le=MOST_COUNT)
+    records: int = Field(gt=0, le=MOST_COUNT)
+    digest: str
+    previous: str = ""
+    signature: Signature | None = None
+
+
 class Snapshot(Envelope):
     """The state of some sources of a stage at `offset` (next to read) of its input partition; arrays follow."""
 
@@ -384,6 +400,7 @@ Record = Annotated[
     | Order
     | Activation
     | Progress
+    | Seal
     | Snapshot
     | DeadLetter,
     Field(discriminator="type"),

@@ -84,7 +84,8 @@ class Input:
     are the log's own clock; log time is the sum of its steps, each at least 0 and at most two tick intervals, and is
     what silence and hold times are measured in. `caught_up` says that no younger record was there when the batch was
     read; only decisions that are admitted afterwards may depend on it. `muted` says that the outputs were already
-    acknowledged in an earlier life: the stage folds as ever and the runtime drops what it says.
+    acknowledged in an earlier life: the stage folds as ever and the runtime drops what it says. `raw` is the batch as
+    it stands on the log, undecoded, for stages that work on bytes.
     """
 
     partition: Partition
@@ -96,6 +97,7 @@ class Input:
     records: Sequence[tuple[int, Record]] = ()
     caught_up: bool = False
     muted: bool = False
+    raw: Batch | None = None
 
 
 @dataclass(frozen=True, slots=True)

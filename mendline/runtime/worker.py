@@ -103,6 +103,7 @@ class Worker:
                     records=decoded.records,
                     caught_up=caught_up,
                     muted=muted,
+                    raw=batch,
                 ),
             )
         if not muted:

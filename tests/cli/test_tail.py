@@ -102,6 +102,7 @@ RECORDS: tuple[tuple[Envelope, str], ...] = (
     (r.Order(**HEAD, kind="maintenance", by="ann", subject="web", active=False), "ann: end of maintenance web"),
     (r.Activation(**HEAD, **PLACE, offset=3, config="c"), "works with settings c from offset 3"),
     (r.Progress(**HEAD, **PLACE, log_time=NOW, offset=3, lag=2), "detect at offset 3 of mendline.metrics/0, lag 2"),
+    (r.Seal(**HEAD, first=3, last=9, records=7, digest="ab" * 32), "seal of 7 records, offsets 3 to 9: abababab"),
     (r.DeadLetter(**HEAD, **PLACE, offset=9, reason="no JSON"), "mendline.metrics/0 offset 9: no JSON"),
 )
 SNAP = r.Snapshot(

@@ -25,10 +25,12 @@ from mendline.schemas.records import (
     OutcomeStatus,
     Progress,
     Record,
+    Seal,
     Signature,
     Transition,
     Verification,
     decode_record,
+    encode_record,
 )
 from mendline.schemas.settings import (
     GuardSettings,
@@ -37,13 +39,13 @@ from mendline.schemas.settings import (
     Settings,
     StepSettings,
 )
-from mendline.schemas.stream import Input, NewRecord, Partition
+from mendline.schemas.stream import JSON_HEADERS, Batch, Input, NewRecord, Partition
 
 JOURNAL = Partition("mendline.journal", 0)
 START_MS = 1_700_000_000_000
 SECOND = 1_000
 
-Signed = TypeVar("Signed", Command, Cancel)
+Signed = TypeVar("Signed", Command, Cancel, Seal)
 Kind = TypeVar("Kind", bound=Record)
 
 
@@ -254,4 +256,18 @@ def batch_of(entries: Sequence[Entry], *, caught_up: bool = True, muted: bool = 
         records=list(enumerate(entry.record for entry in entries)),
         caught_up=caught_up,
         muted=muted,
+        raw=raw_of(entries),
+    )
+
+
+def raw_of(entries: Sequence[Entry]) -> Batch:
+    """Return the entries as they stand on the log."""
+    count = len(entries)
+    return Batch(
+        JOURNAL,
+        [entry.offset for entry in entries],
+        [entry.append_time for entry in entries],
+        [b"default"] * count,
+        [encode_record(entry.record) for entry in entries],
+        [JSON_HEADERS] * count,
     )

@@ -30,6 +30,7 @@ COMMANDS = {
     "check": "check",
     "faults": "journal",
     "timeline": "journal",
+    "journal": "seals",
     "approve": "orders",
     "deny": "orders",
     "maintenance": "orders",

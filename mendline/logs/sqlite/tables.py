@@ -81,8 +81,10 @@ class Table:
 
     def read(self, offset: int, limit: int, max_bytes: int) -> Batch | None:
         """Return up to `limit` records of about `max_bytes` from `offset` on, or None when there are none yet."""
+        # What somebody changed by hand may have become text: the casts keep readers from failing on that.
         sql = (
-            f'SELECT "offset", ms, key, value, headers FROM {self._name} WHERE "offset" >= ? ORDER BY "offset" LIMIT ?'
+            f'SELECT "offset", ms, CAST(key AS BLOB), CAST(value AS BLOB), headers FROM {self._name} '
+            'WHERE "offset" >= ? ORDER BY "offset" LIMIT ?'
         )
         rows: list[tuple[int, int, bytes | None, bytes, int | bytes]] = []
         size = 0

@@ -48,7 +48,7 @@ class Follower:
                 try:
                     self._turn(self._consumer or self._open())
                 except LogUnavailableError as error:
-                    logger.warning("%s: %s; trying again", self.name, error)
+                    logger.warning("%s: %s; trying again", self._log.url, error)
                     stop.wait(PAUSE_S)
         finally:
             self._close()

@@ -118,7 +118,7 @@ class Member:
                         self.open()
                     self.turn()
                 except LogUnavailableError as error:
-                    logger.warning("%s: %s; trying again", self.name, error)
+                    logger.warning("%s: %s; trying again", self._log.url, error)
                     stop.wait(1.0)
             if self._outbox is not None:
                 self.finish()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from mendline.testing.kafka import PACKAGES, LocalKafka, ToolMissingError, fetch_jars, find_java
+from mendline.testing.kafka import LocalKafka, ToolMissingError, fetch_jars, find_java
 
 # Busy cores make an example slow, not wrong.
 settings.register_profile("mendline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,7 +23,7 @@ settings.load_profile("mendline")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _KAFKA_FIXTURES = {"kafka", "private_kafka", "kafka_tools"}
-_MISSING = pytest.StashKey[str]()
+_NO_KAFKA = "no Kafka"
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
@@ -40,15 +40,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("broker")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly, once, that the tests on Kafka did not run."""
-    reason = config.stash.get(_MISSING, None)
+    skipped = terminalreporter.stats.get("skipped", [])
+    reason = next((report.longrepr[2] for report in skipped if _NO_KAFKA in str(report.longrepr)), None)
     if reason:
         terminalreporter.write_line(f"NOT TESTED ON KAFKA: {reason}", red=True, bold=True)
 
 
 @pytest.fixture(scope="session")
-def kafka_tools(pytestconfig: pytest.Config) -> None:
+def kafka_tools() -> None:
     """Skip when Java or Maven is missing; with CI=true fail, for there nothing may be left out."""
     try:
         find_java()
@@ -56,8 +57,7 @@ def kafka_tools(pytestconfig: pytest.Config) -> None:
     except ToolMissingError as error:
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI=true, and no Kafka to test on: {error}", pytrace=False)
-        pytestconfig.stash[_MISSING] = str(error)
-        pytest.skip(f"no Kafka: install {PACKAGES}")
+        pytest.skip(f"{_NO_KAFKA}: {error}")
 
 
 @pytest.fixture(scope="session")

@@ -332,8 +332,9 @@ class Progress(Envelope):
 class Seal(Envelope):
     """What stands in the journal at the offsets `first` to `last` was this, when the planner read it.
 
-    `digest` is the hexadecimal SHA-256 over the `records` there, chained from one to the next: offset, append time, key,
-    value and headers of each. `previous` is the digest of the seal before; empty when the planner does not know it.
+    `digest` is the hexadecimal SHA-256 over the `records` there, chained from one to the next: offset, append time,
+    key, value and headers of each. `previous` is the digest of the seal before; empty when the planner does not know
+    it.
     """
 
     type: Literal["seal"] = "seal"

@@ -73,16 +73,21 @@ class Verdict:
 
 
 def verify(
-    log: Log, partition: Partition, why_not: WhyNot, tell: Callable[[Verdict], None], noted: str | None = None
+    log: Log,
+    partition: Partition,
+    why_not: WhyNot,
+    tell: Callable[[Verdict], None] = lambda _: None,
+    noted: str | None = None,
+    begin: int = 0,
 ) -> Verdict:
-    """Compare the journal in `partition` with its seals, up to the first difference; `tell` how far after each.
+    """Compare the journal in `partition`, from `begin` on, with its seals, up to the first difference.
 
-    A seal with the digest `noted` must be among them. Raises as `read_batches`.
+    `tell` is called after each seal. One with the digest `noted` must be among them. Raises as `read_batches`.
     """
     consumer = log.consumer("verify")
     try:
         consumer.assign([partition])
-        oldest = consumer.beginning_offset(partition)
+        oldest = max(consumer.beginning_offset(partition), min(begin, consumer.end_offset(partition)))
     finally:
         consumer.close()
     content, again = (read_batches(log, partition, oldest) for _ in range(2))
@@ -94,12 +99,12 @@ def compare(
     again: Iterable[Batch],
     oldest: int,
     why_not: WhyNot,
-    tell: Callable[[Verdict], None] = lambda _: None,
+    tell: Callable[[Verdict], None],
     noted: str | None = None,
 ) -> Verdict:
     """Return what a journal says of itself; it is read twice, `again` for the seals.
 
-    By the word of the log `oldest` is the first offset that is still there: earlier ones are no difference.
+    `oldest` is the first offset that counts, by the word of the log or of who asks: earlier ones are no difference.
     """
     records = _Records(content)
     verdict = Verdict()

@@ -58,7 +58,7 @@ def batches(rows: Rows, size: int = 50) -> Iterator[Batch]:
 
 def verdict_of(rows: Rows, noted: str | None = None, oldest: int = 0) -> Verdict:
     """Return what is found in a journal whose log says that it begins at `oldest`."""
-    return compare(batches(rows), batches(rows, 7), oldest, keys().why_not, noted=noted)
+    return compare(batches(rows), batches(rows, 7), oldest, keys().why_not, lambda _: None, noted)
 
 
 def seals_in(rows: Rows) -> list[tuple[int, Seal]]:

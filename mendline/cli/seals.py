@@ -26,9 +26,17 @@ def journal() -> None:
 @journal.command()
 @config_option
 @click.option("--log", "url", metavar="URL", help="Another log than the configuration's, such as a copy of it.")
+@click.option(
+    "--from",
+    "begin",
+    metavar="OFFSET",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Leave out what stands before, as a difference that is known.",
+)
 @click.option("--digest", metavar="HEX", help="The digest of an earlier --json: its seal must still be there.")
 @json_option
-def verify(config: Path, url: str | None, digest: str | None, *, as_json: bool) -> None:
+def verify(config: Path, url: str | None, begin: int, digest: str | None, *, as_json: bool) -> None:
     """Say whether the journal is what it was when it was sealed.
 
     Every seal must be signed with a key that this host trusts, follow on the one before, and fit the records it covers.
@@ -50,7 +58,7 @@ def verify(config: Path, url: str | None, digest: str | None, *, as_json: bool) 
         settings = settings.model_copy(update={"log": url})
     with log_of(settings) as log:
         partition = Partition(settings.topics.topic("journal"), 0)
-        verdict = verify_journal(log, partition, key_ring(settings).why_not, _tell_on_terminal, digest)
+        verdict = verify_journal(log, partition, key_ring(settings).why_not, _tell_on_terminal, digest, begin)
     if sys.stderr.isatty():
         click.echo(CLEAR_LINE, nl=False, err=True)
     if as_json:
@@ -72,7 +80,8 @@ def _told(verdict: Verdict) -> str:
     if verdict.problem:
         return printable(f"Not as sealed: {verdict.problem.text}")
     since = date(verdict.since or 0)
-    told = f"{verdict.records:,} records in {verdict.seals:,} seals since {since} UTC are as they were sealed"
+    seals = "1 seal" if verdict.seals == 1 else f"{verdict.seals:,} seals"
+    told = f"{verdict.records:,} records in {seals} since {since} UTC are as they were sealed"
     not_sealed = (
         (verdict.younger, "younger than the last seal"),
         (verdict.older, "older than the first"),

@@ -49,7 +49,7 @@ def readers(case: Case) -> list[Log]:
 def found(log: Log, settings: Settings) -> Verdict:
     """Return what `mendline journal verify` finds."""
     journal = Partition(settings.topics.topic("journal"), 0)
-    return verify(log, journal, key_ring(settings).why_not, lambda _: None)
+    return verify(log, journal, key_ring(settings).why_not)
 
 
 def live_until_sealed(case: Case, settings: Settings, seals: int) -> None:

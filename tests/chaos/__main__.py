@@ -4,7 +4,8 @@ python -m tests.chaos [--seconds N] [--seed S] [--log sqlite|kafka] [--client C]
 
 Two members of every role as real processes work on the embedded log, or on three real brokers that keep all three
 times, while six sources tell known rounds and events. What is done to whom is drawn from the seed. Afterwards windows
-and faults are compared with an undisturbed pass over the same rounds. Exit status 1 when they are not equal.
+and faults are compared with an undisturbed pass over the same rounds, and the journal with its seals. Exit status 1
+when they are not equal.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def main() -> int:
     else:
         report = run(folder / "fleet", given.seed, given.seconds, None, given.every)
     print(json.dumps(report.as_json()) if given.json else _in_words(report))
-    if not report.verdict.equal:
+    if not report.verdict.equal or report.seals_broken:
         print(f"What the members said stands in {folder}", file=sys.stderr)
         return 1
     shutil.rmtree(folder)

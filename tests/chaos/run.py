@@ -14,10 +14,14 @@ from statistics import median
 from typing import Any
 
 from mendline.config import load_settings, log_of
+from mendline.keys import key_ring
 from mendline.logs.base import Log, LogUnavailableError
 from mendline.schemas.settings import Settings
+from mendline.schemas.stream import Partition
 from mendline.testing.kafka import LocalKafka
 from mendline.topics import topic_settings
+from mendline.verifying import Verdict as Sealed
+from mendline.verifying import verify
 from tests.chaos.harm import Blow, Harm
 from tests.chaos.judge import Seen, Verdict, as_folded, caught_up, compare, seen_on, undisturbed
 from tests.chaos.members import Members
@@ -34,7 +38,10 @@ _SEEN_BY = {"process": ("process",), "detect": ("detect/rounds", "detect/detect"
 
 @dataclass(frozen=True)
 class Report:
-    """What was done, how long it was quiet, and whether the log is as it must be. Times in seconds."""
+    """What was done, how long it was quiet, and whether the log is as it must be. Times in seconds.
+
+    `seals_broken` is what `mendline journal verify` has to say of the planners' seals; empty when they fit.
+    """
 
     seed: int
     seconds: float
@@ -47,6 +54,8 @@ class Report:
     go_on_max_s: float | None
     catch_up_s: float
     ended_by_themselves: Sequence[str]
+    seals: int
+    seals_broken: str
     verdict: Verdict
 
     def as_json(self) -> dict[str, Any]:
@@ -77,12 +86,18 @@ def run(
         expected = seen_on(undisturbed(settings, seed, began, teller.told), settings)
         found, took = _let_catch_up(members, expected, log, settings)
         verdict = compare(expected, found, as_folded(log, settings))
+        journal = verify(log, Partition(settings.topics.topic("journal"), 0), key_ring(settings).why_not)
     pauses = sorted(_pauses(harm.blows, found))
     return Report(
         seed, seconds, "kafka" if kafka else "sqlite", teller.told, dict(sorted(harm.done.items())),
         harm.done.total(), _longest_silence(found, began, until), median(pauses) if pauses else None,
-        max(pauses, default=None), took, members.ended, verdict,
+        max(pauses, default=None), took, members.ended, journal.seals, _broken(journal), verdict,
     )  # fmt: skip
+
+
+def _broken(journal: Sealed) -> str:
+    """Return what is wrong with the seals; a run of less than a minute has none."""
+    return journal.problem.text if journal.problem and journal.problem.kind != "unsealed" else ""
 
 
 @contextmanager

@@ -23,6 +23,7 @@ def judge(report: Report) -> None:
     assert report.harms_total >= ENOUGH, report
     assert report.verdict.windows, report
     assert report.verdict.equal, report
+    assert not report.seals_broken, report
 
 
 def test_harm_to_members_on_the_embedded_log_leaves_no_trace(tmp_path: Path) -> None:

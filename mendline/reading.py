@@ -47,7 +47,8 @@ def read_batches(log: Log, partition: Partition, begin: int | None = None) -> It
         while at < end:
             batches = consumer.poll(PATIENCE_S).batches
             if not batches:
-                msg = f"{log.url}: no answer within {PATIENCE_S:g} s while reading {partition.topic}"
+                where = f"{partition.topic}: offset {at} of {end}"
+                msg = f"{log.url}: no answer within {PATIENCE_S:g} s while reading {where}"
                 raise LogUnavailableError(msg)
             for batch in batches:
                 yield batch

@@ -106,7 +106,7 @@ def whole_stage(values: NDArray[np.float64], share: float) -> float:
 def liveness_alone(rounds: int = 2_000) -> float:
     """Return ns for each round of a source, with polls of 2,000 rounds of 50 sources."""
     table = SeriesTable([Series(metric="m")])
-    stage = RoundsStage(Settings(), Partition("mendline.metrics", 0))
+    stage = RoundsStage(Settings(), Partition("mendline.metrics", 0), lambda _: None)
     sources = [f"host-{number % 50:03}" for number in range(rounds)]
     index = np.arange(rounds, dtype=np.int64)
 

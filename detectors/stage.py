@@ -6,7 +6,7 @@ where batches end, nor on the order of blocks within a batch or of sources withi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -22,7 +22,8 @@ from mendline.detectors.liveness import Liveness
 from mendline.detectors.order import UNCOUNTED
 from mendline.detectors.pools import FORGET_MS, SWEEP_MS, Pool, Pools
 from mendline.detectors.registry import LIVENESS, config_hash, configure, refuse_namesakes
-from mendline.schemas.records import Tick
+from mendline.schemas.doubts import Vouch, doubted
+from mendline.schemas.records import Event, Tick
 from mendline.schemas.rounds import Round
 from mendline.schemas.stream import Unready
 from mendline.schemas.windows import Windows
@@ -215,17 +216,18 @@ class RoundsStage:
     """Watches rounds and events as they come: liveness, detectors of `window: 0`, and outcomes on to the journal.
 
     Input: a partition of metrics. Output: faults, and each outcome of an executor once, unchanged. What liveness knows
-    are facts, whatever its settings: it always goes on.
+    are facts, whatever its settings: it always goes on. An event that nobody vouches for becomes a dead letter and has
+    no other effect, not even that its source was heard of.
     """
 
     name = "rounds"
 
-    def __init__(self, settings: Settings, partition: Partition) -> None:
-        """Begin with nothing known.
+    def __init__(self, settings: Settings, partition: Partition, vouch: Vouch) -> None:
+        """Begin with nothing known; `vouch` says why an event is not to be believed.
 
         Raises DetectorError when the settings of a detector cannot be used.
         """
-        self._settings, self._partition = settings, partition
+        self._settings, self._partition, self._vouch = settings, partition, vouch
         author = Author(self.name, partition.number, LIVENESS, config_hash(settings.liveness))
         self._liveness = Liveness(settings.liveness, author)
         self._board = Board.of(self.name, settings, partition, _on_rounds(settings))
@@ -239,18 +241,29 @@ class RoundsStage:
         return config_hash(settings.liveness, *(configure(one, settings).config for one in _on_rounds(settings)))
 
     def fold(self, batch: Input) -> Iterable[NewRecord]:
-        """Take a batch and return the journal records that follow."""
-        moments = Moments.of(batch)
-        parts = self._fold_liveness(batch, moments)
+        """Take a batch and return the journal records that follow, and the dead letters."""
+        moments, doubts = Moments.of(batch), self._doubts(batch)
+        parts = self._fold_liveness(batch, moments, doubts)
         said = [*self._liveness.said, *self._board.fold(moments, parts)]
-        return list(journal(said, self._settings))
+        return [*journal(said, self._settings), *doubts.values()]
 
-    def _fold_liveness(self, batch: Input, moments: Moments) -> list[Part]:
-        """Fold the records in order and return the rounds that are new."""
+    def _doubts(self, batch: Input) -> dict[int, NewRecord]:
+        """Return the dead letters of the events that are not believed, by position in the batch."""
+        topic = self._settings.topics.topic("deadletter")
+        return {
+            index: doubted(record, batch, index, self.name, why, topic)
+            for index, record in batch.records
+            if isinstance(record, Event) and (why := self._vouch(record))
+        }
+
+    def _fold_liveness(self, batch: Input, moments: Moments, doubts: Container[int]) -> list[Part]:
+        """Fold the records in order, without those at the positions `doubts`, and return the rounds that are new."""
         liveness = self._liveness
         liveness.begin(moments)
         new: list[list[int]] = [[] for _ in batch.rounds]
         for index, name, counted, record, block, row in _in_order(batch):
+            if index in doubts:
+                continue
             if liveness.take(index, name, counted, record) and record is None and self._board.banks:
                 new[block].append(row)
         liveness.end()
@@ -275,7 +288,7 @@ class RoundsStage:
         """Return a stage of the detectors that `load` did not find as they are now."""
         if not self._board.unready:
             return None
-        rest = RoundsStage(self._board.unready_alone(self._settings), self._partition)
+        rest = RoundsStage(self._board.unready_alone(self._settings), self._partition, self._vouch)
         return Unready(rest, self._board.warm_up_ms, partial(self._board.join, rest._board))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mendline.detectors.registry import DetectorError, check, config_hash
 from mendline.detectors.stage import DetectStage, RoundsStage
-from mendline.keys import key_ring
+from mendline.keys import Vouching, key_ring
 from mendline.names import claim_name
 from mendline.processors.windows import WindowsStage
 from mendline.producers.defaults import DETECTORS
@@ -44,12 +44,12 @@ def windows_spec(settings: Settings) -> StageSpec:
     )
 
 
-def rounds_spec(settings: Settings) -> StageSpec:
-    """Return the stage that watches over rounds and events as they come."""
+def rounds_spec(settings: Settings, keys: KeyRing) -> StageSpec:
+    """Return the stage that watches over rounds and events as they come, and believes whom `keys` believe."""
     return StageSpec(
         name="rounds",
         topic=settings.topics.topic("metrics"),
-        make=partial(RoundsStage, settings),
+        make=partial(RoundsStage, settings, vouch=Vouching(keys)),
         config=RoundsStage.config(settings),
         ticks=True,
         progress=True,
@@ -74,7 +74,7 @@ def planner_spec(settings: Settings, keys: KeyRing) -> StageSpec:
     return StageSpec(
         name="planner",
         topic=settings.topics.topic("journal"),
-        make=partial(PlannerStage, settings, sign=keys.sign, vouch=keys.why_not),
+        make=partial(PlannerStage, settings, sign=keys.sign, vouch=Vouching(keys)),
         config="",
         warm_up_ms=86_400_000,
         dead_letters=True,
@@ -112,11 +112,12 @@ def process_members(settings: Settings, log: Log, metrics: Metrics) -> list[Memb
 def detect_members(settings: Settings, log: Log, metrics: Metrics) -> list[Member]:
     """Return the members of the role `detect`.
 
-    Raises DetectorError when a configured detector cannot be used.
+    Raises DetectorError when a configured detector cannot be used, KeyFileError when the keys under `state` cannot be
+    read or made.
     """
     settings = with_own_detectors(settings)
     check_detectors(settings)
-    return members(settings, log, [rounds_spec(settings), detect_spec(settings)], metrics)
+    return members(settings, log, [rounds_spec(settings, key_ring(settings)), detect_spec(settings)], metrics)
 
 
 def respond_members(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event) -> list[Runner]:

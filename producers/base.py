@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-from mendline.schemas.records import ConfigurationChange, ProbeEvent, ProcessEvent
+from mendline.schemas.records import Event
 from mendline.schemas.series import Series
 
 NO_VALUE = float("nan")
 
-Event = ProcessEvent | ProbeEvent | ConfigurationChange
 Emit = Callable[[Event], None]
 """Takes an event at once, from any thread, and never blocks; `epoch`, `sequence` and `id` are filled in later."""
 

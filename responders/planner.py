@@ -11,7 +11,6 @@ Decisions follow from records only. The journal's `progress` records, one a seco
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -22,11 +21,11 @@ from mendline.responders.journal import ASK_WITHIN_MS, FINAL_HOLDS, POLICIES, Ch
 from mendline.responders.playbook import ASK, Policies, make_intent, next_try
 from mendline.responders.sealing import Sealing
 from mendline.schemas.base import record_id
+from mendline.schemas.doubts import Vouch, doubted
 from mendline.schemas.records import (
     Activation,
     Cancel,
     Command,
-    DeadLetter,
     Fault,
     Hold,
     Intent,
@@ -59,13 +58,6 @@ class Signer(Protocol):
 
     def __call__(self, record: Signed, /) -> Signed:
         """Return the record with a signature."""
-
-
-class Vouch(Protocol):
-    """Says whether a record is what its signature claims; `KeyRing.why_not` does."""
-
-    def __call__(self, record: Order | Outcome, /) -> str | None:
-        """Return why the record is not to be believed, or None."""
 
 
 def decide(journal: Journal, settings: Settings, log_time: int) -> Sequence[Decision]:
@@ -122,7 +114,7 @@ class PlannerStage:
         for index, record in batch.records:
             self._unread.pop(_name(record), None)
             if isinstance(record, Order | Outcome) and (why := self._vouch(record)):
-                out.append(self._disbelieved(record, batch.offsets[index], int(batch.append_times[index]), why))
+                out.append(doubted(record, batch, index, SOURCE, why, self._settings.topics.topic("deadletter")))
                 continue
             change = self.journal.apply(
                 record, batch.offsets[index], int(batch.log_times[index]), int(batch.append_times[index])
@@ -195,23 +187,6 @@ class PlannerStage:
     def _say(self, record: Record) -> NewRecord:
         self._unread[_name(record)] = self.journal.log_time
         return NewRecord(self._partition.topic, encode_record(record), SCOPE_KEY, self._partition.number)
-
-    def _disbelieved(self, record: Order | Outcome, offset: int, time: int, why: str) -> NewRecord:
-        """Return the dead letter that tells of an order or outcome that nobody vouches for."""
-        value = encode_record(record)
-        letter = DeadLetter(
-            id=record_id("deadletter", SOURCE, *self._partition, offset),
-            source=SOURCE,
-            time=time,
-            topic=self._partition.topic,
-            partition=self._partition.number,
-            offset=offset,
-            stage=SOURCE,
-            reason=f"this {record.type} by {record.source} is not believed: {why}",
-            value=base64.b64encode(value).decode(),
-            size=len(value),
-        )
-        return NewRecord(self._settings.topics.topic("deadletter"), encode_record(letter))
 
     def _seals(self, batch: Input) -> Iterator[NewRecord]:
         """Yield the seals of the ranges that the records of the batch end."""

@@ -1,11 +1,15 @@
 """Who said it: Ed25519 signatures over records, and the keys of this host.
 
-Signed is the record's canonical JSON: sorted keys, no spaces, without the signature itself, without `epoch` and
-`sequence` (they are given later, on the way), and without what stands at its default, so that signatures outlive
-fields that newer versions add. Ed25519 is deterministic: the same record has the same signature (RFC 8032).
+Signed is the record's canonical JSON: sorted keys, no spaces, without the signature itself, and without what stands at
+its default, so that signatures outlive fields that newer versions add. Of events `epoch` and `sequence` are signed too:
+an old one cannot be said again as a new one. Other records get theirs later, on the way, and are known by their id.
+Ed25519 is deterministic: the same record has the same signature (RFC 8032).
 
 A key is named by the first 16 hexadecimal digits of the BLAKE2b hash of its public half. `cryptography` is imported
-when the first key is needed: an agent that never acts does not pay its 9 MB.
+when the first key is needed: an agent that watches no service and never acts does not pay its 7 MB.
+
+A key that was rotated out counts for records of before the end of its grace, by their own time: whoever reads again
+what was signed with it comes to the same answer, today and in a year. A revoked key counts for nothing, ever.
 """
 
 from __future__ import annotations
@@ -17,20 +21,31 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
-from mendline.schemas.records import Cancel, Command, Order, Outcome, Seal, Signature, Stop
+from mendline.schemas.records import (
+    Cancel,
+    Command,
+    Event,
+    Order,
+    Outcome,
+    Seal,
+    Signature,
+    Stop,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-Signable = Command | Cancel | Stop | Outcome | Order | Seal
-Signed = TypeVar("Signed", Command, Cancel, Stop, Outcome, Order, Seal)
+    from mendline.schemas.base import Envelope
+
+Signable = Command | Cancel | Stop | Outcome | Order | Seal | Event
+Signed = TypeVar("Signed", Command, Cancel, Stop, Outcome, Order, Seal, Event)
 
 OWN_KEY = "own.key"
 KEY_BYTES = 32
@@ -43,7 +58,8 @@ class KeyFileError(Exception):
 
 def canonical(record: Signable) -> bytes:
     """Return the bytes of the record that are signed."""
-    fields = record.model_dump(mode="json", exclude=_ON_THE_WAY, exclude_defaults=True)
+    left_out = {"signature"} if isinstance(record, Event) else _ON_THE_WAY
+    fields = record.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
     fields |= {"type": record.type, "version": record.version}
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -153,14 +169,29 @@ def create_key(path: Path) -> PrivateKey:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
-            _write_new(path, base64.b64encode(PrivateKey.generate().raw) + b"\n")
+            write_private(path, base64.b64encode(PrivateKey.generate().raw) + b"\n", os.link)
     except OSError as error:
         msg = f"the key {path} cannot be made: {error.strerror}"
         raise KeyFileError(msg) from error
     return read_key(path)
 
 
-def _write_new(path: Path, content: bytes) -> None:
+def replace_key(path: Path, key: PrivateKey) -> None:
+    """Put `key` in the place of the one in the file, which is overwritten with zeros. Raises KeyFileError."""
+    try:
+        with path.open("r+b") as old:
+            write_private(path, base64.b64encode(key.raw) + b"\n", os.replace)
+            old.write(bytes(os.fstat(old.fileno()).st_size))
+    except OSError as error:
+        msg = f"the key {path} cannot be replaced: {error.strerror}"
+        raise KeyFileError(msg) from error
+
+
+def write_private(path: Path, content: bytes, put: Callable[[Path, Path], object]) -> None:
+    """Write a file for its owner only, whole or not at all.
+
+    `put` is os.replace, or os.link, which leaves the file of whoever was first. Raises OSError.
+    """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -169,26 +200,43 @@ def _write_new(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
+            put(draft, path)
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class FormerKey:
+    """A key that was rotated out: believed for records whose time is at most `until` (ms since the Unix epoch)."""
+
+    key: PublicKey
+    until: int
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """Whom a host believes, beside itself, by its settings and by what was done with its keys.
+
+    `agents` are keys by host, believed for what happens on that host alone; `former` its own keys of before, `revoked`
+    the ids of keys that are believed nowhere. With `unsigned` events without signature count, but of hosts in `agents`.
+    """
+
+    trust: Sequence[PublicKey] = ()
+    agents: Mapping[str, Sequence[PublicKey]] = field(default_factory=dict)
+    former: Sequence[FormerKey] = ()
+    revoked: frozenset[str] = frozenset()
+    unsigned: bool = False
 
 
 class KeyRing:
-    """What this host signs with, and whom it believes: its own key, the trusted ones, and each agent's for its host."""
+    """What this host signs with, and whom it believes."""
 
-    def __init__(
-        self, directory: Path, trust: Iterable[str] = (), agents: Mapping[str, str] = MappingProxyType({})
-    ) -> None:
-        """Use the key in `directory`, made there if it is missing; believe `trust` (public keys, base64) and itself.
-
-        The keys of `agents`, by host, are believed for outcomes of that host. Raises KeyFileError.
-        """
+    def __init__(self, directory: Path, beliefs: Beliefs | None = None) -> None:
+        """Use the key in `directory`, made there if it is missing, and believe it. Raises KeyFileError."""
         self.directory = directory
+        self.beliefs = beliefs or Beliefs()
         self._own = create_key(directory / OWN_KEY)
-        known = [PublicKey.parse(text) for text in trust]
-        self._trusted = {key.id: key for key in known}
-        self.agents = {host: PublicKey.parse(text) for host, text in agents.items()}
+        self._former = {one.key.id: one for one in self.beliefs.former}
 
     @property
     def public(self) -> PublicKey:
@@ -196,29 +244,84 @@ class KeyRing:
         return self._own.public
 
     @property
-    def trusted(self) -> tuple[PublicKey, ...]:
-        """Whom this host believes, itself first."""
-        others = [key for key in self._trusted.values() if key != self.public]
-        return (self.public, *others)
+    def agents(self) -> Sequence[tuple[str, PublicKey]]:
+        """The keys of agents, each with its host."""
+        return [(host, key) for host, keys in self.beliefs.agents.items() for key in keys]
+
+    def listed(self) -> Iterator[tuple[PublicKey, str]]:
+        """Yield each key that is known here, and what it counts for, in words: the own one first."""
+        own = self.public
+        known = [(own, "own")]
+        known += [(key, "trusted") for key in self.beliefs.trust if key != own]
+        known += [(key, f"agent of {host}") for host, key in self.agents]
+        known += [(one.key, f"own until {moment(one.until)}") for one in self.beliefs.former if one.key != own]
+        for key, why in known:
+            yield key, f"revoked ({why})" if key.id in self.beliefs.revoked else why
+
+    @cached_property
+    def _trusted(self) -> Mapping[str, PublicKey]:
+        former = [one.key for one in self.beliefs.former]
+        return {key.id: key for key in (*former, *self.beliefs.trust, self.public)}
+
+    @cached_property
+    def _agents(self) -> Mapping[str, Mapping[str, PublicKey]]:
+        return {host: {key.id: key for key in keys} for host, keys in self.beliefs.agents.items()}
 
     def sign(self, record: Signed) -> Signed:
         """Return the record with this host's signature."""
         signature = Signature(key=self.public.id, value=self._own.sign(canonical(record)))
         return record.model_copy(update={"signature": signature})
 
-    def _signers(self, record: Signable) -> Sequence[PublicKey]:
-        """Return whose word counts for the record: an agent's for what was done on its own host."""
-        agent = self.agents.get(record.host) if isinstance(record, Outcome) else None
-        return (*self.trusted, agent) if agent else self.trusted
+    def sign_event(self, record: Envelope) -> Envelope:
+        """Return the record, signed if it is an event; others of an agent's records are not, or are already."""
+        return self.sign(record) if isinstance(record, Event) else record
 
     def why_not(self, record: Signable) -> str | None:
         """Return why the record's signature is not believed, or None when it is."""
+        host = _host(record)
         if record.signature is None:
-            return "it is not signed"
-        key = next((key for key in self._signers(record) if key.id == record.signature.key), None)
+            return self._why_not_unsigned(record, host)
+        name = record.signature.key
+        if name in self.beliefs.revoked:
+            return f"its key {name} is revoked: give the host a new one with `mendline keys rotate`"
+        key = self._trusted.get(name) or self._agents.get(host, {}).get(name)
         if key is None:
-            place = f"keys.agents under {record.host}" if isinstance(record, Outcome) else "keys.trust"
-            return f"its key {record.signature.key} is not trusted here: add the public key to {place}"
+            return f"its key {name} is not trusted here: add the public key to {_place(host)}"
+        if (why := self._why_not_any_more(key, record.time)) is not None:
+            return why
         if not key.verifies(canonical(record), record.signature.value):
-            return f"its signature with key {key.id} is wrong"
+            return f"its signature with key {name} is wrong"
         return None
+
+    def _why_not_unsigned(self, record: Signable, host: str) -> str | None:
+        if not isinstance(record, Event):
+            return "it is not signed"
+        if host in self.beliefs.agents:
+            return f"it is not signed, and {host} has a key: if no forgery, upgrade the agent there"
+        if self.beliefs.unsigned:
+            return None
+        return "it is not signed: if no forgery, upgrade the agent there, or set keys.unsigned to accept until then"
+
+    def _why_not_any_more(self, key: PublicKey, time: int) -> str | None:
+        former = self._former.get(key.id)
+        if former is None or time <= former.until or key == self.public or key in self.beliefs.trust:
+            return None
+        return (
+            f"its key {key.id} was rotated out and counts up to {moment(former.until)} only: restart what signs with it"
+        )
+
+
+def moment(time: int) -> str:
+    """Return a time (ms since the Unix epoch) as text, in UTC."""
+    return datetime.fromtimestamp(time / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _host(record: Signable) -> str:
+    """Return the host that may say it with its own key; empty for what takes a trusted one."""
+    if isinstance(record, Outcome):
+        return record.host
+    return record.source if isinstance(record, Event) else ""
+
+
+def _place(host: str) -> str:
+    return f"keys.agents under {host}" if host else "keys.trust"

@@ -75,6 +75,7 @@ class ProcessEvent(Envelope):
     meant: bool = False
     detail: str = ""
     error_lines: tuple[str, ...] = ()
+    signature: Signature | None = None
 
 
 class ProbeEvent(Envelope):
@@ -85,7 +86,7 @@ class ProbeEvent(Envelope):
     `failing_since` is the event time (ms) of the last success, or of the process's start if that is later, or of the
     first probe; None when `ok`. A service that fails for `fail_after_ms` counts as hung. `latency_ms` is how long this
     probe took, `error` why it failed, in words. `process` is the state of the service's process at that moment, one
-    letter of /proc (`R S D T t Z`; empty: unknown or none), `attempts` the failures in a row.
+    letter of /proc (`R S D T t Z`; empty: unknown or none), `attempts` the failures in a row. Signed too.
     """
 
     type: Literal["probe"] = "probe"
@@ -98,15 +99,21 @@ class ProbeEvent(Envelope):
     attempts: int = Field(default=0, ge=0, le=MOST_COUNT)
     error: str = ""
     process: str = ""
+    signature: Signature | None = None
 
 
 class ConfigurationChange(Envelope):
-    """A watched configuration file changed; `hash` is its content's, empty when it is gone."""
+    """A watched configuration file changed; `hash` is its content's, empty when it is gone. Signed too."""
 
     type: Literal["configuration"] = "configuration"
     service: str
     path: str
     hash: str
+    signature: Signature | None = None
+
+
+Event = ProcessEvent | ProbeEvent | ConfigurationChange
+"""What an agent says of its host besides rounds and heartbeats: signed, for faults open and close by it."""
 
 
 Transition = Literal["opened", "affirmed", "updated", "resolved", "orphaned"]

@@ -356,9 +356,18 @@ class KeysSettings(Frozen):
     trust: tuple[str, ...] = Field(
         default=(), description="public keys (base64) of planners and people, beside the own ones"
     )
-    agents: dict[Name, str] = Field(
+    agents: dict[Name, str | tuple[str, ...]] = Field(
         default_factory=dict,
-        description="public keys (base64) of agents by host, whose reports a planner believes for that host alone",
+        description="public keys (base64) of agents by host, one or a list, whose events and outcomes are believed "
+        "for that host alone",
+    )
+    revoked: tuple[str, ...] = Field(
+        default=(), description="ids of keys that are believed nowhere, wherever else they stand"
+    )
+    unsigned: Literal["refuse", "accept"] = Field(
+        default="refuse",
+        description="events without a signature from hosts that have no key in `agents`; accept them only for as long "
+        "as agents run that do not sign yet",
     )
 
 

@@ -23,7 +23,7 @@ from mendline.agent.spool import Spool
 from mendline.agent.state import StateFolder
 from mendline.keys import key_ring
 from mendline.names import source_name
-from mendline.producers.base import Collected, Event
+from mendline.producers.base import Collected
 from mendline.producers.configuration import ConfigurationWatch
 from mendline.producers.host import host_collectors
 from mendline.producers.metrics import series
@@ -39,7 +39,7 @@ from mendline.responders.registry import built_in_actions
 from mendline.responders.supervisor import Started, SupervisorError
 from mendline.rights import ROLES
 from mendline.schemas.base import record_id
-from mendline.schemas.records import Heartbeat, Outcome, ProcessEvent
+from mendline.schemas.records import Event, Heartbeat, Outcome, ProcessEvent
 from mendline.topics import topic_settings
 
 if TYPE_CHECKING:
@@ -134,6 +134,9 @@ class Agent:
     def _assemble(self) -> None:
         settings, topics = self.settings, self.settings.topics
         keys = key_ring(settings)
+        if settings.services or settings.host.peers:
+            # What signing needs is imported now: the first death must not wait for it.
+            logger.info("events are signed with the key %s", keys.public.id)
         self._log_time = LogClockEstimate()
         self._spool = Spool(self._state.path / "spool", settings.host.spool)
         self._publisher = Publisher(
@@ -144,6 +147,7 @@ class Agent:
             self._acknowledged,
             self._spool,
             prepare=partial(self._log.ensure_topics, topic_settings(topics, ROLES["agent"].topics)),
+            sign=keys.sign_event,
         )
         self.supervisor = WatchedSupervisor(settings.services, self._state.path, self._started)
         actions = built_in_actions(self.supervisor, settings)

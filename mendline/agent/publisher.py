@@ -43,6 +43,7 @@ SPOOL_AFTER_S = 1.0
 OVERHEAD_BYTES = 300
 
 OnAcknowledged = Callable[["Position"], None]
+Sign = Callable[["Envelope"], "Envelope"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,11 +74,13 @@ class Publisher:
         spool: Spool | None = None,
         most_bytes: int = MOST_BYTES,
         prepare: Callable[[], None] = lambda: None,
+        sign: Sign = lambda record: record,
     ) -> None:
         """Append to `topic` in the name of `source`; tell `acknowledged` each time where the last record went.
 
         What is in `spool` comes first; without one all is kept in memory alone. `prepare` is called, on the publisher's
-        thread, before the first append, again and again while it raises LogUnavailableError.
+        thread, before the first append, again and again while it raises LogUnavailableError. `sign` returns a counted
+        record with what else it needs.
         """
         self._log = log
         self._topic = topic
@@ -87,6 +90,7 @@ class Publisher:
         self._spool = spool or Spool(None, 0)
         self._most_bytes = most_bytes
         self._prepare = prepare
+        self._sign = sign
         self._sequence = 0
         self._items: deque[_Item] = deque()
         self._bytes = 0
@@ -139,7 +143,7 @@ class Publisher:
         """Publish a record of any other type; call `then`, on the publisher's thread, once it is on the log."""
         with self._changed:
             counted = record.model_copy(update={"epoch": self._epoch, "sequence": self._sequence})
-            self._put(encode_record(counted), JSON_HEADERS, is_round=False, then=then)
+            self._put(encode_record(self._sign(counted)), JSON_HEADERS, is_round=False, then=then)
 
     def close(self, timeout_s: float) -> None:
         """Wait up to `timeout_s` for what is queued, and end. What is left goes to the spool, and that is logged."""

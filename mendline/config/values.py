@@ -11,6 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from mendline.keys import texts
 from mendline.producers.probes.attempt import split_address
 from mendline.responders.registry import ACTION_NAMES
 from mendline.responders.signing import KeyFileError, PublicKey
@@ -18,7 +19,7 @@ from mendline.schemas.secrets import is_reference
 
 if TYPE_CHECKING:
     from mendline.config.tree import Location
-    from mendline.schemas.settings import PolicySettings, ProbeSettings, ServiceSettings, Settings
+    from mendline.schemas.settings import KeysSettings, PolicySettings, ProbeSettings, ServiceSettings, Settings
 
 MOST_EMBEDDED = 256
 HIGHEST_PORT = 65_535
@@ -50,8 +51,7 @@ def problems(settings: Settings) -> Iterator[Problem]:
         yield from _about(("notify", number, "webhook"), _wrong_webhook(one.webhook))
     if settings.watchdog.webhook:
         yield from _about(("watchdog", "webhook"), _wrong_webhook(settings.watchdog.webhook))
-    for number, text in enumerate(settings.keys.trust):
-        yield from _about(("keys", "trust", number), _wrong_key(text))
+    yield from _keys(settings.keys)
     if settings.metrics.listen:
         yield from _about(("metrics", "listen"), wrong_address(settings.metrics.listen))
 
@@ -86,12 +86,28 @@ def _wrong_webhook(text: str) -> str | None:
     return "is no webhook; begin it with http:// or https://, or write file:PATH or env:NAME where it stands"
 
 
+def _keys(keys: KeysSettings) -> Iterator[Problem]:
+    for number, text in enumerate(keys.trust):
+        yield from _about(("keys", "trust", number), _wrong_key(text))
+    for host, listed in keys.agents.items():
+        for text in texts(listed):
+            yield from _about(("keys", "agents", host), _wrong_key(text))
+    for number, text in enumerate(keys.revoked):
+        yield from _about(("keys", "revoked", number), _wrong_key_id(text))
+
+
 def _wrong_key(text: str) -> str | None:
     try:
         PublicKey.parse(text)
     except KeyFileError as error:
         return str(error)
     return None
+
+
+def _wrong_key_id(text: str) -> str | None:
+    if re.fullmatch("[0-9a-f]{16}", text):
+        return None
+    return f"{text!r} is no id of a key: 16 hexadecimal digits are wanted, as `mendline keys show` lists them"
 
 
 def _wrong_pattern(pattern: str | None) -> str | None:

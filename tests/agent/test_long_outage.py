@@ -51,8 +51,9 @@ class Machine:
         self.epoch += 1
         self.spool = Spool(self._scene.folder / f"spool-{self.name}", 2**30)
         self.publisher = Publisher(
-            self._scene.log, "mendline.metrics", self.name, self.epoch, lambda _: None, self.spool
-        )
+            self._scene.log, "mendline.metrics", self.name, self.epoch, lambda _: None, self.spool,
+            sign=self._scene.keys.sign_event,
+        )  # fmt: skip
         self.publisher.start()
 
     def second(self) -> None:
@@ -80,7 +81,8 @@ class Scene:
         self.log = MemoryLog(clock=self.clock)
         settings = Settings.model_validate({**SETTINGS, "state": str(folder)})
         self.log.ensure_topics(topic_settings(settings.topics))
-        specs = (rounds_spec(settings), windows_spec(settings), planner_spec(settings, KeyRing(folder / "keys")))
+        self.keys = KeyRing(folder / "keys")
+        specs = (rounds_spec(settings, self.keys), windows_spec(settings), planner_spec(settings, self.keys))
         clocks = Clocks(monotonic=lambda: self.clock() / 1000, now_ms=self.clock)
         self.members = [
             Member(self.log, spec, settings.topics, spec.name, pace=Pace(idle=0.0), clocks=clocks) for spec in specs

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from mendline.detectors.stage import DetectStage, RoundsStage
+from mendline.keys import key_ring
 from mendline.logs.base import Log
 from mendline.logs.memory import MemoryLog
 from mendline.processors.windows import WindowsStage
@@ -198,7 +200,7 @@ def _stages(settings: Settings, stage: str) -> Iterator[tuple[Stage, Partition]]
     if stage == "detect":
         yield from ((DetectStage(settings, one), one) for one in partitions_of(settings, "windows"))
         return
-    made = WindowsStage if stage == "windows" else RoundsStage
+    made = WindowsStage if stage == "windows" else partial(RoundsStage, vouch=key_ring(settings).why_not)
     yield from ((made(settings, one), one) for one in partitions_of(settings, "metrics"))
 
 

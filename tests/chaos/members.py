@@ -114,6 +114,7 @@ class Members(Fleet):
             "name": "fleet",
             "log": self.url,
             "state": str(self.folder / "state"),
+            "keys": {"unsigned": "accept"},
             "topics": {"prefix": self.prefix, "partitions": PARTITIONS},
             "kafka": {"session_timeout": "5s", "client": self.client},
             "host": {"interval": f"{INTERVAL_MS}ms"},

@@ -12,6 +12,7 @@ import numpy as np
 
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.schemas.columnar import RoundBlock, WindowBlock
+from mendline.schemas.doubts import Vouch
 from mendline.schemas.records import Fault, Heartbeat, Outcome, ProbeEvent, ProcessEvent, Record, Tick, decode_record
 from mendline.schemas.series import Series, SeriesTable
 from mendline.schemas.settings import Settings
@@ -170,6 +171,11 @@ def table(*metrics: str, kind: str = "gauge", service: str = "") -> SeriesTable:
 def settings(*detectors: dict[str, Any], **more: Any) -> Settings:
     """Return settings with these detectors."""
     return Settings.model_validate({"detectors": list(detectors), **more})
+
+
+def rounds_stage(settings: Settings, vouch: Vouch = lambda _: None) -> RoundsStage:
+    """Return the stage over rounds, which believes everybody unless told otherwise."""
+    return RoundsStage(settings, METRICS, vouch)
 
 
 def said(stage: RoundsStage | DetectStage, inputs: Iterable[Input]) -> list[NewRecord]:

@@ -7,10 +7,20 @@ from typing import Any
 import pytest
 
 from mendline.detectors import liveness
-from mendline.detectors.stage import RoundsStage
 from mendline.schemas.base import MOST_COUNT, MOST_TIME
 from mendline.schemas.records import Heartbeat, Outcome, ProbeEvent, ProcessEvent, decode_record
-from tests.detectors.support import BEGIN, METRICS, Host, Story, brief, faults, said, settings, table, through_snapshot
+from tests.detectors.support import (
+    BEGIN,
+    Host,
+    Story,
+    brief,
+    faults,
+    rounds_stage,
+    said,
+    settings,
+    table,
+    through_snapshot,
+)
 
 CPU = table("system.cpu.utilization")
 
@@ -28,8 +38,8 @@ def _host(story: Story) -> Host:
 def heard(story: Story, **more: object) -> list[str]:
     """Return the faults of the story, in brief; what is said to it must not depend on the batches."""
     made = settings(**more)
-    whole = said(RoundsStage(made, METRICS), story.inputs())
-    single = said(RoundsStage(made, METRICS), story.inputs(range(len(story.told))))
+    whole = said(rounds_stage(made), story.inputs())
+    single = said(rounds_stage(made), story.inputs(range(len(story.told))))
     assert single == whole
     return brief(whole)
 
@@ -73,7 +83,7 @@ def test_exit_says_how(story: Story, host: Host, event: dict[str, Any], words: s
     """A dead process says how it died, and what it said last."""
     host.process("started")
     host.process("exited", error_lines=("Traceback", "KeyError"), **event)
-    fault = faults(said(RoundsStage(settings(), METRICS), story.inputs()))[0]
+    fault = faults(said(rounds_stage(settings()), story.inputs()))[0]
     assert words in fault.reason
     assert fault.evidence.text == "Traceback\nKeyError"
     assert (fault.severity, fault.opened_at, fault.evidence.offsets) == ("critical", story.now, (1, 1))
@@ -117,7 +127,7 @@ def test_hang(story: Story, host: Host) -> None:
     story.wait(3)
     host.probe(ok=False, failing_for=3, process="S", error="timed out")
     assert heard(story) == ["opened hung h1/web"]
-    fault = faults(said(RoundsStage(settings(), METRICS), story.inputs()))[0]
+    fault = faults(said(rounds_stage(settings()), story.inputs()))[0]
     assert (fault.evidence.text, fault.evidence.value, fault.evidence.high) == ("timed out", 3000.0, 3000.0)
     host.probe(ok=True)
     assert heard(story) == ["opened hung h1/web", "resolved hung h1/web"]
@@ -160,7 +170,7 @@ def test_debugger(story: Story, host: Host, letter: str) -> None:
         host.process("traced")
     host.probe(ok=False, failing_for=3, process=letter)
     assert heard(story) == ["opened traced h1/web"]
-    assert faults(said(RoundsStage(settings(), METRICS), story.inputs()))[0].severity == "warning"
+    assert faults(said(rounds_stage(settings()), story.inputs()))[0].severity == "warning"
 
 
 def test_unreachable(story: Story, host: Host) -> None:
@@ -179,7 +189,7 @@ def test_a_host_that_cannot_reach_its_peer(story: Story, host: Host) -> None:
     story.wait(10)
     host.heartbeat(services=["web"])
     host.probe(ok=True, service="", probe="peer db")
-    made = faults(said(RoundsStage(settings(), METRICS), story.inputs()))
+    made = faults(said(rounds_stage(settings()), story.inputs()))
     assert [(one.transition, one.target, one.kind, one.severity) for one in made] == [
         ("opened", "h1", "unreachable", "warning"), ("resolved", "h1", "unreachable", "warning"),
     ]  # fmt: skip
@@ -213,7 +223,7 @@ def test_hung_service_dies(story: Story, host: Host) -> None:
     alive(host)
     host.probe(ok=False, failing_for=3, process="S")
     host.process("exited", signal="SIGABRT")
-    both = faults(said(RoundsStage(settings(), METRICS), story.inputs()))
+    both = faults(said(rounds_stage(settings()), story.inputs()))
     assert [(fault.transition, fault.kind, fault.revision) for fault in both] == [
         ("opened", "hung", 0),
         ("updated", "dead", 1),
@@ -373,7 +383,7 @@ def test_outcomes_are_forwarded_once(story: Story, host: Host) -> None:
     host.heartbeat()
     host.outcome("o1")
     host.outcome("o2")
-    records = said(RoundsStage(settings(), METRICS), story.inputs())
+    records = said(rounds_stage(settings()), story.inputs())
     outcomes = [decode_record(record.value) for record in records]
     assert outcomes == [item for _, item in story.told if isinstance(item, Outcome) and item.sequence != 3]
     assert {(record.topic, record.key, record.partition) for record in records} == {("mendline.journal", b"default", 0)}
@@ -386,7 +396,7 @@ def test_affirmation(story: Story, host: Host) -> None:
         story.wait(10)
         host.heartbeat()
     heard(story)
-    mine = faults(said(RoundsStage(settings(), METRICS), story.inputs()))
+    mine = faults(said(rounds_stage(settings()), story.inputs()))
     assert [(one.transition, one.revision) for one in mine] == [("opened", 0)] + [("affirmed", n) for n in (1, 2, 3)]
     assert [one.time - BEGIN for one in mine] == [0, 60_000, 120_000, 180_000]
 
@@ -401,10 +411,10 @@ def test_old_evidence_is_affirmed_as_soon_as_the_source_has_caught_up(story: Sto
     host.heartbeat()
     host.heartbeat()
     assert heard(story) == ["opened dead h1/web", "opened dead h1/mended", "resolved dead h1/mended"]
-    first = RoundsStage(settings(), METRICS)
+    first = rounds_stage(settings())
     inputs = story.inputs([len(story.told) - 2])
     before = said(first, inputs[:1])
-    told = faults(before + said(through_snapshot(first, RoundsStage(settings(), METRICS)), inputs[1:]))
+    told = faults(before + said(through_snapshot(first, rounds_stage(settings())), inputs[1:]))
     affirmed = [one for one in told if one.transition == "affirmed"]
     assert [("h1/web", 1, story.now)] == [(one.target, one.revision, one.time) for one in affirmed]
 
@@ -415,7 +425,7 @@ def test_crash_loop(story: Story, host: Host) -> None:
         host.process("started", pid=100 + turn)
         host.process("exited", pid=100 + turn, exit_code=turn)
         story.wait(1)
-    transitions = [one.transition for one in faults(said(RoundsStage(settings(), METRICS), story.inputs()))]
+    transitions = [one.transition for one in faults(said(rounds_stage(settings()), story.inputs()))]
     assert transitions.count("updated") == 0
     assert transitions[:3] == ["opened", "resolved", "opened"]
 

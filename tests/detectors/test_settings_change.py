@@ -12,11 +12,21 @@ from hypothesis import settings as tune
 from hypothesis import strategies as st
 
 from mendline.detectors.registry import configure
-from mendline.detectors.stage import DetectStage, RoundsStage
+from mendline.detectors.stage import DetectStage
 from mendline.schemas.records import Fault
 from mendline.schemas.settings import Settings
 from mendline.schemas.stream import Input, NewRecord
-from tests.detectors.support import METRICS, WINDOWS, Host, Story, brief, faults, said, settings, through_snapshot
+from tests.detectors.support import (
+    WINDOWS,
+    Host,
+    Story,
+    brief,
+    faults,
+    rounds_stage,
+    said,
+    settings,
+    through_snapshot,
+)
 from tests.detectors.test_stages import (
     ALL_DETECTORS,
     LIMIT,
@@ -45,7 +55,7 @@ class Change:
 
     def stage(self, made: Settings) -> Any:
         """Return a fresh stage."""
-        return DetectStage(made, WINDOWS) if self.kind == "detect" else RoundsStage(made, METRICS)
+        return DetectStage(made, WINDOWS) if self.kind == "detect" else rounds_stage(made)
 
     def story(self, seed: int) -> Story:
         """Return a story for the stage."""

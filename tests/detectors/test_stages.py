@@ -14,17 +14,17 @@ from hypothesis import settings as tune
 from hypothesis import strategies as st
 
 from mendline.detectors import Detector, NoParameters, Rows, Scores, StateArray, Step, bank_state, pools
-from mendline.detectors.stage import DetectStage, RoundsStage
+from mendline.detectors.stage import DetectStage
 from mendline.schemas.records import decode_record
 from tests.detectors.support import (
     BEGIN,
-    METRICS,
     WINDOWS,
     Host,
     Story,
     Window,
     brief,
     faults,
+    rounds_stage,
     said,
     settings,
     table,
@@ -221,7 +221,7 @@ def test_round_detector() -> None:
     for value in (1.0, 9.0, 1.0):
         host.round(table("a"), [value])
         story.wait(1)
-    found = faults(said(RoundsStage(settings(RAW), METRICS), story.inputs()))
+    found = faults(said(rounds_stage(settings(RAW)), story.inputs()))
     assert [(one.transition, one.time - BEGIN, one.stage) for one in found] == [
         ("opened", 1000, "rounds"), ("resolved", 2000, "rounds"),
     ]  # fmt: skip
@@ -234,7 +234,7 @@ def test_round_rates() -> None:
     for value in (100.0, 101.0, 102.0, 3.0, 4.0, 14.0):
         host.round(COUNTER, [value])
         story.wait(1)
-    found = faults(said(RoundsStage(settings(RAW), METRICS), story.inputs()))
+    found = faults(said(rounds_stage(settings(RAW)), story.inputs()))
     assert [(one.transition, one.evidence.value) for one in found] == [("opened", 10.0)]
 
 
@@ -246,7 +246,7 @@ def test_repeated_rounds() -> None:
         host.round(table("a"), [value])
         story.wait(1)
     story.told += story.told[:1]
-    assert brief(said(RoundsStage(settings(RAW), METRICS), story.inputs())) == ["opened threshold h1"]
+    assert brief(said(rounds_stage(settings(RAW)), story.inputs())) == ["opened threshold h1"]
 
 
 # A detector that fails -----------------------------------------------------------------------------------------------
@@ -398,7 +398,7 @@ def stages(kind: str, length: int, seed: int) -> tuple[Any, Story]:
         made = settings(*ALL_DETECTORS, budget=1e6)
         return (lambda: DetectStage(made, WINDOWS)), random_windows(seed, length)
     made = settings(RAW, RATE, budget=1e6, liveness={"clear_hold": "2s"})
-    return (lambda: RoundsStage(made, METRICS)), random_rounds(seed, length)
+    return (lambda: rounds_stage(made)), random_rounds(seed, length)
 
 
 KINDS = pytest.mark.parametrize("kind", ["detect", "rounds"])

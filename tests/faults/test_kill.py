@@ -15,6 +15,7 @@ import pytest
 
 from mendline.config import load_settings, log_of
 from mendline.detectors.stage import RoundsStage
+from mendline.keys import key_ring
 from mendline.logs.base import Log
 from mendline.processors.windows import WindowsStage
 from mendline.roles import with_own_detectors
@@ -53,7 +54,7 @@ def faults_missing(log: Log, settings: Settings) -> set[tuple[str, int]]:
     Fails on one that no such pass gives, or that differs from it.
     """
     metrics = Partition(settings.topics.topic("metrics"), 0)
-    said = fold_all(log, RoundsStage(with_own_detectors(settings), metrics), metrics)
+    said = fold_all(log, RoundsStage(with_own_detectors(settings), metrics, key_ring(settings).why_not), metrics)
     expected = by_revision([decode_record(one.value) for one in said])
     found = by_revision([one for one in read_journal(log, settings) if getattr(one, "stage", "") == "rounds"])
     assert found == {key: expected[key] for key in found}

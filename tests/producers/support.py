@@ -9,8 +9,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TypeVar
 
-from mendline.producers.base import Collected, Event
-from mendline.schemas.records import ProbeEvent, ProcessEvent
+from mendline.producers.base import Collected
+from mendline.schemas.records import Event, ProbeEvent, ProcessEvent
 
 PATIENCE_S = 30.0
 

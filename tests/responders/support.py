@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ import numpy as np
 from mendline.responders.journal import Journal
 from mendline.responders.planner import PlannerStage
 from mendline.schemas.base import record_id
+from mendline.schemas.doubts import Vouch
 from mendline.schemas.records import (
     Cancel,
     Command,
@@ -155,7 +156,7 @@ class Scene:
     commands: list[Command | Cancel] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     now: int = 0
-    vouch: Callable[[Order | Outcome], str | None] = field(default=lambda _: None)
+    vouch: Vouch = field(default=lambda _: None)
 
     def __post_init__(self) -> None:
         """Start a planner, and let it put its policies in force."""

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from mendline.responders.signing import KeyFileError, KeyRing, PrivateKey, PublicKey, canonical, create_key, read_key
+from mendline.responders.signing import (
+    Beliefs,
+    KeyFileError,
+    KeyRing,
+    PrivateKey,
+    PublicKey,
+    canonical,
+    create_key,
+    read_key,
+)
 from mendline.schemas.records import Command, Stop, decode_record, encode_record
 from tests.responders.support import order, outcome
 
@@ -58,9 +67,9 @@ def test_an_unsigned_or_strange_record_is_not_believed(tmp_path: Path) -> None:
     ring, other = KeyRing(tmp_path / "a"), KeyRing(tmp_path / "b")
     assert ring.why_not(command()) == "it is not signed"
     assert "keys.trust" in (ring.why_not(other.sign(command())) or "")
-    friend = KeyRing(tmp_path / "a", [other.public.text])
+    friend = KeyRing(tmp_path / "a", Beliefs(trust=[other.public]))
     assert friend.why_not(other.sign(command())) is None
-    assert [key.id for key in friend.trusted] == [ring.public.id, other.public.id]
+    assert list(friend.listed()) == [(ring.public, "own"), (other.public, "trusted")]
 
 
 def test_a_signature_is_of_one_type_of_record(tmp_path: Path) -> None:
@@ -152,7 +161,7 @@ def test_a_public_key_that_is_none_is_refused() -> None:
 def test_an_agents_key_vouches_for_its_own_host_alone(tmp_path: Path) -> None:
     """For outcomes there, and for nothing else."""
     agent = KeyRing(tmp_path / "agent")
-    planner = KeyRing(tmp_path / "planner", agents={"host-1": agent.public.text})
+    planner = KeyRing(tmp_path / "planner", Beliefs(agents={"host-1": [agent.public]}))
     assert planner.why_not(agent.sign(outcome(command(host="host-1")))) is None
     assert "keys.agents under host-2" in (planner.why_not(agent.sign(outcome(command(host="host-2")))) or "")
     assert "keys.trust" in (planner.why_not(agent.sign(order("approve"))) or "")

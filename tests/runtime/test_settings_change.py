@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
 
 from mendline.logs.base import LogUnavailableError
+from mendline.responders.signing import KeyRing
 from mendline.roles import rounds_spec
 from mendline.runtime.member import Clocks, Member, Pace
 from mendline.runtime.spec import StageSpec
@@ -24,7 +27,8 @@ QUIET = [10.0, 11.0] * 20
 
 def spec_of(*detectors: dict[str, Any]) -> StageSpec:
     """Return the stage over rounds under settings with these detectors."""
-    return rounds_spec(Settings.model_validate({"detectors": list(detectors), "topics": TOPICS.model_dump()}))
+    settings = Settings.model_validate({"detectors": list(detectors), "topics": TOPICS.model_dump()})
+    return rounds_spec(settings, KeyRing(Path(mkdtemp(prefix="mendline-"))))
 
 
 class Fleet:

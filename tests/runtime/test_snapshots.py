@@ -24,7 +24,7 @@ SETTINGS = with_own_detectors(Settings())
 
 STAGES: dict[str, Callable[[], Stage]] = {
     "windows": lambda: WindowsStage(SETTINGS, METRICS),
-    "rounds": lambda: RoundsStage(SETTINGS, METRICS),
+    "rounds": lambda: RoundsStage(SETTINGS, METRICS, lambda _: None),
     "detect": lambda: DetectStage(SETTINGS, METRICS),
     "planner": lambda: PlannerStage(SETTINGS, METRICS, sign, lambda _: None),
 }

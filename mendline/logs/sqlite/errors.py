@@ -9,10 +9,8 @@ from pathlib import Path
 
 from mendline.logs.base import LogCorruptError, LogError, LogRefusedError, LogUnavailableError
 
-_SALVAGE = (
-    "stop Mendline, then salvage what is readable: sqlite3 {name} .recover | sqlite3 salvaged.db, put salvaged.db in "
-    "its place and remove {name}-wal and {name}-shm"
-)
+SALVAGE = "stop Mendline and run `mendline topics salvage`, which keeps what can still be read"
+_DAMAGED = f"it is damaged: {SALVAGE}"
 
 _KINDS: dict[int, tuple[type[LogError], str]] = {
     sqlite3.SQLITE_BUSY: (LogUnavailableError, "another program holds it locked"),
@@ -24,8 +22,12 @@ _KINDS: dict[int, tuple[type[LogError], str]] = {
     sqlite3.SQLITE_PERM: (LogRefusedError, "it may not be opened by this user"),
     sqlite3.SQLITE_AUTH: (LogRefusedError, "it may not be opened by this user"),
     sqlite3.SQLITE_CANTOPEN: (LogRefusedError, "it cannot be opened; check the folder and its permissions"),
-    sqlite3.SQLITE_CORRUPT: (LogCorruptError, _SALVAGE),
-    sqlite3.SQLITE_NOTADB: (LogCorruptError, _SALVAGE),
+    sqlite3.SQLITE_CORRUPT: (LogCorruptError, _DAMAGED),
+    sqlite3.SQLITE_NOTADB: (LogCorruptError, _DAMAGED),
+    # The log's own statements are right, so these too tell of tables that are not as they were made.
+    sqlite3.SQLITE_ERROR: (LogCorruptError, _DAMAGED),
+    sqlite3.SQLITE_CONSTRAINT: (LogCorruptError, _DAMAGED),
+    sqlite3.SQLITE_MISMATCH: (LogCorruptError, _DAMAGED),
 }
 
 
@@ -33,7 +35,17 @@ def as_log_error(error: sqlite3.Error, path: Path) -> LogError:
     """Return the log's error for SQLite's; the primary code decides, extended codes are finer than what helps."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     kind, advice = _KINDS.get(code, (LogError, "unexpected"))
-    return kind(f"{path}: {advice.format(name=path.name)} ({error})")
+    return kind(f"{path}: {advice} ({error})")
+
+
+def damaged(path: Path, what: str) -> LogCorruptError:
+    """Return the error for damage that SQLite itself does not see."""
+    return LogCorruptError(f"{path}: {_DAMAGED} ({what})")
+
+
+def wal_of(path: Path) -> Path:
+    """Return the file beside `path` that holds what was written last."""
+    return path.with_name(path.name + "-wal")
 
 
 @contextmanager

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import random
 import sqlite3
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from mendline.logs.base import LogRefusedError, LogUnavailableError, TopicSettings
-from mendline.logs.sqlite.errors import translated
+from mendline.logs.base import LogCorruptError, LogRefusedError, LogUnavailableError, TopicSettings
+from mendline.logs.sqlite.errors import damaged, translated, wal_of
+from mendline.logs.sqlite.presence import Presence
+from mendline.logs.sqlite.wal import unusable_commits
+
+_logger = logging.getLogger(__name__)
 
 FORMAT = 1
 """Raised when older versions of Mendline could no longer read the files."""
@@ -74,28 +81,29 @@ class Store:
         """Open `folder/name.db`.
 
         Raises LogRefusedError without permission or for a newer format, LogUnavailableError when the file stays
-        locked for `busy_timeout_s`, LogCorruptError when it is no database.
+        locked for `busy_timeout_s`, LogCorruptError when it is no database, or gone since it was last open.
         """
         self.name = name
         self.path = folder / f"{name}.db"
+        self._wal = wal_of(self.path)
+        self._inodes: tuple[int, ...] = ()
         self._topics: dict[str, StoredTopic] = {}
         self._version = -1
         self._busy_timeout_s = busy_timeout_s
         make_folder(folder)
-        with translated(self.path):
-            self._connection = sqlite3.connect(
-                self.path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
-            )
+        self._presence = Presence(self.path, busy_timeout_s)
         try:
-            with translated(self.path):
-                self._prepare()
+            with self._presence.entering():
+                self._connect()
         except BaseException:
-            self._connection.close()
+            self._presence.forget()
             raise
+        # Also for those who end without closing: SQLite would remove FILE-wal by itself, and the next would miss it.
+        self._close = weakref.finalize(self, _close, self._presence, self._connection)
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        self._close()
 
     def __enter__(self) -> Self:
         """Return the store."""
@@ -122,6 +130,9 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Hold the file's only write lock; commit at the end, undo everything on an error."""
+        if self._inodes:
+            self._check_place()
+            self._presence.note_writing()
         with translated(self.path):
             self._execute("BEGIN IMMEDIATE")
         try:
@@ -136,6 +147,7 @@ class Store:
 
     def changed(self) -> bool:
         """Say whether another connection wrote since this was last asked; the first answer is yes."""
+        self._check_place()
         version = self.rows("PRAGMA data_version")[0][0]
         changed = version != self._version
         self._version = version
@@ -183,6 +195,20 @@ class Store:
                     raise
             time.sleep(random.uniform(0.0002, 0.001))
 
+    def _connect(self) -> None:
+        """Make the connection and set it up."""
+        with translated(self.path):
+            self._connection = sqlite3.connect(
+                self.path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
+            )
+        try:
+            with translated(self.path):
+                self._prepare()
+            self._inodes = self._find_inodes()
+        except BaseException:
+            self._connection.close()
+            raise
+
     def _prepare(self) -> None:
         """Set the connection up, and make the file's tables when it is new."""
         tuning = FILES[self.name]
@@ -199,19 +225,70 @@ class Store:
             "journal_size_limit = 67108864",
         ):
             self._execute(f"PRAGMA {pragma}")
-        if not self._execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0]:
+        tables = {row[0] for row in self._execute("SELECT name FROM sqlite_master")}
+        if self._presence.first:
+            self._check_tail()
+        if not tables:
             self._create()
-        found = self._execute("SELECT value FROM meta WHERE name = 'format'").fetchone()[0]
-        if found > FORMAT:
-            msg = f"{self.path}: format {found}, made by a newer Mendline; this one reads up to {FORMAT}: upgrade it"
+        elif "meta" not in tables:
+            raise damaged(self.path, "its tables are not those of a log of Mendline's")
+        self._check_format()
+
+    def _check_format(self) -> None:
+        """Raise LogRefusedError for the format of a newer version."""
+        found = self._execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+        if found is None:
+            raise damaged(self.path, "it does not tell its format")
+        if found[0] > FORMAT:
+            msg = f"{self.path}: format {found[0]}, made by a newer Mendline; this one reads up to {FORMAT}: upgrade it"
             raise LogRefusedError(msg)
 
+    def _check_tail(self) -> None:
+        """Tell how many of the newest appends are gone; raise LogCorruptError when a power cut cannot be the cause.
+
+        A file that is synced with each append has at most one on its way when the power fails.
+        """
+        lost = unusable_commits(self._wal, self._execute("PRAGMA page_size").fetchone()[0])
+        if not lost:
+            return
+        if lost > 1 and FILES[self.name].synchronous == "FULL":
+            raise damaged(self._wal, f"the newest {lost} appends and commits cannot be read")
+        _logger.warning("%s: the newest %d appends and commits were lost, as in a power cut", self.path, lost)
+        _move_all(self._connection)
+
+    def _check_place(self) -> None:
+        """Raise LogCorruptError when the file is no longer the one that was opened."""
+        if self._find_inodes() != self._inodes:
+            msg = f"{self.path}: it was removed or replaced while open: stop Mendline, put it back, start it again"
+            raise LogCorruptError(msg)
+
+    def _find_inodes(self) -> tuple[int, ...]:
+        """Return which files have the names of the file and its newest part; none when one is missing."""
+        try:
+            return os.stat(self.path).st_ino, os.stat(self._wal).st_ino  # noqa: PTH116 - a third of Path.stat's time
+        except FileNotFoundError:
+            return ()
+
     def _create(self) -> None:
-        """Make the tables, as one transaction."""
+        """Make the tables, as one transaction; a power cut leaves them whole or not at all."""
         with self.transaction():
             for statement in _SCHEMA.split(";"):
                 self._connection.execute(statement)
             self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (FORMAT,))
+        _move_all(self._connection)
+
+
+def _close(presence: Presence, connection: sqlite3.Connection) -> None:
+    presence.leave(lambda: _move_all(connection), connection.close)
+
+
+def _move_all(connection: sqlite3.Connection) -> bool:
+    """Move everything into the file itself, for good; say whether that was done."""
+    try:
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error:
+        return False
+    return not busy
 
 
 def make_folder(folder: Path) -> None:

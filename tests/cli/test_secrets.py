@@ -52,6 +52,7 @@ CALLS = (
     "topics acls",
     "keys init",
     "keys show",
+    "journal verify",
 )
 
 

@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 
 from mendline.config import log_of
 from mendline.detectors import registry
+from mendline.keys import is_revoked
 from mendline.logs.base import LogError
 from mendline.names import source_name
 from mendline.producers.probes.attempt import split_address
+from mendline.responders.signing import KeyFileError
 from mendline.schemas.secrets import SecretError, is_reference, read_secret
 from mendline.topics import topic_settings
 
@@ -41,6 +43,7 @@ def check_all(settings: Settings) -> Iterator[Finding]:
     yield from _check_log(settings)
     yield from _check_folder("state", Path(settings.state))
     yield from _check_endpoint(settings)
+    yield from _check_keys(settings)
     for number, one in enumerate(settings.notify):
         yield from _check_webhook(f"notify.{number}.webhook", one.webhook)
     yield from _check_webhook("watchdog.webhook", settings.watchdog.webhook or "")
@@ -103,6 +106,23 @@ def _check_endpoint(settings: Settings) -> Iterator[Finding]:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error
         yield Finding("wrong", "metrics.listen", f"{listen} cannot be listened on: {reason}; choose another address")
+
+
+def _check_keys(settings: Settings) -> Iterator[Finding]:
+    """Look whether those who must be believed can be; no key is made."""
+    keys = settings.keys
+    try:
+        if is_revoked(settings):
+            text = "this host's own key is revoked: run `mendline keys rotate`, then `mendline reload`"
+            yield Finding("wrong", "keys.revoked", text)
+    except KeyFileError as error:
+        yield Finding("wrong", "keys", str(error))
+    if settings.log.startswith("kafka://") and not keys.agents:
+        text = "there are none: where `detect` or `respond` runs, what agents of other hosts say is refused"
+        yield Finding("warning", "keys.agents", f"{text}; put there what `mendline keys init` prints on each")
+    if keys.unsigned == "accept":
+        text = "anybody who may write to metrics can speak for hosts without a key in keys.agents; refuse again soon"
+        yield Finding("warning", "keys.unsigned", text)
 
 
 def _check_webhook(about: str, webhook: str) -> Iterator[Finding]:

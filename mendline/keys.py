@@ -63,7 +63,10 @@ def key_ring(settings: Settings) -> KeyRing:
         revoked=frozenset((*notes.revoked, *settings.keys.revoked)),
         unsigned=settings.keys.unsigned == "accept",
     )
-    return KeyRing(folder, beliefs)
+    ring = KeyRing(folder, beliefs)
+    if beliefs.revoked and ring.public.id in beliefs.revoked:
+        logger.warning("this host's own key %s is revoked: run `mendline keys rotate`", ring.public.id)
+    return ring
 
 
 def keys_folder(settings: Settings) -> Path:

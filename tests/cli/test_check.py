@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mendline.responders.signing import PublicKey
 from tests.cli.support import Caller, opened, write_config
 
 
@@ -55,6 +56,23 @@ def test_a_webhook_that_stands_elsewhere_is_looked_for(call: Caller, tmp_path: P
     verdicts = [found[f"notify.{number}.webhook"][0] for number in range(3)]
     assert (["ok", "wrong", "wrong"], "wrong") == (verdicts, found["watchdog.webhook"][0])
     assert "hunter2" not in str(found)
+
+
+def test_agents_that_cannot_be_believed_are_told_of(call: Caller, tmp_path: Path) -> None:
+    """Without their keys nothing that they say counts, and without signatures anybody may say it."""
+    keys = {"unsigned": "accept"}
+    found = findings(call, write_config(tmp_path, log="kafka://127.0.0.1:1", keys=keys))
+    assert ("warning", "warning") == (found["keys.agents"][0], found["keys.unsigned"][0])
+    assert "`mendline keys init`" in found["keys.agents"][1]
+    assert "keys.agents" not in findings(call, write_config(tmp_path))
+
+
+def test_a_revoked_key_of_ones_own_is_wrong(call: Caller, tmp_path: Path) -> None:
+    """Nobody believes what this host signs with it."""
+    own = PublicKey.parse(call("keys", "init", "-c", write_config(tmp_path)).out)
+    found = findings(call, write_config(tmp_path, keys={"revoked": [own.id]}))
+    assert "wrong" == found["keys.revoked"][0]
+    assert "`mendline keys rotate`" in found["keys.revoked"][1]
 
 
 def test_a_damaged_log_is_wrong(call: Caller, tmp_path: Path) -> None:

@@ -107,6 +107,16 @@ def test_a_death_is_told_with_the_last_words(tmp_path: Path, log: MemoryLog) -> 
     assert ("SIGKILL", False, ("ready",)) == (event.signal, event.meant, event.error_lines)
 
 
+def test_events_are_signed_with_their_number(tmp_path: Path, log: MemoryLog) -> None:
+    """So nobody else can tell them, nor tell them again as something new."""
+    chosen = settings(tmp_path, {"web": service()})
+    with running(chosen, log):
+        event = wait_for(log, ProcessEvent, lambda event: event.state == "started")
+    keys = KeyRing(Path(chosen.state) / "keys")
+    assert keys.why_not(event) is None
+    assert "is wrong" in (keys.why_not(event.model_copy(update={"sequence": 9})) or "")
+
+
 def test_a_command_restarts_a_service(tmp_path: Path, log: MemoryLog) -> None:
     """The outcome is told, the old process's end was meant, and the new process is watched."""
     chosen = settings(tmp_path, {"web": service()})

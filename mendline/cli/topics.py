@@ -11,6 +11,7 @@ import click
 from mendline.cli.acls import print_acls
 from mendline.cli.dead import dead
 from mendline.cli.options import config_option, json_option
+from mendline.cli.salvage import salvage
 
 if TYPE_CHECKING:
     from mendline.inventory import TopicFacts
@@ -29,6 +30,7 @@ def topics() -> None:
 
 topics.add_command(dead)
 topics.add_command(print_acls)
+topics.add_command(salvage)
 
 
 @topics.command(name="list")

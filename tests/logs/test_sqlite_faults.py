@@ -229,13 +229,34 @@ def crash(log: Log, topic: str, records: int = 3) -> None:
     process.communicate()
 
 
-@pytest.mark.parametrize("name", ["bulk.db", "bulk.db-wal"])
-def test_files_missing_after_a_crash_are_named(folder: Path, log: Log, name: str) -> None:
+def test_a_file_missing_after_a_crash_is_named(folder: Path, log: Log) -> None:
     """A file that somebody removed after a crash is missed at the next start: nothing begins anew by itself."""
     crash(log, "bulk")
-    (folder / name).unlink()
-    with pytest.raises(LogCorruptError, match=rf"{name}: it is gone.*mendline topics salvage"):
+    (folder / "bulk.db").unlink()
+    with pytest.raises(LogCorruptError, match=r"bulk\.db: it is gone.*mendline topics salvage"):
         log.topics()
+
+
+def test_appends_missing_after_a_crash_are_told_once(folder: Path, log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    """They may be in the file by the hand of another program that reads SQLite, so work goes on."""
+    crash(log, "bulk")
+    (folder / "bulk.db-wal").unlink()
+    with caplog.at_level("WARNING"):
+        log.topics()
+    assert re.search(r"bulk\.db-wal: it is gone: unless .* what was appended last is lost", caplog.text)
+    caplog.clear()
+    log.topics()
+    assert not caplog.text
+
+
+def test_another_program_may_look_at_a_log_after_a_crash(folder: Path, log: Log) -> None:
+    """SQLite's own shell moves what was appended last into the file: nothing is lost, and nothing stops."""
+    crash(log, "a.journal")
+    foreign = sqlite3.connect(folder / "control.db")
+    foreign.execute("SELECT count(*) FROM meta").fetchone()
+    foreign.close()
+    assert not (folder / "control.db-wal").exists()
+    assert read_all(log, "a.journal")
 
 
 def test_emptied_files_are_named(folder: Path, log: Log) -> None:

@@ -191,8 +191,9 @@ class SqliteConsumer:
             if offset >= end:
                 continue
             batch = self._stores.table(partition).read(offset, max_records, budget)
+            self._tell_lost(partition, offset, batch.offsets if batch else (), batch.next_offset if batch else end)
             if batch is None:
-                # Retention took all that was there when the end was learnt.
+                # Retention took all that was there when the end was learnt, or it was lost.
                 self._reader.places.served(partition, end)
                 continue
             batches.append(batch)
@@ -201,6 +202,13 @@ class SqliteConsumer:
             if max_records <= 0 or budget <= 0:
                 break
         return batches
+
+    def _tell_lost(self, partition: Partition, offset: int, offsets: Sequence[int], end: int) -> None:
+        """Say how many records between `offset` and `end` were lost in a damaged file; readers go on behind them."""
+        lost = self._stores.table(partition).gaps(offset, offsets, end)
+        if lost:
+            name = f"{self._reader.name}: {partition.topic}/{partition.number}"
+            _logger.warning("%s: %d records between offsets %d and %d were lost; going on", name, lost, offset, end)
 
     def _write_commits(self) -> None:
         """Write the places that wait, as far as they are still this member's."""

@@ -31,7 +31,7 @@ class SqliteLog:
             msg = f"log {url!r}: expected sqlite://RELATIVE/FOLDER or sqlite:///ABSOLUTE/FOLDER"
             raise LogRefusedError(msg)
         self.url = url
-        self._folder = Path(folder).expanduser().absolute()
+        self.folder = Path(folder).expanduser().absolute()
         self._options = Options(**options)
 
     def ensure_topics(self, topics: Sequence[TopicSettings]) -> None:
@@ -52,12 +52,12 @@ class SqliteLog:
 
     def producer(self, name: str) -> SqliteProducer:
         """Return a producer; its files are opened at its first append."""
-        return SqliteProducer(Stores(self._folder, self._options), self._ringer())
+        return SqliteProducer(Stores(self.folder, self._options), self._ringer())
 
     def consumer(self, name: str, group: str | None = None) -> SqliteConsumer:
         """Return a consumer; an empty `name` makes a member without a place to come back to."""
         name = name or f"dynamic-{uuid.uuid4().hex[:12]}"
-        return SqliteConsumer(Stores(self._folder, self._options), self._ringer(), name, group)
+        return SqliteConsumer(Stores(self.folder, self._options), self._ringer(), name, group)
 
     def delete_before(self, partition: Partition, offset: int) -> None:
         """Delete the partition's records below `offset` for good."""
@@ -80,7 +80,7 @@ class SqliteLog:
     @contextmanager
     def stores(self) -> Iterator[Stores]:
         """Open files for the length of a call."""
-        stores = Stores(self._folder, self._options)
+        stores = Stores(self.folder, self._options)
         try:
             yield stores
         finally:
@@ -88,4 +88,4 @@ class SqliteLog:
 
     def _ringer(self) -> Ringer:
         """Return a ringer of this folder's bells."""
-        return Ringer(self._folder / "wake")
+        return Ringer(self.folder / "wake")

@@ -8,6 +8,7 @@ that it is always clear who is the first and who is the last.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from pathlib import Path
 
 from mendline.logs.base import LogCorruptError, LogRefusedError, LogUnavailableError
 from mendline.logs.sqlite.errors import SALVAGE, wal_of
+
+logger = logging.getLogger(__name__)
 
 _OPEN, _SHUT = b"open", b"shut"
 _RETRY_S = 0.001
@@ -47,7 +50,7 @@ class Presence:
         Raises LogUnavailableError when another opens, closes or salvages it for longer than the patience, and
         LogCorruptError when the first finds that the file is gone.
         """
-        with self._gate():
+        with self.gate():
             self._lock_as_one_of_many()
             if self.first:
                 self._check_left()
@@ -58,7 +61,7 @@ class Presence:
     def leave(self, finish: Callable[[], bool], close: Callable[[], None]) -> None:
         """Close the file. The last one calls `finish` before; it says whether all is in the file now."""
         try:
-            with self._gate():
+            with self.gate():
                 if _flock(self._fd, fcntl.LOCK_EX) and self._state() == _OPEN and finish():
                     self.note_shut()
                 close()
@@ -67,22 +70,29 @@ class Presence:
         finally:
             self.forget()
 
+    def take_alone(self) -> None:
+        """Have the file for oneself, inside `gate`. Raises LogRefusedError when anybody has it open."""
+        if not _flock(self._fd, fcntl.LOCK_EX):
+            msg = f"{self._path}: another process has it open: stop Mendline and its commands first"
+            raise LogRefusedError(msg)
+
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Have the file for oneself in the body, and leave it shut. Raises LogRefusedError when anybody has it open."""
-        with self._gate():
-            if not _flock(self._fd, fcntl.LOCK_EX):
-                msg = f"{self._path}: another process has it open: stop Mendline and its commands first"
-                raise LogRefusedError(msg)
+    def gate(self) -> Iterator[None]:
+        """Lock the folder. Raises LogUnavailableError when another holds it for longer than the patience."""
+        fd = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if not self._wait_for(fd, fcntl.LOCK_EX):
+                msg = f"{self._path}: another program holds it locked while it opens, closes or salvages it"
+                raise LogUnavailableError(msg)
             yield
+        finally:
+            os.close(fd)
 
     def lost(self) -> str:
         """Return, to who is the first or alone, what is gone since the file was last used; nothing if all is there."""
         state = self._state()
         if state in {_OPEN, _SHUT} and not _has_content(self._path):
             return f"{self._path}: it is gone or empty, with all that was in it"
-        if state == _OPEN and not wal_of(self._path).exists():
-            return f"{wal_of(self._path)}: it is gone, with what was appended last"
         return ""
 
     def note_writing(self) -> None:
@@ -114,24 +124,19 @@ class Presence:
         if lost:
             msg = f"{lost}; put it back, or {SALVAGE}"
             raise LogCorruptError(msg)
+        if self._state() == _OPEN and not wal_of(self._path).exists():
+            # Any program that opens and closes an SQLite database moves FILE-wal into it, so it is no reason to stop.
+            logger.warning(
+                "%s: it is gone: unless a program that reads SQLite moved it into %s, what was appended last is lost",
+                wal_of(self._path), self._path.name,
+            )  # fmt: skip
+            self.note_shut()
 
     def _lock_as_one_of_many(self) -> None:
         self.first = _flock(self._fd, fcntl.LOCK_EX)
         if not self.first and not self._wait_for(self._fd, fcntl.LOCK_SH):
             msg = f"{self._path}: another process has it for itself alone, as `mendline topics salvage` does; wait"
             raise LogUnavailableError(msg)
-
-    @contextmanager
-    def _gate(self) -> Iterator[None]:
-        """Lock the folder. Raises LogUnavailableError when another holds it for longer than the patience."""
-        fd = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if not self._wait_for(fd, fcntl.LOCK_EX):
-                msg = f"{self._path}: another program holds it locked while it opens, closes or salvages it"
-                raise LogUnavailableError(msg)
-            yield
-        finally:
-            os.close(fd)
 
     def _wait_for(self, fd: int, kind: int) -> bool:
         deadline = time.monotonic() + self._patience_s

@@ -18,6 +18,7 @@ from mendline.logs.base import LogCorruptError, LogRefusedError, LogUnavailableE
 from mendline.logs.sqlite.errors import damaged, translated, wal_of
 from mendline.logs.sqlite.presence import Presence
 from mendline.logs.sqlite.wal import unusable_commits
+from mendline.schemas.stream import Partition
 
 _logger = logging.getLogger(__name__)
 
@@ -162,6 +163,14 @@ class Store:
     def topic(self, name: str) -> StoredTopic | None:
         """Return a topic, or None when there is none of that name."""
         return self._topics.get(name) or self.topics().get(name)
+
+    def key_of(self, partition: Partition) -> tuple[int, int]:
+        """Return a partition's key; its topic must exist."""
+        return self._topics[partition.topic].id, partition.number
+
+    def table_of(self, partition: Partition) -> str:
+        """Return a partition's table; its topic must exist."""
+        return self._topics[partition.topic].table(partition.number)
 
     def create_topic(self, topic: TopicSettings) -> None:
         """Make a topic if it is missing."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mendline.logs.clock import append_time
 from mendline.logs.sqlite.codec import decode_headers, encode_headers
-from mendline.logs.sqlite.errors import translated
+from mendline.logs.sqlite.errors import damaged, translated
 from mendline.logs.sqlite.store import Store, StoredTopic
 from mendline.schemas.stream import Batch, NewRecord, Partition
 
 READ_BYTES = 16_000_000
 """What one poll brings at most, as far as rows come in chunks."""
+
+_NEVER_MS = 2**63
 
 TRIM_ROWS = 1000
 """Rows that retention deletes in one transaction: a few ms, so that writers need not wait long."""
@@ -128,14 +131,31 @@ class Table:
         return more
 
     def _batch(self, rows: Sequence[tuple[int, int, bytes | None, bytes, int | bytes]]) -> Batch:
-        """Return rows as columns."""
-        offsets, times, keys, values, headers = zip(*rows, strict=True)
-        return Batch(self.partition, offsets, times, keys, values, [decode_headers(stored) for stored in headers])
+        """Return rows as columns. Raises LogCorruptError for what no producer wrote."""
+        offsets, times, keys, values, stored = zip(*rows, strict=True)
+        try:
+            headers = [decode_headers(one) for one in stored]
+        except (KeyError, TypeError, ValueError, struct.error) as error:
+            raise damaged(self._store.path, f"headers of {self._name}: {error!r}") from error
+        return Batch(self.partition, offsets, times, keys, values, headers)
+
+    def gaps(self, offset: int, offsets: Sequence[int], end: int) -> int:
+        """Return how many records are missing from `offset` up to `end`, given those that were read.
+
+        None is, unless a file was salvaged; those that retention took do not count.
+        """
+        if len(offsets) == end - offset:
+            return 0
+        begin = max(offset, self.span().first)
+        return max(0, end - begin - sum(one >= begin for one in offsets))
 
     def _time_of(self, offset: int) -> int:
-        """Return a record's append time (ms); that of one which retention just took is the beginning of time."""
-        rows = self._store.rows(f'SELECT ms FROM {self._name} WHERE "offset" = ?', (offset,))
-        return int(rows[0][0]) if rows else 0
+        """Return the append time (ms) of the first record at `offset` or behind, the end of time when there is none.
+
+        A record of that very offset may be gone: by retention just now, or lost in a file that was salvaged.
+        """
+        rows = self._store.rows(f'SELECT ms FROM {self._name} WHERE "offset" >= ? ORDER BY "offset" LIMIT 1', (offset,))
+        return int(rows[0][0]) if rows else _NEVER_MS
 
     def _is_over(self, limits: Limits, span: Span) -> bool:
         """Say, without the write lock, whether the oldest record has to go."""

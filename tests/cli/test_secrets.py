@@ -27,8 +27,8 @@ pytestmark = pytest.mark.heavy
 MARKER = "hunter2-marker"
 SERVICE = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(1000)"
 RUNNING = ("up", "agent", "process", "detect", "respond")
-WITHOUT_SECRETS = ("demo", "init", "plugins list", "plugins check")
-"""Commands that read no configuration of the user's."""
+WITHOUT_SECRETS = ("demo", "init", "plugins list", "plugins check", "topics salvage")
+"""Commands that read no configuration of the user's, or work on files that this one, on Kafka, does not have."""
 CALLS = (
     "check FILE",
     "reload",
@@ -52,6 +52,8 @@ CALLS = (
     "topics acls",
     "keys init",
     "keys show",
+    "keys rotate",
+    "keys revoke host-2",
     "journal verify",
 )
 
@@ -103,6 +105,7 @@ def config(
         policies=[{"name": "web", "mode": "auto", "play": [{"action": "notify"}, {"action": "restart"}]}],
         notify=[{"webhook": "file:../webhook"}],
         watchdog={"webhook": "file:../webhook", "every": "1s"},
+        keys={"agents": {"host-2": "n1yGxpLzUK2nqOTWcSp3ZJSYw/s8Eo0yQyIxV6bYqAk="}},
     )
     with suppress(ProcessLookupError):  # the service outlives its agent
         os.kill(int((folder / "pid").read_text()), signal.SIGKILL)

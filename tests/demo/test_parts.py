@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from mendline.cli.demo import demo
+from mendline.cli import cli
 from mendline.demo.client import Client, request
 from mendline.demo.config import PROGRAM, config_text, demo_settings, free_port
 from mendline.demo.journal import Journal
@@ -42,7 +42,7 @@ def client() -> Iterator[Client]:
 
 def test_shown_configuration_is_valid_and_goes_through_the_log() -> None:
     """What --show-config prints can be saved and used; the reflex, which would go around the log, is off."""
-    shown = CliRunner().invoke(demo, ["--show-config"])
+    shown = CliRunner().invoke(cli, ["demo", "--show-config"])
     settings = demo_settings(shown.output)
     assert shown.exit_code == 0
     assert settings.reflex.attempts == 0
@@ -57,7 +57,7 @@ def test_strange_characters_of_the_log_survive() -> None:
 
 def test_memory_log_is_refused() -> None:
     """Two processes cannot share one's memory, and the message says what to do instead."""
-    refused = CliRunner().invoke(demo, ["--log", "memory:"])
+    refused = CliRunner().invoke(cli, ["demo", "--log", "memory:"])
     assert refused.exit_code == 2
     assert "leave --log out" in refused.output
 

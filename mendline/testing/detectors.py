@@ -11,7 +11,7 @@ from __future__ import annotations
 import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -72,6 +72,17 @@ class Player:
                 array[rows] = state[name]
         return scores
 
+    def follow(self, values: NDArray[np.float64], first: int = 0) -> NDArray[np.float64]:
+        """Feed the rows of `values` (windows, series), all windows of a series at once; return their surprises."""
+        surprise = np.empty_like(values)
+        for row in range(self.series):
+            state = {name: array[row : row + 1].copy() for name, array in self.state.items()}
+            windows = make_windows(values[:, row].copy(), first)
+            surprise[:, row] = checked(self.detector.follow(state, windows), windows.values).surprise
+            for name, array in self.state.items():
+                array[row : row + 1] = state[name]
+        return surprise
+
     def play(self, values: NDArray[np.float64], first: int = 0) -> NDArray[np.float64]:
         """Feed the rows of `values` (windows, series) and return their surprises."""
         return np.array([self.step(row.copy(), first + number).surprise for number, row in enumerate(values)])
@@ -103,24 +114,20 @@ def make_step(values: NDArray[np.float64], number: int) -> Step:
     )
 
 
+def make_windows(values: NDArray[np.float64], first: int) -> Step:
+    """Return successive windows of one series, from window number `first` on, as `make_step` makes one of each."""
+    step = make_step(values, first)
+    return replace(step, times=step.times + WIDTH_MS * np.arange(len(values)))
+
+
 def run(cls: type[Any], parameters: Mapping[str, Any], values: Sequence[float]) -> Scores:
     """Return what a fresh detector answers to one series of values, window by window.
 
     Raises pydantic.ValidationError for wrong parameters, BadScoresError.
     """
     player = Player(as_detector(cls, cls.__name__), parameters, 1)
-    answers = [player.step(np.array([value], dtype=np.float64), number) for number, value in enumerate(values)]
-    return Scores(
-        np.concatenate([np.empty(0), *(answer.surprise for answer in answers)]),
-        _joined([answer.low for answer in answers]),
-        _joined([answer.high for answer in answers]),
-        _joined([answer.measure for answer in answers]),
-    )
-
-
-def _joined(arrays: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
-    given = [array for array in arrays if array is not None]
-    return np.concatenate(given) if given else None
+    windows = make_windows(np.array(values, dtype=np.float64), 0)
+    return checked(player.detector.follow(player.state, windows), windows.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +233,19 @@ def _split(subject: _Subject) -> None:
     _same(whole, alone, "when each series comes in a step of its own")
 
 
+def _follow(subject: _Subject) -> None:
+    values = subject.healthy.copy()
+    values[len(values) // 3], values[len(values) // 2] = np.nan, subject.anomaly
+    whole, at = subject.player().play(values), len(values) // 2 + 1
+    followed = subject.player()
+    parts = [
+        followed.follow(values[:at]),
+        followed.follow(values[at : at + 1], at),
+        followed.follow(values[at + 1 :], at + 1),
+    ]
+    _same(whole, np.concatenate(parts), "when many windows of a series are scored at once")
+
+
 def _order(subject: _Subject) -> None:
     turned = subject.player().play(np.ascontiguousarray(subject.healthy[:, ::-1]))
     _same(
@@ -312,6 +332,7 @@ _CHECKS: Mapping[str, Callable[[_Subject], None]] = MappingProxyType({
     "Surprise is NaN until the detector is ready, and from 0 to 300 after its declared warm-up": _nan_until_ready,
     "The beginning of the input gives the beginning of the output, whatever follows, each time": _prefix,
     "It does not matter how many series are in a step": _split,
+    "Many windows of one series at once score as one by one": _follow,
     "The order of series does not matter": _order,
     "Series may appear and vanish: what one scores depends on its own windows only": _come_and_go,
     "State that was written down and read again gives the same scores, to the last bit": _restore,

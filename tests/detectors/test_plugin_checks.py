@@ -153,6 +153,12 @@ class OffTheScale(Good):
         return Scores(super().step(state, step).surprise - 1000.0)
 
 
+class LearnsAheadWhenFollowing(Good):
+    def follow(self, state: Rows, windows: Step) -> Scores:
+        state["before"][:] = windows.values[-1:].sum()
+        return super().follow(state, windows)
+
+
 def failing(cls: type[Any]) -> list[str]:
     """Return the names of the checks that the detector fails."""
     names = []
@@ -177,6 +183,7 @@ def test_good_detector() -> None:
         (RemembersAcrossRuns, "The beginning"),
         (DrawsLots, "The beginning"),
         (ComparesSeries, "It does not matter how many"),
+        (LearnsAheadWhenFollowing, "Many windows"),
         (LooksAtNeighbours, "The order"),
         (CountsItsSteps, "It does not matter how many"),
         (KeepsStateElsewhere, "State that was written"),

@@ -2,6 +2,7 @@
 
 Each service is a process that Mendline runs, with an HTTP probe a second. The agent is a program of its own, and is
 measured from outside, by /proc, after a warm-up; only the agent, not the services and not the log's broker.
+`--log kafka-tls:` starts a broker of its own that takes TLS only.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 SERVICES = 10
@@ -22,7 +25,7 @@ APP = Path(__file__).parent.parent / "examples" / "quickstart" / "app.py"
 FIRST_PORT = 18_100
 
 
-def agent(url: str, state: str, services: int) -> None:
+def agent(url: str, state: str, services: int, options: dict[str, str]) -> None:
     """Run an agent until SIGTERM: the child's part."""
     from mendline.agent import Agent, spare_memory
     from mendline.logs.base import TopicSettings
@@ -35,7 +38,7 @@ def agent(url: str, state: str, services: int) -> None:
 
     found = {f"web-{n}": service(FIRST_PORT + n) for n in range(services)}
     settings = Settings(name="bench", log=url, state=state, services=found)
-    with open_log(url) as log:
+    with open_log(url, **options) as log:
         names = (settings.topics.topic("metrics"), settings.topics.topic("commands"))
         log.ensure_topics([TopicSettings(name) for name in names])
         one = Agent(settings, log, stop_services=lambda: True)
@@ -46,9 +49,12 @@ def agent(url: str, state: str, services: int) -> None:
 
 def measure(url: str, seconds: float, services: int) -> dict[str, object]:
     """Run the child for `seconds` after the warm-up and return what it cost."""
-    with tempfile.TemporaryDirectory() as folder:
-        where = f"sqlite://{folder}/log" if url == "sqlite:" else url
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as opened:
+        where, options = f"sqlite://{folder}/log" if url == "sqlite:" else url, dict[str, str]()
+        if url == "kafka-tls:":
+            where, options = opened.enter_context(tls_broker(Path(folder)))
         command = [sys.executable, "-m", "benchmarks.agent", "--child", f"{folder}/state", "--log", where]
+        command += ["--options", json.dumps(options)]
         child = subprocess.Popen([*command, "--services", str(services)])
         try:
             time.sleep(WARM_UP_S)
@@ -61,7 +67,7 @@ def measure(url: str, seconds: float, services: int) -> dict[str, object]:
         finally:
             child.terminate()
             child.wait(30)
-        series = _series(where) if url != "memory:" else None
+        series = _series(where, options) if url != "memory:" else None
     return {
         "log": url,
         "seconds": round(took, 1),
@@ -73,13 +79,33 @@ def measure(url: str, seconds: float, services: int) -> dict[str, object]:
     }
 
 
-def _series(url: str) -> int:
+@contextmanager
+def tls_broker(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Run a broker that takes TLS only; yield the log's URL and its options."""
+    from mendline.testing.kafka import LocalKafka
+    from mendline.testing.kafka.ports import free_ports
+    from tests.logs.certificates import Authority
+
+    authority, port = Authority(folder / "authority"), free_ports(1)[0]
+    listeners = f"PLAINTEXT://localhost:{{port}},SSL://localhost:{port},CONTROLLER://localhost:{{controller_port}}"
+    overrides = {
+        "listeners": listeners,
+        "advertised.listeners": listeners,
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(authority.keystore("localhost")),
+    }
+    with LocalKafka(folder / "kafka", overrides=overrides):
+        yield f"kafka://localhost:{port}", {"ca_file": str(authority.file)}
+
+
+def _series(url: str, options: dict[str, str]) -> int:
     """Return how many series the last round on the log holds."""
     from mendline.logs.open import open_log
     from mendline.schemas.rounds import ROUND_HEADER, ROUND_MAGIC
     from mendline.schemas.stream import Partition
 
-    with open_log(url) as log:
+    with open_log(url, **options) as log:
         consumer = log.consumer("benchmark")
         partition = Partition("mendline.metrics", 0)
         consumer.assign([partition])
@@ -108,14 +134,17 @@ def _resident_mb(pid: int) -> float:
 def main() -> None:
     """Measure, or be the agent that is measured."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--log", default="sqlite:", help="memory:, sqlite: or kafka://HOST:PORT (default: %(default)s)")
+    parser.add_argument(
+        "--log", default="sqlite:", help="memory:, sqlite:, kafka-tls: or kafka://HOST:PORT (default: %(default)s)"
+    )
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to measure (default: %(default)s)")
     parser.add_argument("--services", type=int, default=SERVICES, help="watched processes (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print nothing but one JSON object")
     parser.add_argument("--child", metavar="STATE", help=argparse.SUPPRESS)
+    parser.add_argument("--options", type=json.loads, default={}, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.child:
-        agent(chosen.log, chosen.child, chosen.services)
+        agent(chosen.log, chosen.child, chosen.services, chosen.options)
         return
     result = measure(chosen.log, chosen.seconds, chosen.services)
     if not chosen.json:

@@ -134,12 +134,15 @@ class Outbox:
         if self._clock() < self._retry_at:
             return
         for entry in self._entries:
-            if entry.sent:
-                continue
-            try:
-                entry.delivery = self._producer.append(entry.records)
-            except LogUnavailableError as error:
-                self._away(error)
+            if not entry.sent:
+                try:
+                    entry.delivery = self._producer.append(entry.records)
+                except LogUnavailableError as error:
+                    self._away(error)
+                    return
+            # Before the next one is sent: readers drop by order what comes after that.
+            if failure := _failure(entry.delivery):
+                self._lost(failure)
                 return
         if self._pause_s:
             logger.warning("%s: the log takes records again", self._name)
@@ -157,3 +160,14 @@ class Outbox:
         self._retried()
         self._pause_s = min(max(FIRST_PAUSE_S, 2 * self._pause_s), LONGEST_PAUSE_S)
         self._retry_at = self._clock() + self._pause_s
+
+
+def _failure(delivery: Delivery | None) -> LogUnavailableError | None:
+    """Return what the log answered instead of taking an append; None when it took it, or has not answered yet."""
+    if delivery is None or not delivery.done():
+        return None
+    try:
+        delivery.result(0)
+    except LogUnavailableError as error:
+        return error
+    return None

@@ -3,23 +3,23 @@
 python -m tests.chaos [--seconds N] [--seed S] [--log sqlite|kafka] [--client C] [--every S] [--json]
 
 Two members of every role as real processes work on the embedded log, or on three real brokers that keep all three
-times, while six sources tell known rounds and events. What is done to whom is drawn from the seed. Afterwards windows
-and faults are compared with an undisturbed pass over the same rounds, and the journal with its seals. Exit status 1
-when they are not equal.
+times, while six sources tell known rounds and events, and two agents run services that die. What is done to whom is
+drawn from the seed. Afterwards windows, faults and actions are compared with an undisturbed pass over the same records,
+and the journal with its seals. Exit status 1 when they are not equal.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from mendline.testing.kafka import LocalKafka
-from tests.chaos.run import Report, run
+from tests.chaos.run import Report, run, three_brokers
 
 
 def main() -> int:
@@ -33,10 +33,12 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args()
     print(f"seed {given.seed}", file=sys.stderr)
+    if os.geteuid():
+        print("no disk is filled up: only root may mount one for that", file=sys.stderr)
     folder = Path(tempfile.mkdtemp(prefix="mendline-chaos-"))
     if given.log == "kafka":
-        with LocalKafka(folder / "kafka", nodes=3) as kafka:
-            report = run(folder / "fleet", given.seed, given.seconds, kafka, given.every, given.client)
+        with three_brokers(folder / "kafka", given.seconds) as (kafka, disks):
+            report = run(folder / "fleet", given.seed, given.seconds, kafka, given.every, given.client, disks)
     else:
         report = run(folder / "fleet", given.seed, given.seconds, None, given.every)
     print(json.dumps(report.as_json()) if given.json else _in_words(report))
@@ -51,7 +53,8 @@ def _in_words(report: Report) -> str:
     lines = [f"{name.replace('_', ' ')}: {value}" for name, value in report.as_json().items() if name != "verdict"]
     verdict = report.verdict
     lines.append(
-        f"{verdict.windows} windows and {verdict.faults} openings and ends of faults: {verdict.lost} lost, "
+        f"{verdict.windows} windows, {verdict.faults} openings and ends of faults, {verdict.actions} decisions, "
+        f"commands and services: {verdict.lost} lost, "
         f"{verdict.duplicated} duplicated, {verdict.different} different ({verdict.repeats} repeats dropped by order)"
     )
     return "\n".join([*lines, *verdict.examples])

@@ -1,119 +1,117 @@
-"""What is done to members and brokers, drawn from a seed: one harm after the other, each undone some time later."""
+"""What is done to members, services, brokers and disks, drawn from a seed: one harm after the other, each undone later.
+
+Brokers are `brokers.BrokerHarm`'s.
+"""
 
 from __future__ import annotations
 
-import heapq
-import random
-import time
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
-from itertools import count
 
-from mendline.logs.base import LogError
-from mendline.logs.kafka.admin import admin_client
-from mendline.logs.kafka.options import KafkaOptions
-from mendline.testing.kafka import LocalKafka
+from tests.chaos.brokers import BrokerHarm
+from tests.chaos.hosts import STEADFAST, Service
 from tests.chaos.members import ROLES, Members
+from tests.chaos.room import Room
+from tests.chaos.schedule import Deed, Schedule
 
-PATIENCE_MS = 1_000
+FULL_S = (0.5, 5.0)
+"""How long the disk of the embedded log is full, at least and at most."""
 REST_S = 3.0
-"""How long all brokers are left alone after one is back: its copies have to catch up before the next may go."""
-
-_MEMBER_HARMS = {"kill": 6, "freeze": 3, "stop": 2, "add": 1, "reload": 1}
-_BROKER_HARMS = {"kill a broker": 2, "freeze a broker": 2, "rolling restart": 1}
-
-
-@dataclass(frozen=True, slots=True)
-class Blow:
-    """Something that silences a part for a time: what was hit (a role, or `broker`), and when (ms)."""
-
-    hit: str
-    at: int
+"""How long it is left alone then."""
 
 
 class Harm:
     """The schedule. Call `turn` often: it does what is due, waits for nothing, and looks after the members."""
 
-    def __init__(self, seed: int, members: Members, kafka: LocalKafka | None, every_s: float) -> None:
-        """Do a harm every `every_s` seconds on average."""
-        self._chance = random.Random(seed)
+    def __init__(
+        self, schedule: Schedule, members: Members, brokers: BrokerHarm | None, disk: Room | None, every_s: float
+    ) -> None:
+        """Do a harm every `every_s` seconds on average; `disk` is what the embedded log lies on."""
+        self._schedule, self._chance = schedule, schedule.chance
         self._members = members
-        self._kafka = kafka
+        self._brokers = brokers
+        self._disk = disk
         self._every_s = every_s
-        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
-        self._numbers = count(1)
-        self._brokers_rest_until = time.monotonic() + REST_S
-        self._starting: int | None = None
-        self._to_restart: list[int] = []
-        self.done: Counter[str] = Counter()
-        self.blows: list[Blow] = []
-        self._in(every_s, self._harm)
+        self._may_fill = disk is not None
+        schedule.after(every_s, self._harm)
 
     def turn(self) -> None:
         """Do what is due."""
-        while self._agenda and self._agenda[0][0] <= time.monotonic():
-            heapq.heappop(self._agenda)[2]()
+        self._schedule.turn()
         self._members.supervise()
-        self._look_after_brokers()
+        if self._brokers:
+            self._brokers.look_after()
 
     def end(self) -> None:
         """Undo all that is not undone yet, and wait until all brokers are there."""
-        self._to_restart.clear()
-        self._agenda.clear()
-        if self._kafka:
-            self._kafka.thaw()
-            self._kafka.start()
+        self._schedule.clear()
+        if self._brokers:
+            self._brokers.end()
+        if self._disk:
+            self._disk.empty()
         self._members.settle()
 
-    def _in(self, seconds: float, deed: Callable[[], None]) -> None:
-        heapq.heappush(self._agenda, (time.monotonic() + seconds, next(self._numbers), deed))
-
     def _harm(self) -> None:
-        self._in(self._chance.uniform(0, 2 * self._every_s), self._harm)
-        weights = _MEMBER_HARMS | (_BROKER_HARMS if self._brokers_ready() else {})
-        kind = self._chance.choices(list(weights), list(weights.values()))[0]
-        if kind in _BROKER_HARMS:
-            self._harm_brokers(kind)
-        else:
-            self._harm_members(kind)
+        self._schedule.after(self._chance.uniform(0, 2 * self._every_s), self._harm)
+        kinds = self._kinds()
+        name = self._chance.choices(list(kinds), [weight for weight, _ in kinds.values()])[0]
+        kinds[name][1]()
+
+    def _kinds(self) -> Mapping[str, tuple[int, Deed]]:
+        """Return what can be done now: its weight and the deed."""
+        found: dict[str, tuple[int, Deed]] = {"add": (1, self._add), "reload": (1, self._reload)}
+        if self._members.up:
+            found["freeze"] = (3, self._freeze)
+        if self._mortal():
+            found |= {"kill": (6, self._kill), "stop": (2, self._stop)}
+        if self._steady():
+            found["kill a service"] = (4, self._kill_service)
+        if self._may_fill:
+            found["fill the disk"] = (2, self._fill)
+        return {**found, **(self._brokers.kinds() if self._brokers else {})}
+
+    def _mortal(self) -> list[str]:
+        return [name for name in self._members.up if name != STEADFAST]
+
+    def _count(self, kind: str, name: str) -> None:
+        self._schedule.done[f"{kind} {name.partition('-')[0]}"] += 1
 
     # Members -----------------------------------------------------------------------------------------------------
 
-    def _harm_members(self, kind: str) -> None:
-        up = self._members.up
-        if kind == "reload":
-            self._members.reload()
-        elif kind == "add":
-            self._add()
-        elif up:
-            name = self._chance.choice(up)
-            {"kill": self._kill, "freeze": self._freeze, "stop": self._stop}[kind](name)
-        self.done[kind] += kind in {"reload", "add"} or bool(up)
-
-    def _kill(self, name: str) -> None:
+    def _kill(self) -> None:
+        name = self._chance.choice(self._mortal())
+        self._count("kill", name)
         self._members.lose(name)
-        self._blow(name.partition("-")[0])
-        self._in(self._chance.choice([0.0, 0.0, self._chance.uniform(0, 4)]), partial(self._start, name))
+        self._schedule.blow(name.partition("-")[0])
+        pause_s = self._chance.choice([0.0, 0.0, self._chance.uniform(0, 4)])
+        self._schedule.after(pause_s, partial(self._start, name))
 
-    def _freeze(self, name: str) -> None:
+    def _freeze(self) -> None:
+        name = self._chance.choice(self._members.up)
+        self._count("freeze", name)
         self._members.freeze(name)
         longest = 15.0 if self._chance.random() < 0.3 else 4.0
-        self._in(self._chance.uniform(0.3, longest), partial(self._thaw, name))
+        self._schedule.after(self._chance.uniform(0.3, longest), partial(self._thaw, name))
 
-    def _stop(self, name: str) -> None:
+    def _stop(self) -> None:
+        name = self._chance.choice(self._mortal())
+        self._count("stop", name)
         self._members.leave(name)
-        self._in(self._chance.uniform(1, 4), partial(self._start, name))
+        self._schedule.after(self._chance.uniform(1, 4), partial(self._start, name))
+
+    def _reload(self) -> None:
+        self._schedule.done["reload"] += 1
+        self._members.reload()
 
     def _add(self) -> None:
-        name = f"{self._chance.choice(ROLES)}-{next(self._numbers) + 100}"
+        name = f"{self._chance.choice(ROLES)}-{self._schedule.number() + 100}"
+        self._count("add", name)
         self._members.start(name)
-        self._in(self._chance.uniform(4, 12), partial(self._remove, name))
+        self._schedule.after(self._chance.uniform(4, 12), partial(self._remove, name))
 
     def _start(self, name: str) -> None:
         if name in self._members.leaving:
-            self._in(0.2, partial(self._start, name))
+            self._schedule.after(0.2, partial(self._start, name))
         elif name not in self._members.processes:
             self._members.start(name)
 
@@ -123,77 +121,32 @@ class Harm:
 
     def _remove(self, name: str) -> None:
         if name not in self._members.up:
-            self._in(0.5, partial(self._remove, name))
+            self._schedule.after(0.5, partial(self._remove, name))
             return
         self._members.leave(name)
-        self.done["remove"] += 1
+        self._count("remove", name)
 
-    def _blow(self, hit: str) -> None:
-        self.blows.append(Blow(hit, time.time_ns() // 1_000_000))
+    # Services and disks ------------------------------------------------------------------------------------------
 
-    # Brokers -----------------------------------------------------------------------------------------------------
+    def _kill_service(self) -> None:
+        self._schedule.done["kill a service"] += 1
+        self._chance.choice(self._steady()).kill()
 
-    def _brokers_ready(self) -> bool:
-        return bool(self._kafka) and time.monotonic() >= self._brokers_rest_until
+    def _steady(self) -> list[Service]:
+        return [one for one in self._members.hosts.services if one.steady]
 
-    def _harm_brokers(self, kind: str) -> None:
-        assert self._kafka
-        self._brokers_rest_until = float("inf")
-        if kind == "rolling restart":
-            self._to_restart = [1, 2, 3]
-            self.done[kind] += 1
-            self._restart_next()
-            return
-        whom, number = self._victim()
-        self.done[f"{kind}: {whom}"] += 1
-        self._blow("broker")
-        if kind == "kill a broker":
-            self._kafka.kill(number)
-            self._in(self._chance.uniform(0, 6), partial(self._start_broker, number))
-        else:
-            self._kafka.freeze(number)
-            self._in(self._chance.uniform(1, 12), partial(self._thaw_broker, number))
+    def _fill(self) -> None:
+        assert self._disk
+        self._may_fill = False
+        self._schedule.done["fill the disk"] += 1
+        self._schedule.blow("log")
+        self._disk.fill()
+        self._schedule.after(self._chance.uniform(*FULL_S), self._make_room)
 
-    def _restart_next(self) -> None:
-        assert self._kafka
-        number = self._to_restart.pop(0)
-        self._kafka.stop(number)
-        self._start_broker(number)
+    def _make_room(self) -> None:
+        assert self._disk
+        self._disk.empty()
+        self._schedule.after(REST_S, self._allow_filling)
 
-    def _start_broker(self, number: int) -> None:
-        assert self._kafka
-        self._kafka.start(number, wait=False)
-        self._starting = number
-
-    def _thaw_broker(self, number: int) -> None:
-        assert self._kafka
-        self._kafka.thaw(number)
-        self._brokers_rest_until = time.monotonic() + REST_S
-
-    def _look_after_brokers(self) -> None:
-        """Note when a starting broker serves; then all rest, and the next of a rolling restart has its turn."""
-        if self._kafka is None or self._starting is None or not self._kafka.nodes[self._starting - 1].says_ready():
-            return
-        self._starting = None
-        if self._to_restart:
-            self._in(REST_S, self._restart_next)
-        else:
-            self._brokers_rest_until = time.monotonic() + REST_S
-
-    def _victim(self) -> tuple[str, int]:
-        """Return who is to be hit: the controller, the leader of a partition of metrics, or anyone."""
-        assert self._kafka
-        whom = self._chance.choice(["controller", "leader", "any"])
-        anyone = self._chance.choice([1, 2, 3])
-        try:
-            return (whom, self._ask(whom)) if whom != "any" else (whom, anyone)
-        except LogError:
-            return "any", anyone  # too busy to say who it is
-
-    def _ask(self, whom: str) -> int:
-        assert self._kafka
-        with admin_client(self._kafka.bootstrap.split(","), KafkaOptions(), PATIENCE_MS) as admin:
-            if whom == "controller":
-                return int(admin.describe_metadata_quorum()["topics"][0]["partitions"][0]["leader_id"])
-            topic = admin.describe_topics([f"{self._members.prefix}.metrics"])[0]
-            return int(self._chance.choice(topic["partitions"])["leader_id"])
+    def _allow_filling(self) -> None:
+        self._may_fill = True

@@ -22,9 +22,9 @@ from mendline.roles import with_own_detectors
 from mendline.schemas.decode import Decoded, decode
 from mendline.schemas.records import Fault, Progress
 from mendline.schemas.settings import Settings
-from mendline.schemas.stream import Partition, Stage
+from mendline.schemas.stream import Batch, NewRecord, Partition, Stage
 from mendline.topics import topic_settings
-from tests.chaos.story import Storyteller
+from tests.chaos.story import SOURCES, Storyteller
 from tests.faults.judging import fold_all
 
 WindowKey = tuple[str, int, int]
@@ -58,6 +58,23 @@ class Seen:
             for decoded in self._news(log, partition):
                 self._take_windows(partition, decoded)
         for decoded in self._news(log, Partition(topics.topic("journal"), 0)):
+            self._take_journal(decoded)
+
+    def take(self, said: Sequence[NewRecord]) -> None:
+        """Take what a stage says of one partition as if it had been read."""
+        if said:
+            one = said[0]
+            nothing = [0] * len(said)
+            batch = Batch(
+                Partition(one.topic, one.partition or 0),
+                range(len(said)),
+                nothing,
+                [record.key for record in said],
+                [record.value for record in said],
+                [record.headers for record in said],
+            )
+            decoded = decode(batch)
+            self._take_windows(batch.partition, decoded)
             self._take_journal(decoded)
 
     def _news(self, log: Log, partition: Partition) -> Iterator[Decoded]:
@@ -114,10 +131,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How many windows and faults there should be, and how many of them are not as they should."""
+    """How many windows, faults and actions there should be, and how many of them are not as they should."""
 
     windows: int
     faults: int
+    actions: int
     lost: int
     duplicated: int
     different: int
@@ -142,11 +160,16 @@ def undisturbed(settings: Settings, seed: int, began: int, rounds: int) -> Memor
     teller = Storyteller(log, settings.topics.topic("metrics"), seed, began)
     teller.tell(rounds)
     teller.finish(60.0)
+    fold_into(log, settings)
+    return log
+
+
+def fold_into(log: Log, settings: Settings) -> None:
+    """Append what one pass over the rounds and events on the log says."""
     producer = log.producer("undisturbed")
     for stage in ("windows", "rounds", "detect"):
         for made, partition in _stages(settings, stage):
             producer.append(fold_all(log, made, partition)).result(0)
-    return log
 
 
 def seen_on(log: Log, settings: Settings) -> Seen:
@@ -156,21 +179,35 @@ def seen_on(log: Log, settings: Settings) -> Seen:
     return seen
 
 
-def as_folded(log: Log, settings: Settings) -> dict[tuple[str, int], Fault]:
-    """Return the records of faults that undisturbed detectors say of the very records on the log, repeats included."""
+def as_folded(log: Log, settings: Settings) -> Seen:
+    """Return what undisturbed stages say of the very records on the log, repeats included.
+
+    Of the story's sources only the records of faults: all else of them is known beforehand, and better.
+    """
     seen = Seen()
-    for stage in ("rounds", "detect"):
+    for stage in ("windows", "rounds", "detect"):
         for made, partition in _stages(settings, stage):
-            for said in fold_all(log, made, partition):
-                fault = Fault.model_validate_json(said.value)
-                seen.records[fault.id, fault.revision] = fault
-    return seen.records
+            seen.take(fold_all(log, made, partition))
+    told = {name for (name, _), fault in seen.records.items() if fault.host in SOURCES}
+    seen.windows = {key: values for key, values in seen.windows.items() if key[0] not in SOURCES}
+    seen.faults = {key: content for key, content in seen.faults.items() if key[0] not in told}
+    return seen
 
 
-def compare(expected: Seen, found: Seen, folded: dict[tuple[str, int], Fault]) -> Verdict:
-    """Return how what was found differs: from the undisturbed pass, and fault by fault from `as_folded`."""
-    wanted = _all_of(expected.windows, expected.faults, folded)
-    there = _all_of(found.windows, found.faults, found.records)
+def compare(
+    expected: Seen,
+    found: Seen,
+    folded: Seen,
+    acted: tuple[Mapping[Any, object], Mapping[Any, object], int] = ({}, {}, 0),
+) -> Verdict:
+    """Return how what was found differs.
+
+    Windows and faults of the story from the undisturbed pass; all others, and the faults record by record, from
+    `as_folded`; actions, as they should be and as they are, with the number of their repeats, from each other.
+    """
+    windows, faults = folded.windows | expected.windows, folded.faults | expected.faults
+    wanted = _all_of(windows, faults, folded.records, acted[0])
+    there = _all_of(found.windows, found.faults, found.records, acted[1])
     lost = wanted.keys() - there.keys()
     duplicated = (there.keys() - wanted.keys()) | found.duplicated
     different = {key for key in wanted.keys() & there.keys() if wanted[key] != there[key]} | found.different
@@ -181,8 +218,9 @@ def compare(expected: Seen, found: Seen, folded: dict[tuple[str, int], Fault]) -
         for key in sorted(keys, key=repr)[:3]
     ]
     return Verdict(
-        len(expected.windows), len(expected.faults), len(lost), len(duplicated), len(different), found.repeats, examples
-    )
+        len(windows), len(faults), len(acted[0]), len(lost), len(duplicated), len(different), found.repeats + acted[2],
+        examples,
+    )  # fmt: skip
 
 
 def _all_of(*parts: Mapping[Any, object]) -> dict[object, object]:

@@ -1,4 +1,4 @@
-"""Two members of every role as real processes, with a supervisor that starts again what ended by itself."""
+"""Two members of every role as real processes, agents too, and a supervisor that starts again what ended by itself."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 import signal
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tests.chaos.hosts import AGENTS, STEADFAST, Hosts
 from tests.chaos.story import INTERVAL_MS, LEVEL, ODD
 from tests.faults.fleet import Fleet
 
@@ -32,11 +34,21 @@ class Members(Fleet):
     """
 
     client: str = "kafka-python"
-    roles: tuple[str, ...] = tuple(f"{role}-{number}" for role in ROLES for number in (1, 2))
+    roles: tuple[str, ...] = (*(f"{role}-{number}" for role in ROLES for number in (1, 2)), *AGENTS)
     frozen: set[str] = field(default_factory=set)
     leaving: dict[str, float] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
     reloads: int = 0
+
+    def __post_init__(self) -> None:
+        """Write the configurations."""
+        super().__post_init__()
+        self.hosts = Hosts(self.folder)
+        self.hosts.write(self._common())
+
+    def config_of(self, name: str) -> Path:
+        """Return the file that a member is configured by: an agent has its own."""
+        return self.hosts.config_of(name) if name in AGENTS else self.config
 
     @property
     def up(self) -> list[str]:
@@ -64,11 +76,12 @@ class Members(Fleet):
         self.leaving[name] = time.monotonic() + LEAVE_S
 
     def reload(self) -> None:
-        """Change the configuration (a detector that has nothing to look at comes or goes) and tell all members."""
+        """Change the configuration (a detector that looks at nothing comes or goes) and tell all but STEADFAST."""
         self.reloads += 1
         self.config.write_text(yaml.safe_dump(self._settings()))
-        for process in self.processes.values():
-            process.send_signal(signal.SIGHUP)
+        for name, process in self.processes.items():
+            if name != STEADFAST:
+                process.send_signal(signal.SIGHUP)
 
     def supervise(self) -> None:
         """Let go of those who left, and start again who ended unasked; fail when one does not end, or not well."""
@@ -108,20 +121,26 @@ class Members(Fleet):
             if process.poll() is None:
                 os.kill(process.pid, signal.SIGKILL)
                 process.wait()
+        self.hosts.clear()
+
+    def _common(self) -> dict[str, object]:
+        return {
+            "log": self.url,
+            "topics": {"prefix": self.prefix, "partitions": PARTITIONS},
+            "kafka": {"session_timeout": "5s", "client": self.client},
+        }
 
     def _settings(self) -> dict[str, object]:
         return {
+            **self._common(),
             "name": "fleet",
-            "log": self.url,
             "state": str(self.folder / "state"),
             "keys": {"unsigned": "accept"},
-            "topics": {"prefix": self.prefix, "partitions": PARTITIONS},
-            "kafka": {"session_timeout": "5s", "client": self.client},
             "host": {"interval": f"{INTERVAL_MS}ms"},
             "windows": {"pane": "500ms", "widths": ["500ms", "2s"]},
             "liveness": {"silent_after": "1d"},
             "detectors": [*_detectors(), *([_toggled()] if self.reloads % 2 else [])],
-            "policies": [{"name": "dead", "when": {"kind": ["dead"]}, "play": [{"action": "restart"}]}],
+            "policies": _policies(),
         }
 
 
@@ -140,6 +159,24 @@ def _detectors() -> list[dict[str, Any]]:
             "open": {"above": 8},
             "clear": {"below": 4},
         },
+    ]
+
+
+def _policies() -> list[dict[str, Any]]:
+    """Return what is to be done: services come back, told ones have nobody who obeys, and some only wait for a person.
+
+    A service's deaths have nothing to do with each other, so that none counts as a repair that did not last.
+    """
+    mended = {"guards": {"cooldown": "0s", "attempts": 1000, "window": "1s", "concurrent": 100, "fresh": "2m"}}
+    told = {"guards": {"cooldown": "2s", "attempts": 4, "window": "20s", "breaker": "20s", "concurrent": 4}}
+    ask = {"mode": "ask", "play": [{"action": "restart"}]}
+    act = {"mode": "auto", "play": [{"action": "restart", "timeout": "1s", "verify": "2s", "attempts": 1}]}
+    play = [{"action": "restart", "verify": "60s", "attempts": 50}] * 2
+    return [
+        {"name": "mended", "when": {"target": "agent-*/*", "kind": ["dead"]}, "mode": "auto", "play": play, **mended},
+        {"name": "told", "when": {"target": "host-[1-3]/*", "kind": ["dead"]}, **act, **told},
+        {"name": "asked", "when": {"target": "host-4/*", "kind": ["dead"]}, **ask, **told},
+        {"name": "shadow", "when": {"kind": ["dead"]}, "play": [{"action": "restart"}]},
     ]
 
 

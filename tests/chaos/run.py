@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,9 +23,14 @@ from mendline.testing.kafka import LocalKafka
 from mendline.topics import topic_settings
 from mendline.verifying import Verdict as Sealed
 from mendline.verifying import verify
-from tests.chaos.harm import Blow, Harm
+from tests.chaos.actions import Acted
+from tests.chaos.brokers import BrokerHarm
+from tests.chaos.harm import Harm
+from tests.chaos.hosts import AGENTS
 from tests.chaos.judge import Seen, Verdict, as_folded, caught_up, compare, seen_on, undisturbed
 from tests.chaos.members import Members
+from tests.chaos.room import BALLAST, Room, rooms
+from tests.chaos.schedule import Blow, Schedule
 from tests.chaos.story import INTERVAL_MS, Storyteller
 from tests.faults.fleet import wait_for
 
@@ -32,13 +38,28 @@ START_S = 60.0
 CATCH_UP_S = 120.0
 """How long all may take to catch up after the last harm; with nothing lost it is some seconds."""
 
-_SEEN_BY = {"process": ("process",), "detect": ("detect/rounds", "detect/detect"), "broker": ("process",)}
+KEPT = "log-kept"
+"""Where the embedded log is copied to, beside its own disk that goes with the run, when something is wrong with it."""
+
+TRIES = 5
+GO_ON_S = 3.0
+ROOM_MB, ROOM_MB_S = 128, 0.3
+"""Of a disk that may be filled up: at least, and for each second of the run."""
+
+_SEEN_BY = {
+    "process": ("process",),
+    "detect": ("detect/rounds", "detect/detect"),
+    "broker": ("process",),
+    "log": ("process",),
+}
 """By whose appends one sees that life goes on after a blow. A planner that has nothing to decide says nothing."""
 
 
 @dataclass(frozen=True)
 class Report:
     """What was done, how long it was quiet, and whether the log is as it must be. Times in seconds.
+
+    `decision_held_up_s` is the longest time that a planner owed a decision, `outcomes` counts what agents reported.
 
     `seals_broken` is what `mendline journal verify` has to say of the planners' seals; empty when they fit.
     """
@@ -49,9 +70,12 @@ class Report:
     rounds: int
     harms: dict[str, int]
     harms_total: int
+    brokers_ended_by_full_disks: int
     longest_silence_s: float
     go_on_median_s: float | None
     go_on_max_s: float | None
+    decision_held_up_s: float
+    outcomes: dict[str, int]
     catch_up_s: float
     ended_by_themselves: Sequence[str]
     seals: int
@@ -64,40 +88,82 @@ class Report:
 
 
 def run(
-    folder: Path, seed: int, seconds: float, kafka: LocalKafka | None, every_s: float, client: str = "kafka-python"
+    folder: Path,
+    seed: int,
+    seconds: float,
+    kafka: LocalKafka | None,
+    every_s: float,
+    client: str = "kafka-python",
+    disks: Sequence[Room] = (),
 ) -> Report:
     """Let `seed` decide what happens for `seconds`, on `kafka` or else on the embedded log; a harm every `every_s`.
 
-    Members speak to Kafka through `client`.
+    Members speak to Kafka through `client`; `disks` are what its nodes' data lie on, if they may be filled up.
 
     Raises AssertionError when members do not start, or do not end when asked to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    members = Members(folder, kafka.url if kafka else f"sqlite://{folder}/log", client=client)
-    settings = load_settings(members.config)
-    with log_of(settings) as log, _at_work(members, log, settings):
+    schedule = Schedule(seed)
+    with _deployed(folder, kafka, client, room_mb(seconds)) as (members, log, settings, disk):
         began = _now()
-        harm = Harm(seed, members, kafka, every_s)
+        brokers = BrokerHarm(schedule, kafka, list(disks), members.prefix) if kafka else None
+        harm = Harm(schedule, members, brokers, disk, every_s)
         with _telling(Storyteller(log, settings.topics.topic("metrics"), seed, began)) as teller:
-            _go_on(harm, seconds)
+            _go_on(harm.turn, seconds)
             until = _now()
         harm.end()
         teller.finish(CATCH_UP_S)
         expected = seen_on(undisturbed(settings, seed, began, teller.told), settings)
-        found, took = _let_catch_up(members, expected, log, settings)
-        verdict = compare(expected, found, as_folded(log, settings))
+        end = _End(members, log, settings, expected)
+        took = end.let_catch_up()
+        verdict = end.verdict()
+        if disk and not verdict.equal:
+            shutil.copytree(folder / "log", folder / KEPT, ignore=shutil.ignore_patterns(BALLAST))
         journal = verify(log, Partition(settings.topics.topic("journal"), 0), key_ring(settings).why_not)
-    pauses = sorted(_pauses(harm.blows, found))
+    pauses = sorted(_pauses(schedule.blows, end.found))
     return Report(
-        seed, seconds, "kafka" if kafka else "sqlite", teller.told, dict(sorted(harm.done.items())),
-        harm.done.total(), _longest_silence(found, began, until), median(pauses) if pauses else None,
-        max(pauses, default=None), took, members.ended, journal.seals, _broken(journal), verdict,
+        seed, seconds, "kafka" if kafka else "sqlite", teller.told, dict(sorted(schedule.done.items())),
+        schedule.done.total(), brokers.ended if brokers else 0, _longest_silence(end.found, began, until),
+        median(pauses) if pauses else None, max(pauses, default=None), end.acted.held_up_ms / 1000,
+        dict(end.acted.outcomes), took, members.ended, journal.seals, _broken(journal), verdict,
     )  # fmt: skip
 
 
 def _broken(journal: Sealed) -> str:
     """Return what is wrong with the seals; a run of less than a minute has none."""
     return journal.problem.text if journal.problem and journal.problem.kind != "unsealed" else ""
+
+
+def room_mb(seconds: float) -> int:
+    """Return how large (MB) a disk is that may be filled up, in a run of so many seconds."""
+    return round(ROOM_MB + ROOM_MB_S * seconds)
+
+
+@contextmanager
+def three_brokers(folder: Path, seconds: float) -> Iterator[tuple[LocalKafka, list[Room]]]:
+    """Start brokers for a run of `seconds`, each with a disk of its own if we may make one."""
+    kafka = LocalKafka(folder, nodes=3)
+    places = [node.places.folder / "data" for node in kafka.nodes]
+    with rooms(places, room_mb(seconds)) as disks:
+        try:
+            with kafka:
+                yield kafka, disks
+        finally:
+            kafka.kill()
+
+
+@contextmanager
+def _deployed(
+    folder: Path, kafka: LocalKafka | None, client: str, size_mb: int
+) -> Iterator[tuple[Members, Log, Settings, Room | None]]:
+    """Start members on `kafka` or else on an embedded log that has a disk of its own, if we may make one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as opened:
+        found = [] if kafka else opened.enter_context(rooms([folder / "log"], size_mb))
+        members = Members(folder, kafka.url if kafka else f"sqlite://{folder}/log", client=client)
+        settings = load_settings(members.config)
+        log = opened.enter_context(log_of(settings))
+        opened.enter_context(_at_work(members, log, settings))
+        yield members, log, settings, next(iter(found), None)
 
 
 @contextmanager
@@ -107,7 +173,8 @@ def _at_work(members: Members, log: Log, settings: Settings) -> Iterator[None]:
     seen = Seen()
     try:
         members.start(*members.roles)
-        wait_for("the members", lambda: _read(seen, log, settings) and len(seen.appended) == 4, START_S)
+        wait_for("the members", lambda: _read(seen, log, settings) and len(seen.appended) >= 4, START_S)
+        wait_for("the services", lambda: all(one.pids for one in members.hosts.services), START_S)
         yield
     finally:
         members.clear()
@@ -132,27 +199,62 @@ def _telling(teller: Storyteller) -> Iterator[Storyteller]:
         told.result()
 
 
-def _go_on(harm: Harm, seconds: float) -> None:
+def _go_on(turn: Callable[[], None], seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        harm.turn()
+        turn()
         time.sleep(0.02)
 
 
-def _let_catch_up(members: Members, expected: Seen, log: Log, settings: Settings) -> tuple[Seen, float]:
-    """Wait until all has come, at most CATCH_UP_S; return what was seen, and how long it took."""
-    found, began = Seen(), time.monotonic()
-    while time.monotonic() < began + CATCH_UP_S:
-        members.supervise()
-        if _read(found, log, settings) and caught_up(expected, found):
-            break
-        time.sleep(0.2)
-    took = time.monotonic() - began
-    for name in list(members.processes):
-        members.leave(name)
-    members.settle_down()
-    _read(found, log, settings)
-    return found, took
+class _End:
+    """What is there when all is over: `found` and `acted` are as far as was read."""
+
+    def __init__(self, members: Members, log: Log, settings: Settings, expected: Seen) -> None:
+        self.found, self.acted = Seen(), Acted(settings)
+        self._members, self._log, self._settings, self._expected = members, log, settings, expected
+
+    def let_catch_up(self) -> float:
+        """Wait until all has come, at most CATCH_UP_S; return how long it took (s)."""
+        began = time.monotonic()
+        while not self._complete() and time.monotonic() < began + CATCH_UP_S:
+            self._members.supervise()
+            time.sleep(0.2)
+        return time.monotonic() - began
+
+    def verdict(self) -> Verdict:
+        """Stop everybody and judge. What somebody had not read yet who was stopped is not lost: let them go on then."""
+        self._leave(*AGENTS)
+        for _ in range(TRIES):
+            self._leave(*self._members.processes)
+            self._read()
+            verdict = compare(self._expected, self.found, as_folded(self._log, self._settings), self._actions())
+            if not verdict.lost:
+                break
+            self._members.start(*sorted(set(self._members.roles) - set(AGENTS)))
+            _go_on(self._members.supervise, GO_ON_S)
+        return verdict
+
+    def _complete(self) -> bool:
+        if not self._read() or not caught_up(self._expected, self.found):
+            return False
+        hosts = self._members.hosts
+        return hosts.well() and self.acted.settled(hosts.services)
+
+    def _actions(self) -> tuple[Mapping[Any, object], Mapping[Any, object], int]:
+        return *self.acted.compared(self._members.hosts.services), self.acted.repeats
+
+    def _leave(self, *names: str) -> None:
+        for name in names:
+            self._members.leave(name)
+        self._members.settle_down()
+
+    def _read(self) -> bool:
+        try:
+            self.found.read(self._log, self._settings)
+            self.acted.read(self._log)
+        except LogUnavailableError:
+            return False
+        return True
 
 
 def _read(seen: Seen, log: Log, settings: Settings) -> bool:

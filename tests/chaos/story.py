@@ -18,8 +18,11 @@ SOURCES = tuple(f"host-{number}" for number in range(1, 7))
 LEVEL, ODD = "chaos.level", "chaos.odd"
 TABLE = SeriesTable([Series(metric=LEVEL), Series(metric=ODD), *(Series(metric=f"chaos.{name}") for name in "abcdef")])
 
+LAST_PID = 1_000_000
+"""Of the process whose death is a source's last word: nobody is told that it was started again."""
+
 _CYCLE, _HIGH = 50, 16
-_LIFE, _DEAD = 80, 12
+_LIFE, _DEAD = 80, 30
 _ODD_EVERY, _ODD_FOR = 410, 10
 
 
@@ -42,8 +45,10 @@ class Storyteller:
         self._outbox.settle()
 
     def finish(self, timeout_s: float) -> None:
-        """Wait until all is acknowledged, and end; fail after `timeout_s`."""
+        """Tell how every service dies for good, wait until all is acknowledged, and end; fail after `timeout_s`."""
         try:
+            last = [_death(source, self._time(self.told), LAST_PID) for source in SOURCES]
+            self._outbox.append([self._told_event(one, self.told) for one in last])
             assert self._outbox.drain(time.monotonic() + timeout_s), f"rounds not on the log after {timeout_s:g} s"
         finally:
             self._outbox.close()
@@ -51,13 +56,19 @@ class Storyteller:
     def _records(self, number: int, place: int) -> Iterator[NewRecord]:
         """Yield what the source at `place` has to say in a round."""
         source, phase = SOURCES[place], number + 7 * place
-        moment = self._began + INTERVAL_MS * number
+        moment = self._time(number)
         if event := _event(source, phase, moment):
-            counted = event.model_copy(update={"epoch": 1, "sequence": 2 * number})
-            yield NewRecord(self._topic, encode_record(counted), source.encode(), headers=JSON_HEADERS)
+            yield self._told_event(event, number)
         values = _values(f"{self._seed}/{source}/{number}", phase)
         value = encode_round(source, 1, 2 * number + 1, moment, TABLE, values)
         yield NewRecord(self._topic, value, source.encode(), headers=ROUND_HEADERS)
+
+    def _told_event(self, event: ProcessEvent, number: int) -> NewRecord:
+        counted = event.model_copy(update={"epoch": 1, "sequence": 2 * number})
+        return NewRecord(self._topic, encode_record(counted), event.source.encode(), headers=JSON_HEADERS)
+
+    def _time(self, number: int) -> int:
+        return self._began + INTERVAL_MS * number
 
 
 def _values(key: str, phase: int) -> Sequence[float]:
@@ -75,4 +86,8 @@ def _event(source: str, phase: int, time: int) -> ProcessEvent | None:
         return None
     if moment:
         return ProcessEvent(source=source, time=time, service="web", state="started", pid=life + 1, started_at=time)
-    return ProcessEvent(source=source, time=time, service="web", state="exited", pid=life, signal="SIGKILL")
+    return _death(source, time, life)
+
+
+def _death(source: str, time: int, pid: int) -> ProcessEvent:
+    return ProcessEvent(source=source, time=time, service="web", state="exited", pid=pid, signal="SIGKILL")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mendline.testing.kafka import LocalKafka
-from tests.chaos.run import Report, run
+from tests.chaos.run import Report, run, three_brokers
 
 SECONDS = 10.0
 ENOUGH = 5
@@ -27,13 +25,15 @@ def judge(report: Report) -> None:
 
 
 def test_harm_to_members_on_the_embedded_log_leaves_no_trace(tmp_path: Path) -> None:
-    """Members die, freeze, come and go, and the configuration changes: windows and faults are as without."""
+    """Members die, freeze, come and go, services die, the disk is full: windows, faults and actions are as without."""
     judge(run(tmp_path, seed(), SECONDS, None, 0.7))
 
 
-def test_harm_to_members_and_brokers_leaves_no_trace(tmp_path: Path, private_kafka: Callable[..., LocalKafka]) -> None:
+@pytest.mark.usefixtures("kafka_tools")
+def test_harm_to_members_and_brokers_leaves_no_trace(tmp_path: Path) -> None:
     """The same on three brokers, which die and freeze too."""
-    judge(run(tmp_path / "fleet", seed(), SECONDS, private_kafka(nodes=3), 0.7))
+    with three_brokers(tmp_path / "kafka", SECONDS) as (kafka, disks):
+        judge(run(tmp_path / "fleet", seed(), SECONDS, kafka, 0.7, disks=disks))
 
 
 def seed() -> int:

@@ -89,6 +89,10 @@ class Fleet:
             "guards": {"cooldown": "0s", "attempts": 1000, "window": "1s"},
         }
 
+    def config_of(self, name: str) -> Path:
+        """Return the file that a member is configured by."""
+        return self.config
+
     def start(self, *names: str) -> None:
         """Start members, called by their roles (`ROLE`, or `ROLE-N` of several); their output goes to files."""
         for name in names:
@@ -102,7 +106,7 @@ class Fleet:
                         "mendline",
                         name.partition("-")[0],
                         "-c",
-                        str(self.config),
+                        str(self.config_of(name)),
                     ],
                     cwd=self.folder,
                     stdout=output,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mendline.detectors.answers import checked, explain
 from mendline.detectors.base import MAX_SURPRISE, Scores, Step
-from mendline.detectors.entries import VALUE, Entries
 from mendline.detectors.faults import AFFIRM_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
 from mendline.detectors.lifecycle import ARRAYS as LIFECYCLE_ARRAYS
 from mendline.detectors.lifecycle import Emission, Happened, Lifecycle
 from mendline.detectors.pools import FORGET_MS, VANISHED_MS, Pool, Pools
-from mendline.detectors.rows import LIFE, OWN, RATE, RATE_ARRAYS, Chunk, Columns, Store
+from mendline.detectors.rows import LIFE, OWN, RATE, RATE_ARRAYS, Columns, Store
+from mendline.detectors.steps import StepMaker, Wave
 from mendline.schemas.records import Evidence, Fault
 
 if TYPE_CHECKING:
@@ -34,10 +35,6 @@ NEVER = 1 << 62
 TRANSITIONS, AFFIRMATIONS = 2, 3
 
 
-class BadScoresError(Exception):
-    """A detector answered something that is no `Scores` of its step."""
-
-
 @dataclass(slots=True)
 class SeriesFault:
     """An open fault of a series, and where its row is. At log time `lost_at` it is orphaned: its series is gone."""
@@ -48,15 +45,6 @@ class SeriesFault:
     lost_at: int = NEVER
 
 
-class Wave(NamedTuple):
-    """Entries of a pool, each source once, in ascending order of their slots."""
-
-    pool: Pool
-    entries: Entries
-    order: NDArray[np.intp]
-    slots: NDArray[np.intp]
-
-
 class Told(NamedTuple):
     """What is to be said of a series, because of the record at `place` of the batch."""
 
@@ -64,24 +52,6 @@ class Told(NamedTuple):
     place: int
     evidence: Evidence
     reason: str
-
-
-class _Statistics(Mapping[str, "NDArray[np.float64]"]):
-    """The other statistics of a step's windows, made when asked for."""
-
-    def __init__(self, columns: Columns, entries: Entries, order: NDArray[np.intp]) -> None:
-        self._columns, self._entries, self._order = columns, entries, order
-
-    def __getitem__(self, name: str) -> NDArray[np.float64]:
-        if not any(name in statistics for statistics, _ in self._entries.parts):
-            raise KeyError(name)
-        return self._columns.pick(self._entries.statistic(name), self._order)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries.parts[0][0])
-
-    def __len__(self) -> int:
-        return len(self._entries.parts[0][0])
 
 
 @dataclass(slots=True)
@@ -102,14 +72,16 @@ class Bank:
     said: list[Said] = field(default_factory=list)
     _moments: Moments = field(init=False)
     _lifecycle: Lifecycle = field(init=False)
+    _steps: StepMaker = field(init=False)
     _sources: dict[str, bool] = field(default_factory=dict)
     _affirm_at: int = NEVER
 
     def __post_init__(self) -> None:
-        """Make the lifecycle."""
+        """Make the lifecycle, and what makes steps."""
         width = self.configured.settings.window
         gap = GAP_WINDOWS * width or GAP_INTERVALS * self.interval_ms
         self._lifecycle = Lifecycle(self.configured.bounds, gap)
+        self._steps = StepMaker(width, self.configured.settings.statistic)
 
     @property
     def name(self) -> str:
@@ -161,22 +133,17 @@ class Bank:
         return store
 
     def _new_store(self, table: SeriesTable) -> Store:
-        columns = Columns.of(self.configured.settings.match, table)
+        columns = Columns.of(self.configured.settings.match, table, self.configured.detector.looks_at)
         declared = {OWN + name: array for name, array in self.configured.detector.arrays().items()}
         declared |= {LIFE + name: array for name, array in LIFECYCLE_ARRAYS.items()}
-        if self._needs_rates and columns.counters.any():
+        if self._steps.needs_rates and columns.counters.any():
             declared |= {RATE + name: array for name, array in RATE_ARRAYS.items()}
         return Store(columns, declared)
-
-    @property
-    def _needs_rates(self) -> bool:
-        settings = self.configured.settings
-        return settings.window == 0 and settings.statistic in {"auto", "rate"}
 
     def _step(self, wave: Wave, store: Store) -> None:
         for part, chunk in store.chunks(wave.slots):
             some = wave._replace(order=wave.order[part], slots=wave.slots[part])
-            step = self._make_step(some, store, chunk)
+            step = self._steps.make(some, chunk)
             rows = chunk.rows(OWN)
             scores = checked(self.configured.detector.step(rows, step), step.values)
             chunk.put_back(OWN, rows)
@@ -193,59 +160,6 @@ class Bank:
     def _offsets(self, wave: Wave, width: int, rows: NDArray[np.intp]) -> NDArray[np.int64]:
         index = wave.entries.index[wave.order[rows // width]].tolist()
         return np.array([self._moments.offsets[place] for place in index], dtype=np.int64)
-
-    def _make_step(self, wave: Wave, store: Store, chunk: Chunk) -> Step:
-        columns, entries = store.columns, wave.entries
-        width = len(columns)
-        times = np.repeat(entries.starts[wave.order], width)
-        counters = np.tile(columns.counters, len(wave.order))
-        if entries.width:
-            values = self._statistic(columns, entries, wave.order)
-        else:
-            values = self._of_rounds(columns.pick(entries.statistic(VALUE), wave.order), times, counters, chunk)
-        rounds = np.repeat(entries.rounds[wave.order], width)
-        grains = np.tile(columns.grains, len(wave.order))
-        for array in (values, times, counters, rounds, grains):
-            array.setflags(write=False)
-        others = self._others(columns, entries, wave.order, values)
-        return Step(values, times, entries.width, counters, rounds, others, grains)
-
-    def _others(
-        self, columns: Columns, entries: Entries, order: NDArray[np.intp], values: NDArray[np.float64]
-    ) -> Mapping[str, NDArray[np.float64]]:
-        if entries.width:
-            return _Statistics(columns, entries, order)
-        return dict.fromkeys(("mean", "min", "max", "last", "sum"), values)
-
-    def _statistic(self, columns: Columns, entries: Entries, order: NDArray[np.intp]) -> NDArray[np.float64]:
-        name = self.configured.settings.statistic
-        if name != "auto":
-            return columns.pick(entries.statistic(name), order)
-        if not columns.counters.any():
-            return columns.pick(entries.statistic("mean"), order)
-        rates = columns.pick(entries.statistic("rate"), order)
-        if columns.counters.all():
-            return rates
-        means = columns.pick(entries.statistic("mean"), order)
-        return np.where(np.tile(columns.counters, len(order)), rates, means)
-
-    def _of_rounds(
-        self, values: NDArray[np.float64], times: NDArray[np.int64], counters: NDArray[np.bool_], chunk: Chunk
-    ) -> NDArray[np.float64]:
-        """Return the statistic of single rounds: the value itself, or its rate since the round before."""
-        name = self.configured.settings.statistic
-        if name == "count":
-            return np.isfinite(values).astype(np.float64)
-        if name == "std":
-            return np.where(np.isfinite(values), 0.0, np.nan)
-        if not self._needs_rates or not (name == "rate" or counters.any()):
-            return values
-        rates = np.full(len(values), np.nan)
-        before = chunk.rows(RATE)
-        if before:
-            rates = _rates(before, values, times)
-            chunk.put_back(RATE, before)
-        return rates if name == "rate" else np.where(counters, rates, values)
 
     # Faults --------------------------------------------------------------------------------------------------------
 
@@ -272,6 +186,7 @@ class Bank:
             high=None if scores.high is None else float(scores.high[row]),
             surprise=min(max(float(scores.surprise[row]), 0.0), MAX_SURPRISE),
             unit=series.unit,
+            text=self.configured.detector.words(step, scores, row),
         )
 
     def _transition(self, told: Told, source: str, series: Series, pool: Pool, column: int) -> None:
@@ -392,62 +307,3 @@ class Bank:
     def loaded(self) -> None:
         """Look at everything anew, after state was loaded."""
         self._affirm_at = 0
-
-
-def _rates(
-    before: Mapping[str, NDArray[np.float64]], values: NDArray[np.float64], times: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the change per second since the values before, NaN where a counter went back; then remember the values."""
-    seconds = (times - before["time"]) / 1000.0
-    with np.errstate(all="ignore"):
-        rates = (values - before["value"]) / seconds
-        rates[~((seconds > 0) & (rates >= 0))] = np.nan
-    finite = np.isfinite(values)
-    np.copyto(before["value"], values, where=finite)
-    np.copyto(before["time"], times, where=finite)
-    return rates
-
-
-def checked(scores: object, values: NDArray[np.float64]) -> Scores:
-    """Return the scores if they are some of `values`: one for each, and none where there is no value.
-
-    Raises BadScoresError.
-    """
-    if not isinstance(scores, Scores):
-        msg = f"step returned {type(scores).__name__}, not Scores"
-        raise BadScoresError(msg)
-    length = len(values)
-    for name in ("surprise", "low", "high", "measure"):
-        array = getattr(scores, name)
-        if array is None and name != "surprise":
-            continue
-        if not isinstance(array, np.ndarray) or array.shape != (length,) or array.dtype.kind != "f":
-            told = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-            msg = f"{name} is {told}, not float64 ({length},)"
-            raise BadScoresError(msg)
-    if np.any(~np.isnan(scores.surprise[np.isnan(values)])):
-        msg = "surprise is a number where the value is NaN; no value has no score: give NaN"
-        raise BadScoresError(msg)
-    return scores
-
-
-def explain(sighting: Sighting) -> str:
-    """Return in words what was seen.
-
-    >>> explain(Sighting(0, series="cpu", value=0.97, high=0.9, unit="1", surprise=300.0))
-    'cpu is 0.97 (expected: at most 0.9; surprise 300.0)'
-    """
-    unit = "" if sighting.unit in {"", "1"} else f" {sighting.unit}"
-    low, high = _bound(sighting.low), _bound(sighting.high)
-    expected = {
-        (True, True): f"{low} to {high}{unit}",
-        (True, False): f"at least {low}{unit}",
-        (False, True): f"at most {high}{unit}",
-        (False, False): "",
-    }[bool(low), bool(high)]
-    inside = "; ".join(filter(None, (expected and f"expected: {expected}", f"surprise {sighting.surprise:.1f}")))
-    return f"{sighting.series} is {sighting.value:.6g}{unit} ({inside})"
-
-
-def _bound(value: float | None) -> str:
-    return "" if value is None or not np.isfinite(value) else f"{value:.6g}"

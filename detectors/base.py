@@ -22,6 +22,7 @@ from mendline.schemas.base import Frozen
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mendline.schemas.series import Series
     from mendline.schemas.settings import Condition
 
 MAX_SURPRISE = 300.0
@@ -62,7 +63,9 @@ class Step:
     single rounds. `counters` (n,) bool marks series whose metric is a counter. `rounds` (n,) int64 is how many
     collection rounds the window held. `statistics` gives every other statistic of the same windows by name (`count`,
     `mean`, `std`, `min`, `max`, `last`, `sum`, `rate`, quantiles such as `p99`), each (n,) float64, made when asked.
-    `grains` (n,) float64 is the least standard deviation that counts, by the series' unit (`grains.grain`).
+    `grains` (n,) float64 is the least standard deviation that counts, by the series' unit (`grains.grain`). `columns`
+    are the c series of one source; the sources of a step have the same ones, and lie one after the other: row r is
+    about `columns[r % c]`. Empty where nobody knows what the series are, as in a file of values.
     """
 
     values: NDArray[np.float64]
@@ -72,6 +75,7 @@ class Step:
     rounds: NDArray[np.int64]
     statistics: Mapping[str, NDArray[np.float64]]
     grains: NDArray[np.float64]
+    columns: Sequence[Series] = ()
 
     def window(self, place: int) -> Step:
         """Return the window at a place as a step of its own."""
@@ -84,6 +88,7 @@ class Step:
             self.rounds[one],
             {name: array[one] for name, array in self.statistics.items()},
             self.grains[one],
+            self.columns,
         )
 
 
@@ -139,6 +144,19 @@ class Detector(ABC):
         """
         answers = [self.step(state, windows.window(place)) for place in range(len(windows.values))]
         return Scores(*(_joined(answers, name) for name in ("surprise", "low", "high", "measure")))  # type: ignore[arg-type]
+
+    def looks_at(self, series: Series) -> bool:
+        """Say whether it looks at a series that the settings match; of others it is never told."""
+        del series
+        return True
+
+    def words(self, step: Step, scores: Scores, row: int) -> str:
+        """Return what it saw in a row of the step that opens, changes or ends a fault, beside the numbers; or nothing.
+
+        Called right after `step`, with what that returned, for few rows.
+        """
+        del step, scores, row
+        return ""
 
     def opens(self) -> Condition | None:
         """Return when a fault opens if the settings do not say; None: by the budget of false faults."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -54,11 +54,11 @@ class Columns:
     all_of_table: bool
 
     @staticmethod
-    def of(match: MatchSettings, table: SeriesTable) -> Columns:
-        """Return the series of the table that match; of two with one label, the first."""
+    def of(match: MatchSettings, table: SeriesTable, looks_at: Callable[[Series], bool]) -> Columns:
+        """Return the series of the table that match and are looked at; of two with one label, the first."""
         first: dict[str, int] = {}
         for place, series in enumerate(table.series):
-            if matches(match, series):
+            if matches(match, series) and looks_at(series):
                 first.setdefault(series.label, place)
         places = list(first.values())
         found = tuple(table.series[place] for place in places)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mendline.detectors.bank import Bank, Wave
+from mendline.detectors.bank import Bank
 from mendline.detectors.bank_state import dump_banks, join_banks, load_banks
 from mendline.detectors.entries import Entries, Part, join, waves
 from mendline.detectors.faults import Author, Moments, Said, journal
@@ -22,6 +22,7 @@ from mendline.detectors.liveness import Liveness
 from mendline.detectors.order import UNCOUNTED
 from mendline.detectors.pools import FORGET_MS, SWEEP_MS, Pool, Pools
 from mendline.detectors.registry import LIVENESS, config_hash, configure, refuse_namesakes
+from mendline.detectors.steps import Wave
 from mendline.schemas.doubts import Vouch, doubted
 from mendline.schemas.records import Event, Tick
 from mendline.schemas.rounds import Round

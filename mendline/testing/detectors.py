@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mendline.detectors.bank import BadScoresError, checked
+from mendline.detectors.answers import BadScoresError, checked
 from mendline.detectors.base import MAX_SURPRISE, Detector, Scores, Step
 from mendline.detectors.grains import UNKNOWN
 from mendline.detectors.registry import as_detector

@@ -1,0 +1,63 @@
+"""What a detector answered: whether it is an answer at all, and how it is said in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mendline.detectors.base import Scores
+from mendline.detectors.faults import Sighting
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class BadScoresError(Exception):
+    """A detector answered something that is no `Scores` of its step."""
+
+
+def checked(scores: object, values: NDArray[np.float64]) -> Scores:
+    """Return the scores if they are some of `values`: one for each, and none where there is no value.
+
+    Raises BadScoresError.
+    """
+    if not isinstance(scores, Scores):
+        msg = f"step returned {type(scores).__name__}, not Scores"
+        raise BadScoresError(msg)
+    length = len(values)
+    for name in ("surprise", "low", "high", "measure"):
+        array = getattr(scores, name)
+        if array is None and name != "surprise":
+            continue
+        if not isinstance(array, np.ndarray) or array.shape != (length,) or array.dtype.kind != "f":
+            told = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+            msg = f"{name} is {told}, not float64 ({length},)"
+            raise BadScoresError(msg)
+    if np.any(~np.isnan(scores.surprise[np.isnan(values)])):
+        msg = "surprise is a number where the value is NaN; no value has no score: give NaN"
+        raise BadScoresError(msg)
+    return scores
+
+
+def explain(sighting: Sighting) -> str:
+    """Return in words what was seen.
+
+    >>> explain(Sighting(0, series="cpu", value=0.97, high=0.9, unit="1", surprise=300.0))
+    'cpu is 0.97 (expected: at most 0.9; surprise 300.0)'
+    """
+    unit = "" if sighting.unit in {"", "1"} else f" {sighting.unit}"
+    low, high = _bound(sighting.low), _bound(sighting.high)
+    expected = {
+        (True, True): f"{low} to {high}{unit}",
+        (True, False): f"at least {low}{unit}",
+        (False, True): f"at most {high}{unit}",
+        (False, False): "",
+    }[bool(low), bool(high)]
+    inside = "; ".join(filter(None, (expected and f"expected: {expected}", f"surprise {sighting.surprise:.1f}")))
+    told = f": {sighting.text}" if sighting.text else ""
+    return f"{sighting.series} is {sighting.value:.6g}{unit} ({inside}){told}"
+
+
+def _bound(value: float | None) -> str:
+    return "" if value is None or not np.isfinite(value) else f"{value:.6g}"

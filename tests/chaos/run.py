@@ -41,8 +41,7 @@ CATCH_UP_S = 120.0
 KEPT = "log-kept"
 """Where the embedded log is copied to, beside its own disk that goes with the run, when something is wrong with it."""
 
-TRIES = 5
-GO_ON_S = 3.0
+LOOK_AGAIN_S = 2.0
 ROOM_MB, ROOM_MB_S = 128, 0.3
 """Of a disk that may be filled up: at least, and for each second of the run."""
 
@@ -222,17 +221,17 @@ class _End:
         return time.monotonic() - began
 
     def verdict(self) -> Verdict:
-        """Stop everybody and judge. What somebody had not read yet who was stopped is not lost: let them go on then."""
+        """Stop the agents, wait until all has come that follows from their last words, stop everybody, and judge."""
         self._leave(*AGENTS)
-        for _ in range(TRIES):
-            self._leave(*self._members.processes)
-            self._read()
-            verdict = compare(self._expected, self.found, as_folded(self._log, self._settings), self._actions())
-            if not verdict.lost:
-                break
-            self._members.start(*sorted(set(self._members.roles) - set(AGENTS)))
-            _go_on(self._members.supervise, GO_ON_S)
-        return verdict
+        until = time.monotonic() + CATCH_UP_S
+        while self._judged().lost and time.monotonic() < until:
+            _go_on(self._members.supervise, LOOK_AGAIN_S)
+        self._leave(*self._members.processes)
+        return self._judged()
+
+    def _judged(self) -> Verdict:
+        self._read()
+        return compare(self._expected, self.found, as_folded(self._log, self._settings), self._actions())
 
     def _complete(self) -> bool:
         if not self._read() or not caught_up(self._expected, self.found):

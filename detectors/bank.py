@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mendline.detectors.answers import checked, explain
 from mendline.detectors.base import MAX_SURPRISE, Scores, Step
+from mendline.detectors.conditions import DAY_MS
 from mendline.detectors.faults import AFFIRM_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
 from mendline.detectors.lifecycle import ARRAYS as LIFECYCLE_ARRAYS
 from mendline.detectors.lifecycle import Emission, Happened, Lifecycle
@@ -20,6 +21,7 @@ from mendline.detectors.pools import FORGET_MS, VANISHED_MS, Pool, Pools
 from mendline.detectors.rows import LIFE, OWN, RATE, RATE_ARRAYS, Columns, Store
 from mendline.detectors.steps import StepMaker, Wave
 from mendline.schemas.records import Evidence, Fault
+from mendline.schemas.settings import FaultSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +35,9 @@ GAP_WINDOWS = 2
 GAP_INTERVALS = 3
 NEVER = 1 << 62
 TRANSITIONS, AFFIRMATIONS = 2, 3
+MOST_ENDED = 10_000
+"""So many faults that ended lately are remembered by one detector and partition, to know them again."""
+STALE = "stale baseline: it has been so for {days:g} days, which is the usual by now; learned anew"
 
 
 @dataclass(slots=True)
@@ -43,6 +48,14 @@ class SeriesFault:
     table: int
     column: int
     lost_at: int = NEVER
+
+
+class Ended(NamedTuple):
+    """A fault of a series that resolved at log time `at` (ms): the id it had the first time, how often it was back."""
+
+    first: str
+    again: int
+    at: int
 
 
 class Told(NamedTuple):
@@ -58,7 +71,8 @@ class Told(NamedTuple):
 class Bank:
     """The detector, number `number` of those configured, its rows in every pool, and its open faults.
 
-    `interval_ms` is the time between two rounds of a source. `failed` is the fault that it was switched off with.
+    `interval_ms` is the time between two rounds of a source. `ended` are faults that resolved lately, `failed` is the
+    fault that it was switched off with.
     """
 
     configured: Configured
@@ -66,8 +80,10 @@ class Bank:
     author: Author
     interval_ms: int
     pools: Pools
+    bounds: FaultSettings
     stores: dict[tuple[int, int], Store] = field(default_factory=dict)
     faults: dict[tuple[str, str], SeriesFault] = field(default_factory=dict)
+    ended: dict[tuple[str, str], Ended] = field(default_factory=dict)
     failed: OpenFault | None = None
     said: list[Said] = field(default_factory=list)
     _moments: Moments = field(init=False)
@@ -80,7 +96,14 @@ class Bank:
         """Make the lifecycle, and what makes steps."""
         width = self.configured.settings.window
         gap = GAP_WINDOWS * width or GAP_INTERVALS * self.interval_ms
-        self._lifecycle = Lifecycle(self.configured.bounds, gap)
+        ages = self.configured.detector.judges == "surprise"
+        self._lifecycle = Lifecycle(
+            self.configured.bounds,
+            gap,
+            self.bounds.max_age if ages else 0,
+            self.bounds.flap_high,
+            self.bounds.flap_low,
+        )
         self._steps = StepMaker(width, self.configured.settings.statistic)
 
     @property
@@ -176,6 +199,8 @@ class Bank:
             evidence = sighting.evidence(self._moments, index, first)
             told = Told(Emission(emits), index, evidence, explain(sighting))
             self._transition(told, source, series, wave.pool, column)
+            if told.emits is Emission.EXPIRED:
+                store.reset_own(int(wave.slots[place]), column)
 
     def _sighting(self, series: Series, row: int, step: Step, scores: Scores) -> Sighting:
         return Sighting(
@@ -190,25 +215,49 @@ class Bank:
         )
 
     def _transition(self, told: Told, source: str, series: Series, pool: Pool, column: int) -> None:
-        emits, index, evidence, reason = told
-        key = (source, series.label)
+        key, index = (source, series.label), told.place
         known = self.faults.get(key)
         if known:
             Affirmer(self._moments, self.said).until(known.open, index, self._rank(AFFIRMATIONS, *key))
-        if known and emits is Emission.RESOLVED:
-            fault = revise(known.open.fault, "resolved", evidence=evidence, ended=reason, time=evidence.event_time)
-            del self.faults[key]
-        elif known:
-            # Opened again without having resolved: its source came back under a layout it had before.
-            fault = revise(known.open.fault, "updated", evidence=evidence, reason=reason, time=evidence.event_time)
-        elif emits is Emission.OPENED:
-            severity = self.configured.settings.severity
-            fault = self.author.open((source, series.service), self.configured.kind, severity, evidence, reason)
+            fault = self._revised(known.open.fault, told)
+        elif told.emits in {Emission.OPENED, Emission.FLAPS}:
+            fault = self._opened(key, series.service, told)
         else:
             return
         self.said.append(Said(index, self._rank(TRANSITIONS, *key), fault))
-        if emits is not Emission.RESOLVED:
+        if told.emits not in {Emission.RESOLVED, Emission.EXPIRED}:
             self._keep(key, fault, index, pool, column)
+            return
+        del self.faults[key]
+        if told.emits is Emission.RESOLVED:
+            self._remember(key, fault, self._moments.log_times[index])
+
+    def _revised(self, fault: Fault, told: Told) -> Fault:
+        """Return the next revision of an open fault."""
+        seen: dict[str, Any] = {"evidence": told.evidence, "time": told.evidence.event_time}
+        if told.emits is Emission.RESOLVED:
+            return revise(fault, "resolved", ended=told.reason, flapping=False, **seen)
+        if told.emits is Emission.EXPIRED:
+            ended = STALE.format(days=self.bounds.max_age / DAY_MS)
+            return revise(fault, "orphaned", ended=ended, flapping=False, **seen)
+        # Opened again without having resolved: its source came back under a layout it had before.
+        return revise(fault, "updated", reason=told.reason, flapping=told.emits is Emission.FLAPS, **seen)
+
+    def _opened(self, key: tuple[str, str], service: str, told: Told) -> Fault:
+        """Return a fault that opens, as the same again if it had resolved a short time ago."""
+        severity = self.configured.settings.severity
+        target = (key[0], service)
+        fault = self.author.open(target, self.configured.kind, severity, told.evidence, told.reason)
+        before, now = self.ended.pop(key, None), self._moments.log_times[told.place]
+        if before and now - before.at <= self.bounds.again:
+            fault = fault.model_copy(update={"again": before.again + 1, "earlier": before.first})
+        return fault.model_copy(update={"flapping": True}) if told.emits is Emission.FLAPS else fault
+
+    def _remember(self, key: tuple[str, str], fault: Fault, now: int) -> None:
+        self.ended[key] = Ended(fault.earlier or fault.id, fault.again, now)
+        if len(self.ended) > MOST_ENDED:
+            kept = sorted(self.ended.items(), key=lambda one: (one[1].at, one[0]))[MOST_ENDED // 2 :]
+            self.ended = dict(kept)
 
     def _keep(self, key: tuple[str, str], fault: Fault, index: int, pool: Pool, column: int) -> None:
         affirm_at = self._moments.log_times[index] + AFFIRM_MS

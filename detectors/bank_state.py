@@ -1,20 +1,21 @@
 """State of the detectors as it goes into a snapshot: blocks of a bounded size, exact to the last bit.
 
-Five kinds of blocks: `detectors` (the hash of what each one's state follows from), `pool` (which sources have a slot,
-under which table), `rows` (a detector's arrays of some sources and series), `faults` (its open faults), `failed` (it is
-switched off). They come in this order. The state of a detector whose hash is another by now is passed over.
+Six kinds of blocks: `detectors` (the hash of what each one's state follows from), `pool` (which sources have a slot,
+under which table), `rows` (a detector's arrays of some sources and series), `faults` (its open faults), `ended` (those
+that resolved lately), `failed` (it is switched off). They come in this order. The state of a detector whose hash is
+another by now is passed over.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mendline.detectors.bank import NEVER, SeriesFault
+from mendline.detectors.bank import NEVER, Ended, SeriesFault
 from mendline.detectors.faults import OpenFault
 from mendline.detectors.rows import OWN
 from mendline.schemas.series import SeriesTable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 400_000
 SOURCES_PER_POOL_BLOCK = 1_000
 FAULTS_PER_BLOCK = 100
+ENDED_PER_BLOCK = 500
 
 
 def dump_banks(pools: Pools, banks: Sequence[Bank]) -> Iterator[StateBlock]:
@@ -96,6 +98,9 @@ def _dump_faults(bank: Bank) -> Iterator[StateBlock]:
         some = known[first : first + FAULTS_PER_BLOCK]
         faults = [[*key, str(fault.table), fault.column, fault.lost_at, fault.open.dump()] for key, fault in some]
         yield StateBlock(list(dict.fromkeys(key[0] for key, _ in some)), values={"faults": bank.name, "list": faults})
+    ended = [[*key, *one] for key, one in bank.ended.items()]
+    for first in range(0, len(ended), ENDED_PER_BLOCK):
+        yield StateBlock([], values={"ended": bank.name, "list": ended[first : first + ENDED_PER_BLOCK]})
 
 
 def load_banks(pools: Pools, banks: Sequence[Bank], blocks: Iterable[StateBlock]) -> list[Bank]:
@@ -114,17 +119,25 @@ def load_banks(pools: Pools, banks: Sequence[Bank], blocks: Iterable[StateBlock]
             _load_pool(pools, block, values, ranks)
         elif values.get("rows") in named:
             _load_rows(named[values["rows"]], pools, block, values)
-        elif values.get("faults") in named:
-            for source, label, table, column, lost_at, fault in values["list"]:
-                known = SeriesFault(OpenFault.load(fault), int(table), column, lost_at)
-                named[values["faults"]].faults[source, label] = known
-        elif values.get("failed") in named:
-            named[values["failed"]].failed = OpenFault.load(values["fault"])
+        else:
+            _load_faults(named, values)
     for key, by_table in ranks.items():
         pools.layouts[key] = sorted(by_table, key=lambda digest, known=by_table: known[digest])  # type: ignore[misc]
     for bank in banks:
         bank.loaded()
     return [bank for bank in banks if bank.name not in named]
+
+
+def _load_faults(named: Mapping[str, Bank], values: dict[str, Any]) -> None:
+    if values.get("faults") in named:
+        for source, label, table, column, lost_at, fault in values["list"]:
+            known = SeriesFault(OpenFault.load(fault), int(table), column, lost_at)
+            named[values["faults"]].faults[source, label] = known
+    elif values.get("ended") in named:
+        ended = {(source, label): Ended(*one) for source, label, *one in values["list"]}
+        named[values["ended"]].ended |= ended
+    elif values.get("failed") in named:
+        named[values["failed"]].failed = OpenFault.load(values["fault"])
 
 
 def _load_pool(
@@ -178,6 +191,7 @@ def _join_bank(bank: Bank, other: Bank, ahead_ms: int) -> None:
             for name, array in theirs.arrays.items():
                 store.arrays[name][slots] = array[[warmed.slots[source] for source in shared]]
     bank.faults, bank.failed = other.faults, other.failed
+    bank.ended = {key: one._replace(at=one.at + ahead_ms) for key, one in other.ended.items()}
     for fault in bank.faults.values():
         fault.open.affirm_at += ahead_ms
         fault.lost_at = min(fault.lost_at + ahead_ms, NEVER)

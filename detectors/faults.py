@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from mendline.schemas.base import record_id
-from mendline.schemas.records import Evidence, Fault, Outcome, encode_record
+from mendline.schemas.records import NEWEST_MINOR, Evidence, Fault, Outcome, encode_record
 from mendline.schemas.settings import Settings
 from mendline.schemas.stream import Input, NewRecord, Partition
 
@@ -132,6 +132,7 @@ class Author:
         name = f"{host}/{service}" if service else host
         series = (evidence.series,) if evidence.series else ()
         return Fault(
+            minor=NEWEST_MINOR,
             id=record_id("fault", name, self.detector, kind, evidence.event_time, *series),
             cause=cause,
             source=self.stage,

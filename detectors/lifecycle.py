@@ -1,4 +1,4 @@
-"""The life of a fault, as a table: normal -> pending -> open -> recovering -> resolved.
+"""The life of a fault, as a table: normal -> pending -> open -> recovering -> resolved; flapping is a state of its own.
 
 Rules about what may live in this file: (1) every transition stands in `TABLE`, and both the vectorised step and the
 single-row one look it up there; nothing else decides what follows. (2) Nothing here knows what a fault is about.
@@ -9,12 +9,23 @@ without a break, for as long as the condition asks. A window without a value giv
 is. So a gap never counts as recovery. It does not count towards a hold either: a run that is interrupted by more than
 `gap_ms` starts anew, because nobody saw what happened in between.
 
-Rows that are normal and not bad need nothing at all, and they are nearly all rows at nearly all times: one comparison
-finds the others, and only those are gathered.
+Flapping is found as Nagios and Sensu do it (Nagios Core documentation, "Detection and handling of state flapping"): a
+row remembers for its last 20 windows whether a held signal changed sides there. Changes weigh from 0.8 (oldest) to 1.18
+(newest), as in Sensu; their sum over 20 is the share of changes. A held signal is *again* while that share is at least
+`flap_high`, and in a row that flaps already at least `flap_low`. So a fault that comes and goes flaps with the fourth
+change within 20 windows or so, which is one record, and no other follows before it has kept to one side for some 20.
+
+A detector of the unusual that keeps a fault open for `max_age_ms` has a baseline that is *stale*: what lasts that long
+is the new usual. The fault ends, and whoever calls makes the detector learn the row anew.
+
+Rows that are normal, not bad and without a change lately need nothing at all, and they are nearly all rows at nearly
+all times: a few comparisons find the others, and only those are gathered.
 
 The state of a row: `state`; `run`, the kind of the signals in a row; `since` and `last` (ms of event time), the begin
 of the first and the end of the last window of that run, and `first`, the offset of the record with the first one;
-`reported`, the surprise the fault was last reported with.
+`reported`, the surprise the fault was last reported with; `side`, 1 after a held bad signal and 0 after a held good
+one; `history`, a bit for each of the last 20 windows, set where the side changed, the newest lowest; `opened`, the
+event time (ms) at which the fault opened.
 """
 
 from __future__ import annotations
@@ -47,6 +58,7 @@ class State(IntEnum):
     PENDING = 1
     OPEN = 2
     RECOVERING = 3
+    FLAPPING = 4
 
 
 class Signal(IntEnum):
@@ -57,6 +69,9 @@ class Signal(IntEnum):
     BETWEEN = 2
     GOOD = 3
     GOOD_HELD = 4
+    BAD_AGAIN = 5
+    GOOD_AGAIN = 6
+    STALE = 7
 
 
 class Emission(IntEnum):
@@ -66,6 +81,9 @@ class Emission(IntEnum):
     OPENED = 1
     UPDATED = 2
     RESOLVED = 3
+    FLAPS = 4
+    SETTLED = 5
+    EXPIRED = 6
 
 
 class Next(NamedTuple):
@@ -82,6 +100,9 @@ TABLE: Mapping[State, Mapping[Signal, Next]] = MappingProxyType({
         Signal.BETWEEN: Next(State.NORMAL),
         Signal.GOOD: Next(State.NORMAL),
         Signal.GOOD_HELD: Next(State.NORMAL),
+        Signal.BAD_AGAIN: Next(State.FLAPPING, Emission.FLAPS),
+        Signal.GOOD_AGAIN: Next(State.NORMAL),
+        Signal.STALE: Next(State.NORMAL),
     },
     State.PENDING: {
         Signal.BAD: Next(State.PENDING),
@@ -89,6 +110,9 @@ TABLE: Mapping[State, Mapping[Signal, Next]] = MappingProxyType({
         Signal.BETWEEN: Next(State.NORMAL),
         Signal.GOOD: Next(State.NORMAL),
         Signal.GOOD_HELD: Next(State.NORMAL),
+        Signal.BAD_AGAIN: Next(State.FLAPPING, Emission.FLAPS),
+        Signal.GOOD_AGAIN: Next(State.NORMAL),
+        Signal.STALE: Next(State.NORMAL),
     },
     State.OPEN: {
         Signal.BAD: Next(State.OPEN),
@@ -96,6 +120,9 @@ TABLE: Mapping[State, Mapping[Signal, Next]] = MappingProxyType({
         Signal.BETWEEN: Next(State.OPEN),
         Signal.GOOD: Next(State.RECOVERING),
         Signal.GOOD_HELD: Next(State.NORMAL, Emission.RESOLVED),
+        Signal.BAD_AGAIN: Next(State.FLAPPING, Emission.FLAPS),
+        Signal.GOOD_AGAIN: Next(State.FLAPPING, Emission.FLAPS),
+        Signal.STALE: Next(State.NORMAL, Emission.EXPIRED),
     },
     State.RECOVERING: {
         Signal.BAD: Next(State.OPEN),
@@ -103,6 +130,19 @@ TABLE: Mapping[State, Mapping[Signal, Next]] = MappingProxyType({
         Signal.BETWEEN: Next(State.OPEN),
         Signal.GOOD: Next(State.RECOVERING),
         Signal.GOOD_HELD: Next(State.NORMAL, Emission.RESOLVED),
+        Signal.BAD_AGAIN: Next(State.FLAPPING, Emission.FLAPS),
+        Signal.GOOD_AGAIN: Next(State.FLAPPING, Emission.FLAPS),
+        Signal.STALE: Next(State.NORMAL, Emission.EXPIRED),
+    },
+    State.FLAPPING: {
+        Signal.BAD: Next(State.FLAPPING),
+        Signal.BAD_HELD: Next(State.OPEN, Emission.SETTLED),
+        Signal.BETWEEN: Next(State.FLAPPING),
+        Signal.GOOD: Next(State.FLAPPING),
+        Signal.GOOD_HELD: Next(State.NORMAL, Emission.RESOLVED),
+        Signal.BAD_AGAIN: Next(State.FLAPPING),
+        Signal.GOOD_AGAIN: Next(State.FLAPPING),
+        Signal.STALE: Next(State.NORMAL, Emission.EXPIRED),
     },
 })  # fmt: skip
 
@@ -116,7 +156,26 @@ ARRAYS: Mapping[str, StateArray] = MappingProxyType({
     "last": StateArray("int64"),
     "first": StateArray("int64"),
     "reported": StateArray("float64"),
+    "side": StateArray("int8"),
+    "history": StateArray("int32"),
+    "opened": StateArray("int64"),
 })  # fmt: skip
+
+WINDOWS_KEPT = 20
+_KEPT = np.int32((1 << WINDOWS_KEPT) - 1)
+_WEIGHTS = np.arange(118, 78, -2, dtype=np.int64)  # percent, the newest window's first
+_BITS = np.arange(WINDOWS_KEPT, dtype=np.int32)
+
+
+def flap_share(history: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the weighted share of changes among the last 20 windows, in percent, of each history.
+
+    >>> flap_share(np.array([0, 0b1, 0b1111, 1 << 19], dtype=np.int32)).tolist()
+    [0.0, 5.9, 23.0, 4.0]
+    """
+    bits = (history[:, np.newaxis] >> _BITS) & 1
+    share: NDArray[np.float64] = (bits @ _WEIGHTS) / WINDOWS_KEPT
+    return share
 
 
 def advance(state: State, signal: Signal) -> Next:
@@ -148,10 +207,17 @@ _NOTHING = Happened(np.empty(0, np.intp), np.empty(0, np.int8))
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """Folds the signals of many rows; `gap_ms` without evidence breaks a run."""
+    """Folds the signals of many rows; `gap_ms` without evidence breaks a run.
+
+    `flap_high` and `flap_low` are shares of changes in percent. A fault open for longer than `max_age_ms` of event time
+    is stale; 0: none ever is.
+    """
 
     bounds: Bounds
     gap_ms: int
+    max_age_ms: int = 0
+    flap_high: float = 20.0
+    flap_low: float = 5.0
 
     def step(
         self,
@@ -168,7 +234,7 @@ class Lifecycle:
         `offsets_of` is asked for the records of a few rows only.
         """
         bad = self.bounds.bad(judged)
-        awake = np.flatnonzero((rows["state"] != State.NORMAL) | bad)
+        awake = np.flatnonzero((rows["state"] != State.NORMAL) | bad | (rows["history"] != 0))
         if len(awake):
             awake = awake[~np.isnan(judged[awake])]
         if not len(awake):
@@ -186,27 +252,52 @@ class Lifecycle:
         surprise: NDArray[np.float64],
         window: _Window,
     ) -> Happened:
+        signal = self._signals(rows, awake, run, window)
+        state = rows["state"][awake]
+        emits = self._emissions(state, signal, surprise, rows["reported"][awake])
+        following = _NEXT[state, signal]
+        begun = (state <= State.PENDING) & (following >= State.OPEN)
+        rows["opened"][awake] = np.where(begun, window.ends, rows["opened"][awake])
+        rows["state"][awake] = following
+        told = np.flatnonzero(emits)
+        over = (emits[told] == Emission.RESOLVED) | (emits[told] == Emission.EXPIRED)
+        rows["reported"][awake[told]] = np.where(over, 0.0, surprise[told])
+        return Happened(awake[told], emits[told])
+
+    def _signals(self, rows: Rows, awake: NDArray[np.intp], run: NDArray[np.int8], window: _Window) -> NDArray[np.int8]:
+        """Return each row's signal, and remember the run, and the change of sides, that it makes."""
         begins, ends, last = window.begins, window.ends, rows["last"][awake]
         is_new = (run != rows["run"][awake]) | (begins - last > self.gap_ms) | (ends < last)
         since = np.where(is_new, begins, rows["since"][awake])
-        signal = run + self._held(run, ends - since)
-        state = rows["state"][awake]
-        emits = self._emissions(state, signal, surprise, rows["reported"][awake])
-        rows["state"][awake] = _NEXT[state, signal]
-        rows["run"][awake] = run
-        rows["since"][awake] = since
-        rows["last"][awake] = ends
+        held = self._held(run, ends - since)
+        rows["run"][awake], rows["since"][awake], rows["last"][awake] = run, since, ends
         rows["first"][awake] = np.where(is_new, window.offsets, rows["first"][awake])
-        told = np.flatnonzero(emits)
-        rows["reported"][awake[told]] = np.where(emits[told] == Emission.RESOLVED, 0.0, surprise[told])
-        return Happened(awake[told], emits[told])
+        signal: NDArray[np.int8] = run + held.astype(np.int8)
+        again = self._changing(rows, awake, run, held) & held
+        signal[again] = np.where(run[again] == Signal.BAD, Signal.BAD_AGAIN, Signal.GOOD_AGAIN)
+        if self.max_age_ms:
+            old = (rows["state"][awake] >= State.OPEN) & (ends - rows["opened"][awake] > self.max_age_ms)
+            signal[old & (signal != Signal.GOOD_HELD)] = Signal.STALE
+        return signal
 
-    def _held(self, run: NDArray[np.int8], lasted: NDArray[np.int64]) -> NDArray[np.int8]:
-        """Return 1 for bad and good runs that have lasted as long as they must: the step to the held signal."""
+    def _held(self, run: NDArray[np.int8], lasted: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Say of which rows the bad or good run has lasted as long as it must."""
         bad = (run == Signal.BAD) & (lasted >= self.bounds.open_hold)
         good = (run == Signal.GOOD) & (lasted >= self.bounds.clear_hold)
-        held: NDArray[np.int8] = (bad | good).astype(np.int8)
+        held: NDArray[np.bool_] = bad | good
         return held
+
+    def _changing(
+        self, rows: Rows, awake: NDArray[np.intp], run: NDArray[np.int8], held: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Add this window to the rows' histories, and say which of them change sides too often."""
+        before = rows["side"][awake]
+        side = np.where(held, (run == Signal.BAD).astype(np.int8), before)
+        history = ((rows["history"][awake] << 1) | (side != before)) & _KEPT
+        rows["side"][awake], rows["history"][awake] = side, history
+        bound = np.where(rows["state"][awake] == State.FLAPPING, self.flap_low, self.flap_high)
+        changing: NDArray[np.bool_] = flap_share(history) >= bound
+        return changing
 
     @staticmethod
     def _emissions(

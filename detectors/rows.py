@@ -111,6 +111,12 @@ class Store:
         for name, array in LIFECYCLE_ARRAYS.items():
             self.arrays[LIFE + name][slot, columns] = array.fill
 
+    def reset_own(self, slot: int, column: int) -> None:
+        """Let the detector learn a row anew; its lifecycle goes on."""
+        for name, array in self.declared.items():
+            if name.startswith(OWN):
+                self.arrays[name][slot, column] = array.rows(1)[0]
+
     def move(self, slot: int, other: Store, other_slot: int) -> list[str]:
         """Take the rows of the series that both have over from another store; return the labels of those."""
         before = {series.label: series for series in other.columns.series}

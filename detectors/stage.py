@@ -61,7 +61,7 @@ class Board:
         for number, one in enumerate(chosen):
             made = configure(one, settings)
             author = Author(stage, partition.number, one.name, made.config)
-            banks.append(Bank(made, number, author, settings.host.interval, pools))
+            banks.append(Bank(made, number, author, settings.host.interval, pools, settings.faults))
         return Board(banks, pools, repeats_by_start=stage == DetectStage.name)
 
     def fold(self, moments: Moments, parts: Sequence[Part]) -> list[Said]:

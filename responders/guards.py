@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 JITTER = 0.25
 GONE = frozenset({"silent"})
+DOWN = frozenset({"dead", "hung", "stopped", "unreachable"})
+"""Kinds of fault with which a service does not serve those that depend on it."""
 SMALLEST_CROWD = 3
 
 
@@ -84,6 +86,27 @@ def check_dependency(case: Case) -> tuple[str, int | None] | None:
         if fault.latest.target == case.intent.host and fault.latest.kind in GONE:
             return f"the host {case.intent.host} is {fault.latest.kind}", None
     return None
+
+
+def check_cause(case: Case) -> tuple[str, int | None] | None:
+    """Hold while a service that this one needs does not serve: mend the cause, not the symptom."""
+    policies = case.journal.policies
+    needed = policies.needed_by(service_of(case.intent.target)) if policies else ()
+    if not needed:
+        return None
+    targets = {f"{case.intent.host}/{name}" for name in needed}
+    for fault in case.journal.open_faults():
+        about = fault.latest
+        if about.target in targets and about.kind in DOWN:
+            return f"it depends on {about.target}, which is {about.kind}: that is mended first", None
+    return None
+
+
+def check_flapping(case: Case) -> tuple[str, int | None] | None:
+    """Hold while the fault comes and goes, unless the policy says to act: what goes by itself needs no action."""
+    if case.policy.flapping == "act" or not case.journal.faults[case.intent.fault].latest.flapping:
+        return None
+    return "the fault flaps: it comes and goes by itself", None
 
 
 def check_fresh(case: Case) -> tuple[str, int | None] | None:
@@ -151,6 +174,8 @@ GUARDS: Sequence[Guard] = (
     Guard("orders", check_orders, overruled=True),
     Guard("busy", check_busy, overruled=False),
     Guard("dependency", check_dependency, overruled=False),
+    Guard("cause", check_cause, overruled=True),
+    Guard("flapping", check_flapping, overruled=True),
     Guard("fresh", check_fresh, overruled=True),
     Guard("blast_radius", check_blast_radius, overruled=True),
     Guard("breaker", check_breaker, overruled=True),

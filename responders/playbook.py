@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from pydantic import Field
 
 from mendline.responders.facts import FaultFact, service_of
 from mendline.schemas.base import Frozen, record_id
@@ -32,11 +35,28 @@ class Policies(Frozen):
 
     policies: tuple[PolicySettings, ...] = ()
     guards: GuardSettings = GuardSettings()
+    depends_on: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Settings) -> Policies:
-        """Return the policies in the settings."""
-        return cls(policies=settings.policies, guards=settings.guards)
+        """Return the policies in the settings, and which services need which on their host."""
+        needs = {name: one.depends_on for name, one in settings.services.items() if one.depends_on}
+        return cls(policies=settings.policies, guards=settings.guards, depends_on=needs)
+
+    def needed_by(self, service: str) -> tuple[str, ...]:
+        """Return what a service depends on, near first; what depends on it in turn, in a circle, is left out."""
+        near = self._reached_from(service)
+        return tuple(name for name in near if service not in self._reached_from(name))
+
+    def _reached_from(self, service: str) -> tuple[str, ...]:
+        reached: dict[str, None] = {}
+        ahead = list(self.depends_on.get(service, ()))
+        while ahead:
+            name = ahead.pop(0)
+            if name not in reached:
+                reached[name] = None
+                ahead += self.depends_on.get(name, ())
+        return tuple(reached)
 
     @cached_property
     def hash(self) -> str:

@@ -20,7 +20,7 @@ from mendline.schemas.rounds import Round
 from mendline.schemas.windows import Windows
 
 NEWEST_VERSION = 1
-NEWEST_MINOR = 0
+NEWEST_MINOR = 1
 """What the records written here say of themselves, left out while it is 0; one more with every field that is added."""
 
 Time = Annotated[int, Field(ge=-MOST_TIME, le=MOST_TIME)]
@@ -145,7 +145,9 @@ class Fault(Envelope):
 
     `target` is `HOST` or `HOST/SERVICE`; `host` is the source that owns the target. `kind` says what is wrong in one
     word (`dead`, `hung`, `unreachable`, `silent`, `threshold`, `unusual` …). `source` is the stage that writes.
-    `reason` says why it opened, or is worse; it stays to the end, and `ended` says why it is over.
+    `reason` says why it opened, or is worse; it stays to the end, and `ended` says why it is over. `flapping`: it comes
+    and goes so often that no record follows each time. `again` is how often it has come back soon after it had
+    resolved, and `earlier` the id of the fault it was the first time.
     """
 
     type: Literal["fault"] = "fault"
@@ -163,6 +165,9 @@ class Fault(Envelope):
     stage: str
     partition: Number
     config: str = ""
+    flapping: bool = False
+    again: int = Field(default=0, ge=0, le=MOST_COUNT)
+    earlier: str = ""
 
 
 class Intent(Envelope):

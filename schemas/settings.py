@@ -254,6 +254,9 @@ class PolicySettings(Frozen):
     mode: Literal["shadow", "ask", "auto"] = Field(default="shadow", description="record only, ask a person, or act")
     play: tuple[StepSettings, ...] = Field(min_length=1)
     guards: GuardSettings | None = Field(default=None, description="instead of the common `guards`")
+    flapping: Literal["hold", "act"] = Field(
+        default="hold", description="what to do about a fault that comes and goes: nothing yet, or what the play says"
+    )
 
 
 class WindowSettings(Frozen):
@@ -322,6 +325,30 @@ class LivenessSettings(Frozen):
         default=15_000, description="log time without a record of a source; at least 3 of its intervals"
     )
     clear_hold: Duration = Field(default=0, description="a service must answer this long before its fault resolves")
+
+
+class FaultSettings(Frozen):
+    """When a fault flaps, is the same one again, or has been open for so long that it is the new usual."""
+
+    flap_high: float = Field(
+        default=20.0, gt=0, le=100, description="percent of changes in the last 20 windows from which a fault flaps"
+    )
+    flap_low: float = Field(default=5.0, gt=0, le=100, description="percent of changes below which it ceases to")
+    again: Duration = Field(
+        default=600_000, description="a fault that is back within this time of its end counts as the same again"
+    )
+    max_age: Duration = Field(
+        default=86_400_000,
+        description="an unusual value that lasts this long is the usual from then on, learned anew; 0: never. "
+        "Rules do not age",
+    )
+
+    @model_validator(mode="after")
+    def _hysteresis(self) -> FaultSettings:
+        if self.flap_low > self.flap_high:
+            msg = f"flap_low {self.flap_low:g} is above flap_high {self.flap_high:g}: a fault would flap and not flap"
+            raise ValueError(msg)
+        return self
 
 
 class KafkaSettings(Frozen):
@@ -423,6 +450,7 @@ class Settings(Frozen):
     services: dict[Name, ServiceSettings] = Field(default_factory=dict)
     windows: WindowSettings = WindowSettings()
     liveness: LivenessSettings = LivenessSettings()
+    faults: FaultSettings = FaultSettings()
     detectors: tuple[DetectorSettings, ...] = ()
     budget: float = Field(default=1.0, gt=0, description="false faults a day, over the whole fleet")
     series: int = Field(

@@ -67,6 +67,13 @@ class Jump:
         self.before = state["before"]
 
 
+class Frozen(Jump):
+    """Per series: surprised by how far the value is from the very first one."""
+
+    def learn(self, value: float, time: int) -> None:
+        self.before = value if self.before is None else self.before
+
+
 def windows_of(*columns: Iterable[float], source: str = "h1", of: Any = ONE, first: int = 0) -> list[Window]:
     """Return windows of one source in a row, the values of each series given as a column."""
     rows = zip(*columns, strict=True)
@@ -123,6 +130,44 @@ def test_zscore_budget() -> None:
     for surprise, budget in ((True, 1e6), (False, 1e-3)):
         story = windows_story(windows_of([*quiet, 10.9], [0] * 11))
         assert bool(detect(story, ZSCORE, budget=budget)) == surprise
+
+
+def test_a_fault_that_is_back_soon_is_the_same_again() -> None:
+    """It has an id of its own and names the first one, also after a restart; after a longer while it is a new one."""
+    rule = {**LIMIT, "open": {"above": 8}, "clear": {"below": 6}}
+    quiet, one = [1.0] * 70, settings(rule, faults={"again": "5m", "flap_high": 100})
+    first = windows_story(windows_of([9, 1, 1, 9, 1, 1], [0] * 6))
+    later = windows_story(windows_of([9, 1, *quiet, 9], [0] * 73, first=6))
+    stage = DetectStage(one, WINDOWS)
+    found = list(faults(said(stage, first.inputs())))
+    found += faults(said(through_snapshot(stage, DetectStage(one, WINDOWS)), later.inputs()))
+    begun = [fault for fault in found if fault.transition == "opened"]
+    assert [fault.again for fault in begun] == [0, 1, 2, 0]
+    assert [fault.earlier for fault in begun] == ["", begun[0].id, begun[0].id, ""]
+    assert len({fault.id for fault in begun}) == 4
+
+
+def test_a_value_that_comes_and_goes_is_one_fault_that_flaps() -> None:
+    """No record follows each time, but that it is affirmed; in the end it resolves and flaps no more."""
+    story = windows_story(windows_of([*[9, 1] * 50, *[1] * 30], [0] * 130))
+    rule = {**LIMIT, "open": {"above": 8}, "clear": {"below": 6}}
+    found = [one for one in detect(story, rule) if one.transition != "affirmed"]
+    assert [(one.transition, one.flapping) for one in found] == [
+        ("opened", False), ("resolved", False), ("opened", False), ("updated", True), ("resolved", False),
+    ]  # fmt: skip
+    assert found[3].id == found[2].id
+
+
+def test_what_is_unusual_for_long_is_learned_anew() -> None:
+    """The fault of a detector of the unusual ends, nothing is mended, and the new level opens none; a rule's stays."""
+    level = [10.0, 10.2, 9.8, 10.1, 9.9] * 4 + [50.0, 50.2, 49.8, 50.1, 49.9] * 8
+    robust = {"name": "kept", "use": f"{__name__}:Frozen", "open": {"above": 4}}
+    rule = {**LIMIT, "open": {"above": 20}}
+    found = detect(windows_story(windows_of(level, [0] * 60)), robust, rule, faults={"max_age": "2m"})
+    kept = [(one.transition, one.ended[:14]) for one in found if one.detector == "kept" and one.evidence.series == "a"]
+    told = [one for one in kept if one[0] != "affirmed"]
+    assert told == [("opened", ""), ("orphaned", "stale baseline")]
+    assert {one.transition for one in found if one.detector == "limit"} == {"opened", "affirmed"}
 
 
 def test_zscore_on_service() -> None:
@@ -395,7 +440,7 @@ def random_rounds(seed: int, length: int) -> Story:
 def stages(kind: str, length: int, seed: int) -> tuple[Any, Story]:
     """Return how to make a stage of the kind, and a story for it."""
     if kind == "detect":
-        made = settings(*ALL_DETECTORS, budget=1e6)
+        made = settings(*ALL_DETECTORS, budget=1e6, faults={"max_age": "3m", "again": "2m"})
         return (lambda: DetectStage(made, WINDOWS)), random_windows(seed, length)
     made = settings(RAW, RATE, budget=1e6, liveness={"clear_hold": "2s"})
     return (lambda: rounds_stage(made)), random_rounds(seed, length)
@@ -446,6 +491,10 @@ def test_stories_are_worth_it(kind: str) -> None:
         found += faults(said(make(), story.inputs()))
     assert {one.transition for one in found} >= {"opened", "updated", "affirmed", "resolved"}
     assert len({(one.detector, one.kind) for one in found}) >= (4 if kind == "detect" else 7)
+    if kind == "detect":
+        assert any(one.flapping for one in found)
+        assert any(one.again and one.earlier for one in found)
+        assert any("stale" in one.ended for one in found)
 
 
 def test_snapshot_blocks_are_small() -> None:

@@ -10,11 +10,22 @@ from mendline.responders import guards
 from mendline.responders.facts import ActionFact
 from mendline.responders.guards import GUARDS, breaker_opened_at, pause_ms
 from mendline.schemas.base import record_id
-from mendline.schemas.records import Hold, OrderKind
-from mendline.schemas.settings import GuardSettings, StepSettings
+from mendline.schemas.records import Command, Hold, OrderKind
+from mendline.schemas.settings import GuardSettings, ServiceSettings, Settings, StepSettings
 from tests.responders.support import SECOND, Scene, fault, order, outcome, policy, progress, settings
 
 OFTEN = {"cooldown": 0, "attempts": 3, "window": 600 * SECOND, "breaker": 60 * SECOND}
+
+
+def depending(**services: tuple[str, ...]) -> Settings:
+    """Return settings with services that depend on others."""
+    given = {name: ServiceSettings(depends_on=needed) for name, needed in services.items()}
+    return settings(policy("auto"), concurrent=9, cooldown=0).model_copy(update={"services": given})
+
+
+def targets(scene: Scene) -> list[str]:
+    """Return what commands went out to, in order."""
+    return [command.target for command in scene.commands if isinstance(command, Command)]
 
 
 def stopped() -> Scene:
@@ -47,6 +58,23 @@ def host_gone() -> Scene:
     scene.say(fault("host-1", name="silent", severity="info"))
     scene.commands.clear()
     scene.say(fault())
+    return scene
+
+
+def needed() -> Scene:
+    """Tell a fault of a service that needs one which is dead."""
+    scene = Scene(depending(web=("db",), db=()))
+    scene.append(fault("host-1/db"))
+    scene.run()
+    scene.commands.clear()
+    scene.say(fault())
+    return scene
+
+
+def flapping() -> Scene:
+    """Tell a fault that comes and goes."""
+    scene = Scene()
+    scene.say(fault(flapping=True))
     return scene
 
 
@@ -99,6 +127,8 @@ HELD: dict[str, Callable[[], Scene]] = {
     "orders": under_maintenance,
     "busy": busy,
     "dependency": host_gone,
+    "cause": needed,
+    "flapping": flapping,
     "fresh": stale,
     "blast_radius": crowd,
     "breaker": often,
@@ -391,3 +421,37 @@ def test_a_breaker_is_not_closed_by_what_does_not_last() -> None:
         scene.tick(5 * SECOND)
     assert len(scene.commands) == 3 + (40 * 5 - 10) // 60
     assert scene.holds.count("breaker") > 20
+
+
+def test_a_policy_may_act_on_what_flaps() -> None:
+    """Its word is in the policy, so every reader judges alike."""
+    scene = Scene(settings(policy().model_copy(update={"flapping": "act"})))
+    scene.say(fault(flapping=True))
+    assert len(scene.commands) == 1
+
+
+def test_the_cause_is_mended_and_not_the_symptom() -> None:
+    """What depends on a faulty service, near or far, waits; the service itself does not; then all go on."""
+    scene = Scene(depending(web=("app",), app=("db",), db=()))
+    scene.say(fault("host-1/db"))
+    scene.say(fault("host-1/web"), fault("host-2/web"))
+    assert targets(scene) == ["host-1/db", "host-2/web"]
+    assert scene.holds[-1] == "cause"
+    scene.say(outcome(scene.intents[0]), fault("host-1/db", "resolved", 1))
+    scene.say(fault("host-1/web", "affirmed", 1))
+    assert targets(scene)[-1] == "host-1/web"
+
+
+def test_a_metric_of_what_is_needed_holds_nobody() -> None:
+    """A service that is only unusual still serves: none waits for it."""
+    scene = Scene(depending(web=("db",), db=()))
+    scene.say(fault("host-1/db", name="unusual", severity="warning", detector="z"))
+    scene.say(fault("host-1/web"))
+    assert "host-1/web" in targets(scene)
+
+
+def test_services_in_a_circle_are_mended_all_the_same() -> None:
+    """None of them is the cause of the others more than they of it: they do not wait for each other for ever."""
+    scene = Scene(depending(web=("db",), db=("web",)))
+    scene.say(fault("host-1/web"), fault("host-1/db"))
+    assert sorted(targets(scene)) == ["host-1/db", "host-1/web"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from mendline.schemas.base import record_id
-from mendline.schemas.records import NEWEST_MINOR, Evidence, Fault, Outcome, encode_record
+from mendline.schemas.records import NEWEST_MINOR, ConfigurationChange, Evidence, Fault, Outcome, encode_record
 from mendline.schemas.settings import Settings
 from mendline.schemas.stream import Input, NewRecord, Partition
 
@@ -35,7 +35,7 @@ class Said:
 
     index: int
     rank: tuple[int, int, str, str]
-    record: Fault | Outcome
+    record: Fault | Outcome | ConfigurationChange
 
 
 def journal(said: Iterable[Said], settings: Settings) -> Iterator[NewRecord]:

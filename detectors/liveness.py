@@ -23,7 +23,7 @@ from mendline.detectors.liveness_state import NEVER, Source, Watched, dump_sourc
 from mendline.detectors.order import UNCOUNTED
 from mendline.detectors.order import Verdict as Order
 from mendline.detectors.verdicts import Service
-from mendline.schemas.records import Fault, Heartbeat, Outcome, ProbeEvent, ProcessEvent
+from mendline.schemas.records import ConfigurationChange, Fault, Heartbeat, Outcome, ProbeEvent, ProcessEvent
 
 if TYPE_CHECKING:
     from mendline.detectors.verdicts import Verdict
@@ -148,6 +148,9 @@ class Liveness:
             watched = source.services.setdefault(record.service, fresh)
             watched.service.take(record, self._moments.log_times[index])
             self._judge(source, record.service, index, record)
+        elif isinstance(record, ConfigurationChange):
+            # Nothing of ours changes by it, but in the journal it may be the cause of a fault.
+            self.said.append(Said(index, (0, 0, source.name, record.id), record))
 
     def _heartbeat(self, source: Source, record: Heartbeat, index: int) -> None:
         source.interval_ms = record.interval_ms

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.logs.base import LogRefusedError, LogUnavailableError
+from mendline.responders.incidents import incidents
 from mendline.responders.journal import Journal
 from mendline.responders.planner import load_journal
 from mendline.runtime.logtime import LogClock
@@ -16,6 +17,7 @@ from mendline.schemas.stream import Batch, Partition
 
 if TYPE_CHECKING:
     from mendline.logs.base import Log
+    from mendline.responders.facts import FaultFact
     from mendline.schemas.settings import Settings
 
 PATIENCE_S = 10.0
@@ -95,15 +97,40 @@ def read_about(log: Log, settings: Settings, fault: str) -> dict[str, list[Store
     """Return, in order, the records about each fault whose id begins with `fault`, by id. Raises as `read_batches`."""
     known = [one for name, one in fold_journal(log, settings).faults.items() if name.startswith(fault)]
     # The fold forgets faults some time after their end: for those all there is has to be read.
-    begin = _offset_at(log, settings, min(one.latest.opened_at for one in known) - MARGIN_MS) if known else None
-    journal = Journal()
+    begin = _begin_of(log, settings, known) if known else None
     mine: dict[str, list[Stored]] = {}
+    for about, entry in _read_told(log, settings, begin):
+        if about.startswith(fault):
+            mine.setdefault(about, []).append(entry)
+    return mine
+
+
+def read_incident(log: Log, settings: Settings, incident: str) -> dict[str, list[Stored]]:
+    """Return, in order, the records about all faults of each incident whose id begins so, by the incident's id.
+
+    Of incidents that the fold has forgotten there are none. Raises as `read_batches`.
+    """
+    found = {one.id: one for one in incidents(fold_journal(log, settings)) if incident and one.id.startswith(incident)}
+    mine: dict[str, list[Stored]] = {}
+    for name, one in found.items():
+        members = {fault.id for fault in one.faults}
+        told = _read_told(log, settings, _begin_of(log, settings, one.faults))
+        mine[name] = [entry for about, entry in told if about in members]
+    return mine
+
+
+def _begin_of(log: Log, settings: Settings, faults: Sequence[FaultFact]) -> int:
+    return _offset_at(log, settings, min(one.latest.opened_at for one in faults) - MARGIN_MS)
+
+
+def _read_told(log: Log, settings: Settings, begin: int | None) -> Iterator[tuple[str, Stored]]:
+    """Yield the records that are about a fault, each with the fault's id."""
+    journal = Journal()
     for entry in read_journal(log, settings, begin):
         journal.apply(entry.record, entry.offset, entry.log_time, entry.append_time)
         about = journal.fault_of(entry.record)
-        if about and about.startswith(fault):
-            mine.setdefault(about, []).append(entry)
-    return mine
+        if about:
+            yield about, entry
 
 
 def _last_snapshot(log: Log, settings: Settings) -> Restored | None:

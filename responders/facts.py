@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mendline.schemas.records import Fault, Hold, Intent, Outcome, Progress, Verification
+from mendline.schemas.records import Fault, Hold, Intent, Order, Outcome, Progress, Verification
 
 IntentState = Literal["void", "shadow", "asking", "effective", "denied", "settled"]
 
@@ -66,7 +66,7 @@ class FaultFact(Fact):
     `latest` is the newest revision, `seen_at` when it came and `age_ms` how old it and its evidence were then;
     `progressed_at` is the work (ms) that its partition had done. `carried` counts, by step, the tries of earlier faults
     of the kind on the target that did not last. `granted` counts the tries a person allowed, `used` those of them that
-    were made.
+    were made. `label` and `acknowledged` are what people said of it last.
     """
 
     latest: Fault
@@ -81,6 +81,8 @@ class FaultFact(Fact):
     holds: int = 0
     granted: int = 0
     used: int = 0
+    label: Order | None = None
+    acknowledged: Order | None = None
 
     @property
     def id(self) -> str:
@@ -132,6 +134,18 @@ class ActionFact(Fact):
     step: int = 0
     mended: bool | None = None
     refused: bool = False
+
+
+class ChangeFact(Fact):
+    """Something that was changed at `time`, in words. `target` is a pattern of targets: a cause of what is wrong there.
+
+    `rank` tells changes that often break things, 3, from those that seldom do, 1.
+    """
+
+    time: int
+    target: str
+    text: str
+    rank: int = 1
 
 
 class PartitionFact(Fact):

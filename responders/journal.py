@@ -7,7 +7,7 @@ It needs nothing but the records: the policies in force stand in the journal too
 Repeats are dropped by order: a fault's revision must grow, an intent's first record counts, its first verification, and
 its first outcome (a refusal gives way to the outcome of a deed). Bounded: a fault leaves `KEEP_MS` of log time after
 nothing more can come of it, and of those at most `KEEP_FAULTS` stay; of each target the last `KEEP_ACTIONS` actions
-within `KEEP_ACTIONS_MS` stay.
+within `KEEP_ACTIONS_MS` stay; of what was changed, the last `KEEP_CHANGES` within `KEEP_MS`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,21 @@ from typing import Any, ClassVar, NamedTuple
 from pydantic import Field, ValidationError
 
 from mendline.responders.admission import judge, judge_approval
-from mendline.responders.facts import ActionFact, Fact, FaultFact, IntentFact, PartitionFact, service_of
+from mendline.responders.facts import ActionFact, ChangeFact, Fact, FaultFact, IntentFact, PartitionFact, service_of
 from mendline.responders.guards import overrules
 from mendline.responders.playbook import Policies, intent_id
-from mendline.schemas.records import Activation, Fault, Hold, Intent, Order, Outcome, Progress, Record, Verification
+from mendline.schemas.records import (
+    Activation,
+    ConfigurationChange,
+    Fault,
+    Hold,
+    Intent,
+    Order,
+    Outcome,
+    Progress,
+    Record,
+    Verification,
+)
 
 POLICIES = "policies"
 KEEP_MS = 3_600_000
@@ -30,6 +41,7 @@ KEEP_FAULTS = 1_000
 KEEP_ACTIONS = 256
 KEEP_ACTIONS_MS = 7 * 86_400_000
 KEEP_TARGETS = 10_000
+KEEP_CHANGES = 200
 BEGIN_WITHIN_MS = 10_000
 LONGEST_WORK_STEP_MS = 5_000
 ASK_WITHIN_MS = 900_000
@@ -71,6 +83,7 @@ class Journal(Fact):
     partitions: dict[str, PartitionFact] = Field(default_factory=dict)
     targets: dict[str, dict[str, int]] = Field(default_factory=dict)
     orders: dict[str, OrderFact] = Field(default_factory=dict)
+    changes: list[ChangeFact] = Field(default_factory=list)
     stopped: Order | None = None
     policies: Policies | None = None
     policies_at: int = 0
@@ -247,6 +260,8 @@ class Journal(Fact):
         return ActionFact(time=self.log_time, intent=record.id, kind=kind, policy=record.policy, step=record.step)
 
     def _take_outcome(self, record: Outcome) -> Change:
+        if record.status == "succeeded" and record.began_at is not None:
+            self._remember_change(record.target, f"{record.action} of {record.target} by Mendline", 2)
         if record.reflex:
             self._remember_action(record.target, ActionFact(time=self.log_time, intent=record.intent))
             return NOTHING
@@ -293,6 +308,18 @@ class Journal(Fact):
         partition.progress = record
         return NOTHING
 
+    def _take_configuration(self, record: ConfigurationChange) -> Change:
+        gone = "" if record.hash else " and is gone"
+        text = f"configuration {record.path} of {record.service} changed{gone}"
+        return self._remember_change(f"{record.source}/{record.service}", text, 3)
+
+    def _remember_change(self, target: str, text: str, rank: int) -> Change:
+        """Keep what may turn out to be the cause of a fault."""
+        change = ChangeFact(time=self.log_time, target=target, text=text, rank=rank)
+        kept = [one for one in self.changes if one.time > self.log_time - KEEP_MS]
+        self.changes = [*kept, change][-KEEP_CHANGES:]
+        return NOTHING
+
     def _hear(self, name: str) -> PartitionFact:
         partition = self.partitions.setdefault(name, PartitionFact(heard_at=self.log_time))
         partition.heard_at = self.log_time
@@ -305,7 +332,10 @@ class Journal(Fact):
             except ValidationError:
                 return NOTHING
             self.policies_at = self.log_time
-        return NOTHING
+            return NOTHING
+        about = f"{record.stage} turned to settings {record.config}"
+        known = any(one.text == about for one in self.changes)
+        return NOTHING if known else self._remember_change("*", about, 1)
 
     # People ----------------------------------------------------------------------------------------------------------
 
@@ -319,7 +349,19 @@ class Journal(Fact):
             return Change(cancel=tuple(self._not_answered())) if record.active else NOTHING
         if record.kind in ("maintenance", "silence"):
             self._take_standing(record)
+        if record.kind in ("label", "acknowledge"):
+            self._take_opinion(record)
+        if record.kind in ("note", "maintenance") and record.active and record.subject not in self.faults:
+            said = record.text or record.kind
+            self._remember_change(record.subject or "*", f"{record.by}: {said}", 3)
         return NOTHING
+
+    def _take_opinion(self, record: Order) -> None:
+        fault = self._meant(record)
+        if fault and record.kind == "label":
+            fault.label = record if record.active else None
+        elif fault:
+            fault.acknowledged = record if record.active else None
 
     def _take_standing(self, record: Order) -> None:
         self.orders = {
@@ -390,6 +432,7 @@ class Journal(Fact):
         Intent: _take_intent,
         Hold: _take_hold,
         Outcome: _take_outcome,
+        ConfigurationChange: _take_configuration,
         Verification: _take_verification,
         Order: _take_order,
         Activation: _take_activation,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,11 @@ from mendline.cli.options import config_option, json_option
 
 if TYPE_CHECKING:
     from mendline.responders.facts import FaultFact, IntentFact
+    from mendline.responders.incidents import Incident
     from mendline.responders.journal import Journal
 
 NO = 1
-SHOWN, MOST_NAMED = 12, 5
+SHOWN, MOST_NAMED, MOST_CAUSES, DEEPEST = 12, 5, 3, 4
 STATES = {"effective": "at work", "shadow": "would be done, but the policy's mode is shadow"}
 
 
@@ -23,41 +25,85 @@ STATES = {"effective": "at work", "shadow": "would be done, but the policy's mod
 @click.option("--all", "everything", is_flag=True, help="Closed ones too, as far back as the journal keeps them.")
 @json_option
 def faults(config: Path, *, everything: bool, as_json: bool) -> None:
-    """List open faults, and what people ordered that is in force. Exit status 1 when a fault is open.
+    """List open faults, those of one cause together, and what people ordered. Exit status 1 when a fault is open.
+
+    Below the fault that explains the others stand those, with the reason; then what the incident may come from, the
+    likeliest first, if that is not plain.
 
     Example: mendline faults --all
     """
     from mendline.config import load_settings, log_of
     from mendline.reading import fold_journal
+    from mendline.responders.incidents import incidents
 
     settings = load_settings(config)
     with log_of(settings) as log:
         journal = fold_journal(log, settings)
-    listed = [fault for fault in journal.faults.values() if everything or fault.open]
+    found = [one for one in incidents(journal) if everything or one.open]
     if as_json:
-        for fault in listed:
-            click.echo(fault.model_dump_json(exclude_none=True))
+        _print_json(found, everything=everything)
     else:
-        _print(journal, listed)
-    raise click.exceptions.Exit(NO if any(fault.open for fault in listed) else 0)
+        _print(journal, found, everything=everything)
+    raise click.exceptions.Exit(NO if any(one.open for one in found) else 0)
 
 
-def _print(journal: Journal, listed: list[FaultFact]) -> None:
-    from mendline.words import date, in_force, printable
+def _print_json(found: list[Incident], *, everything: bool) -> None:
+    """Print each fault with its incident, the fault that explains it, and, of a root, the causes."""
+    for incident in found:
+        parents = {child.fault.id: child for _, child in incident.children}
+        causes = [cause._asdict() for cause in incident.causes]
+        for fault in incident.faults:
+            child = parents.get(fault.id)
+            place = {"parent": child.parent, "why": child.why} if child else {"causes": causes}
+            if everything or fault.open:
+                facts = fault.model_dump(mode="json", exclude_none=True)
+                click.echo(json.dumps({**facts, "incident": incident.id, **place}))
+
+
+def _print(journal: Journal, found: list[Incident], *, everything: bool) -> None:
+    from mendline.words import in_force
 
     for order in in_force(journal):
         click.secho(f"In force: {order}", fg="yellow")
-    if not listed:
+    if not found:
         click.echo("No fault is open.")
-    for fault in listed:
-        about = fault.latest
-        state, colour = ("open", "red") if fault.open else (about.transition, "green")
-        what = printable(f"{about.target} {about.kind} since {date(about.opened_at)} UTC")
-        click.echo(f"{about.id[:8]} {click.style(state, fg=colour)} {what}")
-        click.echo(f"  why   {printable(about.reason or about.evidence.text)}")
-        if about.ended:
-            click.echo(f"  over  {printable(about.ended)}")
-        click.echo(f"  done  {printable(what_was_done(fault))}")
+    for incident in found:
+        _print_incident(incident, everything=everything)
+
+
+def _print_incident(incident: Incident, *, everything: bool) -> None:
+    """Print an incident; a fault that is over stays visible where it explains one that is not."""
+    from mendline.words import printable
+
+    joined = [(depth, child) for depth, child in incident.children if everything or child.fault.open]
+    _print_fault(incident.root, "")
+    for depth, child in joined:
+        _print_fault(child.fault, "  " * min(depth, DEEPEST), child.why)
+    if joined or len(incident.causes) > 1:
+        told = "; ".join(cause.text for cause in incident.causes[:MOST_CAUSES])
+        click.echo(f"  incident {incident.id[:8]}, likely cause: {printable(told)}")
+
+
+def _print_fault(fault: FaultFact, indent: str, because: str = "") -> None:
+    from mendline.words import date, printable
+
+    about = fault.latest
+    state, colour = ("open", "red") if fault.open else (about.transition, "green")
+    state = "flapping" if about.flapping else state
+    what = printable(f"{about.target} {about.kind} since {date(about.opened_at)} UTC")
+    again = f", for the {about.again + 1}. time" if about.again else ""
+    click.echo(f"{indent}{about.id[:8]} {click.style(state, fg=colour)} {what}{again}")
+    lines = {"with": because, "why": about.reason or about.evidence.text, "over": about.ended}
+    for name, text in (lines | {"done": what_was_done(fault), "said": _said_of(fault)}).items():
+        if text or name == "why":
+            click.echo(f"{indent}  {name:<5} {printable(text)}")
+
+
+def _said_of(fault: FaultFact) -> str:
+    """Return what people said of a fault."""
+    label, seen = fault.label, fault.acknowledged
+    told = [f"{label.by}: {label.text or 'labelled'}"] if label else []
+    return "; ".join([*told, *([f"acknowledged by {seen.by}"] if seen else [])])
 
 
 def what_was_done(fault: FaultFact) -> str:
@@ -82,20 +128,20 @@ def _result(intent: IntentFact) -> str:
 @config_option
 @json_option
 def timeline(fault: str, config: Path, *, as_json: bool) -> None:
-    """Tell all that happened about a FAULT, in order: evidence, decisions, actions, proof.
+    """Tell all that happened about a FAULT or incident, in order: evidence, decisions, actions, proof.
 
-    FAULT is the id as `mendline faults` prints it; its beginning will do. Exit status 1 when there is none, 2
-    when several begin so.
+    FAULT is the id of either as `mendline faults` prints it; its beginning will do. Exit status 1 when there is none,
+    2 when several begin so.
 
     Example: mendline timeline 3f2a91c0
     """
     from mendline.config import load_settings, log_of
-    from mendline.reading import read_about
+    from mendline.reading import read_about, read_incident
     from mendline.words import clock, describe
 
     settings = load_settings(config)
     with log_of(settings) as log:
-        found = read_about(log, settings, fault)
+        found = read_about(log, settings, fault) or read_incident(log, settings, fault)
     if len(found) > 1:
         named = ", ".join(sorted(name[:SHOWN] for name in found)[:MOST_NAMED])
         msg = f"{len(found)} faults have ids that begin with {fault!r}: give more of one, such as {named}"

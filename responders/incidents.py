@@ -1,0 +1,202 @@
+"""Incidents: faults that share a cause, joined, with the likely causes first. A pure function of the journal's fold.
+
+    for incident in incidents(journal): ...
+
+Theory of operation. Each fault looks for the one fault that explains it best, among those of the same host whose times
+touch its own (`JOIN_MS` of log time between the end of one and the begin of the other at most):
+
+  1. a fault of its host that says the host itself is gone: its services are not the cause;
+  2. a fault of a service that its own `depends_on`, the nearest first;
+  3. another fault of its own target: what is down explains what is unusual, and the earlier explains the later.
+
+What explains has always a smaller `_rank` than what is explained (host before service, what is needed before what needs
+it, down before unusual, earlier before later), so there is no circle. A fault that nothing explains is the root of an
+incident; the others are its children, and all of them stay visible. A fault that came back (`earlier`) belongs to the
+incident of the same fault before. Services that need each other in a circle are not told apart by that.
+
+What was changed shortly before the incident began is a candidate cause beside the root; `causes` says how they are
+ranked. Cost: faults times those of the same host. Memory: that of the fold, which is bounded.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from mendline.responders.facts import service_of
+from mendline.responders.guards import DOWN, GONE
+from mendline.responders.playbook import matches_target
+from mendline.schemas.base import record_id
+
+if TYPE_CHECKING:
+    from mendline.responders.facts import ChangeFact, FaultFact
+    from mendline.responders.journal import Journal
+
+JOIN_MS = 300_000
+CHANGED_MS = 1_800_000
+"""What was changed longer ago than this before a fault opened is no candidate for its cause."""
+LATE_MS = 10_000
+"""A fault may be in the journal before the change that caused it, by so much."""
+PROMPT_MS = 600_000
+"""What breaks by a change mostly breaks within this time."""
+
+
+class Child(NamedTuple):
+    """A fault of an incident that is not its root: the id of the fault that explains it, and why, in words."""
+
+    fault: FaultFact
+    parent: str
+    why: str
+
+
+class Cause(NamedTuple):
+    """What an incident may come from, in words; `score` is between 0 and 100, and no probability."""
+
+    score: int
+    text: str
+
+
+class Incident(NamedTuple):
+    """Faults that share a cause. `children` stand in the order of a tree, each after its parent, with its `depth`.
+
+    `id` is a hash of the id of the fault that opened first, so it stays when others join or a better root is found.
+    """
+
+    id: str
+    root: FaultFact
+    children: Sequence[tuple[int, Child]]
+    causes: Sequence[Cause]
+
+    @property
+    def faults(self) -> Sequence[FaultFact]:
+        """All of its faults, the root first."""
+        return (self.root, *(child.fault for _, child in self.children))
+
+    @property
+    def open(self) -> bool:
+        """Whether one of its faults is."""
+        return any(fault.open for fault in self.faults)
+
+
+def incidents(journal: Journal) -> list[Incident]:
+    """Return the incidents of all faults that the fold knows, in the order in which their roots opened."""
+    parents = {child.fault.id: child for child in _children(journal)}
+    below: dict[str, list[Child]] = defaultdict(list)
+    for child in parents.values():
+        below[child.parent].append(child)
+    roots = [fault for fault in journal.faults.values() if fault.id not in parents]
+    return [_incident(journal, root, below) for root in sorted(roots, key=lambda one: one.latest.opened_at)]
+
+
+def _incident(journal: Journal, root: FaultFact, below: dict[str, list[Child]]) -> Incident:
+    children = list(_walk(root.id, below, 1))
+    first = min((root, *(child.fault for _, child in children)), key=_begun)
+    return Incident(record_id("incident", first.id), root, children, causes(journal, root, children))
+
+
+def _walk(parent: str, below: dict[str, list[Child]], depth: int) -> Iterator[tuple[int, Child]]:
+    for child in sorted(below.get(parent, ()), key=lambda one: _begun(one.fault)):
+        yield depth, child
+        yield from _walk(child.fault.id, below, depth + 1)
+
+
+def _begun(fault: FaultFact) -> tuple[int, str]:
+    return fault.latest.opened_at, fault.id
+
+
+# Which fault explains which -------------------------------------------------------------------------------------------
+
+
+def _children(journal: Journal) -> Iterator[Child]:
+    """Yield the faults that another one explains."""
+    by_target: dict[str, list[FaultFact]] = defaultdict(list)
+    for fault in journal.faults.values():
+        by_target[fault.latest.target].append(fault)
+    for fault in journal.faults.values():
+        found = _host_gone(fault, by_target) or _needed(journal, fault, by_target) or _same(journal, fault, by_target)
+        if found:
+            yield found
+
+
+def _host_gone(fault: FaultFact, by_target: dict[str, list[FaultFact]]) -> Child | None:
+    host = fault.latest.host
+    gone = [one for one in by_target.get(host, ()) if one.latest.kind in GONE and _touch(one, fault)]
+    if fault.latest.target == host or not gone:
+        return None
+    parent = min(gone, key=_begun)
+    return Child(fault, parent.id, f"its host {host} is {parent.latest.kind}")
+
+
+def _needed(journal: Journal, fault: FaultFact, by_target: dict[str, list[FaultFact]]) -> Child | None:
+    for service in _needs(journal, fault):
+        target = f"{fault.latest.host}/{service}"
+        down = [one for one in by_target.get(target, ()) if one.latest.kind in DOWN and _touch(one, fault)]
+        if down:
+            parent = min(down, key=_begun)
+            return Child(fault, parent.id, f"it depends on {target}, which is {parent.latest.kind}")
+    return None
+
+
+def _needs(journal: Journal, fault: FaultFact) -> Sequence[str]:
+    service = service_of(fault.latest.target)
+    return journal.policies.needed_by(service) if journal.policies and service else ()
+
+
+def _same(journal: Journal, fault: FaultFact, by_target: dict[str, list[FaultFact]]) -> Child | None:
+    about = fault.latest
+    before = journal.faults.get(about.earlier)
+    if before and before is not fault:
+        return Child(fault, before.id, f"the same again, {about.again} times by now")
+    others = [one for one in by_target[about.target] if _rank(one) < _rank(fault) and _touch(one, fault)]
+    if not others:
+        return None
+    parent = min(others, key=_rank)
+    return Child(fault, parent.id, f"{about.target} is {parent.latest.kind}")
+
+
+def _rank(fault: FaultFact) -> tuple[int, int, str]:
+    """Order the faults of one target: what explains the others comes first."""
+    down = fault.latest.kind in DOWN | GONE
+    # What came back hangs below what it was the first time, so it must never be taken for the cause of that.
+    return (bool(fault.latest.earlier) * 2 + (not down), *_begun(fault))
+
+
+def _touch(one: FaultFact, other: FaultFact) -> bool:
+    """Say whether two faults were open at the same time, or nearly."""
+    first, second = sorted((one, other), key=lambda fault: fault.opened_at)
+    return first.closed_at is None or second.opened_at - first.closed_at <= JOIN_MS
+
+
+# What it may come from ------------------------------------------------------------------------------------------------
+
+
+def causes(journal: Journal, root: FaultFact, children: Sequence[tuple[int, Child]]) -> list[Cause]:
+    """Return what an incident may come from, the likeliest first.
+
+    The root has 50, and 5 more for each fault that it explains, 75 at most. A change has 40, and 15 for each of: it was
+    to the root's own target; it is of a sort that often breaks things; it was within ten minutes before. So what was
+    changed at the very place right before comes before the fault itself, and a change elsewhere or long
+    before, comes after one that explains others.
+    """
+    found = [Cause(min(50 + 5 * len(children), 75), _about_root(root, len(children)))]
+    found += [_changed(change, root) for change in journal.changes if _is_candidate(change, root)]
+    return sorted(found, key=lambda cause: (-cause.score, cause.text))
+
+
+def _about_root(root: FaultFact, others: int) -> str:
+    about = root.latest
+    explains = f", and explains {others} more {'fault' if others == 1 else 'faults'}" if others else ""
+    return f"{about.target} is {about.kind}: {about.reason or about.evidence.text or about.detector}{explains}"
+
+
+def _is_candidate(change: ChangeFact, root: FaultFact) -> bool:
+    at_place = matches_target(change.target, root.latest.target) or change.target.startswith(f"{root.latest.host}/")
+    return at_place and -LATE_MS <= root.opened_at - change.time <= CHANGED_MS
+
+
+def _changed(change: ChangeFact, root: FaultFact) -> Cause:
+    before_ms = max(root.opened_at - change.time, 0)
+    there = change.target != "*" and matches_target(change.target, root.latest.target)
+    score = 40 + 15 * (there + (change.rank >= 3) + (before_ms <= PROMPT_MS))  # noqa: PLR2004 - as the docstring says
+    return Cause(score, f"{change.text}, {before_ms / 1000:.0f} s before")

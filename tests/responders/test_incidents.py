@@ -1,0 +1,174 @@
+"""Faults that share a cause are one incident, the same for every reader of the journal."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from mendline.responders.facts import FaultFact
+from mendline.responders.incidents import CHANGED_MS, JOIN_MS, Incident, incidents
+from mendline.responders.journal import KEEP_CHANGES, Journal
+from mendline.responders.playbook import Policies
+from mendline.schemas.records import Activation, ConfigurationChange, Record
+from mendline.schemas.settings import ServiceSettings, Settings
+from tests.responders.support import SECOND, START_MS, fault, order
+
+NEEDS = Settings(
+    services={
+        "web": ServiceSettings(depends_on=("app",)),
+        "app": ServiceSettings(depends_on=("db",)),
+        "db": ServiceSettings(),
+    }
+)
+POLICIES = Activation(
+    source="planner",
+    time=START_MS,
+    stage="policies",
+    topic="mendline.journal",
+    partition=0,
+    offset=0,
+    config="",
+    settings=Policies.of(NEEDS).model_dump(mode="json"),
+)
+
+
+def folded(*records: Record | int) -> Journal:
+    """Return the fold of records; a number lets so much log time (ms) pass."""
+    journal, now, offset = Journal(), 0, 0
+    for record in (POLICIES, *records):
+        if isinstance(record, int):
+            now += record
+        else:
+            journal.apply(record, offset, now, START_MS + now)
+            offset += 1
+    return journal
+
+
+def told(journal: Journal) -> list[list[str]]:
+    """Return each incident as the targets and kinds of its faults, children indented."""
+    return [
+        [named(one.root), *("-" * depth + named(child.fault) for depth, child in one.children)]
+        for one in incidents(journal)
+    ]
+
+
+def named(one: FaultFact) -> str:
+    """Return what a fault is about."""
+    return f"{one.latest.target} {one.latest.kind}"
+
+
+def only(journal: Journal) -> Incident:
+    """Return the incident, if there is one and no other."""
+    (one,) = incidents(journal)
+    return one
+
+
+def configuration(service: str) -> ConfigurationChange:
+    """Return that a configuration of host-1 was changed."""
+    return ConfigurationChange(source="host-1", time=START_MS, service=service, path="/etc/x.conf", hash="1")
+
+
+def test_faults_of_one_target_are_one_incident() -> None:
+    """What is down explains what is unusual, though that was seen first."""
+    journal = folded(fault(name="unusual", kind="unusual", detector="z"), 1000, fault(opened_at=START_MS + 1000))
+    assert told(journal) == [["host-1/web dead", "-host-1/web unusual"]]
+    assert only(journal).children[0][1].why == "host-1/web is dead"
+
+
+def test_what_is_needed_explains_what_needs_it() -> None:
+    """Near or far, on the same host, and in whatever order they came."""
+    journal = folded(fault("host-1/web"), fault("host-1/app"), fault("host-2/web"), fault("host-1/db"))
+    assert sorted(told(journal)) == [["host-1/db dead", "-host-1/app dead", "--host-1/web dead"], ["host-2/web dead"]]
+
+
+def test_a_dead_host_swallows_its_services_and_keeps_them_visible() -> None:
+    """They are children of the host's fault, whatever they depend on."""
+    journal = folded(fault("host-1/db"), fault("host-1/web"), fault("host-1", name="silent"))
+    (one,) = told(journal)
+    assert (one[0], sorted(one[1:])) == ("host-1 silent", ["-host-1/db dead", "-host-1/web dead"])
+    assert only(journal).children[0][1].why == "its host host-1 is silent"
+
+
+def test_long_apart_is_no_incident() -> None:
+    """A fault that was over for long explains nothing that comes later."""
+    over = fault(name="first", transition="resolved", revision=1)
+    later = fault(name="second", opened_at=START_MS + JOIN_MS)
+    assert len(incidents(folded(fault(name="first"), over, JOIN_MS, later))) == 1
+    assert len(incidents(folded(fault(name="first"), over, JOIN_MS + 1, later))) == 2
+
+
+def test_what_is_back_belongs_to_the_first_time() -> None:
+    """However long that is ago, as its detector says so."""
+    first = fault(name="first")
+    back = fault(name="second", earlier=first.id, again=1, opened_at=START_MS + 1)
+    over = fault(name="first", transition="resolved", revision=1)
+    journal = folded(first, over, 2 * JOIN_MS, back)
+    assert only(journal).children[0][1].why == "the same again, 1 times by now"
+
+
+def test_a_change_right_before_is_the_likeliest_cause() -> None:
+    """What was changed at the very place comes before the fault itself, what was changed elsewhere after it."""
+    journal = folded(configuration("db"), configuration("web"), 12_000, fault(reason="it was killed"))
+    assert [cause.text for cause in only(journal).causes] == [
+        "configuration /etc/x.conf of web changed, 12 s before",
+        "configuration /etc/x.conf of db changed, 12 s before",
+        "host-1/web is dead: it was killed",
+    ]
+
+
+@pytest.mark.parametrize(("passed", "causes"), [(0, 2), (CHANGED_MS, 2), (CHANGED_MS + 1, 1)])
+def test_old_changes_are_no_causes(passed: int, causes: int) -> None:
+    """What was changed half an hour ago or more would have shown before."""
+    assert len(only(folded(configuration("web"), passed, fault())).causes) == causes
+
+
+def test_a_note_of_a_deployment_is_a_candidate() -> None:
+    """On the target, by its pattern, or on everything; one about another target is none."""
+    notes = [order("note", "web", text="deployed 1.2"), order("note", "", text="new switch"), order("note", "db")]
+    assert [cause.text for cause in only(folded(*notes, fault())).causes[:2]] == [
+        "ann: deployed 1.2, 0 s before",
+        "ann: new switch, 0 s before",
+    ]
+
+
+def test_changed_settings_of_a_stage_are_a_candidate() -> None:
+    """Once, however many partitions turn to them."""
+    turned = POLICIES.model_copy(update={"stage": "detect", "config": "abc"})
+    found = only(folded(turned, turned, fault())).causes
+    assert [cause.text for cause in found if "detect" in cause.text] == ["detect turned to settings abc, 0 s before"]
+
+
+def test_changes_are_bounded() -> None:
+    """However much is changed, the fold keeps the last ones."""
+    assert len(folded(*[configuration("web")] * (KEEP_CHANGES + 50)).changes) == KEEP_CHANGES
+
+
+def test_every_fault_is_in_one_incident_whatever_the_order() -> None:
+    """And the ids and trees are the same, as they follow from names and times."""
+    lots = random.Random(4)
+    some = [
+        fault(f"host-{lots.randrange(2)}{lots.choice(['', '/web', '/app', '/db'])}", name=name, kind=kind,
+              opened_at=START_MS + number)
+        for number, (name, kind) in enumerate((str(n), lots.choice(["dead", "unusual", "silent"])) for n in range(60))
+    ]  # fmt: skip
+    first = incidents(folded(*some))
+    assert sorted(one.id for incident in first for one in incident.faults) == sorted({one.id for one in some})
+    for _ in range(5):
+        lots.shuffle(some)
+        assert [one.id for one in incidents(folded(*some))] == [one.id for one in first]
+        assert sorted(told(folded(*some))) == sorted(told(folded(*some)))
+
+
+def test_the_id_stays_when_others_join() -> None:
+    """A better root that is found later does not rename the incident."""
+    before = only(folded(fault("host-1/web")))
+    after = only(folded(fault("host-1/web"), 1000, fault("host-1/db", opened_at=START_MS + SECOND)))
+    assert after.id == before.id
+    assert after.root.latest.target == "host-1/db"
+
+
+def test_changes_outlive_a_snapshot() -> None:
+    """They are part of the fold, so a planner that restarts knows them."""
+    journal = folded(configuration("web"), order("note", "web", text="deployed"))
+    assert Journal.model_validate_json(journal.model_dump_json()).changes == journal.changes

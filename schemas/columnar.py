@@ -14,13 +14,14 @@ import json
 import math
 import re
 import struct
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import accumulate
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import FailFast, Field, ValidationError
 
 from mendline.schemas.base import MOST_TIME, Frozen, UnreadableRecordError
 from mendline.schemas.records import Snapshot, decode_record, encode_record
@@ -39,6 +40,9 @@ _ENTRY_BYTES = 8_000
 """What an entry costs beside its statistics, at most: three integers, and its source's name in JSON."""
 
 _DTYPE = re.compile(r"[<|][biufSU]\d{1,4}")
+_MOST_DIMENSIONS = 32
+_MOST_QUANTILES = 100
+"""Each is a column over all rows: were there one for every row, the memory would grow with the record's square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +92,15 @@ class _BlockHead(Frozen):
 
     table: int = Field(ge=0)
     width_ms: int = Field(gt=0, le=MOST_TIME)
-    sources: tuple[Name, ...] = Field(min_length=1)
-    statistics: tuple[Name, ...] = Field(min_length=1)
+    sources: Annotated[tuple[Name, ...], FailFast()] = Field(min_length=1)
+    statistics: Annotated[tuple[Name, ...], FailFast()] = Field(min_length=1)
 
 
 class _WindowsHead(Frozen):
     """The JSON header of a columnar record of windows; `tables` are the lengths of their blobs."""
 
-    tables: tuple[Annotated[int, Field(ge=0)], ...]
-    blocks: tuple[_BlockHead, ...] = Field(min_length=1)
+    tables: Annotated[tuple[Annotated[int, Field(ge=0)], ...], FailFast()]
+    blocks: Annotated[tuple[_BlockHead, ...], FailFast()] = Field(min_length=1)
 
 
 def entry_bytes(table: SeriesTable, statistics: int) -> int:
@@ -192,8 +196,10 @@ def decode_windows(value: bytes, index: int) -> list[WindowBlock]:
     if end < begin:
         msg = "columnar windows: cut off, or the header promises too much"
         raise UnreadableRecordError(msg)
-    blobs = accumulate(head.tables, initial=end)
-    tables = [SeriesTable.from_blob(value[at : at + length]) for at, length in zip(blobs, head.tables, strict=False)]
+    if {block.table for block in head.blocks} != set(range(len(head.tables))):
+        msg = "columnar windows: the header contradicts itself: a table is missing, or no block is of it"
+        raise UnreadableRecordError(msg)
+    tables = _tables(value, head.tables, (begin, end))
     found = []
     for block in head.blocks:
         decoded, begin = _decode_block(block, tables, value, (begin, end), index)
@@ -202,6 +208,18 @@ def decode_windows(value: bytes, index: int) -> list[WindowBlock]:
         msg = f"columnar windows: {end} bytes of arrays, but the header promises {begin}"
         raise UnreadableRecordError(msg)
     return found
+
+
+def _tables(value: bytes, lengths: Sequence[int], room: tuple[int, int]) -> list[SeriesTable]:
+    """Return the tables of a record whose arrays have `room`; none is opened after those before it filled that."""
+    begin, end = room
+    tables: list[SeriesTable] = []
+    for at, length in zip(accumulate(lengths, initial=end), lengths, strict=False):
+        tables.append(SeriesTable.from_blob(value[at : at + length]))
+        if 8 * sum(map(len, tables)) > end - begin:
+            msg = "columnar windows: the series tables contradict the record's length"
+            raise UnreadableRecordError(msg)
+    return tables
 
 
 def _windows_head(value: bytes) -> tuple[_WindowsHead, int]:
@@ -264,6 +282,9 @@ def window_block(record: Windows, index: int) -> WindowBlock:
     ]
     refuse_twins(series)
     quantiles = sorted({name for row in rows for name in row.quantiles})
+    if len(quantiles) > _MOST_QUANTILES:
+        msg = f"windows record: {len(quantiles)} different quantiles, over {_MOST_QUANTILES}"
+        raise UnreadableRecordError(msg)
     columns = {name: [getattr(row, name) for row in rows] for name in STATISTICS}
     columns |= {name: [row.quantiles.get(name) for row in rows] for name in quantiles}
     statistics = {name: np.array([values], dtype=np.float64) for name, values in columns.items()}
@@ -308,12 +329,18 @@ def decode_snapshot(value: bytes) -> tuple[Snapshot, dict[str, NDArray[np.generi
     return record, arrays
 
 
+def _is_sound(itemsize: int, shape: tuple[int, ...], most: int) -> bool:
+    """Return whether numpy can make such an array, and no side of it is longer than `most`."""
+    sides = len(shape) <= _MOST_DIMENSIONS and min(shape, default=0) >= 0 and max(shape, default=0) <= most
+    return sides and itemsize > 0 and math.prod(max(side, 1) for side in shape) * itemsize <= sys.maxsize
+
+
 def _array(value: bytes, begin: int, kind: str, shape: tuple[int, ...]) -> tuple[NDArray[np.generic], int]:
     try:
         dtype = np.dtype(kind) if _DTYPE.fullmatch(kind) else None
     except TypeError:
         dtype = None
-    sound = dtype is not None and min(shape, default=0) >= 0 and max(shape, default=0) <= len(value)
+    sound = dtype is not None and _is_sound(dtype.itemsize, shape, len(value))
     size = math.prod(shape) * dtype.itemsize if dtype is not None and sound else 0
     if dtype is None or not sound or begin + size > len(value):
         msg = f"snapshot: an array of {kind} {shape} is not in the record"

@@ -9,7 +9,6 @@ deadletter:  dead letter
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -451,20 +450,16 @@ def decode_record(value: bytes) -> Record:
 
 def _known_part(value: bytes, error: ValidationError) -> Record:
     """Return a record without the fields that only its writer knows. Raises UnreadableRecordError for any other."""
-    wrong = error.errors(include_url=False, include_input=False, include_context=False)
     reason = UnreadableRecordError(_why_unreadable(value, error))
+    wrong = error.errors(include_url=False, include_input=False, include_context=False)
     if any(one["type"] != "extra_forbidden" for one in wrong):
         raise reason from None
-    whole = json.loads(value)
-    if (whole.get("minor") or 0) <= NEWEST_MINOR:
+    if (_Head.model_validate_json(value).minor or 0) <= NEWEST_MINOR:
         raise reason from None
-    for one in wrong:
-        _, *path, name = one["loc"]  # the first is the record's type
-        inside = whole
-        for step in path:
-            inside = inside[step]
-        del inside[name]
-    return RECORD.validate_json(json.dumps(whole))
+    try:
+        return RECORD.validate_json(value, extra="ignore")
+    except ValidationError:
+        raise reason from None
 
 
 def _why_unreadable(value: bytes, error: ValidationError) -> str:

@@ -23,9 +23,9 @@ import struct
 import sys
 from array import array
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from mendline.schemas.base import Envelope, Frozen
 from mendline.schemas.series import Kind, SeriesTable
@@ -50,7 +50,7 @@ class Round(Envelope):
     """One collection round as JSON: the form any client may send. Agents send the columnar form."""
 
     type: Literal["round"] = "round"
-    samples: tuple[Sample, ...] = Field(min_length=1, max_length=100_000)
+    samples: Annotated[tuple[Sample, ...], FailFast()] = Field(min_length=1, max_length=100_000)
 
 
 def encode_round(

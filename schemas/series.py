@@ -8,9 +8,9 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import FailFast, Field, TypeAdapter, ValidationError
 
 from mendline.schemas.base import Frozen, UnreadableRecordError
 
@@ -39,7 +39,7 @@ class Series(Frozen):
         return f"{self.service} {text}" if self.service else text
 
 
-_ROWS = TypeAdapter(list[tuple[str, str, dict[str, str], str, Kind]])
+_ROWS = TypeAdapter(Annotated[list[tuple[str, str, dict[str, str], str, Kind]], FailFast()])
 
 
 class SeriesTable:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from mendline.schemas.base import MOST_COUNT, MOST_TIME, Envelope, Frozen
 from mendline.schemas.series import Kind
@@ -58,4 +58,4 @@ class Windows(Envelope):
     width_ms: int = Field(gt=0, le=MOST_TIME)
     rounds: int = Field(ge=0, le=MOST_COUNT)
     late: int = Field(default=0, ge=0, le=MOST_COUNT)
-    rows: tuple[WindowRow, ...] = Field(min_length=1, max_length=100_000)
+    rows: Annotated[tuple[WindowRow, ...], FailFast()] = Field(min_length=1, max_length=100_000)

@@ -39,7 +39,7 @@ class SnapshotPlace(NamedTuple):
     def parse(text: str) -> SnapshotPlace | None:
         """Return the place that `text` tells, or None when it tells none."""
         parts = text.split(":")
-        if len(parts) != 3 or not all(part.isdigit() for part in parts):  # noqa: PLR2004 - partition, first, last
+        if len(parts) != 3 or not (text.isascii() and all(map(str.isdigit, parts))):  # noqa: PLR2004 - partition, first, last
             return None
         return SnapshotPlace(*(int(part) for part in parts))
 

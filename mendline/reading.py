@@ -12,7 +12,7 @@ from mendline.responders.planner import load_journal
 from mendline.runtime.logtime import LogClock
 from mendline.runtime.snapshots import Restored, SnapshotPlace, read_snapshot
 from mendline.schemas.base import UnreadableRecordError
-from mendline.schemas.records import Record, decode_record
+from mendline.schemas.records import Fault, Record, decode_record
 from mendline.schemas.stream import Batch, Partition
 
 if TYPE_CHECKING:
@@ -103,6 +103,12 @@ def read_about(log: Log, settings: Settings, fault: str) -> dict[str, list[Store
         if about.startswith(fault):
             mine.setdefault(about, []).append(entry)
     return mine
+
+
+def fault_ids(log: Log, settings: Settings, beginning: str) -> set[str]:
+    """Return the ids of all faults of the journal that begin so, those that the fold forgot too."""
+    records = (entry.record for entry in read_journal(log, settings))
+    return {one.id for one in records if isinstance(one, Fault) and beginning and one.id.startswith(beginning)}
 
 
 def read_incident(log: Log, settings: Settings, incident: str) -> dict[str, list[Stored]]:

@@ -1,0 +1,71 @@
+"""What people say of faults, and what is counted of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.support import Caller, append, one_message
+from tests.responders.support import fault
+
+OPEN = fault("host-1/web", reason="killed")
+
+
+def test_a_label_is_shown_and_counted(call: Caller, config: Path) -> None:
+    """By the beginning of the fault's id, with the reason."""
+    append(config, "journal", OPEN)
+    assert call("label", OPEN.id[:8], "false", "--note", "a backup", "-c", config).status == 0
+    assert "false: a backup" in call("faults", "-c", config).out
+    told = json.loads(call("report", "--json", "-c", config).out)["detectors"][0]
+    assert (told["faults"], told["false"], told["precision"]["share"]) == (1, 1, 0.0)
+
+
+def test_an_acknowledgement_is_shown(call: Caller, config: Path) -> None:
+    """So that a second person need not look."""
+    append(config, "journal", OPEN)
+    assert call("ack", OPEN.id[:8], "-c", config).status == 0
+    assert "acknowledged by" in call("faults", "-c", config).out
+
+
+def test_a_note_is_a_candidate_for_the_cause(call: Caller, config: Path) -> None:
+    """What was deployed right before comes first."""
+    append(config, "journal", fault("host-9/db"))
+    assert call("note", "deployed 1.2", "--on", "web", "-c", config).status == 0
+    append(config, "journal", OPEN)
+    assert "deployed 1.2, 0 s before; host-1/web is dead" in call("faults", "-c", config).out
+
+
+def test_a_label_of_no_fault_is_refused(call: Caller, config: Path) -> None:
+    """Nobody would ever count it."""
+    append(config, "journal", OPEN)
+    ran = call("label", "zzz", "true", "-c", config)
+    assert (ran.status, "'zzz'" in ran.err) == (2, True)
+
+
+def test_a_report_tells_in_words(call: Caller, config: Path) -> None:
+    """And says where nobody labelled anything."""
+    append(config, "journal", OPEN)
+    out = call("report", "-c", config).out
+    assert "liveness: 1 faults" in out
+    assert "unknown: none is labelled" in out
+
+
+def test_a_span_that_is_none_is_one_message(call: Caller, config: Path) -> None:
+    """With what was given."""
+    append(config, "journal", OPEN)
+    ran = call("report", "--since", "soon", "-c", config)
+    assert (ran.status, "soon" in ran.err) == (2, True)
+
+
+def test_a_report_without_a_log_is_one_message(call: Caller, config: Path) -> None:
+    """Nobody ran Mendline here yet."""
+    one_message(call("report", "-c", config), 3, "mendline.journal")
+
+
+def test_a_timeline_of_an_incident_tells_of_all_its_faults(call: Caller, config: Path) -> None:
+    """In the order of the journal."""
+    other = fault("host-1/web", name="unusual", kind="unusual", opened_at=OPEN.opened_at + 1)
+    append(config, "journal", OPEN, other)
+    told = [json.loads(line) for line in call("faults", "--json", "-c", config).out.splitlines()]
+    assert [one.get("parent") for one in told] == [None, OPEN.id]
+    assert len(call("timeline", told[0]["incident"][:10], "-c", config).out.splitlines()) == 2

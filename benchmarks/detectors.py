@@ -33,7 +33,8 @@ from mendline.testing.detectors import Player
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PARAMETERS: dict[str, dict[str, Any]] = {"threshold": {"above": 100.0}, "zscore": {}}
+PARAMETERS: dict[str, dict[str, Any]] = {"threshold": {"above": 100.0}}
+"""Of detectors that have a parameter without a default."""
 PER_SOURCE = 100
 WINDOWS = 60
 STEPS = 120
@@ -53,7 +54,7 @@ def median_ns(work: Callable[[int], object], steps: Sequence[int], size: int) ->
 
 def detector_alone(name: str, values: NDArray[np.float64]) -> tuple[float, int]:
     """Return ns for each series and window of a detector that is warm, and the bytes of a series."""
-    player = Player(find(name), PARAMETERS[name], values.shape[1])
+    player = Player(find(name), PARAMETERS.get(name, {}), values.shape[1])
     warm = max(player.detector.warm_up, 1)
     for step in range(warm):
         player.step(values[step % len(values)], step)

@@ -35,6 +35,9 @@ GROUP = "mendline.detectors"
 LIVENESS = "liveness"
 
 BUILT_IN: Mapping[str, str] = MappingProxyType({
+    "ewma": "mendline.detectors.ewma:Ewma",
+    "mad": "mendline.detectors.mad:Mad",
+    "ranks": "mendline.detectors.ranks:Ranks",
     "threshold": "mendline.detectors.threshold:Threshold",
     "zscore": "mendline.detectors.zscore:ZScore",
 })  # fmt: skip

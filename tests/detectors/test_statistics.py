@@ -1,0 +1,82 @@
+"""What the statistical detectors say of given numbers, against the slow way to work it out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mendline.detectors.ewma import Ewma
+from mendline.detectors.mad import TO_DEVIATION, Mad
+from mendline.detectors.ranks import Ranks
+from mendline.detectors.tails import gaussian_surprise
+from mendline.testing.detectors import Player, run
+
+VALUES = st.lists(st.floats(-1e3, 1e3), min_size=5, max_size=40)
+
+
+def _tail(z: float) -> float:
+    return float(gaussian_surprise(np.array([z]))[0])
+
+
+@given(VALUES)
+def test_ewma_against_its_formula(values: list[float]) -> None:
+    """Each score is that of weighted mean and variance, worked out from all values and their weights."""
+    scores = run(Ewma, {"half_life": 3, "ready": 4}, values)
+    for place in range(4, len(values)):
+        before = np.array(values[:place])
+        weights = 0.5 ** (np.arange(place)[::-1] / 3)
+        total, squares = weights.sum(), (weights**2).sum()
+        mean = float((weights * before).sum() / total)
+        s = math.sqrt(float((weights * (before - mean) ** 2).sum()) / (total - squares / total))
+        s = max(s, 0.01 * abs(mean), 1e-9) * math.sqrt(1 + squares / total**2)
+        assert scores.surprise[place] == pytest.approx(_tail((values[place] - mean) / s), rel=1e-4, abs=1e-4)
+
+
+@given(VALUES)
+def test_mad_against_its_formula(values: list[float]) -> None:
+    """Each score is that of the median and the median absolute deviation of the values before."""
+    scores = run(Mad, {"windows": 7, "ready": 5, "every": 1}, values)
+    for place in range(5, len(values)):
+        before = np.array(values[max(place - 7, 0) : place])
+        median = float(np.median(before))
+        s = max(TO_DEVIATION * float(np.median(np.abs(before - median))), 0.01 * abs(median), 1e-9)
+        assert scores.surprise[place] == pytest.approx(_tail((values[place] - median) / s), rel=1e-4, abs=1e-4)
+
+
+def test_mad_is_not_widened() -> None:
+    """A fault that has lasted for a sixth of the ring is still far out, where it has widened a standard deviation."""
+    values = [*np.random.default_rng(3).normal(50, 2, 180), *[70.0] * 15]
+    assert run(Mad, {}, values).surprise[-15:].min() > 15
+    assert run(Ewma, {}, values).surprise[-1] < 3
+
+
+def test_looks_are_spread_out() -> None:
+    """Series that began together do not all look at their rings in one window."""
+    player = Player(Mad, {}, 1500)
+    values = np.random.default_rng(4).normal(50, 2, (120, 1500))
+    player.play(values[:100])
+    changed = []
+    for number in range(100, 120):
+        before = player.state["median"].copy()
+        player.step(values[number], number)
+        changed.append(int((before != player.state["median"]).sum()))
+    assert 0 < min(changed) <= max(changed) < 200
+
+
+def test_ranks_of_skewed_values() -> None:
+    """On exponential values, a surprise of 2 comes about once in a hundred windows, where a Gaussian tail overrates."""
+    values = np.random.default_rng(5).exponential(1.0, (2000, 40)) + 10
+    surprise = Player(Ranks, {"floor": 0.001, "floor_share": 1e-4}, 40).play(values)[300:]
+    assert float((surprise > 2).mean()) == pytest.approx(0.01, rel=0.5)
+    assert float((surprise > 3).mean()) == pytest.approx(0.001, rel=0.9)
+
+
+def test_ranks_go_beyond_what_is_remembered() -> None:
+    """A value far beyond all that is remembered is more surprising than any rank among them could say."""
+    usual = np.random.default_rng(6).normal(50, 2, 400)
+    surprise = run(Ranks, {}, [*usual, 60.0, 80.0]).surprise[-2:]
+    assert math.log10(240) < surprise[0] < surprise[1]

@@ -27,7 +27,7 @@ class Ewma(Detector):
     NaN is neither scored nor learned; an infinite value has the largest surprise and is not learned. s is held above
     a floor, see `zscore`.
 
-    Cost: about 30 ns a series and window (docs/detectors.md). Memory: 20 bytes a series, whatever the half-life.
+    Cost: 30 to 75 ns a series and window (docs/detectors.md). Memory: 20 bytes a series, whatever the half-life.
 
     >>> from mendline.testing.detectors import run
     >>> scores = run(Ewma, {"half_life": 3, "ready": 4}, [10.0, 11.0, 10.0, 11.0, 10.5, 13.0])

@@ -35,7 +35,9 @@ GROUP = "mendline.detectors"
 LIVENESS = "liveness"
 
 BUILT_IN: Mapping[str, str] = MappingProxyType({
+    "cusum": "mendline.detectors.cusum:Cusum",
     "ewma": "mendline.detectors.ewma:Ewma",
+    "extremes": "mendline.detectors.extremes:Extremes",
     "mad": "mendline.detectors.mad:Mad",
     "ranks": "mendline.detectors.ranks:Ranks",
     "threshold": "mendline.detectors.threshold:Threshold",

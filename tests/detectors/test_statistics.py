@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mendline.detectors.cusum import Cusum
 from mendline.detectors.ewma import Ewma
+from mendline.detectors.extremes import Extremes
 from mendline.detectors.mad import TO_DEVIATION, Mad
 from mendline.detectors.ranks import Ranks
 from mendline.detectors.tails import gaussian_surprise
@@ -80,3 +82,46 @@ def test_ranks_go_beyond_what_is_remembered() -> None:
     usual = np.random.default_rng(6).normal(50, 2, 400)
     surprise = run(Ranks, {}, [*usual, 60.0, 80.0]).surprise[-2:]
     assert math.log10(240) < surprise[0] < surprise[1]
+
+
+def test_cusum_finds_what_no_window_shows() -> None:
+    """A shift of one deviation that lasts is found, though each of its values is usual."""
+    lots = np.random.default_rng(8)
+    values = [*lots.normal(50, 2, 720), *lots.normal(52, 2, 60)]
+    assert run(Cusum, {}, values).surprise[-1] > 8
+    assert run(Mad, {}, values).surprise[-60:].max() < 6
+
+
+def test_cusum_is_calm_on_healthy_values() -> None:
+    """On independent and on correlated Gaussian values a surprise of 3 is about as rare as it says, or rarer."""
+    noise = np.random.default_rng(9).normal(0, 1, (4000, 40))
+    correlated = noise.copy()
+    for row in range(1, len(noise)):
+        correlated[row] += 0.5 * correlated[row - 1]
+    for values in (noise, correlated):
+        surprise = Player(Cusum, {"floor": 0.01, "floor_share": 1e-4}, 40).play(values)[720:]
+        assert float((surprise > 3).mean()) < 0.005
+
+
+def test_cusum_forgets_a_fault() -> None:
+    """After a fault of 200 windows the sums fall, though the reference has followed it: it takes about as long."""
+    lots = np.random.default_rng(10)
+    values = [*lots.normal(50, 2, 720), *[70.0] * 200, *lots.normal(50, 2, 300)]
+    surprise = run(Cusum, {}, values).surprise
+    assert surprise[919] > 8
+    assert surprise[1120:].max() < 5
+
+
+def test_extremes_of_records() -> None:
+    """A surprise above log10(n / 2) comes as often as records do, for exponential values of any order."""
+    values = np.random.default_rng(11).exponential(1.0, (3000, 20)) + 10
+    surprise = Player(Extremes, {"windows": 500, "floor": 0.001, "floor_share": 1e-4}, 20).play(values)[1000:]
+    assert float((surprise > 3).mean()) == pytest.approx(0.001, rel=0.9)
+
+
+def test_extremes_are_forgotten() -> None:
+    """An outlier hides others for two blocks at most."""
+    usual = [float(n % 10) for n in range(200)]
+    values = [*usual, 500.0, *usual, 30.0]
+    assert run(Extremes, {"windows": 50}, values).surprise[-1] > 5
+    assert run(Extremes, {"windows": 500}, values).surprise[-1] < 1

@@ -31,7 +31,7 @@ class Cusum(Detector):
     Correlated values have sums that spread more; the exponent is divided by (1 + r) / (1 - r).
 
     Finds shifts of about 2 `slack` deviations and more that last for many windows, which no single window shows. It is
-    late for large ones: one value counts as 4 deviations at most. Assumes a level that stays: a season, or a trend, is
+    late for large ones: one value counts as 5 deviations at most. Assumes a level that stays: a season, or a trend, is
     a shift to it. A sum is held at the height that is worth `MAX_SURPRISE` / `PAUSE`, about surprise 19, so that it
     falls again; after a long fault that takes about as long as the fault, as the reference has followed it meanwhile.
     A lasting shift is normal after some half-lives. NaN is neither scored

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mendline.detectors.floors import Floored
 
-LIMIT = 4.0
+LIMIT = 5.0
 """A single value counts as at most so many deviations: one spike is no shift (Huber's psi; Lucas and Crosier, 1982)."""
 LARGEST_CORRELATION = 0.9
 

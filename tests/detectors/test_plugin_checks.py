@@ -13,9 +13,9 @@ from mendline.detectors import Detector, NoParameters, Rows, Scores, StateArray,
 from mendline.testing.detectors import CheckFailedError, check_detector, run
 
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
-    "cusum": [{"half_life": 60, "ready": 30}],
+    "cusum": [{}, {"half_life": 60, "ready": 30}],
     "ewma": [{}, {"half_life": 5, "ready": 5}],
-    "extremes": [{"windows": 12, "ready": 10}],
+    "extremes": [{}, {"windows": 12, "ready": 10}],
     "mad": [{}, {"windows": 9, "ready": 5, "every": 2}],
     "ranks": [{}, {"windows": 40, "ready": 20, "every": 7}],
     "threshold": [{"above": 100.0}, {"above": 20.0, "of": "rate"}],

@@ -35,6 +35,7 @@ GROUP = "mendline.detectors"
 LIVENESS = "liveness"
 
 BUILT_IN: Mapping[str, str] = MappingProxyType({
+    "auto": "mendline.detectors.auto:Auto",
     "cusum": "mendline.detectors.cusum:Cusum",
     "ewma": "mendline.detectors.ewma:Ewma",
     "extremes": "mendline.detectors.extremes:Extremes",

@@ -13,6 +13,7 @@ from mendline.detectors import Detector, NoParameters, Rows, Scores, StateArray,
 from mendline.testing.detectors import CheckFailedError, check_detector, run
 
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
+    "auto": [{}, {"better": 0.5}],
     "cusum": [{}, {"half_life": 60, "ready": 30}],
     "ewma": [{}, {"half_life": 5, "ready": 5}],
     "extremes": [{}, {"windows": 12, "ready": 10}],

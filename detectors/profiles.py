@@ -1,0 +1,78 @@
+"""What is usual at a time of the day and of the week: two profiles of each series, learned bin by bin.
+
+A bin's value is learned when the series has left the bin, from the mean of what it held: so what is read of a profile
+within a day does not depend on whether windows come one by one or many at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mendline.detectors.base import Rows
+
+DAY_MS = 86_400_000
+FIELDS = ("bin", "total", "windows")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One profile: array `name` of `bins` over `period_ms`; what is being learned stands in column `number`.
+
+    A bin takes `weight` of each new mean. NaN: never visited.
+    """
+
+    name: str
+    number: int
+    period_ms: int
+    bins: int
+    weight: float
+
+    def bin_of(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the bin of each window, by the beginning of the window, UTC."""
+        return times % self.period_ms * self.bins // self.period_ms
+
+    def usual(self, state: Rows, bins: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what is usual in the bins, (n, windows)."""
+        found: NDArray[np.float64] = state[self.name][np.arange(len(bins))[:, np.newaxis], bins]
+        return found
+
+    def learn(self, state: Rows, bins: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        """Take values in, (n, windows)."""
+        if bins.shape[1] == 1:
+            self._take(state, np.arange(len(bins)), bins[:, 0], values[:, 0])
+            return
+        self._take_many(state, bins[0].tolist(), values[0].tolist())
+
+    def _take(self, state: Rows, rows: NDArray[np.intp], bins: NDArray[np.int64], values: NDArray[np.float64]) -> None:
+        """Take one window of each series."""
+        column = self.number
+        left = rows[(state["bin"][:, column] != bins) & (state["windows"][:, column] > 0)]
+        if len(left):
+            was = state["bin"][left, column]
+            mean = state["total"][left, column] / state["windows"][left, column]
+            usual = state[self.name][left, was]
+            state[self.name][left, was] = np.where(np.isnan(usual), mean, usual + self.weight * (mean - usual))
+            state["total"][left, column], state["windows"][left, column] = 0.0, 0
+        state["bin"][:, column] = bins
+        state["total"][:, column] += values
+        state["windows"][:, column] += 1
+
+    def _take_many(self, state: Rows, bins: Sequence[int], values: Sequence[float]) -> None:
+        """Take many windows of one series: plain numbers, which add up as arrays do and cost less one by one."""
+        place = (0, self.number)
+        bin_, total, windows = int(state["bin"][place]), float(state["total"][place]), int(state["windows"][place])
+        profile = state[self.name][0]
+        for at, value in zip(bins, values, strict=True):
+            if at != bin_ and windows:
+                usual, mean = float(profile[bin_]), total / windows
+                profile[bin_] = mean if usual != usual else usual + self.weight * (mean - usual)  # noqa: PLR0124
+                total, windows = 0.0, 0
+            bin_, total, windows = at, total + value, windows + 1
+        state["bin"][place], state["total"][place], state["windows"][place] = bin_, total, windows

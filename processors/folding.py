@@ -98,7 +98,7 @@ class Folding:
 
     def forget(self, source: int) -> None:
         """Drop all that is open of the source, and how far it has come."""
-        self.open.panes.pop(source, None)
+        self.open.drop(source)
         self.residents.drop(source)
         self.gate.late = {place: count for place, count in self.gate.late.items() if place[0] != source}
         self.marks.reset(source)
@@ -150,7 +150,8 @@ class Folding:
         segments = Segments.of(taken)
         due = segments.pane < self._closed(segments.source)
         small = segments.end - segments.begin <= order.MOST_ROUNDS
-        direct = due & small & segments.whole() & self.open.absent(segments)
+        direct = due & small & segments.whole()
+        direct[direct] = self.open.absent(segments.source[direct], segments.pane[direct])
         for source, excess in self.open.keep(taken, segments, ~direct):
             self.marks.arrays["excess"][source] += excess
         return closing(taken, segments, direct, self.open.take(touched, self._closed(touched)))

@@ -40,12 +40,15 @@ class OpenPane:
 
     def add(self, chunk: Chunk) -> int:
         """Take rounds in and return how many there was no room for."""
-        room = max(order.MOST_ROUNDS - self.rounds, 0)
-        taken = min(len(chunk.times), room)
-        if taken:
-            self.chunks.append(Chunk(chunk.table, chunk.times[:taken], chunk.values[:taken]))
-        self.rounds += taken
-        return len(chunk.times) - taken
+        came, room = len(chunk.times), order.MOST_ROUNDS - self.rounds
+        if came <= room:
+            self.chunks.append(chunk)
+            self.rounds += came
+            return 0
+        if room > 0:
+            self.chunks.append(Chunk(chunk.table, chunk.times[:room], chunk.values[:room]))
+            self.rounds += room
+        return came - max(room, 0)
 
     def whole(self) -> Chunk:
         """Return all rounds in order of event time, then arrival, in a table that holds the series of all."""
@@ -53,14 +56,16 @@ class OpenPane:
         if len(chunks) == 1:
             return chunks[0]
         table = chunks[0].table
-        if any(one.table.digest != table.digest for one in chunks):
+        values = [one.values for one in chunks]
+        if len({one.table.digest for one in chunks}) > 1:
             table = union(tuple({one.table.digest: one.table for one in reversed(chunks)}.values())[::-1])
+            values = [move(one.values, one.table, table) for one in chunks]
         times = np.concatenate([one.times for one in chunks])
-        values = np.concatenate([move(one.values, one.table, table) for one in chunks])
+        joined = np.concatenate(values)
         if (times[1:] < times[:-1]).any():
             by_time = np.argsort(times, kind="stable")
-            times, values = times[by_time], values[by_time]
-        return Chunk(table, times, values)
+            times, joined = times[by_time], joined[by_time]
+        return Chunk(table, times, joined)
 
 
 class Waiting(NamedTuple):

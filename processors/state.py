@@ -11,7 +11,7 @@ import numpy as np
 from mendline.processors.homes import NONE, Kind
 from mendline.processors.order import MARKS, TALLIES
 from mendline.processors.panes import ROWS
-from mendline.processors.pending import Chunk, OpenPane
+from mendline.processors.pending import Chunk
 from mendline.processors.residents import Run
 from mendline.schemas.series import SeriesTable
 from mendline.schemas.stream import StateBlock
@@ -133,7 +133,7 @@ def _load(folding: Folding, number: int, value: Any, tables: list[SeriesTable], 
         folding.gate.late[number, pane] = count
     for pane, table, times in value["open"]:
         chunk = Chunk(tables[table], np.array(times, dtype=np.int64), floats.take(len(times), len(tables[table])))
-        folding.open.panes.setdefault(number, {}).setdefault(pane, OpenPane()).add(chunk)
+        folding.open.pane(number, pane).add(chunk)
     for kind, start, table, rounds, late in value["runs"]:
         runs = folding.residents.runs.setdefault(number, {}).setdefault((Kind(*kind), start), [])
         runs.append(Run(tables[table], rounds, late, floats.take(ROWS, len(tables[table]))))

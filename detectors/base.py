@@ -46,6 +46,9 @@ class StateArray:
 
     def rows(self, *lengths: int) -> NDArray[Any]:
         """Return fresh rows; with several `lengths`, as an array of that many leading axes."""
+        if self.fill == 0:
+            # Zeros come from the system as they are: what no source uses yet takes no memory.
+            return np.zeros((*lengths, *self.shape), dtype=self.dtype)
         return np.full((*lengths, *self.shape), self.fill, dtype=self.dtype)
 
     @property

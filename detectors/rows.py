@@ -98,8 +98,9 @@ class Store:
             had = self.arrays.get(name)
             length = 0 if had is None else len(had)
             if length < capacity:
-                more = array.rows(capacity - length, len(self.columns))
-                self.arrays[name] = more if had is None else np.concatenate([had, more])
+                self.arrays[name] = array.rows(capacity, len(self.columns))
+                if had is not None:
+                    self.arrays[name][:length] = had
 
     def reset(self, slot: int) -> None:
         """Make the slot's rows as at first."""

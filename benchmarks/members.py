@@ -1,13 +1,16 @@
-"""How much more two members get done than one, on this machine, and what the log's broker takes of it.
+"""What a second process adds: the same rounds through one process, then through two that share the partitions.
 
-python -m benchmarks.members [--log sqlite:|kafka://HOST:PORT] [--client C] [--broker-pid PID] [--json]
+python -m benchmarks.members [--log sqlite:|kafka://HOST:PORT] [--client C] [--processes N,N,…] [--seconds N] [--json]
 
-Each member is a process with both stages of `benchmarks.pipeline`: windows and z-score, chained through the log. All
-rounds stand on two partitions before the clock starts, and all members have joined by then. One member takes both
-partitions, two take one each. `gain` is how many times as many samples a second two members fold. `broker_cores` is the
-CPU that the process `--broker-pid` used meanwhile: cores that the members cannot have. `gain_per_free_core` is the gain
-against what is free for it: `gain / (free_2 / free_1)`, where free_n is n cores or what the broker leaves of the
-machine's, whichever is less; times two, so that 2 means that nothing but the machine's cores holds two members back.
+The way is that of `benchmarks.pipeline`: log, windows, windows appended, z-score verdicts, offsets committed; every
+process is a member of both roles. The clock runs from the moment when all own their share, and the rounds stand on the
+log, until the last window is judged and committed.
+
+`ratio` is the samples a second of the most processes over those of the fewest. A broker on this machine takes its part
+of the same cores: `broker_cores` is what it used, `free_cores` what it and all else on the machine left over. A process
+can use one core at most, so `ratio_per_free_core` is the ratio as it were had the free cores grown as the processes
+did, from one to two: 2 is perfect. `cpu_ratio` tells the same without such arithmetic: what a sample costs many
+processes, over what it costs few; 1 is perfect.
 """
 
 from __future__ import annotations
@@ -15,161 +18,258 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import psutil
 
 from benchmarks.common import add_client, log_through, report
-from benchmarks.pipeline import APPEND_AT_ONCE, PATIENCE_S, SOURCES, rounds_of, settings_of
+from benchmarks.pipeline import SOURCES, end_of, fill, rounds_of, settings_of
 from mendline.logs.base import Log
 from mendline.roles import detect_spec, windows_spec
 from mendline.runtime.member import Member, Pace
 from mendline.runtime.metrics import Metrics
 from mendline.schemas.settings import Settings
-from mendline.schemas.stream import ROUND_HEADERS, NewRecord
+from mendline.schemas.stream import Partition
 from mendline.topics import topic_settings
 
-PARTITIONS = 2
 SERIES = 100
+PARTITIONS = 4
+PATIENCE_S = 120.0
 
 
-def deployed(prefix: str) -> Settings:
-    """Return the settings of all members."""
+def settings_with(prefix: str) -> Settings:
+    """Return the pipeline's settings, with several partitions of metrics and of windows."""
     settings = settings_of(prefix)
     return settings.model_copy(update={"topics": settings.topics.model_copy(update={"partitions": PARTITIONS})})
 
 
-def fill(log: Log, topic: str, seconds: int) -> int:
-    """Append the rounds, the sources' turns by turns on the partitions; return how many each partition has."""
-    producer = log.producer("benchmark")
-    records = [
-        NewRecord(topic, value, None, number % SOURCES % PARTITIONS, ROUND_HEADERS)
-        for number, value in enumerate(rounds_of(SERIES, seconds))
-    ]
-    batches = range(0, len(records), APPEND_AT_ONCE)
-    for delivery in [producer.append(records[first : first + APPEND_AT_ONCE]) for first in batches]:
-        delivery.result(PATIENCE_S)
-    producer.close()
-    return len(records) // PARTITIONS
+# The child: a member of both roles ------------------------------------------------------------------------------------
 
 
-def child(url: str, client: str, prefix: str, name: str, share: int) -> None:
-    """Be a member: join, say so, wait for the number of rounds of a partition, fold those of mine, say what it took."""
-    settings, metrics, pace = deployed(prefix), Metrics(), Pace(idle=0.0)
-    with log_through(url, client) as log:
-        members = [
-            Member(log, spec, settings.topics, f"{name}.{spec.name}", metrics=metrics, pace=pace)
+class Worker:
+    """Both members of one process, worked by turns."""
+
+    def __init__(self, log: Log, settings: Settings, name: str) -> None:
+        """Join both groups."""
+        self.metrics = Metrics()
+        self.members = [
+            Member(log, spec, settings.topics, f"{name}.{spec.name}", metrics=self.metrics, pace=Pace(idle=0.0))
             for spec in (windows_spec(settings), detect_spec(settings))
         ]
-        for member in members:
+        for member in self.members:
             member.open()
-        while any(len(member.partitions) != share for member in members):
-            for member in members:
+
+    def shares(self) -> list[list[int]]:
+        """Return the partitions of each role that are ours."""
+        return [sorted(partition.number for partition in member.partitions) for member in self.members]
+
+    def settle(self) -> None:
+        """Take turns, and tell each change of what is ours, until a line comes in."""
+        told: list[list[int]] = []
+        while not select.select([sys.stdin], [], [], 0)[0]:
+            for member in self.members:
                 member.turn()
-        print("joined", flush=True)
-        rounds = share * int(sys.stdin.readline())
-        began, cpu, read = time.time(), time.process_time(), 0
-        while read < rounds:
-            read += members[0].turn()
-            members[1].turn()
-        for member in members:
-            member.finish()
-        print(json.dumps({"began": began, "ended": time.time(), "cpu_s": time.process_time() - cpu}), flush=True)
+            if self.shares() != told:
+                told = self.shares()
+                tell(told)
         sys.stdin.readline()
-        for member in members:
-            member.close()
+
+    def work(self, role: int, ends: Sequence[int]) -> None:
+        """Take turns until all of `role` is folded up to the `ends` of our partitions; commit."""
+        first, second = self.members
+        while any(self._read(role, number) < ends[number] for number in self.shares()[role]):
+            if role == 0:
+                first.turn()
+            second.turn()
+        self.members[role].finish()
+
+    def _read(self, role: int, number: int) -> float:
+        stage = ("windows", "detect")[role]
+        return self.metrics.snapshot().get(("mendline_records_consumed", stage, str(number)), 0)
 
 
-def measure(url: str, client: str, seconds: int, count: int, broker_pid: int | None) -> dict[str, float]:
-    """Return the samples a second of `count` members, and the cores that they and the broker used."""
+def child(log: Log, settings: Settings, name: str) -> None:
+    """Settle, work off the rounds, then the windows of all; tell CPU seconds."""
+    worker = Worker(log, settings, name)
+    worker.settle()
+    rounds = json.loads(sys.stdin.readline())
+    began = time.process_time()
+    worker.work(0, rounds)
+    tell("rounds done")
+    worker.work(1, json.loads(sys.stdin.readline()))
+    tell(time.process_time() - began)
+    sys.stdin.readline()
+    for member in worker.members:
+        member.close()
+
+
+def tell(said: object) -> None:
+    """Say something to the parent."""
+    print(json.dumps(said), flush=True)
+
+
+# The parent ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Crew:
+    """The processes."""
+
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def tell(self, said: object) -> None:
+        """Say the same to all."""
+        for process in self.running:
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(said).encode() + b"\n")
+
+    def hear(self) -> list[Any]:
+        """Return the next word of each."""
+        return [json.loads(_line(process)) for process in self.running]
+
+    def settled(self) -> None:
+        """Wait until each has its share of both roles' partitions."""
+        fair = PARTITIONS // len(self.running)
+        shares: dict[int, list[list[int]]] = {}
+        deadline = time.monotonic() + PATIENCE_S
+        while len(shares) < len(self.running) or any(len(one) != fair for two in shares.values() for one in two):
+            if time.monotonic() > deadline:
+                sys.exit(f"the processes did not share the partitions fairly within {PATIENCE_S:g} s: {shares}")
+            ready, _, _ = select.select([process.stdout for process in self.running if process.stdout], [], [], 1.0)
+            for number, process in enumerate(self.running):
+                if process.stdout in ready:
+                    shares[number] = json.loads(_line(process))
+
+
+def _line(process: subprocess.Popen[bytes]) -> bytes:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        sys.exit(f"a process ended by itself with status {process.wait()}")
+    return line
+
+
+@contextmanager
+def crew(count: int, url: str, client: str, prefix: str) -> Iterator[Crew]:
+    """Run so many processes."""
+    command = [sys.executable, "-m", "benchmarks.members", "--log", url, "--client", client, "--child"]
+    # Unbuffered: `select` does not see lines that were read ahead.
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
+    running = [subprocess.Popen([*command, f"{prefix}/{number}"], **pipes) for number in range(count)]
+    try:
+        yield Crew(running)
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.communicate()
+
+
+class Used(NamedTuple):
+    """Seconds so far: the wall's, the broker's CPU, and the idle CPU of all cores."""
+
+    wall: float
+    broker: float
+    idle: float
+
+    @staticmethod
+    def now(broker: psutil.Process | None) -> Used:
+        """Look at the clocks."""
+        times = broker.cpu_times() if broker else None
+        system = psutil.cpu_times()
+        return Used(time.perf_counter(), times.user + times.system if times else 0.0, system.idle + system.iowait)
+
+
+def broker_of(url: str) -> psutil.Process | None:
+    """Return the process that listens on the port of a Kafka URL, if it is on this machine."""
+    if not url.startswith("kafka:"):
+        return None
+    port = int(url.rpartition(":")[2])
+    for one in psutil.net_connections("tcp"):
+        if one.status == "LISTEN" and tuple(one.laddr)[1:] == (port,) and one.pid:
+            return psutil.Process(one.pid)
+    return None
+
+
+def measure(url: str, client: str, processes: int, seconds: int) -> dict[str, float]:
+    """Return the figures for one number of processes, on topics of their own."""
     prefix = f"benchmark-{uuid.uuid4().hex[:8]}"
-    settings = deployed(prefix)
-    command = [sys.executable, "-m", "benchmarks.members", "--child", prefix, "--log", url, "--client", client]
-    with log_through(url, client) as log, ExitStack() as opened:
+    settings = settings_with(prefix)
+    windows = settings.topics.topic("windows")
+    with log_through(url, client) as log:
         log.ensure_topics(topic_settings(settings.topics))
-        members = [
-            opened.enter_context(
-                subprocess.Popen(
-                    [*command, "--name", f"member-{number}", "--share", str(PARTITIONS // count)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-            )
-            for number in range(count)
-        ]
-        answers(members)
-        each = fill(log, settings.topics.topic("metrics"), seconds)
-        before = cpu_s(broker_pid)
-        tell(members, str(each))
-        done = [json.loads(answer) for answer in answers(members)]
-        broker = cpu_s(broker_pid) - before
-        tell(members, "end")
-    took = max(one["ended"] for one in done) - min(one["began"] for one in done)
-    samples = each * PARTITIONS * SERIES
+        with crew(processes, url, client, prefix) as running:
+            running.settled()
+            running.tell("wait")
+            made = list(rounds_of(SERIES, seconds))
+            rounds = [fill(log, settings.topics.topic("metrics"), made, number) for number in range(PARTITIONS)]
+            broker = broker_of(url)
+            before = Used.now(broker)
+            running.tell(rounds)
+            running.hear()
+            running.tell([end_of(log, Partition(windows, number)) for number in range(PARTITIONS)])
+            cpu_s = sum(running.hear())
+            after = Used.now(broker)
+    return figures(sum(rounds) * SERIES, cpu_s, before, after)
+
+
+def figures(samples: int, cpu_s: float, before: Used, after: Used) -> dict[str, float]:
+    """Return what is told of one run."""
+    wall, broker, idle = (end - begin for begin, end in zip(before, after, strict=True))
     return {
-        "samples_per_s": round(samples / took),
-        "member_cores": round(sum(one["cpu_s"] for one in done) / took, 2),
-        "broker_cores": round(broker / took, 2),
-        "cpu_us_per_sample": round(1e6 * sum(one["cpu_s"] for one in done) / samples, 4),
+        "samples_per_s": round(samples / wall),
+        "cpu_us_per_sample": round(1e6 * cpu_s / samples, 4),
+        "member_cores": round(cpu_s / wall, 2),
+        "broker_cores": round(broker / wall, 2),
+        "free_cores": round((idle + cpu_s) / wall, 2),
     }
 
 
-def answers(members: Sequence[subprocess.Popen[str]]) -> list[str]:
-    """Return the next line of each member."""
-    lines = [member.stdout.readline() for member in members if member.stdout]
-    if not all(lines):
-        sys.exit("a member ended early; what it said stands above")
-    return lines
-
-
-def tell(members: Sequence[subprocess.Popen[str]], line: str) -> None:
-    """Send each member a line."""
-    for member in members:
-        if member.stdin:
-            member.stdin.write(f"{line}\n")
-            member.stdin.flush()
-
-
-def cpu_s(pid: int | None) -> float:
-    """Return the CPU seconds that a process has used."""
-    times = psutil.Process(pid).cpu_times() if pid else None
-    return times.user + times.system if times else 0.0
-
-
-def free(count: int, broker_cores: float) -> float:
-    """Return how many cores so many members can have at most."""
-    return min(float(count), (os.cpu_count() or 1) - broker_cores)
+def compared(runs: dict[int, dict[str, float]]) -> dict[str, float]:
+    """Return how the last run did against the first."""
+    first, last = min(runs), max(runs)
+    ratio = runs[last]["samples_per_s"] / runs[first]["samples_per_s"]
+    more = min(last, runs[last]["free_cores"]) / min(first, runs[first]["free_cores"])
+    return {
+        "ratio": round(ratio, 2),
+        "ratio_per_free_core": round(ratio * last / first / more, 2),
+        "cpu_ratio": round(runs[last]["cpu_us_per_sample"] / runs[first]["cpu_us_per_sample"], 2),
+    }
 
 
 def main() -> None:
-    """Measure and print, or be a member."""
+    """Measure each number of processes, or be one of them; print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--log", default="sqlite:")
     add_client(parser)
-    parser.add_argument("--seconds", type=int, default=1200, help="rounds of each of the 50 sources")
-    parser.add_argument("--broker-pid", type=int, help="of a Kafka on this machine")
+    parser.add_argument("--processes", default="1,2", help=f"each a divisor of {PARTITIONS}, the partitions")
+    parser.add_argument("--seconds", type=int, default=300, help=f"rounds of each of {SOURCES} sources a partition")
+    parser.add_argument("--child", metavar="PREFIX/NUMBER", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--child", metavar="PREFIX", help=argparse.SUPPRESS)
-    parser.add_argument("--name", help=argparse.SUPPRESS)
-    parser.add_argument("--share", type=int, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.child:
-        child(given.log, given.client, given.child, given.name, given.share)
+    chosen = parser.parse_args()
+    if chosen.child:
+        prefix, _, number = chosen.child.partition("/")
+        with log_through(chosen.log, chosen.client) as log:
+            child(log, settings_with(prefix), f"{prefix}.{number}")
         return
     with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite://{folder}" if given.log == "sqlite:" else given.log
-        one, two = (measure(url, given.client, given.seconds, count, given.broker_pid) for count in (1, 2))
-    gain = two["samples_per_s"] / one["samples_per_s"]
-    more = free(2, two["broker_cores"]) / free(1, one["broker_cores"])
-    result = {"log": given.log, "one": one, "two": two, "gain": round(gain, 2)}
-    report(result | {"free_cores_more": round(more, 2), "gain_per_free_core": round(2 * gain / more, 2)}, given.json)
+        url = f"sqlite://{folder}" if chosen.log == "sqlite:" else chosen.log
+        runs = {
+            number: measure(url, chosen.client, number, chosen.seconds)
+            for number in map(int, chosen.processes.split(","))
+        }
+    named = {"log": chosen.log, "client": chosen.client if chosen.log.startswith("kafka:") else None}
+    cores = {"cores": os.cpu_count(), "partitions": PARTITIONS}
+    report(named | cores | {str(number): run for number, run in runs.items()} | compared(runs), chosen.json)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import tempfile
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 
 from benchmarks.common import add_client, log_through, report
@@ -68,13 +68,13 @@ def rounds_of(series: int, seconds: int) -> Iterator[bytes]:
             yield encode_round(f"host-{source:03}", 1, second, start + second * INTERVAL_MS, table, row)
 
 
-def fill(log: Log, topic: str, rounds: Iterator[bytes]) -> int:
-    """Append all rounds to partition 0 and return how many there were."""
+def fill(log: Log, topic: str, rounds: Iterable[bytes], partition: int = 0) -> int:
+    """Append all rounds to the partition and return how many there were."""
     producer = log.producer("benchmark")
     count, pending = 0, []
     batch: list[NewRecord] = []
     for value in rounds:
-        batch.append(NewRecord(topic, value, None, 0, ROUND_HEADERS))
+        batch.append(NewRecord(topic, value, None, partition, ROUND_HEADERS))
         count += 1
         if len(batch) == APPEND_AT_ONCE:
             pending.append(producer.append(batch))

@@ -86,15 +86,16 @@ class Worker:
     def work(self, role: int, ends: Sequence[int]) -> None:
         """Take turns until all of `role` is folded up to the `ends` of our partitions; commit."""
         first, second = self.members
-        while any(self._read(role, number) < ends[number] for number in self.shares()[role]):
+        while self._behind(self.members[role], ends):
             if role == 0:
                 first.turn()
             second.turn()
         self.members[role].finish()
 
-    def _read(self, role: int, number: int) -> float:
-        stage = ("windows", "detect")[role]
-        return self.metrics.snapshot().get(("mendline_records_consumed", stage, str(number)), 0)
+    @staticmethod
+    def _behind(member: Member, ends: Sequence[int]) -> bool:
+        """Say whether any of our partitions is not read up to its end; by offset: others may have read before."""
+        return any(member.reached.get(one, 0) < ends[one.number] for one in member.partitions)
 
 
 def child(log: Log, settings: Settings, name: str) -> None:

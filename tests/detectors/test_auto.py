@@ -38,7 +38,7 @@ def noise(windows: int, seed: int = 1) -> NDArray[np.float64]:
     ("change", "least"),
     [
         pytest.param(lambda values: values[-1:].__iadd__(40.0), OPENS, id="spike"),
-        pytest.param(lambda values: values[-8:].__iadd__(25.0), OPENS, id="shift"),
+        pytest.param(lambda values: values[-8:].__iadd__(30.0), OPENS, id="shift"),
         pytest.param(lambda values: values[-1:].__imul__(0.0), OPENS, id="drop to nothing"),
         pytest.param(lambda values: values[-30:].__setitem__(slice(None), 50.0), 1.0, id="stands still"),
     ],

@@ -189,7 +189,7 @@ def test_a_json_record_with_fields_of_other_types_is_one_or_is_refused(kind: str
     assert 1 == len(found.rounds) + len(found.windows) + len(found.records) + len(found.unreadable)
 
 
-@pytest.mark.parametrize("minor", ["5", 5, True])
+@pytest.mark.parametrize("minor", ["5", 5])
 def test_a_newer_minor_in_any_form_lets_unknown_fields_pass(minor: object) -> None:
     """A writer that gives it as text is understood as everywhere else, and does not crash its readers."""
     assert decode(batch_of([text_of("tick", minor=minor, more=1)], [JSON_HEADERS])).records

@@ -77,7 +77,7 @@ class ExitWatch:
         self._wake()
 
     def close(self) -> None:
-        """Watch nothing more."""
+        """Watch nothing more; who ended before is told of still."""
         self._closing = True
         self._wake()
         if self._thread:
@@ -95,12 +95,17 @@ class ExitWatch:
 
     def _serve(self) -> None:
         while not self._closing:
-            for key, _ in self._selector.select(POLL_S if self._polled else None):
-                if key.fd == self._wake_in:
-                    os.read(self._wake_in, 4096)
-                else:
-                    self._ended(key.fd, *key.data)
-            self._poll()
+            self._look(POLL_S if self._polled else None)
+        self._look(0)
+
+    def _look(self, timeout_s: float | None) -> None:
+        """Wait until somebody ends, or is to be watched, and tell of those who have ended."""
+        for key, _ in self._selector.select(timeout_s):
+            if key.fd == self._wake_in:
+                os.read(self._wake_in, 4096)
+            else:
+                self._ended(key.fd, *key.data)
+        self._poll()
 
     def _ended(self, handle: int, pid: int, on_exit: OnExit) -> None:
         with self._lock:

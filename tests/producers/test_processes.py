@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -313,3 +314,29 @@ def test_a_kept_file_reads_what_is_new(tmp_path: Path) -> None:
     assert b"b" == kept.read()
     kept.close()
     kept.close()
+
+
+def test_who_ended_before_the_watch_was_closed_is_told_of() -> None:
+    """The watch may be busy with one end when the next comes and it is closed."""
+    watching, busy, go_on = ExitWatch(), threading.Event(), threading.Event()
+    told: list[Exit] = []
+    first, second = sleeper(), sleeper()
+
+    def linger(_: Exit) -> None:
+        busy.set()
+        assert go_on.wait(10)
+
+    watching.watch(first.pid, linger)
+    watching.watch(second.pid, told.append)
+    first.kill()
+    assert busy.wait(10)
+    second.kill()
+    os.waitid(os.P_PID, second.pid, os.WEXITED | os.WNOWAIT)
+    closing = threading.Thread(target=watching.close)
+    closing.start()
+    until(lambda: watching._closing)
+    go_on.set()
+    closing.join()
+    for one in (first, second):
+        one.returncode = 0
+    assert [Exit(signal="SIGKILL")] == told

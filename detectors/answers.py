@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mendline.detectors.base import Scores
+from mendline.detectors.base import Detector, Scores
 from mendline.detectors.faults import Sighting
 
 if TYPE_CHECKING:
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 class BadScoresError(Exception):
     """A detector answered something that is no `Scores` of its step."""
+
+
+def judged_by(detector: Detector, scores: Scores) -> NDArray[np.float64]:
+    """Return what the bounds of a fault are about: the surprise, or the measure of a detector that judges by that."""
+    if detector.judges == "measure" and scores.measure is not None:
+        return scores.measure
+    return scores.surprise
 
 
 def checked(scores: object, values: NDArray[np.float64]) -> Scores:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mendline.detectors.answers import checked, explain
+from mendline.detectors.answers import checked, explain, judged_by
 from mendline.detectors.base import MAX_SURPRISE, Scores, Step
 from mendline.detectors.conditions import DAY_MS
 from mendline.detectors.faults import AFFIRM_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
@@ -170,9 +170,7 @@ class Bank:
             rows = chunk.rows(OWN)
             scores = checked(self.configured.detector.step(rows, step), step.values)
             chunk.put_back(OWN, rows)
-            judged = scores.surprise
-            if self.configured.detector.judges == "measure" and scores.measure is not None:
-                judged = scores.measure
+            judged = judged_by(self.configured.detector, scores)
             life = chunk.rows(LIFE)
             offsets_of = partial(self._offsets, some, len(store.columns))
             happened = self._lifecycle.step(life, judged, scores.surprise, step.times, step.width_ms, offsets_of)

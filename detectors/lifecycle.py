@@ -244,6 +244,30 @@ class Lifecycle:
         window = _Window(begins[awake], begins[awake] + width, offsets_of(awake))
         return self._advance(rows, awake, run, surprise[awake], window)
 
+    def follow(
+        self,
+        rows: Rows,
+        judged: NDArray[np.float64],
+        surprise: NDArray[np.float64],
+        begins: NDArray[np.int64],
+        width: int,
+    ) -> NDArray[np.bool_]:
+        """Take n windows of one row, one after the other; say after which of them its fault is open.
+
+        A row that is normal, and has been so for long enough, is left alone until a window is bad, as `step` does.
+        """
+        is_open = np.zeros(len(judged), dtype=bool)
+        bad = np.flatnonzero(self.bounds.bad(judged))
+        place = 0
+        while place < len(judged):
+            if rows["state"][0] == State.NORMAL and rows["history"][0] == 0:
+                place = _first_from(bad, place, len(judged))
+            one = slice(place, place + 1)
+            self.step(rows, judged[one], surprise[one], begins[one], width, np.zeros_like)
+            is_open[one] = rows["state"][0] >= State.OPEN
+            place += 1
+        return is_open
+
     def _advance(
         self,
         rows: Rows,
@@ -308,6 +332,12 @@ class Lifecycle:
         worse = was_open & (signal <= Signal.BAD_HELD) & (surprise >= NOTABLY * reported)
         emits[worse] = Emission.UPDATED
         return emits
+
+
+def _first_from(places: NDArray[np.intp], begin: int, end: int) -> int:
+    """Return the first of the ascending places from `begin` on, or `end`."""
+    index = np.searchsorted(places, begin)
+    return int(places[index]) if index < len(places) else end
 
 
 def diagram() -> str:

@@ -37,3 +37,35 @@ def list_plugins(*, as_json: bool) -> None:
         for key, field in fields.items():
             default = "required" if field.is_required() else f"default {field.default}"
             click.echo(f"{'':12} {key}: {default}" + (f"; {field.description}" if field.description else ""))
+
+
+@plugins.command(name="check")
+@click.argument("detector", metavar="MODULE:CLASS")
+@click.option(
+    "--parameter", "-p", "parameters", multiple=True, metavar="KEY=VALUE", help="Of the detector; repeatable."
+)
+@json_option
+def check_plugin(detector: str, parameters: tuple[str, ...], *, as_json: bool) -> None:
+    """Run Mendline's own checks on a detector, registered or MODULE:CLASS. Status 1 when it fails any.
+
+    Example: mendline plugins check jump:Jump
+    """
+    import json
+
+    from mendline.cli.options import parameters_of
+    from mendline.detectors.registry import find
+    from mendline.testing.detectors import CheckFailedError, check_detector
+
+    failed = 0
+    for check in check_detector(find(detector), parameters_of(parameters)):
+        try:
+            check.run()
+            why = ""
+        except CheckFailedError as error:
+            why, failed = str(error), failed + 1
+        if as_json:
+            click.echo(json.dumps({"check": check.name, "passed": not why, "why": why or None}))
+        else:
+            click.echo(f"{'failed' if why else 'passed'}  {check.name}" + (f"\n        {why}" if why else ""))
+    if failed:
+        raise click.exceptions.Exit(1)

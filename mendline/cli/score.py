@@ -1,0 +1,108 @@
+"""`mendline score`: what a detector says of a file of values."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from mendline.cli.options import json_option, parameters_of
+
+if TYPE_CHECKING:
+    from mendline.scoring import Block, Scored, Scorer
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--detector", "-d", default="auto", show_default=True, help="Registered name, or package.module:Class.")
+@click.option(
+    "--parameter", "-p", "parameters", multiple=True, metavar="KEY=VALUE", help="Of the detector; repeatable."
+)
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="Write the answers here; default: standard output.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw a picture: FILE.html, which needs nothing else.")
+@json_option
+def score(
+    file: Path, detector: str, parameters: tuple[str, ...], out: Path | None, plot: Path | None, *, as_json: bool
+) -> None:
+    """Score FILE, a CSV with the columns `timestamp` and `value`, row by row.
+
+    Writes timestamp,value,surprise,expected_low,expected_high,fault for each row; `fault` is 1 while a fault is open.
+    The answer for a row depends on that row and those before it only. The interval is the first step between two times.
+    A fault opens as in a pipeline that watches nothing but this one series.
+
+    Example: mendline score load.csv --out scored.csv --plot load.html
+    """
+    from mendline.scoring import MalformedFileError, Scorer, read
+
+    if plot and plot.suffix != ".html":
+        raise click.UsageError(f"--plot {plot}: the picture is a page; name a file that ends in .html")
+    scorer = Scorer(detector, parameters_of(parameters))
+    parts: list[tuple[Block, Scored]] = []
+    try:
+        with _output(out, quiet=as_json) as output:
+            for block in read(file):
+                _one(scorer, block, parts, output)
+    except MalformedFileError as error:
+        raise click.UsageError(str(error)) from None
+    if plot:
+        _draw(plot, file, scorer, parts)
+    if as_json:
+        _summarise(file, parts)
+
+
+def _one(scorer: Scorer, block: Block, parts: list[tuple[Block, Scored]], output: IO[str] | None) -> None:
+    from mendline.scoring.writer import HEADER, rows
+
+    scored = scorer.score(block.times, block.values)
+    if output:
+        output.write((",".join(HEADER) + "\n" if not parts else "") + rows(block, scored))
+    parts.append((block, scored))
+
+
+def _output(out: Path | None, *, quiet: bool) -> Any:
+    """Return where the rows go: to a file that is there in whole or not at all, to standard output, or nowhere."""
+    from mendline.scoring.writer import replacing
+
+    if out:
+        return replacing(out)
+    return nullcontext(None if quiet else sys.stdout)
+
+
+def _draw(plot: Path, file: Path, scorer: Scorer, parts: list[tuple[Block, Scored]]) -> None:
+    import numpy as np
+
+    from mendline.scoring.plot import Picture, html
+    from mendline.scoring.scorer import Scored
+    from mendline.scoring.writer import replacing
+
+    times = np.concatenate([np.empty(0, dtype=np.int64), *(block.times for block, _ in parts)])
+    values = np.concatenate([np.empty(0), *(block.values for block, _ in parts)])
+    opens = scorer.configured.bounds.open_above
+    title = f"{file.name}, scored by {scorer.use}"
+    picture = Picture(title, np.maximum.accumulate(times), values, Scored.joined([one for _, one in parts]), opens)
+    with replacing(plot) as page:
+        page.write(html(picture))
+
+
+def _summarise(file: Path, parts: list[tuple[Block, Scored]]) -> None:
+    import json
+
+    import numpy as np
+
+    from mendline.scoring.scorer import Scored
+
+    scored = Scored.joined([one for _, one in parts])
+    opened = np.flatnonzero(np.diff(scored.fault.astype(np.int8), prepend=0) == 1)
+    stamps = [stamp for block, _ in parts for stamp in block.stamps]
+    known = scored.surprise[~np.isnan(scored.surprise)]
+    told = {
+        "file": str(file),
+        "rows": len(scored.fault),
+        "faults": [stamps[place] for place in opened.tolist()],
+        "rows_in_fault": int(scored.fault.sum()),
+        "highest_surprise": round(float(known.max()), 4) if len(known) else None,
+    }
+    click.echo(json.dumps(told))

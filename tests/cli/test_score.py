@@ -1,0 +1,95 @@
+"""`mendline score`, as somebody who tries a detector on a file calls it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mendline.cli import cli
+
+
+def written(folder: Path, text: str) -> Path:
+    """Return a file with this text."""
+    path = folder / "load.csv"
+    path.write_text(text)
+    return path
+
+
+def load(folder: Path, outlier: float = 90.0) -> Path:
+    """Return a file of 400 minutes with one outlier."""
+    values = [50 + (n * 7919 % 13) / 3 for n in range(400)]
+    values[300] = outlier
+    rows = [f"2024-03-01 {n // 60:02}:{n % 60:02}:00,{value:.3f}" for n, value in enumerate(values)]
+    return written(folder, "\n".join(["timestamp,value", *rows, ""]))
+
+
+def test_every_row_has_an_answer_and_the_outlier_a_fault(tmp_path: Path) -> None:
+    """The answers stand row for row; the fault opens where the outlier is."""
+    out = tmp_path / "scored.csv"
+    ran = CliRunner().invoke(cli, ["score", str(load(tmp_path)), "--out", str(out)])
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert (0, "") == (ran.exit_code, ran.output)
+    assert 400 == len(rows)
+    assert ["2024-03-01 05:00:00"] == [row["timestamp"] for row in rows if row["fault"] == "1"][:1]
+    assert float(rows[299]["expected_low"]) <= 50 < float(rows[299]["expected_high"]) < 90
+
+
+def test_a_row_does_not_depend_on_later_ones(tmp_path: Path) -> None:
+    """The answers for the beginning of a file are the beginning of the answers for the whole."""
+    path = load(tmp_path)
+    whole = CliRunner().invoke(cli, ["score", str(path)]).output.splitlines()
+    path.write_text("\n".join(path.read_text().splitlines()[:200]) + "\n")
+    assert whole[:200] == CliRunner().invoke(cli, ["score", str(path)]).output.splitlines()
+
+
+def test_a_picture_and_a_summary(tmp_path: Path) -> None:
+    """--plot writes a page, --json prints one object and no rows."""
+    page = tmp_path / "load.html"
+    ran = CliRunner().invoke(cli, ["score", str(load(tmp_path)), "--plot", str(page), "--json"])
+    told = json.loads(ran.output)
+    assert (400, ["2024-03-01 05:00:00"]) == (told["rows"], told["faults"])
+    assert "<svg" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "row 1: the header names no column 'timestamp'; the file is empty"),
+        ("timestamp,value\n2024-01-01,1\n2024-01-02,x\n", "row 3: value 'x' is not a number"),
+        ("timestamp,value\n2024-01-01,1\nnoon,2\n", "row 3:"),
+        ("timestamp,value\n2024-01-01\n", "row 2: it has 1 of 2 cells"),
+    ],
+)
+def test_a_malformed_file_is_one_line(tmp_path: Path, text: str, says: str) -> None:
+    """It names file, row and reason; nothing is written."""
+    path, out = written(tmp_path, text), tmp_path / "out.csv"
+    ran = CliRunner().invoke(cli, ["score", str(path), "--out", str(out)])
+    assert 2 == ran.exit_code
+    assert f"{path}: {says}" in ran.output
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--detector", "nope"], "no detector is called 'nope'"),
+        (["-d", "zscore", "-p", "windos=3"], "did you mean windows?"),
+        (["-p", "windows"], "write KEY=VALUE"),
+        (["--plot", "x.pdf"], "name a file that ends in .html"),
+    ],
+)
+def test_wrong_use_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
+) -> None:
+    """One message, and status 2."""
+    from mendline.cli import main
+
+    monkeypatch.setattr("sys.argv", ["mendline", "score", str(load(tmp_path)), *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert 2 == ended.value.code
+    assert says in capsys.readouterr().err

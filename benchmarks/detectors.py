@@ -33,7 +33,7 @@ from mendline.testing.detectors import Player
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PARAMETERS: dict[str, dict[str, Any]] = {"threshold": {"above": 100.0}}
+PARAMETERS: dict[str, dict[str, Any]] = {"n_of_m": {"high": 100.0}, "threshold": {"above": 100.0}}
 """Of detectors that have a parameter without a default."""
 PER_SOURCE = 100
 WINDOWS = 60

@@ -39,8 +39,11 @@ BUILT_IN: Mapping[str, str] = MappingProxyType({
     "cusum": "mendline.detectors.cusum:Cusum",
     "ewma": "mendline.detectors.ewma:Ewma",
     "extremes": "mendline.detectors.extremes:Extremes",
+    "flat_line": "mendline.detectors.flat_line:FlatLine",
     "mad": "mendline.detectors.mad:Mad",
+    "n_of_m": "mendline.detectors.n_of_m:NOfM",
     "ranks": "mendline.detectors.ranks:Ranks",
+    "stuck": "mendline.detectors.stuck:Stuck",
     "threshold": "mendline.detectors.threshold:Threshold",
     "zscore": "mendline.detectors.zscore:ZScore",
 })  # fmt: skip

@@ -137,7 +137,7 @@ class _Subject:
     cls: type[Detector]
     parameters: Mapping[str, Any]
     healthy: NDArray[np.float64]
-    anomaly: float
+    anomaly: tuple[float, ...]
 
     def player(self, series: int = SERIES) -> Player:
         return Player(self.cls, self.parameters, series)
@@ -149,18 +149,20 @@ class _Subject:
 
 def check_detector(
     cls: type[Any], parameters: Mapping[str, Any] | None = None, *, level: float = 50.0, spread: float = 2.0,
-    anomaly: float = 500.0,
+    anomaly: float | Sequence[float] = 500.0,
 ) -> Iterator[Check]:  # fmt: skip
     """Yield the checks of a detector, vectorised or per series.
 
-    Healthy values are Gaussian with mean `level` and standard deviation `spread`; `anomaly` is a value that the
-    detector must find more surprising. Raises UnknownDetectorError when `cls` is no detector at all.
+    Healthy values are Gaussian with mean `level` and standard deviation `spread`; `anomaly` is a value, or the
+    values of successive windows, of which the detector must find the last more surprising. Raises UnknownDetectorError
+    when `cls` is no detector at all.
     """
     detector = as_detector(cls, getattr(cls, "__name__", repr(cls)))
     given = dict(parameters or {})
     windows = detector(detector.Parameters.model_validate(given)).warm_up + EXTRA
     healthy = np.random.default_rng(7).normal(level, spread, (windows, SERIES))
-    subject = _Subject(detector, given, healthy, anomaly)
+    wrong = tuple(anomaly) if isinstance(anomaly, Sequence) else (anomaly,)
+    subject = _Subject(detector, given, healthy, wrong)
     for name, check in _CHECKS.items():
         yield Check(name, partial(_guarded, check, subject))
 
@@ -219,7 +221,7 @@ def _prefix(subject: _Subject) -> None:
     half = len(subject.healthy) // 2
     whole = subject.player().play(subject.healthy)
     other = subject.healthy.copy()
-    other[half:] = subject.anomaly
+    other[half:] = subject.anomaly[-1]
     _same(whole[:half], subject.player().play(other)[:half], "when only later values are others")
     _same(whole, subject.player().play(subject.healthy), "when a fresh detector sees the same again")
 
@@ -235,7 +237,7 @@ def _split(subject: _Subject) -> None:
 
 def _follow(subject: _Subject) -> None:
     values = subject.healthy.copy()
-    values[len(values) // 3], values[len(values) // 2] = np.nan, subject.anomaly
+    values[len(values) // 3], values[len(values) // 2] = np.nan, subject.anomaly[-1]
     whole, at = subject.player().play(values), len(values) // 2 + 1
     followed = subject.player()
     parts = [
@@ -296,11 +298,11 @@ def _memory(subject: _Subject) -> None:
 def _rank(subject: _Subject) -> None:
     player = subject.player()
     usual = player.play(subject.healthy)[subject.warm_up :]
-    unusual = player.step(np.full(SERIES, subject.anomaly), len(subject.healthy)).surprise
+    wrong = np.tile(np.array(subject.anomaly)[:, np.newaxis], (1, SERIES))
+    unusual = player.play(wrong, len(subject.healthy))[-1]
     highest = float(np.quantile(usual, 0.95))
-    _hold(
-        (unusual > highest).all(), f"{subject.anomaly:g} scores {unusual.min():.3g}, healthy values up to {highest:.3g}"
-    )
+    told = f"{subject.anomaly[-1]:g} scores {unusual.min():.3g}, healthy values up to {highest:.3g}"
+    _hold((unusual > highest).all(), told)
 
 
 def _hostile(subject: _Subject) -> None:

@@ -17,16 +17,24 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "cusum": [{}, {"half_life": 60, "ready": 30}],
     "ewma": [{}, {"half_life": 5, "ready": 5}],
     "extremes": [{}, {"windows": 12, "ready": 10}],
+    "flat_line": [{}, {"memory": 40, "ready": 5}],
     "mad": [{}, {"windows": 9, "ready": 5, "every": 2}],
+    "n_of_m": [{"high": 100.0}, {"low": 0.0, "high": 70.0, "n": 1, "m": 2}],
     "ranks": [{}, {"windows": 40, "ready": 20, "every": 7}],
+    "stuck": [{}],
     "threshold": [{"above": 100.0}, {"above": 20.0, "of": "rate"}],
     "zscore": [{}, {"windows": 8, "ready": 5}],
+}
+ANOMALIES: dict[str, dict[str, Any]] = {
+    "flat_line": {"anomaly": [50.0] * 12},
+    "n_of_m": {"anomaly": [500.0] * 3},
+    "stuck": {"anomaly": [0.0] * 12},
 }
 ALL = [(name, given) for name, some in PARAMETERS.items() for given in some]
 SUBJECTS = [
     pytest.param(name, given, number, id=f"{name}-{number}-{place}")
     for place, (name, given) in enumerate(ALL)
-    for number, _ in enumerate(check_detector(find(name), given))
+    for number, _ in enumerate(check_detector(find(name), given, **ANOMALIES.get(name, {})))
 ]
 
 
@@ -38,7 +46,7 @@ def test_every_registered_detector_is_checked() -> None:
 @pytest.mark.parametrize(("name", "given", "number"), SUBJECTS)
 def test_registered_detectors(name: str, given: dict[str, Any], number: int) -> None:
     """A registered detector passes each check."""
-    list(check_detector(find(name), given))[number].run()
+    list(check_detector(find(name), given, **ANOMALIES.get(name, {})))[number].run()
 
 
 class Good(Detector):

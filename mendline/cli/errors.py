@@ -12,10 +12,12 @@ from mendline.responders.ledger import LedgerError
 from mendline.responders.signing import KeyFileError
 from mendline.responders.supervisor import SupervisorError
 from mendline.runtime.deadletters import StageStoppedError
+from mendline.scoring import MalformedFileError
 
 STATUS: dict[type[Exception], int] = {
     ConfigError: WRONG_USE,
     DetectorError: WRONG_USE,
+    MalformedFileError: WRONG_USE,
     LogError: FAILED,
     StateError: FAILED,
     DemoError: FAILED,

@@ -35,18 +35,18 @@ def score(
 
     Example: mendline score load.csv --out scored.csv --plot load.html
     """
-    from mendline.scoring import MalformedFileError, Scorer, read
+    from mendline.scoring import Scorer, read
+    from mendline.scoring.writer import header
 
     if plot and plot.suffix != ".html":
         raise click.UsageError(f"--plot {plot}: the picture is a page; name a file that ends in .html")
     scorer = Scorer(detector, parameters_of(parameters))
     parts: list[tuple[Block, Scored]] = []
-    try:
-        with _output(out, quiet=as_json) as output:
-            for block in read(file):
-                _one(scorer, block, parts, output)
-    except MalformedFileError as error:
-        raise click.UsageError(str(error)) from None
+    with _output(out, quiet=as_json) as output:
+        if output:
+            output.write(header())
+        for block in read(file):
+            _one(scorer, block, parts, output)
     if plot:
         _draw(plot, file, scorer, parts)
     if as_json:
@@ -54,21 +54,21 @@ def score(
 
 
 def _one(scorer: Scorer, block: Block, parts: list[tuple[Block, Scored]], output: IO[str] | None) -> None:
-    from mendline.scoring.writer import HEADER, rows
+    from mendline.scoring.writer import rows
 
     scored = scorer.score(block.times, block.values)
     if output:
-        output.write((",".join(HEADER) + "\n" if not parts else "") + rows(block, scored))
+        output.write(rows(block, scored))
     parts.append((block, scored))
 
 
 def _output(out: Path | None, *, quiet: bool) -> Any:
-    """Return where the rows go: to a file that is there in whole or not at all, to standard output, or nowhere."""
-    from mendline.scoring.writer import replacing
+    """Return where the rows go: to a file or standard output, in whole or not at all, or nowhere."""
+    from mendline.scoring.writer import replacing, withheld
 
     if out:
         return replacing(out)
-    return nullcontext(None if quiet else sys.stdout)
+    return nullcontext() if quiet else withheld(sys.stdout)
 
 
 def _draw(plot: Path, file: Path, scorer: Scorer, parts: list[tuple[Block, Scored]]) -> None:

@@ -155,5 +155,5 @@ class _Reader:
         try:
             return time_of(stamp)
         except (ValueError, OverflowError) as error:
-            told = str(error) if repr(stamp) in str(error) else f"time {stamp!r}: {error}"
+            told = str(error) if str(error).startswith("time ") else f"time {stamp!r}: {error}"
             raise MalformedFileError(self.path, number, told) from None

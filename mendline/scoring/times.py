@@ -12,6 +12,7 @@ without a zone is taken as UTC.
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ _CALENDAR = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 _DAY_MONTH = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(.*)", re.DOTALL)
 _ZONE = re.compile(r"\d(Z|[+-]\d\d:?\d\d)$")
-_UNITS = ((1e11, 1e3), (1e14, 1.0), (1e17, 1e-3), (np.inf, 1e-6))
+_UNITS = ((1e11, 1e3), (1e14, 1.0), (1e17, 1e-3), (1e20, 1e-6))
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S %z")
 _NAMED = (
     "%d/%b/%Y:%H:%M:%S %z",
@@ -51,8 +52,11 @@ def of_epoch(text: str) -> int:
     >>> of_epoch("1700000000"), of_epoch("1700000000123"), of_epoch("1700000000.5")
     (1700000000000, 1700000000123, 1700000000500)
     """
-    number = float(text)
-    factor = next(factor for below, factor in _UNITS if abs(number) < below)
+    number = float(text) if _NUMBER.fullmatch(text) else math.nan
+    factor = next((factor for below, factor in _UNITS if abs(number) < below), None)
+    if factor is None:
+        msg = f"time {text!r} is no number since the epoch, as the first one is"
+        raise ValueError(msg)
     return round(number * factor)
 
 
@@ -153,9 +157,10 @@ def all_at_once(stamps: Sequence[str]) -> NDArray[np.int64] | None:
     >>> all_at_once(["2023-11-14 22:13:20", "2023-11-14 22:13:21"]).tolist()
     [1700000000000, 1700000001000]
     """
-    zone = _zone(stamps[0])
-    if min(map(len, stamps)) < len("2026-11-26") or not stamps[0][:4].isdigit():
+    # numpy takes a number for a year, and knows words such as "now".
+    if not all(stamp[4:5] == "-" and len(stamp) >= len("2026-11-26") for stamp in stamps):
         return None
+    zone = _zone(stamps[0])
     if zone:
         if not all(stamp.endswith(zone) for stamp in stamps):
             return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 
 HEADER = ("timestamp", "value", "surprise", "expected_low", "expected_high", "fault")
 SPECIAL = frozenset('",\r\n')
+
+
+def header() -> str:
+    """Return the first row."""
+    return ",".join(HEADER) + "\n"
 
 
 def rows(block: Block, scored: Scored) -> str:
@@ -58,3 +65,12 @@ def replacing(path: Path) -> Iterator[IO[str]]:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def withheld(output: IO[str]) -> Iterator[IO[str]]:
+    """Open a file to write to whose text is written to `output` at the end of the block, unless that fails."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        yield file
+        file.seek(0)
+        shutil.copyfileobj(file, output)

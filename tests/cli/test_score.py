@@ -27,6 +27,17 @@ def load(folder: Path, outlier: float = 90.0) -> Path:
     return written(folder, "\n".join(["timestamp,value", *rows, ""]))
 
 
+def called(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[object, str, str]:
+    """Call the whole command line; return exit status, standard output and errors."""
+    from mendline.cli import main
+
+    monkeypatch.setattr("sys.argv", ["mendline", "score", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    return ended.value.code, printed.out, printed.err
+
+
 def test_every_row_has_an_answer_and_the_outlier_a_fault(tmp_path: Path) -> None:
     """The answers stand row for row; the fault opens where the outlier is."""
     out = tmp_path / "scored.csv"
@@ -62,15 +73,43 @@ def test_a_picture_and_a_summary(tmp_path: Path) -> None:
         ("timestamp,value\n2024-01-01,1\n2024-01-02,x\n", "row 3: value 'x' is not a number"),
         ("timestamp,value\n2024-01-01,1\nnoon,2\n", "row 3:"),
         ("timestamp,value\n2024-01-01\n", "row 2: it has 1 of 2 cells"),
+        ("timestamp,value\n1700000000,1\nnan,2\n", "row 3: time 'nan' is no number since the epoch"),
+        ("timestamp,value\n1700000000,1\n1e400,2\n", "row 3: time '1e400' is no number since the epoch"),
     ],
 )
-def test_a_malformed_file_is_one_line(tmp_path: Path, text: str, says: str) -> None:
-    """It names file, row and reason; nothing is written."""
-    path, out = written(tmp_path, text), tmp_path / "out.csv"
-    ran = CliRunner().invoke(cli, ["score", str(path), "--out", str(out)])
-    assert 2 == ran.exit_code
-    assert f"{path}: {says}" in ran.output
-    assert not out.exists()
+@pytest.mark.parametrize("to_file", [True, False])
+def test_a_malformed_file_is_one_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    says: str,
+    to_file: bool,
+) -> None:
+    """It names file, row and reason; nothing is written, to no file and not to standard output."""
+    path, target = written(tmp_path, text), tmp_path / "out.csv"
+    status, out, err = called(monkeypatch, capsys, str(path), *(["--out", str(target)] if to_file else []))
+    assert (2, "") == (status, out)
+    assert err.startswith(f"mendline: {path}: {says}")
+    assert 1 == err.count("\n")
+    assert not target.exists()
+
+
+def test_a_late_mistake_leaves_standard_output_empty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of blocks before the one with the mistake are not written either."""
+    rows = [f"{1_700_000_000 + n},{n % 7}\n" for n in range(60_000)]
+    path = written(tmp_path, "".join(["timestamp,value\n", *rows, "1700060000,x\n"]))
+    status, out, err = called(monkeypatch, capsys, str(path), "-d", "zscore", "-p", "windows=2", "-p", "ready=2")
+    assert (2, "") == (status, out)
+    assert "row 60002: value 'x' is not a number" in err
+
+
+def test_a_file_without_rows_has_a_header(tmp_path: Path) -> None:
+    """What reads the answers finds its columns also when there are none."""
+    ran = CliRunner().invoke(cli, ["score", str(written(tmp_path, "timestamp,value\n"))])
+    assert (0, "timestamp,value,surprise,expected_low,expected_high,fault\n") == (ran.exit_code, ran.output)
 
 
 @pytest.mark.parametrize(
@@ -86,10 +125,6 @@ def test_wrong_use_says_what_to_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
 ) -> None:
     """One message, and status 2."""
-    from mendline.cli import main
-
-    monkeypatch.setattr("sys.argv", ["mendline", "score", str(load(tmp_path)), *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert 2 == ended.value.code
-    assert says in capsys.readouterr().err
+    status, _, err = called(monkeypatch, capsys, str(load(tmp_path)), *arguments)
+    assert 2 == status
+    assert says in err

@@ -90,9 +90,16 @@ def test_a_slow_creep_is_no_standing() -> None:
 def test_a_flat_line_does_not_become_usual_while_it_lasts() -> None:
     """However long it stands, it stays surprising; when it has moved again, as long a run is known."""
     moving = [float(number % 7) for number in range(100)]
-    surprise = run(FlatLine, {"memory": 30}, moving + [1.5] * 500 + moving + [1.5] * 20).surprise
+    surprise = run(FlatLine, {}, moving + [1.5] * 500 + moving + [1.5] * 20).surprise
     assert surprise[599] >= surprise[300] > 4.0
-    assert surprise[-1] < 1.0 or len(moving) > 60
+    assert surprise[-1] < 1.0
+
+
+def test_a_run_is_forgotten_after_two_generations() -> None:
+    """A flat line as long as one that is forgotten is surprising again."""
+    moving = [float(number % 7) for number in range(100)]
+    surprise = run(FlatLine, {"memory": 30}, moving + [1.5] * 500 + moving + [1.5] * 20).surprise
+    assert surprise[-1] > 4.0
 
 
 def test_missing_windows_neither_end_nor_prolong_a_run() -> None:

@@ -37,6 +37,7 @@ LIVENESS = "liveness"
 BUILT_IN: Mapping[str, str] = MappingProxyType({
     "auto": "mendline.detectors.auto:Auto",
     "cusum": "mendline.detectors.cusum:Cusum",
+    "exhaustion": "mendline.detectors.exhaustion:Exhaustion",
     "ewma": "mendline.detectors.ewma:Ewma",
     "extremes": "mendline.detectors.extremes:Extremes",
     "flat_line": "mendline.detectors.flat_line:FlatLine",

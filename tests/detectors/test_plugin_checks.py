@@ -16,6 +16,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "auto": [{}, {"better": 0.5}],
     "cusum": [{}, {"half_life": 60, "ready": 30}],
     "ewma": [{}, {"half_life": 5, "ready": 5}],
+    "exhaustion": [{"limit": 100.0, "horizon": 600.0}, {"limit": 100.0, "block": 1, "blocks": 16}],
     "extremes": [{}, {"windows": 12, "ready": 10}],
     "flat_line": [{}, {"memory": 40, "ready": 5}],
     "mad": [{}, {"windows": 9, "ready": 5, "every": 2}],
@@ -26,6 +27,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "zscore": [{}, {"windows": 8, "ready": 5}],
 }
 ANOMALIES: dict[str, dict[str, Any]] = {
+    "exhaustion": {"anomaly": [50.0 + 0.1 * window for window in range(400)]},
     "flat_line": {"anomaly": [50.0] * 12},
     "n_of_m": {"anomaly": [500.0] * 3},
     "stuck": {"anomaly": [0.0] * 12},

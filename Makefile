@@ -36,7 +36,7 @@ test: $(READY) ## run all tests, those on a real Kafka included
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "broker or heavy"
 
 test-fast: $(READY) ## run the tests that need neither Kafka nor patience
-	@MENDLINE_FEW_EXAMPLES=1 $(BIN)/python -m pytest -n auto -m "not broker and not heavy"
+	@MENDLINE_FEW_EXAMPLES=1 $(BIN)/python -m pytest -n auto -m "not broker and not heavy and not slow"
 
 chaos: $(READY) ## kill and freeze members and brokers, and compare (SECONDS=60 SEED=random LOG=sqlite or kafka, CLIENT, EVERY)
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --log $(LOG) $(if $(SEED),--seed $(SEED)) $(if $(CLIENT),--client $(CLIENT)) $(if $(EVERY),--every $(EVERY))

@@ -52,6 +52,7 @@ def pid_of(agent: Agent, name: str) -> int:
     return current[0]
 
 
+@pytest.mark.slow
 def test_everything_has_its_place_in_one_order(tmp_path: Path, log: MemoryLog) -> None:
     """Heartbeats, events and rounds share one sequence without gaps, from the first to the last."""
     with running(settings(tmp_path, {"web": service()}), log):
@@ -218,6 +219,7 @@ def test_what_happens_while_the_log_is_away_is_told_later_in_order(tmp_path: Pat
     assert list(range(len(said(log)))) == [one.sequence for one in said(log)]
 
 
+@pytest.mark.slow
 def test_the_reflex_restarts_while_the_log_is_away_and_says_so(
     tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,6 +237,7 @@ def test_the_reflex_restarts_while_the_log_is_away_and_says_so(
     assert (True, "succeeded", f"{HOST}/web") == (outcome.reflex, outcome.status, outcome.target)
 
 
+@pytest.mark.slow
 def test_no_reflex_while_the_log_answers(tmp_path: Path, log: MemoryLog) -> None:
     """Then it is the planner's to decide: the service stays down for many rounds."""
     with running(settings(tmp_path, {"web": service()}), log) as agent:
@@ -264,6 +267,7 @@ def test_no_reflex_because_nothing_was_said_for_long(
         assert agent.supervisor.current("web") is None
 
 
+@pytest.mark.slow
 def test_the_reflex_ends_when_the_log_is_back(tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """However seldom it measures: it restarts while the log is away, and leaves all to the planner afterwards."""
     monkeypatch.setattr(clock, "TRUSTED_FOR_S", 0.2)
@@ -360,6 +364,7 @@ def test_a_log_that_refuses_ends_the_agent(tmp_path: Path, log: MemoryLog) -> No
         until(agent.ended.is_set)
 
 
+@pytest.mark.slow
 def test_an_agent_needs_neither_numpy_nor_http_libraries(tmp_path: Path) -> None:
     """They would double its memory."""
     text = f"""

@@ -166,6 +166,7 @@ def be_away(scene: Scene) -> None:
     scene.arrive()
 
 
+@pytest.mark.slow
 def test_ten_minutes_without_the_log_lose_nothing_and_mend_nothing(scene: Scene) -> None:
     """Every round makes it into its window, nobody is missed, and what was mended by hand is left alone."""
     began = scene.clock()
@@ -183,6 +184,7 @@ def test_ten_minutes_without_the_log_lose_nothing_and_mend_nothing(scene: Scene)
     assert not [one for one in scene.records("mendline.commands") if isinstance(one, Command)]
 
 
+@pytest.mark.slow
 def test_what_is_fresh_after_the_outage_is_missed_and_mended(scene: Scene) -> None:
     """The stages are not blind afterwards: a death is commanded upon, and a host that says nothing is missed."""
     first, second = scene.machines
@@ -198,6 +200,7 @@ def test_what_is_fresh_after_the_outage_is_missed_and_mended(scene: Scene) -> No
     assert (second.name, "silent", "opened") in scene.faults()
 
 
+@pytest.mark.slow
 def test_records_of_all_lives_are_in_order(scene: Scene) -> None:
     """Each source counts on without a gap, life after life, whatever was on a disk meanwhile."""
     scene.pass_time(20)

@@ -77,6 +77,7 @@ def say(publisher: Publisher, count: int) -> None:
         publisher.round(time, TABLE, [0.0])
 
 
+@pytest.mark.slow
 def test_nothing_touches_the_disk_while_the_log_is_there(
     log: MemoryLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +149,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 300, 2000])
 def test_kill_9_loses_nothing_that_was_on_the_disk(log: MemoryLog, tmp_path: Path, after: int) -> None:
     """At any moment while it writes; the next life sends all of it, in order and without a gap, before its own."""

@@ -67,6 +67,7 @@ def test_what_may_have_arrived_is_said_again(publisher: Publisher, log: MemoryLo
     assert [0, 0] == sequences(log)
 
 
+@pytest.mark.slow
 def test_a_late_answer_is_waited_for(publisher: Publisher, log: MemoryLog) -> None:
     """A record on its way is not sent twice, however long the answer takes; meanwhile the log counts as away."""
     log.hold_answers()

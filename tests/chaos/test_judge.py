@@ -94,6 +94,7 @@ def test_a_window_after_a_later_one_of_its_source_is_not_seen() -> None:
     assert {("host-1", 500, 1_000)} == seen.different
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("topic", ["windows", "journal"])
 def test_what_belongs_to_another_story_is_found(settings: Settings, log: MemoryLog, topic: str) -> None:
     """Windows of another story differ; faults of one that began at another time should not be there."""

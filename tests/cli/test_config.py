@@ -52,6 +52,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(text: str, told: s
     assert [told] == refused(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "told"),
     [

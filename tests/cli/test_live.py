@@ -60,6 +60,7 @@ def on_a_terminal(config: Path, **environment: str) -> str:
         return terminal.read(4096).decode()
 
 
+@pytest.mark.slow
 def test_colours_are_for_terminals_whose_owner_wants_them(config: Path, call: Caller) -> None:
     """Neither a pipe nor a terminal with NO_COLOR (no-color.org) gets any."""
     assert "\x1b[32m" in on_a_terminal(config)

@@ -145,6 +145,7 @@ def test_a_command_ended_by_a_signal_has_the_status_of_a_shell(call: Caller, con
     assert call("maintenance", "run", "-c", config, "web", "--", sys.executable, "-c", code).status == 137
 
 
+@pytest.mark.slow
 def test_a_stop_is_passed_on_to_the_command(config: Path) -> None:
     """SIGTERM ends the command, and then, not before, the maintenance."""
     opened(config)[1].close()

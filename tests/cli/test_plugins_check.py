@@ -32,6 +32,7 @@ def test_a_registered_detector_passes() -> None:
     assert all(line.startswith("passed  ") for line in lines)
 
 
+@pytest.mark.slow
 def test_a_bad_detector_fails_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What fails is named, with how it was found, and the status is 1."""
     (tmp_path / "forgets.py").write_text(BAD)

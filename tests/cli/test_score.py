@@ -95,6 +95,7 @@ def test_a_malformed_file_is_one_line(
     assert not target.exists()
 
 
+@pytest.mark.slow
 def test_a_late_mistake_leaves_standard_output_empty(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -209,6 +209,7 @@ def test_topics_are_made_and_listed(call: Caller, config: Path) -> None:
     assert journal["bytes"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("topics", "tail", "journal"), ("faults", "--all")])
 def test_a_reader_that_goes_away_is_a_quiet_end(config: Path, command: tuple[str, ...]) -> None:
     """Status 141, as of any program in a pipe to `head`."""
@@ -220,6 +221,7 @@ def test_a_reader_that_goes_away_is_a_quiet_end(config: Path, command: tuple[str
     assert ended(process)[::2] == (141, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_what_the_terminal_cannot_show_does_not_end_a_command(
     config: Path, monkeypatch: pytest.MonkeyPatch, encoding: str

@@ -90,6 +90,7 @@ def test_client_hears_a_stalled_service_again(client: Client) -> None:
         assert answer.heard >= begun + 0.3
 
 
+@pytest.mark.slow
 def test_deadlocked_service_answers_no_more(client: Client) -> None:
     """It is there, holds its port, and can be ended by the ordinary signal, for nothing of it is lost."""
     port = client._address[1]

@@ -51,6 +51,7 @@ def test_what_never_happened_before_is_surprising(change: object, least: float) 
     assert np.nanmax(scored(values)[-30:]) > least
 
 
+@pytest.mark.slow
 def test_healthy_series_open_nothing() -> None:
     """Twenty series that depend on their past, skewed ones among them, stay below the fleet's level for hours."""
     values = np.stack([noise(8 * HOUR, seed) for seed in range(20)], axis=1)

@@ -46,6 +46,7 @@ def test_another_unit_is_another_series() -> None:
     assert detected(ZSCORE, *[(kib, 1.0)] * 8, *[(kib, 1024.0)] * 3) != []
 
 
+@pytest.mark.slow
 def test_a_month_of_constants_then_one_change() -> None:
     """A constant has no spread of its own; the first change opens one fault all the same."""
     told = detected({**ZSCORE, "parameters": {"windows": 60}}, *[(PLAIN, 5.0)] * 2_000, (PLAIN, 9.0))

@@ -42,6 +42,7 @@ def healthy(kind: str, windows: int = 2000, series: int = 100) -> NDArray[np.flo
     return 0.7 + correlated
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["noise", "walk", "correlated"])
 def test_nothing_is_foretold_of_what_goes_nowhere(kind: str) -> None:
     """Noise, correlated noise and walks without drift open next to nothing within days of windows."""

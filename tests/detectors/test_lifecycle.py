@@ -173,6 +173,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(
     steps=STEPS,
     open_hold=st.sampled_from([0, 10, 20, 30]),

@@ -45,6 +45,7 @@ def test_every_registered_detector_is_checked() -> None:
     assert registered([]).keys() == PARAMETERS.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "given", "number"), SUBJECTS)
 def test_registered_detectors(name: str, given: dict[str, Any], number: int) -> None:
     """A registered detector passes each check."""
@@ -191,6 +192,7 @@ def test_good_detector() -> None:
     assert failing(Good) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cls", "beginning"),
     [

@@ -42,6 +42,7 @@ def test_try_it(folder: Path) -> None:
     assert python(folder, blocks("python")[1]) == blocks("text")[0]
 
 
+@pytest.mark.slow
 def test_check_it(folder: Path) -> None:
     """Checking it finds nothing wrong."""
     assert python(folder, blocks("python")[2]).count("holds:") == len(list(check_detector(find("zscore"))))
@@ -53,6 +54,7 @@ def test_use_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert check(Settings.model_validate(yaml.safe_load(blocks("yaml")[0]))) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Jump", "SimpleJump"])
 def test_example(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example file holds two detectors that pass every check."""

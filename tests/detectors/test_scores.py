@@ -81,6 +81,7 @@ def _idle_cpu(windows: int) -> list[float]:
     return [float(mean) for mean in (ticks * 0.01 / jitter).mean(axis=1)]
 
 
+@pytest.mark.slow
 def test_an_idle_series_opens_nothing() -> None:
     """A CPU that idles for a day, and is then four times as busy as idle, is no news; one that works is."""
     made = settings({"name": "z", "use": "zscore"})

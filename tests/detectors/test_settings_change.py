@@ -110,6 +110,7 @@ def of(records: Sequence[NewRecord], detectors: frozenset[str], *, inside: bool 
     return sorted(found, key=lambda one: one.detector)
 
 
+@pytest.mark.slow
 @CHANGES
 @given(seed=st.integers(0, 10**6), at=st.integers(1, 70))
 @tune(max_examples=examples(25), deadline=None)
@@ -123,6 +124,7 @@ def test_an_edit_leaves_the_others_alone(change: Change, seed: int, at: int) -> 
         assert of(said(restored(change, before, warmed=warmed), after), change.unchanged) == expected
 
 
+@pytest.mark.slow
 @CHANGES
 @given(seed=st.integers(0, 10**6), at=st.integers(1, 70))
 @tune(max_examples=examples(25), deadline=None)

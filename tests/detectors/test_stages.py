@@ -449,6 +449,7 @@ def stages(kind: str, length: int, seed: int) -> tuple[Any, Story]:
 KINDS = pytest.mark.parametrize("kind", ["detect", "rounds"])
 
 
+@pytest.mark.slow
 @KINDS
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(0, 90)))
 @tune(max_examples=examples(25), deadline=None)
@@ -459,6 +460,7 @@ def test_batches_do_not_matter(kind: str, seed: int, cuts: list[int]) -> None:
     assert said(make(), story.inputs(cut for cut in cuts if cut < len(story.told))) == expected
 
 
+@pytest.mark.slow
 @KINDS
 @given(seed=st.integers(0, 10**6), at=st.integers(1, 70))
 @tune(max_examples=examples(25), deadline=None)
@@ -472,6 +474,7 @@ def test_restore_at_any_place(kind: str, seed: int, at: int) -> None:
     assert said(restored, after) == said(stage, after)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10**6))
 @tune(max_examples=examples(25), deadline=None)
 def test_order_of_sources_does_not_matter(seed: int) -> None:
@@ -482,6 +485,7 @@ def test_order_of_sources_does_not_matter(seed: int) -> None:
     assert said(make(), turned.inputs([20, 40])) == said(make(), story.inputs([20, 40]))
 
 
+@pytest.mark.slow
 @KINDS
 def test_stories_are_worth_it(kind: str) -> None:
     """The random stories open, update, affirm, resolve and orphan faults of several kinds: else they prove nothing."""

@@ -92,6 +92,7 @@ def test_cusum_finds_what_no_window_shows() -> None:
     assert run(Mad, {}, values).surprise[-60:].max() < 6
 
 
+@pytest.mark.slow
 def test_cusum_is_calm_on_healthy_values() -> None:
     """On independent and on correlated Gaussian values a surprise of 3 is about as rare as it says, or rarer."""
     noise = np.random.default_rng(9).normal(0, 1, (4000, 40))

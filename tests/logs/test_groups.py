@@ -55,6 +55,7 @@ def test_leavers_hand_over_at_once(case: Case) -> None:
             assert b.read(1) == [b"2"]
 
 
+@pytest.mark.slow
 def test_dead_members_are_replaced(case: Case) -> None:
     """A member that was killed is replaced after its session, by members with other names."""
     topic = case.topic(2)

@@ -26,6 +26,7 @@ def test_reading_begins_where_told(case: Case) -> None:
         assert reading.read(5)[3:] == [b"8", b"9"]
 
 
+@pytest.mark.slow
 def test_nothing_is_delivered_before_start(case: Case) -> None:
     """A member is told what it owns, and gets no record of it until it starts."""
     topic = case.topic()
@@ -46,6 +47,7 @@ def test_nothing_is_delivered_before_start(case: Case) -> None:
     consumer.close()
 
 
+@pytest.mark.slow
 def test_paused_partitions_rest(case: Case) -> None:
     """A paused partition delivers nothing, the others go on, and `start` ends the pause."""
     topic = case.topic(2)
@@ -60,6 +62,7 @@ def test_paused_partitions_rest(case: Case) -> None:
         assert reading.read(2) == [b"b", b"a"]
 
 
+@pytest.mark.slow
 def test_assignment_replaces_assignment(case: Case) -> None:
     """Reading by assignment needs no group, and a second assignment ends the first."""
     topic = case.topic(2)
@@ -192,6 +195,7 @@ def test_waiting_consumers_can_be_woken(case: Case) -> None:
     assert (list(polled.batches), time.monotonic() - began < SOON_S) == ([], True)
 
 
+@pytest.mark.slow
 def test_signal_handlers_can_wake(case: Case) -> None:
     """`wake` may be called by a signal handler that interrupts the very poll."""
     with case.reading(Partition(case.topic(), 0)) as reading:
@@ -206,6 +210,7 @@ def test_signal_handlers_can_wake(case: Case) -> None:
     assert (list(polled.batches), time.monotonic() - began < SOON_S) == ([], True)
 
 
+@pytest.mark.slow
 def test_polls_without_records_end_in_time(case: Case) -> None:
     """`poll` returns empty after its time, not before."""
     with case.reading(Partition(case.topic(), 0)) as reading:

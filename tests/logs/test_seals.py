@@ -68,6 +68,7 @@ def live_until_sealed(case: Case, settings: Settings, seals: int) -> None:
     producer.close()
 
 
+@pytest.mark.slow
 def test_what_was_sealed_is_read_again_as_it_was(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Offsets, append times, keys, values and headers; the planner was restarted in between."""
     monkeypatch.setattr(sealing, "SEALED_EVERY_MS", OFTEN_MS)

@@ -65,6 +65,7 @@ def read_all(log: Log, topic: str) -> list[tuple[int, bytes]]:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("topic", TOPICS)
 def test_killed_writers_lose_nothing_acknowledged(log: Log, topic: str) -> None:
     """Whenever a writer is killed, what was acknowledged is there, whole calls only, and offsets have no gap."""

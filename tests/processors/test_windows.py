@@ -153,6 +153,7 @@ def histories(draw: st.DrawFn) -> list[Sent]:
     return sent
 
 
+@pytest.mark.slow
 @given(histories(), st.sampled_from([0, 10, 15]), st.sampled_from(KINDS), st.integers(1, 70))
 @settings(max_examples=examples(120), deadline=None)
 def test_windows_are_those_of_the_rules(sent: list[Sent], grace: int, kinds: dict[str, Any], size: int) -> None:
@@ -168,6 +169,7 @@ def test_windows_are_those_of_the_rules(sent: list[Sent], grace: int, kinds: dic
             assert found[key][name] == pytest.approx(value, nan_ok=True, rel=1e-6, abs=1e-3), (key, name)
 
 
+@pytest.mark.slow
 @given(histories(), st.lists(st.integers(1, 9), min_size=1), st.sampled_from([0, 15]), st.sampled_from(KINDS))
 @settings(max_examples=examples(100), deadline=None)
 def test_the_bytes_of_windows_do_not_depend_on_batches(
@@ -207,6 +209,7 @@ def test_a_stage_that_was_dumped_and_loaded_goes_on_as_if_nothing_had_happened(
     assert repr(sorted(rest[0].items())) == repr(sorted(rest[1].items()))
 
 
+@pytest.mark.slow
 @given(st.integers(1, 60), st.integers(1, 5), st.integers(2, 40))
 @settings(max_examples=examples(30), deadline=None)
 def test_many_panes_at_once_have_the_bytes_of_one_at_a_time(rounds: int, series: int, panes: int) -> None:
@@ -326,6 +329,7 @@ def test_sources_that_are_gone_for_good_leave_nothing_behind() -> None:
     assert [("last",)] == [block.sources for block in stage.dump()]
 
 
+@pytest.mark.slow
 def test_a_source_with_more_series_than_a_record_holds_loses_the_last_ones() -> None:
     """Rather than stopping the stage with a record the log refuses."""
     table = SeriesTable([Series(metric=f"m{number}") for number in range(12_000)])

@@ -335,6 +335,7 @@ def test_output_is_appended_to_and_its_end_belongs_to_the_newest_process(make: M
     assert supervisor.output_path("web").read_bytes().count(b"one") == 2
 
 
+@pytest.mark.slow
 def test_the_output_is_rotated_and_the_process_goes_on_writing(make: Make) -> None:
     """Copy and truncate: the writer's descriptor stays good because it appends."""
     supervisor = make(web=service("sh", "-c", "while :; do echo 0123456789; sleep 0.01; done", output_max=1000))

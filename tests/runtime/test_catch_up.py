@@ -214,6 +214,7 @@ def seconds(begin: int, count: int, step: int = 1) -> Sequence[int]:
 START_S = 1_699_990_000
 
 
+@pytest.mark.slow
 def test_a_backlog_of_hours_gives_the_windows_that_live_reading_gives(scene: Scene) -> None:
     """Three hours of six sources lie there; the reader dies twice on the way."""
     for number in range(6):
@@ -226,6 +227,7 @@ def test_a_backlog_of_hours_gives_the_windows_that_live_reading_gives(scene: Sce
     scene.judge()
 
 
+@pytest.mark.slow
 def test_partitions_read_at_very_different_speeds_close_nothing_early(scene: Scene) -> None:
     """One partition is read to its end, hours ahead of the other, whose reader then dies and leaves it to the first."""
     for number in (0, 1):
@@ -244,6 +246,7 @@ def test_partitions_read_at_very_different_speeds_close_nothing_early(scene: Sce
     scene.judge()
 
 
+@pytest.mark.slow
 def test_input_that_stops_is_neither_closed_early_nor_forgotten(scene: Scene) -> None:
     """A source falls silent within a window while another goes on, and goes on hours later, after the reader died."""
     scene.tell("steady", seconds(START_S, HOUR_S), 0, high=3)
@@ -258,6 +261,7 @@ def test_input_that_stops_is_neither_closed_early_nor_forgotten(scene: Scene) ->
     scene.judge()
 
 
+@pytest.mark.slow
 def test_input_faster_than_the_reader_is_closed_by_its_own_time(scene: Scene) -> None:
     """The backlog grows from turn to turn, over a crash; what is read late is not late."""
     for life in range(3):

@@ -16,6 +16,7 @@ def scrape(endpoint: MetricsEndpoint) -> str:
         return str(answer.read().decode())
 
 
+@pytest.mark.slow
 def test_counters_and_gauges_are_served_by_stage_and_partition() -> None:
     """What members count stands on the endpoint in Prometheus' format."""
     metrics = Metrics()
@@ -31,6 +32,7 @@ def test_counters_and_gauges_are_served_by_stage_and_partition() -> None:
     assert 'mendline_lag_records{partition="0",stage="windows"} 5.0' in text
 
 
+@pytest.mark.slow
 def test_what_was_set_aside_is_served_by_source_and_reason() -> None:
     """So that a host whose rounds come late can be named."""
     metrics = Metrics()

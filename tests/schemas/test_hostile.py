@@ -106,6 +106,7 @@ def peak(read: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_record_made_to_fill_the_memory_does_not(name: str) -> None:
     """What a short or lying record costs before it is refused is bounded, whatever it claims."""
@@ -178,6 +179,7 @@ strange = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_
 nested = st.recursive(strange, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner))
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(LEAST)), st.data())
 @settings(max_examples=examples(600), deadline=None)
 def test_a_json_record_with_fields_of_other_types_is_one_or_is_refused(kind: str, data: st.DataObject) -> None:

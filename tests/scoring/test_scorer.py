@@ -102,6 +102,7 @@ def test_unknown_detector_is_named() -> None:
         Scorer("zscor")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("holds", [(0, 0), (2 * MINUTE, 0), (0, 3 * MINUTE), (2 * MINUTE, 3 * MINUTE)])
 def test_following_a_row_equals_stepping_it(holds: tuple[int, int]) -> None:
     """Skipping what cannot change a row's state leaves its faults as they are window by window."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from mendline.detectors.stage import DetectStage
 from mendline.schemas.series import Series, SeriesTable
 from tests.detectors.support import BEGIN, WINDOWS, Host, Story, Window, brief, faults, rounds_stage, said, settings

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 DAY_MS = 86_400_000
 LARGEST_P_OPEN = 1e-3
 
+CLEARS = 0.7
+"""Healthy series are below this share of the surprise that opens 99 times in 100, so it is soon seen that one is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -56,12 +59,12 @@ def open_surprise(settings: Settings, window_ms: int) -> float:
 
 
 def surprise_bounds(opens: Condition | None, clears: Condition | None, level: float) -> Bounds:
-    """Return bounds on the surprise; `level` opens where the settings give none, and half of what opens clears."""
+    """Return bounds on the surprise; `level` opens where the settings give none, and CLEARS of what opens clears."""
     if opens is None or (opens.above is None and opens.below is None):
         hold = opens.hold if opens else 0
         opens = Condition(above=level, **{"for": hold})
-    half = None if opens.above is None else opens.above / 2
-    return _bounds(opens, clears, half, None)
+    below = None if opens.above is None else CLEARS * opens.above
+    return _bounds(opens, clears, below, None)
 
 
 def measure_bounds(opens: Condition, clears: Condition | None) -> Bounds:

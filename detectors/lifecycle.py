@@ -12,8 +12,8 @@ is. So a gap never counts as recovery. It does not count towards a hold either: 
 Flapping is found as Nagios and Sensu do it (Nagios Core documentation, "Detection and handling of state flapping"): a
 row remembers for its last 20 windows whether a held signal changed sides there. Changes weigh from 0.8 (oldest) to 1.18
 (newest), as in Sensu; their sum over 20 is the share of changes. A held signal is *again* while that share is at least
-`flap_high`, and in a row that flaps already at least `flap_low`. So a fault that comes and goes flaps with the fourth
-change within 20 windows or so, which is one record, and no other follows before it has kept to one side for some 20.
+`flap_high`, and in a row that flaps already at least `flap_low`. So a fault that comes and goes flaps with the sixth
+change within 20 windows or so, its third end, which is one record, and no other follows before it has kept to one side for some 20.
 
 A detector of the unusual that keeps a fault open for `max_age_ms` has a baseline that is *stale*: what lasts that long
 is the new usual. The fault ends, and whoever calls makes the detector learn the row anew.
@@ -216,7 +216,7 @@ class Lifecycle:
     bounds: Bounds
     gap_ms: int
     max_age_ms: int = 0
-    flap_high: float = 20.0
+    flap_high: float = 30.0
     flap_low: float = 5.0
 
     def step(

@@ -16,8 +16,8 @@ year into once an hour. SHAPE is somewhat heavier than exponential.
 The surprise of a deviation u is -log10 of P(block maximum > u) / windows a block, times the number of views.
 
 Three rules make it robust. A maximum is learned as if it had had a surprise of `TRIMMED` at most, so that a fault that
-was found does not hide the next; but what goes on into the next block is the new usual. What was as large in this block
-or the one before is not news: it has surprise `KNOWN` at most. And nothing is called rarer than n^-3 after n windows,
+was found does not hide the next; but what goes on into the next block is the new usual. What was as large in this block,
+or as what was learned of the one before, is not news: it has surprise `KNOWN` at most. And nothing is called rarer than n^-3 after n windows,
 or than 1 / n where nothing ever varied: no extrapolation carries farther.
 
 The farther the tail is extrapolated, the less it is believed: what is beyond a surprise of `SURE`, about as far as the
@@ -93,7 +93,8 @@ def surprise(state: Rows, deviations: NDArray[np.float64], grain: NDArray[np.flo
         scores -= np.maximum(scores - SURE, 0.0) * (1.0 - BELIEVED)
         scores = np.minimum(scores, _reach(state, deviations.shape[1]))
     np.clip(scores, 0.0, MAX_SURPRISE, out=scores)
-    seen = np.maximum(highest[:, :-1], state["before"][:, np.newaxis])
+    before = np.fmin(state["before"], bound(state, grain, TRIMMED))
+    seen = np.maximum(highest[:, :-1], before[:, np.newaxis])
     np.minimum(scores, KNOWN, out=scores, where=deviations <= seen)
     state["highest"][:] = highest[:, -1]
     state["filled"] += deviations.shape[1]

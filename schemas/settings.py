@@ -331,7 +331,7 @@ class FaultSettings(Frozen):
     """When a fault flaps, is the same one again, or has been open for so long that it is the new usual."""
 
     flap_high: float = Field(
-        default=20.0, gt=0, le=100, description="percent of changes in the last 20 windows from which a fault flaps"
+        default=30.0, gt=0, le=100, description="percent of changes in the last 20 windows from which a fault flaps"
     )
     flap_low: float = Field(default=5.0, gt=0, le=100, description="percent of changes below which it ceases to")
     again: Duration = Field(

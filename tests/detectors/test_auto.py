@@ -59,13 +59,14 @@ def test_healthy_series_open_nothing() -> None:
     assert np.nanmax(Player(Auto, {}, 20).play(values)) < OPENS
 
 
-def test_a_fault_that_was_found_does_not_hide_the_next() -> None:
-    """An outlier is learned as if it had been much less."""
+@pytest.mark.parametrize("apart", [2 * HOUR, 64])
+def test_a_fault_that_was_found_does_not_hide_the_next(apart: int) -> None:
+    """An outlier is learned as if it had been much less: hours later, and in the block after it."""
     values = noise(4 * HOUR)
-    values[2 * HOUR] += 40.0
+    values[-1 - apart] += 40.0
     values[-1] += 40.0
     surprise = scored(values)
-    assert surprise[2 * HOUR] > OPENS
+    assert surprise[-1 - apart] > OPENS
     assert surprise[-1] > OPENS / 2
 
 

@@ -13,7 +13,8 @@ Flapping is found as Nagios and Sensu do it (Nagios Core documentation, "Detecti
 row remembers for its last 20 windows whether a held signal changed sides there. Changes weigh from 0.8 (oldest) to 1.18
 (newest), as in Sensu; their sum over 20 is the share of changes. A held signal is *again* while that share is at least
 `flap_high`, and in a row that flaps already at least `flap_low`. So a fault that comes and goes flaps with the sixth
-change within 20 windows or so, its third end, which is one record, and no other follows before it has kept to one side for some 20.
+change within 20 windows or so, its third end, which is one record, and no other follows before it has kept to one side
+for some 20.
 
 A detector of the unusual that keeps a fault open for `max_age_ms` has a baseline that is *stale*: what lasts that long
 is the new usual. The fault ends, and whoever calls makes the detector learn the row anew.

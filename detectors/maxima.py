@@ -16,9 +16,9 @@ year into once an hour. SHAPE is somewhat heavier than exponential.
 The surprise of a deviation u is -log10 of P(block maximum > u) / windows a block, times the number of views.
 
 Three rules make it robust. A maximum is learned as if it had had a surprise of `TRIMMED` at most, so that a fault that
-was found does not hide the next; but what goes on into the next block is the new usual. What was as large in this block,
-or as what was learned of the one before, is not news: it has surprise `KNOWN` at most. And nothing is called rarer than n^-3 after n windows,
-or than 1 / n where nothing ever varied: no extrapolation carries farther.
+was found does not hide the next; but what goes on into the next block is the new usual. What was as large in this
+block, or as what was learned of the one before, is not news: it has surprise `KNOWN` at most. And nothing is called
+rarer than n^-3 after n windows, or than 1 / n where nothing ever varied: no extrapolation carries farther.
 
 The farther the tail is extrapolated, the less it is believed: what is beyond a surprise of `SURE`, about as far as the
 kept blocks reach themselves, counts by `BELIEVED`. Measured on bursts of exponential and log-normal size that depend on

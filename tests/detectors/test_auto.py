@@ -61,9 +61,9 @@ def test_healthy_series_open_nothing() -> None:
 
 @pytest.mark.parametrize("apart", [2 * HOUR, 64])
 def test_a_fault_that_was_found_does_not_hide_the_next(apart: int) -> None:
-    """An outlier is learned as if it had been much less: hours later, and in the block after it."""
+    """An outlier is learned as if it had been much less: a smaller one is found hours later, and a block later."""
     values = noise(4 * HOUR)
-    values[-1 - apart] += 40.0
+    values[-1 - apart] += 60.0
     values[-1] += 40.0
     surprise = scored(values)
     assert surprise[-1 - apart] > OPENS

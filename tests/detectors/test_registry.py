@@ -160,7 +160,7 @@ def test_budget() -> None:
 
 def test_bounds_of_surprise() -> None:
     """Without conditions the budget opens, and 0.7 of what opens clears."""
-    assert configured(open={"above": 6}).bounds == Bounds(open_above=6.0, clear_below=pytest.approx(4.2))
+    assert configured(open={"above": 6}).bounds == Bounds(open_above=6.0, clear_below=0.7 * 6.0)
     level = open_surprise(settings(), 10_000)
     assert configured(open={"for": "20s"}).bounds == Bounds(open_above=level, clear_below=0.7 * level, open_hold=20_000)
     assert configured(clear={"below": 1, "for": "5s"}).bounds == Bounds(level, clear_below=1.0, clear_hold=5000)

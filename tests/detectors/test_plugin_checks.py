@@ -23,7 +23,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "n_of_m": [{"high": 100.0}, {"low": 0.0, "high": 70.0, "n": 1, "m": 2}],
     "ranks": [{}, {"windows": 40, "ready": 20, "every": 7}],
     "stuck": [{}],
-    "threshold": [{"above": 100.0}, {"above": 20.0, "of": "rate"}],
+    "threshold": [{"above": 100.0}, {"above": 20.0, "of": "rate"}, {"above": 12.0, "of": "rate", "over": 3}],
     "zscore": [{}, {"windows": 8, "ready": 5}],
 }
 ANOMALIES: dict[str, dict[str, Any]] = {

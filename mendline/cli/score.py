@@ -46,20 +46,22 @@ def score(
         if output:
             output.write(header())
         for block in read(file):
-            _one(scorer, block, parts, output)
+            scored = _one(scorer, block, output)
+            if plot or as_json:
+                parts.append((block, scored))
     if plot:
         _draw(plot, file, scorer, parts)
     if as_json:
         _summarise(file, parts)
 
 
-def _one(scorer: Scorer, block: Block, parts: list[tuple[Block, Scored]], output: IO[str] | None) -> None:
+def _one(scorer: Scorer, block: Block, output: IO[str] | None) -> Scored:
     from mendline.scoring.writer import rows
 
     scored = scorer.score(block.times, block.values)
     if output:
         output.write(rows(block, scored))
-    parts.append((block, scored))
+    return scored
 
 
 def _output(out: Path | None, *, quiet: bool) -> Any:

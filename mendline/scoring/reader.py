@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS_A_BLOCK = 50_000
+QUOTE = '"'
 TIME_NAMES = ("timestamp", "time", "datetime", "date")
 VALUE_NAMES = ("value",)
 DELIMITERS = (",", ";", "\t")
@@ -53,9 +54,7 @@ def read(path: Path, rows_a_block: int = ROWS_A_BLOCK) -> Iterator[Block]:
     with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as file:
         header = file.readline()
         delimiter = next((one for one in DELIMITERS if one in header), DELIMITERS[0])
-        file.seek(0)
-        rows = csv.reader(file, delimiter=delimiter, strict=True)
-        yield from _Reader(path, rows).blocks(rows_a_block)
+        yield from _Reader(path, delimiter).blocks(header, file, rows_a_block)
 
 
 @dataclass(slots=True)
@@ -63,22 +62,47 @@ class _Reader:
     """Where in the file it is: `before` rows were read; `time_of` is the format of its times, once that is known."""
 
     path: Path
-    rows: Iterator[list[str]]
+    delimiter: str
     before: int = 0
     time_of: TimeOf | None = None
     columns: tuple[int, int] = (0, 1)
 
-    def blocks(self, rows_a_block: int) -> Iterator[Block]:
-        self._read_header()
-        while True:
-            rows = self._some(rows_a_block)
-            if not rows:
+    def blocks(self, header: str, file: Iterator[str], rows_a_block: int) -> Iterator[Block]:
+        """Yield the rows after the header; quotes make rows of lines, so from the first one on they are read slowly."""
+        if QUOTE in header:
+            yield from self._of_quoted(chain([header], file), rows_a_block)
+            return
+        self._read_header(self._split(header))
+        while lines := list(islice(file, rows_a_block)):
+            text = "".join(lines)
+            if QUOTE in text:
+                yield from self._of_quoted(chain(lines, file), rows_a_block)
                 return
-            yield self._block(rows)
-            self.before += len(rows)
+            yield self._even(text, len(lines)) or self._block([self._split(line) for line in lines])
+            self.before += len(lines)
 
-    def _read_header(self) -> None:
-        names = [name.strip().lower() for row in self._some(1) for name in row]
+    def _split(self, line: str) -> list[str]:
+        cells = line.rstrip("\r\n")
+        return cells.split(self.delimiter) if cells else []
+
+    def _of_quoted(self, lines: Iterator[str], rows_a_block: int) -> Iterator[Block]:
+        rows = csv.reader(lines, delimiter=self.delimiter, strict=True)
+        if not self.before:
+            self._read_header(next(iter(self._some(rows, 1)), []))
+        while some := self._some(rows, rows_a_block):
+            yield self._block(some)
+            self.before += len(some)
+
+    def _some(self, rows: Iterator[list[str]], count: int) -> list[list[str]]:
+        some: list[list[str]] = []
+        try:
+            some.extend(islice(rows, count))
+        except csv.Error as error:
+            raise MalformedFileError(self.path, self.before + len(some) + 1, str(error)) from None
+        return some
+
+    def _read_header(self, cells: list[str]) -> None:
+        names = [name.strip().lower() for name in cells]
         self.columns = (self._column(names, TIME_NAMES), self._column(names, VALUE_NAMES))
         self.before = 1
 
@@ -89,13 +113,19 @@ class _Reader:
             raise MalformedFileError(self.path, 1, f"the header names no column {wanted[0]!r}; {found}")
         return place
 
-    def _some(self, count: int) -> list[list[str]]:
-        rows: list[list[str]] = []
-        try:
-            rows.extend(islice(self.rows, count))
-        except csv.Error as error:
-            raise MalformedFileError(self.path, self.before + len(rows) + 1, str(error)) from None
-        return rows
+    def _even(self, text: str, lines: int) -> Block | None:
+        """Return the block of lines that all have as many cells, without a list for each; None for others."""
+        if "\r" in text or not text.endswith("\n"):
+            return None
+        cells = text.replace("\n", self.delimiter).split(self.delimiter)
+        counts = {line.count(self.delimiter) for line in text.split("\n")[:-1]}
+        width = len(cells) // lines
+        if counts != {width - 1} or width <= max(self.columns):
+            return None
+        time, value = self.columns
+        return self._of_cells(
+            cells[time:-1:width], cells[value:-1:width], range(self.before + 1, self.before + 1 + lines)
+        )
 
     def _block(self, rows: list[list[str]]) -> Block:
         """Return what stands in the rows; a row without any cell, as at the end of some files, is none."""
@@ -103,7 +133,9 @@ class _Reader:
         if [] in rows:
             numbers = [number for number, row in zip(numbers, rows, strict=True) if row]
             rows = [row for row in rows if row]
-        stamps, texts = self._cells(rows, numbers)
+        return self._of_cells(*self._cells(rows, numbers), numbers)
+
+    def _of_cells(self, stamps: list[str], texts: list[str], numbers: Sequence[int]) -> Block:
         return Block(stamps, texts, self._times(stamps, numbers), self._values(texts, numbers))
 
     def _cells(self, rows: list[list[str]], numbers: Sequence[int]) -> tuple[list[str], list[str]]:

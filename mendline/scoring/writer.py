@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 
 from mendline.scoring.reader import Block
 from mendline.scoring.scorer import Scored
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 HEADER = ("timestamp", "value", "surprise", "expected_low", "expected_high", "fault")
-SPECIAL = frozenset('",\r\n')
+SPECIAL = '",\r\n'
+HOW = ("%.4f", "%.7g", "%.7g")
+ROW = "%s,%s,%.4f,%.7g,%.7g,%d\n"
 
 
 def header() -> str:
@@ -31,24 +29,26 @@ def header() -> str:
 
 def rows(block: Block, scored: Scored) -> str:
     """Return a block's rows: time stamp and value as they stood, then the answers; what is NaN is empty."""
-    answers = ("%.4f", scored.surprise), ("%.7g", scored.low), ("%.7g", scored.high)
-    cells = [_texts(how, numbers) for how, numbers in answers]
-    faults = np.where(scored.fault, "1", "0").tolist()
-    if SPECIAL.isdisjoint("".join(block.stamps)) and SPECIAL.isdisjoint("".join(block.texts)):
-        return "".join(
-            f"{stamp},{text},{surprise},{low},{high},{fault}\n"
-            for stamp, text, surprise, low, high, fault in zip(block.stamps, block.texts, *cells, faults, strict=True)
-        )
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(zip(block.stamps, block.texts, *cells, faults, strict=True))
-    return text.getvalue()
+    stamps, texts = _quoted(block.stamps), _quoted(block.texts)
+    answers = np.stack([scored.surprise, scored.low, scored.high], axis=1)
+    columns = zip(stamps, texts, *answers.T.tolist(), scored.fault.tolist(), strict=True)
+    written = list(map(ROW.__mod__, columns))
+    for place in np.flatnonzero(np.isnan(answers).any(axis=1)).tolist():
+        numbers = (_or_empty(*cell) for cell in zip(HOW, answers[place].tolist(), strict=True))
+        written[place] = f"{stamps[place]},{texts[place]},{','.join(numbers)},{scored.fault[place]:d}\n"
+    return "".join(written)
 
 
-def _texts(how: str, numbers: NDArray[np.float64]) -> list[str]:
-    texts = [how % number for number in numbers.tolist()]
-    for place in np.flatnonzero(np.isnan(numbers)).tolist():
-        texts[place] = ""
-    return texts
+def _or_empty(how: str, number: float) -> str:
+    return "" if math.isnan(number) else how % number
+
+
+def _quoted(cells: Sequence[str]) -> Sequence[str]:
+    """Return the cells as CSV has them: in quotes where one holds what is special."""
+    together = "".join(cells)
+    if not any(mark in together for mark in SPECIAL):
+        return cells
+    return ['"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in SPECIAL) else cell for cell in cells]
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mendline.detectors.base import MAX_SURPRISE, StateArray
+from mendline.detectors.tracks import accumulated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +84,7 @@ def surprise(state: Rows, deviations: NDArray[np.float64], grain: NDArray[np.flo
     Then take the deviations in; NaN is none. `grain` (n, views): the least scale.
     """
     known = np.where(np.isnan(deviations), -np.inf, deviations)
-    highest = np.maximum.accumulate(np.concatenate([state["highest"][:, np.newaxis], known], axis=1), axis=1)
+    highest = accumulated(np.maximum, state["highest"], known)
     location = state["location"][:, np.newaxis]
     scale = np.maximum(state["scale"], grain)[:, np.newaxis]
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):

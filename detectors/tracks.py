@@ -56,6 +56,8 @@ class Group:
     def seen(self, state: Rows, valid: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return how many values stood before each window: (series, windows, means)."""
         before = state["seen"][:, np.newaxis, self.columns]
+        if valid.shape[1] == 1:
+            return before.copy()
         return before + np.add.accumulate(valid, axis=1, dtype=np.int64) - valid
 
     def at_base(self, state: Rows) -> NDArray[np.float64]:
@@ -68,9 +70,9 @@ class Group:
         """Take values in, (series, windows, means); return the means before the first and after each: windows + 1."""
         self._begin(state, values, valid)
         weight = np.where(self._warm, np.maximum(self._weights, 1.0 / (seen + 2.0)), self._weights) * valid
-        left = _accumulated(np.multiply, state["left"][:, self.columns], 1.0 - weight)
+        left = accumulated(np.multiply, state["left"][:, self.columns], 1.0 - weight)
         added = np.where(valid, values, 0.0) * weight / left[:, 1:]
-        sums = _accumulated(np.add, state["sum"][:, self.columns], added)
+        sums = accumulated(np.add, state["sum"][:, self.columns], added)
         state["left"][:, self.columns], state["sum"][:, self.columns] = left[:, -1], sums[:, -1]
         state["seen"][:, self.columns] = seen[:, -1] + valid[:, -1]
         means: NDArray[np.float64] = (self.at_base(state) + sums) * left
@@ -91,11 +93,14 @@ def rebase(state: Rows, rows: NDArray[np.intp]) -> None:
     state["sum"][rows], state["left"][rows] = 0.0, 1.0
 
 
-def _accumulated(how: np.ufunc, begin: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `begin` and, after each of the values, what has come of it."""
+def accumulated(how: np.ufunc, begin: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `begin` (series, …) and, after each of the values (series, windows, …), what has come of it."""
     both = np.concatenate([begin[:, np.newaxis], values], axis=1)
-    accumulated: NDArray[np.float64] = how.accumulate(both, axis=1)
-    return accumulated
+    if values.shape[1] == 1:  # accumulating costs some ten times as much as the one step that there is
+        how(both[:, 0], both[:, 1], out=both[:, 1])
+        return both
+    found: NDArray[np.float64] = how.accumulate(both, axis=1)
+    return found
 
 
 _NONE = np.empty(0, dtype=np.intp)

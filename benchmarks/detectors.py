@@ -33,8 +33,14 @@ from mendline.testing.detectors import Player
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PARAMETERS: dict[str, dict[str, Any]] = {"n_of_m": {"high": 100.0}, "threshold": {"above": 100.0}}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "n_of_m": {"high": 100.0},
+    "ratio": {"numerator": "m0", "denominator": "m1", "above": 100.0},
+    "threshold": {"above": 100.0},
+}
 """Of detectors that have a parameter without a default."""
+COLUMNS = {"ratio": [Series(metric="m0"), Series(metric="m1")]}
+"""Of detectors that look at several series of a source together."""
 PER_SOURCE = 100
 WINDOWS = 60
 STEPS = 120
@@ -54,7 +60,7 @@ def median_ns(work: Callable[[int], object], steps: Sequence[int], size: int) ->
 
 def detector_alone(name: str, values: NDArray[np.float64]) -> tuple[float, int]:
     """Return ns for each series and window of a detector that is warm, and the bytes of a series."""
-    player = Player(find(name), PARAMETERS.get(name, {}), values.shape[1])
+    player = Player(find(name), PARAMETERS.get(name, {}), values.shape[1], COLUMNS.get(name, ()))
     warm = max(player.detector.warm_up, 1)
     for step in range(warm):
         player.step(values[step % len(values)], step)

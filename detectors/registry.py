@@ -44,6 +44,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType({
     "mad": "mendline.detectors.mad:Mad",
     "n_of_m": "mendline.detectors.n_of_m:NOfM",
     "ranks": "mendline.detectors.ranks:Ranks",
+    "ratio": "mendline.detectors.ratio:Ratio",
     "stuck": "mendline.detectors.stuck:Stuck",
     "threshold": "mendline.detectors.threshold:Threshold",
     "zscore": "mendline.detectors.zscore:ZScore",

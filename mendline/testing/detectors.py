@@ -26,6 +26,8 @@ from mendline.detectors.registry import as_detector
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mendline.schemas.series import Series
+
 WIDTH_MS = 10_000
 BEGIN_MS = 1_700_000_000_000
 SERIES = 6
@@ -52,6 +54,7 @@ class Player:
     cls: type[Detector]
     parameters: Mapping[str, Any]
     series: int
+    columns: Sequence[Series] = ()
     detector: Detector = field(init=False)
     state: dict[str, NDArray[Any]] = field(init=False)
 
@@ -66,7 +69,7 @@ class Player:
         Raises BadScoresError.
         """
         state = self.state if rows is None else {name: array[rows] for name, array in self.state.items()}
-        scores = checked(self.detector.step(state, make_step(values, number)), values)
+        scores = checked(self.detector.step(state, make_step(values, number, self.columns)), values)
         if rows is not None:
             for name, array in self.state.items():
                 array[rows] = state[name]
@@ -89,7 +92,7 @@ class Player:
 
     def restored(self) -> Player:
         """Return another player with this one's state, after the way through bytes that a snapshot goes."""
-        other = Player(self.cls, self.parameters, self.series)
+        other = Player(self.cls, self.parameters, self.series, self.columns)
         for name, array in self.state.items():
             packed = self.detector.pack(name, array)
             copied = np.frombuffer(packed.tobytes(), packed.dtype).reshape(packed.shape)
@@ -97,10 +100,10 @@ class Player:
         return other
 
 
-def make_step(values: NDArray[np.float64], number: int) -> Step:
+def make_step(values: NDArray[np.float64], number: int, columns: Sequence[Series] = ()) -> Step:
     """Return a step of gauges in window `number`, of 10 s; every other statistic that is in use is the value too.
 
-    Their unit is one of which nothing is known.
+    Their unit is one of which nothing is known; `columns` are the series of a source.
     """
     length = len(values)
     return Step(
@@ -111,6 +114,7 @@ def make_step(values: NDArray[np.float64], number: int) -> Step:
         np.full(length, 10, dtype=np.int64),
         MappingProxyType(dict.fromkeys(("mean", "min", "max", "last"), values)),
         np.full(length, UNKNOWN),
+        columns,
     )
 
 
@@ -138,9 +142,25 @@ class _Subject:
     parameters: Mapping[str, Any]
     healthy: NDArray[np.float64]
     anomaly: tuple[float, ...]
+    columns: Sequence[Series] = ()
 
     def player(self, series: int = SERIES) -> Player:
-        return Player(self.cls, self.parameters, series)
+        return Player(self.cls, self.parameters, series, self.columns)
+
+    @property
+    def sources(self) -> NDArray[np.intp]:
+        """The rows of each source: without columns each row is one of its own."""
+        return np.arange(SERIES).reshape(-1, max(len(self.columns), 1))
+
+    def scored(self, surprise: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the surprises (windows, series) of the series that are scored: with columns, the first of a source."""
+        return surprise[:, self.sources[:, 0]]
+
+    def wrong(self) -> NDArray[np.float64]:
+        """Return the unhealthy windows (windows, series): with columns, of the first of each source alone."""
+        values = np.resize(self.healthy, (len(self.anomaly), SERIES))
+        values[:, self.sources[:, 0]] = np.array(self.anomaly)[:, np.newaxis]
+        return values
 
     @property
     def warm_up(self) -> int:
@@ -149,20 +169,21 @@ class _Subject:
 
 def check_detector(
     cls: type[Any], parameters: Mapping[str, Any] | None = None, *, level: float = 50.0, spread: float = 2.0,
-    anomaly: float | Sequence[float] = 500.0,
+    anomaly: float | Sequence[float] = 500.0, columns: Sequence[Series] = (),
 ) -> Iterator[Check]:  # fmt: skip
     """Yield the checks of a detector, vectorised or per series.
 
     Healthy values are Gaussian with mean `level` and standard deviation `spread`; `anomaly` is a value, or the
-    values of successive windows, of which the detector must find the last more surprising. Raises UnknownDetectorError
-    when `cls` is no detector at all.
+    values of successive windows, of which the detector must find the last more surprising. `columns` are the series of
+    a source (1, 2, 3 or 6) for a detector that looks at several together: these come and go as one, only the first
+    must have a score, and only the first is unhealthy. Raises UnknownDetectorError when `cls` is no detector at all.
     """
     detector = as_detector(cls, getattr(cls, "__name__", repr(cls)))
     given = dict(parameters or {})
     windows = detector(detector.Parameters.model_validate(given)).warm_up + EXTRA
     healthy = np.random.default_rng(7).normal(level, spread, (windows, SERIES))
     wrong = tuple(anomaly) if isinstance(anomaly, Sequence) else (anomaly,)
-    subject = _Subject(detector, given, healthy, wrong)
+    subject = _Subject(detector, given, healthy, wrong, columns)
     for name, check in _CHECKS.items():
         yield Check(name, partial(_guarded, check, subject))
 
@@ -199,7 +220,7 @@ def _hold(holds: object, message: str) -> None:
 def _input_is_not_changed(subject: _Subject) -> None:
     player = subject.player()
     for number, values in enumerate(subject.healthy):
-        step = make_step(values.copy(), number)
+        step = make_step(values.copy(), number, subject.columns)
         before = {name: getattr(step, name).copy() for name in ("values", "times", "counters", "rounds")}
         player.detector.step(player.state, step)
         for name, array in before.items():
@@ -207,7 +228,7 @@ def _input_is_not_changed(subject: _Subject) -> None:
 
 
 def _nan_until_ready(subject: _Subject) -> None:
-    surprise = subject.player().play(subject.healthy)
+    surprise = subject.scored(subject.player().play(subject.healthy))
     if subject.warm_up:
         _hold(
             np.isnan(surprise[0]).all(), f"it scores the first value it ever sees: {surprise[0][0]}; NaN is 'not ready'"
@@ -230,12 +251,14 @@ def _split(subject: _Subject) -> None:
     whole, single = subject.player().play(subject.healthy), subject.player()
     alone = np.empty_like(whole)
     for number, values in enumerate(subject.healthy):
-        for row in range(SERIES):
-            alone[number, row] = single.step(values[row : row + 1].copy(), number, np.array([row])).surprise[0]
-    _same(whole, alone, "when each series comes in a step of its own")
+        for rows in subject.sources:
+            alone[number, rows] = single.step(values[rows], number, rows).surprise
+    _same(whole, alone, "when each source comes in a step of its own")
 
 
 def _follow(subject: _Subject) -> None:
+    if subject.columns:
+        return  # Only a file is followed, and it has one series.
     values = subject.healthy.copy()
     values[len(values) // 3], values[len(values) // 2] = np.nan, subject.anomaly[-1]
     whole, at = subject.player().play(values), len(values) // 2 + 1
@@ -249,21 +272,21 @@ def _follow(subject: _Subject) -> None:
 
 
 def _order(subject: _Subject) -> None:
-    turned = subject.player().play(np.ascontiguousarray(subject.healthy[:, ::-1]))
-    _same(
-        subject.player().play(subject.healthy),
-        np.ascontiguousarray(turned[:, ::-1]),
-        "when series are in another order",
-    )
+    order = subject.sources[::-1].reshape(-1)
+    turned = subject.player().play(subject.healthy[:, order].copy())
+    expected = subject.player().play(subject.healthy)[:, order].copy()
+    _same(expected, turned, "when series are in another order")
 
 
 def _come_and_go(subject: _Subject) -> None:
-    together, expected = subject.player(), subject.player(1)
+    sources, first = subject.sources, subject.sources[0]
+    together, expected = subject.player(), subject.player(len(first))
     mine = []
     for number, values in enumerate(subject.healthy):
-        rows = np.flatnonzero((np.arange(SERIES) <= number) & ((np.arange(SERIES) == 0) | (number % 3 > 0)))
-        mine.append(together.step(values[rows].copy(), number, rows).surprise[:1])
-    alone = expected.play(subject.healthy[:, :1])
+        there = np.arange(len(sources))
+        rows = sources[(there <= number) & ((there == 0) | (number % 3 > 0))].reshape(-1)
+        mine.append(together.step(values[rows], number, rows).surprise[: len(first)])
+    alone = expected.play(subject.healthy[:, first])
     _same(alone, np.array(mine), "when other series come and go")
 
 
@@ -297,9 +320,8 @@ def _memory(subject: _Subject) -> None:
 
 def _rank(subject: _Subject) -> None:
     player = subject.player()
-    usual = player.play(subject.healthy)[subject.warm_up :]
-    wrong = np.tile(np.array(subject.anomaly)[:, np.newaxis], (1, SERIES))
-    unusual = player.play(wrong, len(subject.healthy))[-1]
+    usual = subject.scored(player.play(subject.healthy))[subject.warm_up :]
+    unusual = subject.scored(player.play(subject.wrong(), len(subject.healthy)))[-1]
     highest = float(np.quantile(usual, 0.95))
     told = f"{subject.anomaly[-1]:g} scores {unusual.min():.3g}, healthy values up to {highest:.3g}"
     _hold((unusual > highest).all(), told)
@@ -316,7 +338,7 @@ def _hostile(subject: _Subject) -> None:
             ((known >= 0) & (known <= MAX_SURPRISE)).all(), f"{value:g} scores {known.max(initial=0):g}, not 0 to 300"
         )
         _hold(not (np.isnan(value) and len(known)), f"NaN scores {known[:1]}; no value has no score")
-        after = player.play(np.tile(subject.healthy, (3, 1)))[-EXTRA:]
+        after = subject.scored(player.play(np.tile(subject.healthy, (3, 1))))[-EXTRA:]
         _hold(not np.isnan(after).any(), f"it never recovers from {value:g}: healthy values have no score any more")
     _alternating(subject)
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from mendline.detectors import Detector, NoParameters, Rows, Scores, StateArray, Step, find, registered
+from mendline.schemas.series import Series
 from mendline.testing.detectors import CheckFailedError, check_detector, run
 
+SHARE = {"numerator": "errors", "denominator": "requests", "above": 1.5}
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "auto": [{}, {"better": 0.5}],
     "cusum": [{}, {"half_life": 60, "ready": 30}],
@@ -22,6 +24,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "mad": [{}, {"windows": 9, "ready": 5, "every": 2}],
     "n_of_m": [{"high": 100.0}, {"low": 0.0, "high": 70.0, "n": 1, "m": 2}],
     "ranks": [{}, {"windows": 40, "ready": 20, "every": 7}],
+    "ratio": [SHARE, SHARE | {"floor": 10.0, "below": 0.1}],
     "stuck": [{}],
     "threshold": [{"above": 100.0}, {"above": 20.0, "of": "rate"}, {"above": 12.0, "of": "rate", "over": 3}],
     "zscore": [{}, {"windows": 8, "ready": 5}],
@@ -30,6 +33,7 @@ ANOMALIES: dict[str, dict[str, Any]] = {
     "exhaustion": {"anomaly": [50.0 + 0.1 * window for window in range(400)]},
     "flat_line": {"anomaly": [50.0] * 12},
     "n_of_m": {"anomaly": [500.0] * 3},
+    "ratio": {"columns": [Series(metric="errors"), Series(metric="requests")]},
     "stuck": {"anomaly": [0.0] * 12},
 }
 ALL = [(name, given) for name, some in PARAMETERS.items() for given in some]
@@ -176,10 +180,16 @@ class LearnsAheadWhenFollowing(Good):
         return super().follow(state, windows)
 
 
-def failing(cls: type[Any]) -> list[str]:
+class MixesSources(Good):
+    def step(self, state: Rows, step: Step) -> Scores:
+        surprise = super().step(state, step).surprise
+        return Scores(np.clip(surprise + step.values.reshape(-1, len(step.columns))[:, 1].mean() / 100, 0.0, 300.0))
+
+
+def failing(cls: type[Any], **more: Any) -> list[str]:
     """Return the names of the checks that the detector fails."""
     names = []
-    for check in check_detector(cls):
+    for check in check_detector(cls, **more):
         try:
             check.run()
         except CheckFailedError:
@@ -218,6 +228,15 @@ def test_good_detector() -> None:
 def test_bad_detectors(cls: type[Any], beginning: str) -> None:
     """A detector that is bad on purpose fails the check that is there for it."""
     assert [name for name in failing(cls) if name.startswith(beginning)]
+
+
+@pytest.mark.slow
+def test_sources_of_several_series() -> None:
+    """With several series to a source a detector may look at them together, but not at those of other sources."""
+    columns = [Series(metric="a"), Series(metric="b")]
+    assert failing(Good, columns=columns) == []
+    beginnings = [name.split(" ")[0] for name in failing(MixesSources, columns=columns)]
+    assert {"It", "Series"} <= set(beginnings)
 
 
 class Highest:

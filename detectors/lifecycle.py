@@ -255,14 +255,20 @@ class Lifecycle:
     ) -> NDArray[np.bool_]:
         """Take n windows of one row, one after the other; say after which of them its fault is open.
 
-        A row that is normal, and has been so for long enough, is left alone until a window is bad, as `step` does.
+        Of a row that is normal, windows that are not bad do nothing but age its history: they are taken at once.
         """
         is_open = np.zeros(len(judged), dtype=bool)
         bad = np.flatnonzero(self.bounds.bad(judged))
+        known = np.concatenate([[0], np.cumsum(~np.isnan(judged))])
         place = 0
         while place < len(judged):
-            if rows["state"][0] == State.NORMAL and rows["history"][0] == 0:
-                place = _first_from(bad, place, len(judged))
+            if rows["state"][0] == State.NORMAL and rows["side"][0] == 0:
+                following = _first_from(bad, place, len(judged))
+                age = min(int(known[following] - known[place]), WINDOWS_KEPT)
+                rows["history"][0] = (int(rows["history"][0]) << age) & int(_KEPT)
+                place = following
+                if place == len(judged):
+                    break
             one = slice(place, place + 1)
             self.step(rows, judged[one], surprise[one], begins[one], width, np.zeros_like)
             is_open[one] = rows["state"][0] >= State.OPEN

@@ -28,7 +28,7 @@ their past, tails are that much heavier than the fit; on Gaussian noise it says 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -78,42 +78,63 @@ def arrays(views: int) -> dict[str, StateArray]:
     }
 
 
-def surprise(state: Rows, deviations: NDArray[np.float64], grain: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the surprise of each view, NaN where it is not ready; `deviations` is (n, windows, views) within a block.
+class Fit(NamedTuple):
+    """How the block maxima of each view are distributed, (views, n), NaN where that is not known yet.
 
-    Then take the deviations in; NaN is none. `grain` (n, views): the least scale.
+    `scale` is at least what matters; `varied` says where it was above 0 by itself; `share` (n,) turns a block's
+    surprise into that of a window among so many views.
+    """
+
+    location: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    varied: NDArray[np.bool_]
+    share: NDArray[np.float64]
+
+    def bound(self, level: float) -> NDArray[np.float64]:
+        """Return the deviation of each view that has the surprise `level`, (views, n)."""
+        extrapolated = min(level, SURE) + max(level - SURE, 0.0) / BELIEVED
+        return self.location + self.scale * _quantile(extrapolated - self.share)
+
+
+def fit(state: Rows, grain: NDArray[np.float64]) -> Fit:
+    """Return what the maxima so far say; `grain` (views, n): the least scale."""
+    scale = _by_view(state, "scale")
+    return Fit(
+        _by_view(state, "location"), np.maximum(scale, grain), scale > 0.0, _per_window(state["size"], len(grain))
+    )
+
+
+def surprise(state: Rows, deviations: NDArray[np.float64], fitted: Fit) -> NDArray[np.float64]:
+    """Return the surprise of each view, NaN where it is not ready; `deviations` (views, windows, n) are of one block.
+
+    Then take the deviations in; NaN is none.
     """
     known = np.where(np.isnan(deviations), -np.inf, deviations)
-    highest = accumulated(np.maximum, state["highest"], known)
-    location = state["location"][:, np.newaxis]
-    scale = np.maximum(state["scale"], grain)[:, np.newaxis]
+    highest = accumulated(np.maximum, _by_view(state, "highest")[:, np.newaxis], known)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        scores = (
-            _tail((deviations - location) / scale) + _per_window(state["size"], deviations.shape[2])[:, :, np.newaxis]
-        )
+        scores = _tail((deviations - fitted.location[:, np.newaxis]) / fitted.scale[:, np.newaxis]) + fitted.share
         scores -= np.maximum(scores - SURE, 0.0) * (1.0 - BELIEVED)
-        scores = np.minimum(scores, _reach(state, deviations.shape[1]))
+        scores = np.minimum(scores, _reach(state["known"], fitted.varied, deviations.shape[1]))
     np.clip(scores, 0.0, MAX_SURPRISE, out=scores)
-    before = np.fmin(state["before"], bound(state, grain, TRIMMED))
+    before = np.fmin(_by_view(state, "before"), fitted.bound(TRIMMED))
     seen = np.maximum(highest[:, :-1], before[:, np.newaxis])
     np.minimum(scores, KNOWN, out=scores, where=deviations <= seen)
-    state["highest"][:] = highest[:, -1]
+    state["highest"][:] = highest[:, -1].T
     state["filled"] += deviations.shape[1]
     state["known"] += deviations.shape[1]
     return scores
 
 
-def bound(state: Rows, grain: NDArray[np.float64], level: float) -> NDArray[np.float64]:
-    """Return the deviation of each view that has the surprise `level`, (n, views); NaN where it is not ready."""
-    scale = np.maximum(state["scale"], grain)
-    extrapolated = min(level, SURE) + max(level - SURE, 0.0) / BELIEVED
-    return state["location"] + scale * _quantile(extrapolated - _per_window(state["size"], scale.shape[1]))
+def _by_view(state: Rows, name: str) -> NDArray[np.float64]:
+    """Return an array (n, views) as (views, n): long rows, which numpy goes through at once."""
+    return np.ascontiguousarray(state[name].T)
 
 
 def end_blocks(state: Rows, rows: NDArray[np.intp], grain: NDArray[np.float64]) -> None:
     """End the block of the rows: learn its maxima, and work out location and scale anew."""
     some = {name: state[name][rows] for name in ("maxima", "blocks", "highest", "before", "size", "turns")}
-    trimmed = bound({name: state[name][rows] for name in ("location", "scale", "size")}, grain[rows], TRIMMED)
+    so_far = fit({name: state[name][rows] for name in ("location", "scale", "size")}, grain[:, rows])
+    trimmed = so_far.bound(TRIMMED).T
     learns_all = np.isnan(trimmed) | (state["scale"][rows] == 0.0) | (some["before"] > trimmed)
     known = np.where(learns_all, some["highest"], np.minimum(some["highest"], trimmed))
     place = (some["turns"] % KEPT)[:, np.newaxis, np.newaxis]
@@ -165,7 +186,7 @@ def _tail(reduced: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _quantile(level: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where the tail has a surprise, in scales from the location: the inverse of `_tail`, (n, 1)."""
+    """Return where the tail has a surprise, in scales from the location: the inverse of `_tail`, (n,)."""
     probability = np.minimum(10.0**-level, 0.9)
     exponent = -np.log(-np.log1p(-probability))
     found: NDArray[np.float64] = np.expm1(SHAPE * exponent) / SHAPE
@@ -173,14 +194,13 @@ def _quantile(level: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _per_window(size: NDArray[np.int64], views: int) -> NDArray[np.float64]:
-    """Return what turns a block's surprise into that of a window among so many views, (n, 1)."""
-    share: NDArray[np.float64] = np.log10(size / (views * SHARE))[:, np.newaxis]
+    """Return what turns a block's surprise into that of a window among so many views, (n,)."""
+    share: NDArray[np.float64] = np.log10(size / (views * SHARE))
     return share
 
 
-def _reach(state: Rows, windows: int) -> NDArray[np.float64]:
-    """Return the largest surprise that so short a history may give, (n, windows, 1)."""
-    known = state["known"][:, np.newaxis] + np.arange(windows)
-    varied = (state["scale"] > 0.0)[:, np.newaxis]
-    reach: NDArray[np.float64] = np.where(varied, REACH, 1.0) * np.log10(known + 1.0)[..., np.newaxis]
+def _reach(known: NDArray[np.int64], varied: NDArray[np.bool_], windows: int) -> NDArray[np.float64]:
+    """Return the largest surprise that a history of so many windows may give, (views, windows, n)."""
+    histories = known + np.arange(1.0, windows + 1.0)[:, np.newaxis]
+    reach: NDArray[np.float64] = np.where(varied, REACH, 1.0)[:, np.newaxis] * np.log10(histories)
     return reach

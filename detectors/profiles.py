@@ -39,16 +39,16 @@ class Profile:
         return times % self.period_ms * self.bins // self.period_ms
 
     def usual(self, state: Rows, bins: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return what is usual in the bins, (n, windows)."""
-        found: NDArray[np.float64] = state[self.name][np.arange(len(bins))[:, np.newaxis], bins]
+        """Return what is usual in the bins, (windows, series)."""
+        found: NDArray[np.float64] = state[self.name][np.arange(bins.shape[1]), bins]
         return found
 
     def learn(self, state: Rows, bins: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-        """Take values in, (n, windows)."""
-        if bins.shape[1] == 1:
-            self._take(state, np.arange(len(bins)), bins[:, 0], values[:, 0])
+        """Take values in, (windows, series): one window, or one series."""
+        if len(bins) == 1:
+            self._take(state, np.arange(bins.shape[1]), bins[0], values[0])
             return
-        self._take_many(state, bins[0].tolist(), values[0].tolist())
+        self._take_many(state, bins[:, 0].tolist(), values[:, 0].tolist())
 
     def _take(self, state: Rows, rows: NDArray[np.intp], bins: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         """Take one window of each series."""

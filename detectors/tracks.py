@@ -10,7 +10,7 @@ so: `left` shrinks by (1 - a) with each.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,41 +50,43 @@ class Group:
     def __init__(self, first: int, *tracks: Track) -> None:
         """Keep what does not change."""
         self.columns = slice(first, first + len(tracks))
-        self._weights = np.array([one.weight for one in tracks])
-        self._warm = np.array([one.warm for one in tracks])
+        self._weights = np.array([one.weight for one in tracks])[:, np.newaxis, np.newaxis]
+        self._warm = np.array([one.warm for one in tracks])[:, np.newaxis, np.newaxis]
 
     def seen(self, state: Rows, valid: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return how many values stood before each window: (series, windows, means)."""
-        before = state["seen"][:, np.newaxis, self.columns]
-        if valid.shape[1] == 1:
-            return before.copy()
-        return before + np.add.accumulate(valid, axis=1, dtype=np.int64) - valid
+        """Return how many values stood before each window: (means, windows, series)."""
+        before = np.repeat(self._columns(state, "seen"), valid.shape[1], axis=1)
+        return before if valid.shape[1] == 1 else before + np.add.accumulate(valid, axis=1, dtype=np.int64) - valid
 
     def at_base(self, state: Rows) -> NDArray[np.float64]:
-        """Return what the means were when they were rebased last, (series, 1, means): they hold still in a block."""
-        return state["base"][:, np.newaxis, self.columns]
+        """Return what the means were when they were rebased last, (means, 1, series): they hold still in a block."""
+        return self._columns(state, "base")
+
+    def _columns(self, state: Rows, name: str) -> NDArray[Any]:
+        """Return these means' part of an array, (means, 1, series): long rows, which numpy goes through at once."""
+        return np.ascontiguousarray(state[name][:, self.columns].T)[:, np.newaxis]
 
     def advance(
         self, state: Rows, values: NDArray[np.float64], valid: NDArray[np.bool_], seen: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """Take values in, (series, windows, means); return the means before the first and after each: windows + 1."""
+        """Take values in, (means, windows, series); return the means before the first and after each: windows + 1."""
         self._begin(state, values, valid)
         weight = np.where(self._warm, np.maximum(self._weights, 1.0 / (seen + 2.0)), self._weights) * valid
-        left = accumulated(np.multiply, state["left"][:, self.columns], 1.0 - weight)
+        left = accumulated(np.multiply, self._columns(state, "left"), 1.0 - weight)
         added = np.where(valid, values, 0.0) * weight / left[:, 1:]
-        sums = accumulated(np.add, state["sum"][:, self.columns], added)
-        state["left"][:, self.columns], state["sum"][:, self.columns] = left[:, -1], sums[:, -1]
-        state["seen"][:, self.columns] = seen[:, -1] + valid[:, -1]
+        sums = accumulated(np.add, self._columns(state, "sum"), added)
+        state["left"][:, self.columns], state["sum"][:, self.columns] = left[:, -1].T, sums[:, -1].T
+        state["seen"][:, self.columns] = (seen[:, -1] + valid[:, -1]).T
         means: NDArray[np.float64] = (self.at_base(state) + sums) * left
         return means
 
     def _begin(self, state: Rows, values: NDArray[np.float64], valid: NDArray[np.bool_]) -> None:
         """Let warm means that have seen nothing begin with their first value."""
-        fresh = (state["seen"][:, self.columns] == 0) & self._warm
-        rows, columns = np.nonzero(fresh & valid.any(axis=1)) if fresh.any() else (_NONE, _NONE)
+        fresh = (state["seen"][:, self.columns] == 0) & self._warm[:, 0, 0]
+        rows, columns = np.nonzero(fresh & valid.any(axis=1).T) if fresh.any() else (_NONE, _NONE)
         if len(rows):
-            first = valid[rows, :, columns].argmax(axis=1)
-            state["base"][rows, columns + self.columns.start] = values[rows, first, columns]
+            first = valid[columns, :, rows].argmax(axis=1)
+            state["base"][rows, columns + self.columns.start] = values[columns, first, rows]
 
 
 def rebase(state: Rows, rows: NDArray[np.intp]) -> None:
@@ -94,8 +96,8 @@ def rebase(state: Rows, rows: NDArray[np.intp]) -> None:
 
 
 def accumulated(how: np.ufunc, begin: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `begin` (series, …) and, after each of the values (series, windows, …), what has come of it."""
-    both = np.concatenate([begin[:, np.newaxis], values], axis=1)
+    """Return `begin` (…, 1, series) and, after each of the values (…, windows, series), what has come of it."""
+    both = np.concatenate([begin, values], axis=1)
     if values.shape[1] == 1:  # accumulating costs some ten times as much as the one step that there is
         how(both[:, 0], both[:, 1], out=both[:, 1])
         return both

@@ -104,10 +104,11 @@ def test_unknown_detector_is_named() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("holds", [(0, 0), (2 * MINUTE, 0), (0, 3 * MINUTE), (2 * MINUTE, 3 * MINUTE)])
-def test_following_a_row_equals_stepping_it(holds: tuple[int, int]) -> None:
-    """Skipping what cannot change a row's state leaves its faults as they are window by window."""
+@pytest.mark.parametrize("bad", [0.2, 0.04])
+def test_following_a_row_equals_stepping_it(holds: tuple[int, int], bad: float) -> None:
+    """Skipping what cannot change a row's state leaves its faults, and what makes it flap, as window by window."""
     draw = np.random.default_rng(3)
-    surprise = draw.choice([0.0, 2.0, 5.0, np.nan], size=3000, p=[0.6, 0.1, 0.2, 0.1])
+    surprise = draw.choice([0.0, 2.0, 5.0, np.nan], size=3000, p=[0.8 - bad, 0.1, bad, 0.1])
     times = BEGIN + np.cumsum(draw.choice([MINUTE, 5 * MINUTE], size=3000, p=[0.95, 0.05]))
     bounds = Bounds(open_above=4.0, clear_below=1.5, open_hold=holds[0], clear_hold=holds[1])
     life = Lifecycle(bounds, 2 * MINUTE)
@@ -123,5 +124,5 @@ def test_following_a_row_equals_stepping_it(holds: tuple[int, int]) -> None:
         for part in (slice(0, 1), slice(1, 777), slice(777, None))
     ]
     assert expected == np.concatenate(parts).tolist()
-    assert rows["state"] == fresh["state"]
+    assert (rows["state"], rows["history"]) == (fresh["state"], fresh["history"])
     assert 10 < sum(expected) < 2990

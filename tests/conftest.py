@@ -15,8 +15,13 @@ from hypothesis import HealthCheck, settings
 
 from mendline.testing.kafka import LocalKafka, ToolMissingError, fetch_jars, find_java
 
-# Busy cores make an example slow, not wrong.
-settings.register_profile("mendline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Busy cores make an example slow, not wrong. A change is judged by the examples that its author can have again.
+settings.register_profile(
+    "mendline",
+    deadline=None,
+    derandomize=os.environ.get("CI") == "true",
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("mendline")
 
 # A runner in the background may have Ctrl-C ignored, which children would inherit; the tests send it to some of them.

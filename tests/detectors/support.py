@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -11,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from mendline.detectors.stage import DetectStage, RoundsStage
-from mendline.schemas.columnar import RoundBlock, WindowBlock
+from mendline.runtime.logtime import LogClock
+from mendline.runtime.snapshots import SnapshotHead, write_snapshot
+from mendline.schemas.columnar import RoundBlock, WindowBlock, decode_snapshot
 from mendline.schemas.doubts import Vouch
 from mendline.schemas.records import Fault, Heartbeat, Outcome, ProbeEvent, ProcessEvent, Record, Tick, decode_record
 from mendline.schemas.series import Series, SeriesTable
@@ -196,14 +197,10 @@ def brief(records: Iterable[NewRecord]) -> list[str]:
 
 
 def through_snapshot(stage: RoundsStage | DetectStage, fresh: RoundsStage | DetectStage) -> RoundsStage | DetectStage:
-    """Return `fresh` with the state of `stage`, after the way through bytes that a snapshot goes."""
-    blocks = [
-        StateBlock(
-            list(block.sources),
-            {name: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape) for name, a in block.arrays.items()},
-            json.loads(json.dumps(block.values)),
-        )
-        for block in stage.dump()
-    ]
+    """Return `fresh` with the state of `stage`, after the way through the records of a snapshot."""
+    blocks = []
+    for record in write_snapshot(SnapshotHead(stage.name, METRICS, 0, LogClock(), ""), stage.dump(), "mendline.state"):
+        head, arrays = decode_snapshot(record.value)
+        blocks.append(StateBlock(head.sources, arrays, head.values))
     fresh.load(blocks)
     return fresh

@@ -267,7 +267,7 @@ def _read(path: Path) -> tuple[LedgerState, int]:
     for number, line in enumerate(whole, start=1):
         try:
             state.apply(json.loads(line))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             msg = (
                 f"the ledger {path} is damaged in line {number}: what was done is not known any more. "
                 "Look at the services by hand, then remove the file"

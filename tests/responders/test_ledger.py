@@ -68,7 +68,7 @@ def test_a_torn_last_line_is_cut_off_and_said(tmp_path: Path, caplog: pytest.Log
         assert "damaged" not in caplog.text
 
 
-@pytest.mark.parametrize("line", [b"nonsense", b"{}", b'{"kind":"new"}', b"[]"])
+@pytest.mark.parametrize("line", [b"nonsense", b"{}", b'{"kind":"new"}', b"[]", b"\xff", b"[" * 99_999])
 def test_damage_elsewhere_is_refused(tmp_path: Path, line: bytes) -> None:
     """A ledger that cannot be trusted stops everything, with the line and what to do."""
     (tmp_path / "ledger").write_bytes(b'{"kind":"stop","by":"ann","orders":[]}\n' + line + b"\n")

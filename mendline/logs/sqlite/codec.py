@@ -35,6 +35,8 @@ def _encode(name: bytes, value: bytes) -> bytes:
 def decode_headers(stored: int | bytes) -> Headers:
     """Return the headers for what was stored.
 
+    Raises KeyError, TypeError, ValueError or struct.error when that is damaged.
+
     >>> decode_headers(encode_headers((("a", b"1"), ("a", b""))))
     (('a', b'1'), ('a', b''))
     """
@@ -49,4 +51,7 @@ def decode_headers(stored: int | bytes) -> Headers:
         at += name_length
         headers.append((name, stored[at : at + value_length]))
         at += value_length
+    if at > len(stored):
+        msg = f"headers of {at} bytes are cut off after {len(stored)}"
+        raise ValueError(msg)
     return tuple(headers)

@@ -24,10 +24,10 @@ def judged_by(detector: Detector, scores: Scores) -> NDArray[np.float64]:
     return scores.surprise
 
 
-def checked(scores: object, values: NDArray[np.float64]) -> Scores:
+def checked(detector: Detector, scores: object, values: NDArray[np.float64]) -> Scores:
     """Return the scores if they are some of `values`: one for each, and none where there is no value.
 
-    Raises BadScoresError.
+    A detector that judges what is missing has scores there too. Raises BadScoresError.
     """
     if not isinstance(scores, Scores):
         msg = f"step returned {type(scores).__name__}, not Scores"
@@ -41,7 +41,7 @@ def checked(scores: object, values: NDArray[np.float64]) -> Scores:
             told = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
             msg = f"{name} is {told}, not float64 ({length},)"
             raise BadScoresError(msg)
-    if np.any(~np.isnan(scores.surprise[np.isnan(values)])):
+    if not detector.judges_missing and np.any(~np.isnan(scores.surprise[np.isnan(values)])):
         msg = "surprise is a number where the value is NaN; no value has no score: give NaN"
         raise BadScoresError(msg)
     return scores
@@ -63,7 +63,8 @@ def explain(sighting: Sighting) -> str:
     }[bool(low), bool(high)]
     inside = "; ".join(filter(None, (expected and f"expected: {expected}", f"surprise {sighting.surprise:.1f}")))
     told = f": {sighting.text}" if sighting.text else ""
-    return f"{sighting.series} is {sighting.value:.6g}{unit} ({inside}){told}"
+    value = "missing" if sighting.value is None or np.isnan(sighting.value) else f"{sighting.value:.6g}{unit}"
+    return f"{sighting.series} is {value} ({inside}){told}"
 
 
 def _bound(value: float | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
@@ -20,6 +20,7 @@ from mendline.detectors.lifecycle import Emission, Happened, Lifecycle
 from mendline.detectors.pools import FORGET_MS, VANISHED_MS, Pool, Pools
 from mendline.detectors.rows import LIFE, OWN, RATE, RATE_ARRAYS, Columns, Store
 from mendline.detectors.steps import StepMaker, Wave
+from mendline.detectors.vanished import Vanished
 from mendline.schemas.records import Evidence, Fault
 from mendline.schemas.settings import FaultSettings
 
@@ -89,6 +90,7 @@ class Bank:
     _moments: Moments = field(init=False)
     _lifecycle: Lifecycle = field(init=False)
     _steps: StepMaker = field(init=False)
+    _vanished: Vanished = field(init=False)
     _sources: dict[str, bool] = field(default_factory=dict)
     _affirm_at: int = NEVER
 
@@ -96,7 +98,8 @@ class Bank:
         """Make the lifecycle, and what makes steps."""
         width = self.configured.settings.window
         gap = GAP_WINDOWS * width or GAP_INTERVALS * self.interval_ms
-        ages = self.configured.detector.judges == "surprise"
+        detector = self.configured.detector
+        ages = detector.judges == "surprise" or detector.judges_missing
         self._lifecycle = Lifecycle(
             self.configured.bounds,
             gap,
@@ -105,6 +108,7 @@ class Bank:
             self.bounds.flap_low,
         )
         self._steps = StepMaker(width, self.configured.settings.statistic)
+        self._vanished = Vanished(self.pools)
 
     @property
     def name(self) -> str:
@@ -126,9 +130,10 @@ class Bank:
         if not len(wave.order):
             return
         try:
-            store = self.store(wave.pool)
-            if len(store.columns):
-                self._step(wave, store)
+            self._step(wave)
+            if self.configured.detector.judges_missing:
+                for gone in self._vanished.waves(wave, self._moments.log_clock):
+                    self._step(gone, missing=True)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plug-in does harms only itself
             self._switch_off(error, int(wave.entries.index[wave.order].min()))
 
@@ -163,14 +168,18 @@ class Bank:
             declared |= {RATE + name: array for name, array in RATE_ARRAYS.items()}
         return Store(columns, declared)
 
-    def _step(self, wave: Wave, store: Store) -> None:
+    def _step(self, wave: Wave, *, missing: bool = False) -> None:
+        """Score and learn the wave; `missing`: it is one of series that its windows are without."""
+        store, detector = self.store(wave.pool), self.configured.detector
+        if not len(store.columns):
+            return
         for part, chunk in store.chunks(wave.slots):
             some = wave._replace(order=wave.order[part], slots=wave.slots[part])
-            step = self._steps.make(some, chunk)
+            step = self._steps.missing(some, store.columns) if missing else self._steps.make(some, chunk)
             rows = chunk.rows(OWN)
-            scores = checked(self.configured.detector.step(rows, step), step.values)
+            scores = checked(detector, detector.step(rows, step), step.values)
             chunk.put_back(OWN, rows)
-            judged = judged_by(self.configured.detector, scores)
+            judged = judged_by(detector, scores)
             life = chunk.rows(LIFE)
             offsets_of = partial(self._offsets, some, len(store.columns))
             happened = self._lifecycle.step(life, judged, scores.surprise, step.times, step.width_ms, offsets_of)
@@ -327,14 +336,26 @@ class Bank:
         store, slot = self.store(pool), pool.slots[source]
         for before in befores:
             shared = set(store.move(slot, self.store(before), before.slots[source]))
+            self._forget_twins(store, before, before.slots[source], shared)
             for label, known in mine:
                 if known.table == before.table.digest and label in shared:
                     known.table, known.column = pool.table.digest, store.columns.labels[label]
-                elif known.table == before.table.digest:
+                elif known.table == before.table.digest and not self._stays(store, label):
                     known.lost_at = min(known.lost_at, log_time + VANISHED_MS)
         for _, known in mine:
             if known.table == pool.table.digest:
                 known.lost_at = NEVER
+
+    def _stays(self, store: Store, label: str) -> bool:
+        """Say whether a series that is not among those of the store is looked at all the same."""
+        return self.configured.detector.judges_missing and label not in store.columns.labels
+
+    def _forget_twins(self, store: Store, before: Pool, slot: int, shared: Container[str]) -> None:
+        """Let go of series that have others of their names by now, of another unit say: they will not come again."""
+        theirs = self.store(before)
+        for label in store.columns.labels.keys() & theirs.columns.labels.keys():
+            if label not in shared:
+                theirs.reset_own(slot, theirs.columns.labels[label])
 
     def _switch_off(self, error: BaseException, index: int) -> None:
         reason = f"detector {self.name} is switched off: {type(error).__name__}: {error}"[:1000]

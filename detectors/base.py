@@ -116,11 +116,16 @@ class Detector(ABC):
     of windows after which a fresh series is scored as a long-known one would be; it is what is read again when it is
     new or its settings change. `kind` is the word for a fault it finds, unless the settings give another. `judges` says
     what `open` and `clear` of the settings compare: the surprise, or `Scores.measure`.
+
+    One that `judges_missing` answers where there is no value as well. It is also handed, as windows without a value and
+    without other statistics, the series that a source had and has no more, for a day after the last; and its faults age
+    as those of the unusual do.
     """
 
     Parameters: ClassVar[type[Frozen]] = NoParameters
     kind: ClassVar[str] = "unusual"
     judges: ClassVar[Literal["surprise", "measure"]] = "surprise"
+    judges_missing: ClassVar[bool] = False
     warm_up: int = 0
 
     def __init__(self, parameters: Any) -> None:

@@ -35,6 +35,7 @@ GROUP = "mendline.detectors"
 LIVENESS = "liveness"
 
 BUILT_IN: Mapping[str, str] = MappingProxyType({
+    "absence": "mendline.detectors.absence:Absence",
     "auto": "mendline.detectors.auto:Auto",
     "cusum": "mendline.detectors.cusum:Cusum",
     "exhaustion": "mendline.detectors.exhaustion:Exhaustion",

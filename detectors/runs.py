@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -82,24 +82,15 @@ class Runs(Detector):
         length = np.where(stands, state["run"] + 1, 0)
         surprise = self._surprise(state, length)
         surprise[~known | (state["windows"] < self.parameters.ready)] = np.nan
-        self._learn(state, ended)
+        learn_runs(state, ended, state["run"], self.parameters.memory)
         np.copyto(state["run"], np.minimum(length, LONGEST), where=known)
         np.copyto(state["windows"], np.minimum(state["windows"] + 1, self.parameters.ready), where=known)
         return Scores(surprise, measure=length.astype(np.float64))
 
     def _surprise(self, state: Rows, length: NDArray[np.int64]) -> NDArray[np.float64]:
-        runs = state["runs"] + state["runs_before"]
-        longest = np.maximum(np.maximum(state["longest"], state["longest_before"]), self.parameters.least)
-        surprise: NDArray[np.float64] = np.log10(runs + 1.0) * np.minimum(length / longest, REACH)
+        longest = np.maximum(longest_run(state), self.parameters.least)
+        surprise: NDArray[np.float64] = np.log10(runs_known(state) + 1.0) * np.minimum(length / longest, REACH)
         return surprise
-
-    def _learn(self, state: Rows, ended: NDArray[np.bool_]) -> None:
-        state["longest"][ended] = np.maximum(state["longest"][ended], state["run"][ended])
-        state["runs"][ended] += 1
-        full = np.flatnonzero(ended & (state["runs"] >= self.parameters.memory))
-        for name in ("longest", "runs"):
-            state[f"{name}_before"][full] = state[name][full]
-            state[name][full] = 0
 
     def words(self, step: Step, scores: Scores, row: int) -> str:
         """Say for how long it has stood still."""
@@ -108,3 +99,25 @@ class Runs(Detector):
             return ""
         lasted = f"{length * step.width_ms / 1000:g} s" if step.width_ms else f"{length} rounds"
         return f"{self.what} for {lasted}"
+
+
+def runs_known(state: Rows) -> NDArray[np.int32]:
+    """Return how many runs are known of each series."""
+    known: NDArray[np.int32] = state["runs"] + state["runs_before"]
+    return known
+
+
+def longest_run(state: Rows) -> NDArray[np.int32]:
+    """Return the longest run that is known of each series."""
+    longest: NDArray[np.int32] = np.maximum(state["longest"], state["longest_before"])
+    return longest
+
+
+def learn_runs(state: Rows, ended: NDArray[np.bool_], length: NDArray[np.integer[Any]], memory: int) -> None:
+    """Learn the lengths of runs that have ended; a generation of `memory` takes the place of the one before."""
+    state["longest"][ended] = np.maximum(state["longest"][ended], length[ended])
+    state["runs"][ended] += 1
+    full = np.flatnonzero(ended & (state["runs"] >= memory))
+    for name in ("longest", "runs"):
+        state[f"{name}_before"][full] = state[name][full]
+        state[name][full] = 0

@@ -66,12 +66,13 @@ class StepMaker:
             values = self._statistic(columns, entries, wave.order)
         else:
             values = self._of_rounds(columns.pick(entries.statistic(VALUE), wave.order), times, counters, chunk)
-        rounds = np.repeat(entries.rounds[wave.order], width)
-        grains = np.tile(columns.grains, len(wave.order))
-        for array in (values, times, counters, rounds, grains):
-            array.setflags(write=False)
         others = self._others(columns, entries, wave.order, values)
-        return Step(values, times, entries.width, counters, rounds, others, grains, columns.series)
+        return _step(wave, columns, values, others)
+
+    @staticmethod
+    def missing(wave: Wave, columns: Columns) -> Step:
+        """Return a step of the wave's windows for series that are not in them."""
+        return _step(wave, columns, np.full(len(wave.order) * len(columns), np.nan), {})
 
     def _others(
         self, columns: Columns, entries: Entries, order: NDArray[np.intp], values: NDArray[np.float64]
@@ -109,6 +110,16 @@ class StepMaker:
             rates = _rates(before, values, times)
             chunk.put_back(RATE, before)
         return rates if name == "rate" else np.where(counters, rates, values)
+
+
+def _step(wave: Wave, columns: Columns, values: NDArray[np.float64], others: Mapping[str, NDArray[np.float64]]) -> Step:
+    entries, many = wave.entries, len(wave.order)
+    times = np.repeat(entries.starts[wave.order], len(columns))
+    rounds = np.repeat(entries.rounds[wave.order], len(columns))
+    counters, grains = np.tile(columns.counters, many), np.tile(columns.grains, many)
+    for array in (values, times, counters, rounds, grains):
+        array.setflags(write=False)
+    return Step(values, times, entries.width, counters, rounds, others, grains, columns.series)
 
 
 def _rates(

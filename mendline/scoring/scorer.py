@@ -122,7 +122,7 @@ class Scorer:
 
     def _score(self, times: NDArray[np.int64], values: NDArray[np.float64]) -> Scored:
         detector = self._configured.detector
-        scores = checked(detector.follow(self._state, windows(times, values, self.interval_ms)), values)
+        scores = checked(detector, detector.follow(self._state, windows(times, values, self.interval_ms)), values)
         judged = judged_by(detector, scores)
         fault = self._lifecycle.follow(self._life, judged, scores.surprise, times, self.interval_ms)
         return Scored(scores.surprise, _or_nan(scores.low, values), _or_nan(scores.high, values), fault)

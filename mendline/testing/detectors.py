@@ -69,7 +69,7 @@ class Player:
         Raises BadScoresError.
         """
         state = self.state if rows is None else {name: array[rows] for name, array in self.state.items()}
-        scores = checked(self.detector.step(state, make_step(values, number, self.columns)), values)
+        scores = checked(self.detector, self.detector.step(state, make_step(values, number, self.columns)), values)
         if rows is not None:
             for name, array in self.state.items():
                 array[rows] = state[name]
@@ -81,7 +81,7 @@ class Player:
         for row in range(self.series):
             state = {name: array[row : row + 1].copy() for name, array in self.state.items()}
             windows = make_windows(values[:, row].copy(), first)
-            surprise[:, row] = checked(self.detector.follow(state, windows), windows.values).surprise
+            surprise[:, row] = checked(self.detector, self.detector.follow(state, windows), windows.values).surprise
             for name, array in self.state.items():
                 array[row : row + 1] = state[name]
         return surprise
@@ -131,7 +131,7 @@ def run(cls: type[Any], parameters: Mapping[str, Any], values: Sequence[float]) 
     """
     player = Player(as_detector(cls, cls.__name__), parameters, 1)
     windows = make_windows(np.array(values, dtype=np.float64), 0)
-    return checked(player.detector.follow(player.state, windows), windows.values)
+    return checked(player.detector, player.detector.follow(player.state, windows), windows.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +337,8 @@ def _hostile(subject: _Subject) -> None:
         _hold(
             ((known >= 0) & (known <= MAX_SURPRISE)).all(), f"{value:g} scores {known.max(initial=0):g}, not 0 to 300"
         )
-        _hold(not (np.isnan(value) and len(known)), f"NaN scores {known[:1]}; no value has no score")
+        missing = np.isnan(value) and not player.detector.judges_missing
+        _hold(not (missing and len(known)), f"NaN scores {known[:1]}; no value has no score")
         after = subject.scored(player.play(np.tile(subject.healthy, (3, 1))))[-EXTRA:]
         _hold(not np.isnan(after).any(), f"it never recovers from {value:g}: healthy values have no score any more")
     _alternating(subject)

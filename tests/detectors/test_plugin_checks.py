@@ -15,6 +15,7 @@ from mendline.testing.detectors import CheckFailedError, check_detector, run
 
 SHARE = {"numerator": "errors", "denominator": "requests", "above": 1.5}
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
+    "absence": [{}, {"above": 1.5, "memory": 20, "ready": 5}],
     "auto": [{}, {"better": 0.5}],
     "cusum": [{}, {"half_life": 60, "ready": 30}],
     "ewma": [{}, {"half_life": 5, "ready": 5}],
@@ -30,6 +31,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "zscore": [{}, {"windows": 8, "ready": 5}],
 }
 ANOMALIES: dict[str, dict[str, Any]] = {
+    "absence": {"anomaly": [float("nan")] * 4},
     "exhaustion": {"anomaly": [50.0 + 0.1 * window for window in range(400)]},
     "flat_line": {"anomaly": [50.0] * 12},
     "n_of_m": {"anomaly": [500.0] * 3},

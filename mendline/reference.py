@@ -127,7 +127,17 @@ def _default(field: FieldInfo) -> str:
 
 
 def _listed(value: object) -> str:
-    return f"[{', '.join(map(_listed, value))}]" if isinstance(value, tuple) else str(value)
+    """Return a value as YAML has it in one line; of a section what differs from its defaults.
+
+    >>> _listed((200, 399)), _listed((models.DetectorSettings(name="unusual", use="auto"),))
+    ('[200, 399]', '[{name: unusual, use: auto}]')
+    """
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_listed, value))}]"
+    if isinstance(value, BaseModel):
+        given = value.model_dump(exclude_defaults=True)
+        return f"{{{', '.join(f'{key}: {_listed(one)}' for key, one in given.items())}}}"
+    return str(value)
 
 
 def _written(milliseconds: int) -> str:

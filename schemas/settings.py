@@ -195,7 +195,7 @@ class DetectorSettings(Frozen):
     )
     parameters: dict[str, Any] = Field(default_factory=dict, description="the detector's own settings")
     open: Condition | None = Field(default=None, description="when a fault opens; default: from the false-fault budget")
-    clear: Condition | None = Field(default=None, description="when it clears; default: below half of open")
+    clear: Condition | None = Field(default=None, description="when it clears; default: below 0.7 of open")
     severity: Literal["info", "warning", "critical"] = Field(
         default="warning", description="of its faults; warning, because a statistic alone is seldom an emergency"
     )
@@ -451,7 +451,10 @@ class Settings(Frozen):
     windows: WindowSettings = WindowSettings()
     liveness: LivenessSettings = LivenessSettings()
     faults: FaultSettings = FaultSettings()
-    detectors: tuple[DetectorSettings, ...] = ()
+    detectors: tuple[DetectorSettings, ...] = Field(
+        default=(DetectorSettings(name="unusual", use="auto"),),
+        description="without this section `auto` looks at every series; an empty list: none does",
+    )
     budget: float = Field(default=1.0, gt=0, description="false faults a day, over the whole fleet")
     series: int = Field(
         default=10_000, gt=0, le=MOST_COUNT, description="series in the whole fleet that share the budget"

@@ -26,16 +26,17 @@ services: {{}}
 #    allow: [restart]               # what may be done here at all; this host's word is the last
 
 detectors:
+  - name: unusual                 # what a series never did before: `auto` looks at each in eight ways
+    use: auto
   - name: disk-full
     use: threshold
     match: {{metric: system.filesystem.utilization}}
     open: {{above: 0.95, for: 1m}}
     clear: {{below: 0.9, for: 1m}}
     severity: critical
-  - name: cpu-unusual
-    use: zscore
-    match: {{metric: process.cpu.utilization}}
-    parameters: {{floor: 0.02}}     # differences of less than 2 % of a core are no news
+  - name: disk-filling            # opens when it will be full within 4 h if it goes on like this
+    use: exhaustion
+    match: {{metric: system.filesystem.utilization}}
 
 policies: []
 #  - name: web-down

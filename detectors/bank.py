@@ -315,10 +315,12 @@ class Bank:
 
     def forget(self, pool: Pool, source: str, index: int, reason: str) -> None:
         """Make the source's rows in the pool as at first; orphan its faults there, at the record `index`."""
-        self.catch_up(source, index)
+        # Those of its other pools are not touched: of these, earlier windows may not have been folded yet.
         for key in sorted(key for key in self.faults if key[0] == source):
             if self.faults[key].table == pool.table.digest:
-                self._orphan(key, index, reason)
+                self._affirm(key, index)
+                if key in self.faults:
+                    self._orphan(key, index, reason)
         if not self.failed:
             self.store(pool).reset(pool.slots[source])
 
@@ -336,7 +338,8 @@ class Bank:
         store, slot = self.store(pool), pool.slots[source]
         for before in befores:
             shared = set(store.move(slot, self.store(before), before.slots[source]))
-            self._forget_twins(store, before, before.slots[source], shared)
+            if self.configured.detector.judges_missing:
+                self._forget_twins(store, before, before.slots[source], shared)
             for label, known in mine:
                 if known.table == before.table.digest and label in shared:
                     known.table, known.column = pool.table.digest, store.columns.labels[label]

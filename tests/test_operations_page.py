@@ -1,4 +1,4 @@
-"""docs/operations.md names every message that a person may find in the output of a running Mendline."""
+"""docs/operations.md names every message, metric and error that a person may find of a running Mendline."""
 
 from __future__ import annotations
 
@@ -9,12 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from mendline.cli.errors import STATUS
+from mendline.producers.metrics import METRICS
+from mendline.runtime.metrics import HELP, SET_ASIDE
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("mendline", "producers", "processors", "detectors", "responders", "schemas")
 LEVELS = {"warning", "error", "exception", "critical"}
 PLACEHOLDER = re.compile(r"%[-+0-9.]*[sdgrf]")
+LEAST_WORDS = 3
 LEAST = 12
 """A shorter piece of text between two placeholders tells no message from another."""
+
+
+def page_text() -> str:
+    """Return the page."""
+    return (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
 def messages(source: str) -> Iterator[str]:
@@ -40,6 +50,20 @@ def missing(source: str, page: str) -> list[str]:
     return [text for one in messages(source) if len(text := telling(one)) >= LEAST and text not in page]
 
 
+def own_metrics() -> Iterator[str]:
+    """Yield the names of what Mendline measures of itself: as Prometheus gets them, then the agents' own."""
+    for name, (kind, _) in HELP.items():
+        yield f"{name}_total" if kind == "counter" else name
+    yield f"{SET_ASIDE}_total"
+    yield from (name for name in METRICS if name.startswith(("mendline.agent.", "mendline.collector.")))
+
+
+def rows(page: str, name: str) -> list[list[str]]:
+    """Return the cells of the table rows that begin with this name, or with a list of names that it is in."""
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
+    return [row for row in cells if f"`{name}`" in row[0]]
+
+
 def modules() -> Iterator[Path]:
     """Yield every module once: the folders that are linked into the package under their own names."""
     for folder in FOLDERS:
@@ -51,8 +75,34 @@ def modules() -> Iterator[Path]:
 @pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(ROOT))) for path in modules()])
 def test_every_message_is_in_the_page(path: Path) -> None:
     """Whoever searches the page for what was printed finds it."""
-    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    assert missing(path.read_text(encoding="utf-8"), page) == []
+    assert missing(path.read_text(encoding="utf-8"), page_text()) == []
+
+
+@pytest.mark.parametrize("name", list(own_metrics()))
+def test_every_metric_of_mendlines_own_is_in_the_page_once_with_what_to_do(name: str) -> None:
+    """Whoever sees it grow finds what that means; a name that is cut short is not found by a search."""
+    ((_, when),) = rows(page_text(), name)
+    assert len(when.split()) > LEAST_WORDS
+
+
+@pytest.mark.parametrize("error", [pytest.param(one, id=one.__name__) for one in STATUS if one is not OSError])
+def test_every_error_that_ends_a_command_is_in_the_page_with_its_status(error: type[Exception]) -> None:
+    """And with what to do; errors of the system, such as a missing file, speak for themselves."""
+    ((_, status, what),) = rows(page_text(), error.__name__)
+    assert status == str(STATUS[error])
+    assert len(what.split()) > LEAST_WORDS
+
+
+def test_the_page_names_no_metric_that_is_none() -> None:
+    """One that was renamed or removed goes from the page too."""
+    named = set(re.findall(r"`(mendline_\w+|mendline\.(?:agent|collector)\.[\w.]+)`", page_text()))
+    assert named == set(own_metrics())
+
+
+def test_what_is_not_in_the_page_is_not_found() -> None:
+    """The checks above can fail."""
+    page = "| `a_total`, `b` | it grows |\nand `c` elsewhere"
+    assert [len(rows(page, name)) for name in ("a_total", "b", "a", "c")] == [1, 1, 0, 0]
 
 
 def test_a_message_that_nobody_explains_is_told() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -35,8 +35,8 @@ def score(
 
     Example: mendline score load.csv --out scored.csv --plot load.html
     """
-    from mendline.scoring import Scorer, read
-    from mendline.scoring.writer import header
+    from mendline.scoring import Scorer, read, scored
+    from mendline.scoring.writer import header, rows
 
     if plot and plot.suffix != ".html":
         raise click.UsageError(f"--plot {plot}: the picture is a page; name a file that ends in .html")
@@ -45,23 +45,15 @@ def score(
     with _output(out, quiet=as_json) as output:
         if output:
             output.write(header())
-        for block in read(file):
-            scored = _one(scorer, block, output)
+        for part in scored(scorer, read(file)):
+            if output:
+                output.write(rows(*part))
             if plot or as_json:
-                parts.append((block, scored))
+                parts.append(part)
     if plot:
         _draw(plot, file, scorer, parts)
     if as_json:
         _summarise(file, parts)
-
-
-def _one(scorer: Scorer, block: Block, output: IO[str] | None) -> Scored:
-    from mendline.scoring.writer import rows
-
-    scored = scorer.score(block.times, block.values)
-    if output:
-        output.write(rows(block, scored))
-    return scored
 
 
 def _output(out: Path | None, *, quiet: bool) -> Any:

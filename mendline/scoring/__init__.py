@@ -3,7 +3,8 @@
 A row is a window that holds one value. The answer for a row depends on that row and those before it only.
 """
 
+from mendline.scoring.ahead import scored
 from mendline.scoring.reader import Block, MalformedFileError, read
 from mendline.scoring.scorer import Scored, Scorer
 
-__all__ = ["Block", "MalformedFileError", "Scored", "Scorer", "read"]
+__all__ = ["Block", "MalformedFileError", "Scored", "Scorer", "read", "scored"]

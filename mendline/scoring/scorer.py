@@ -78,7 +78,7 @@ class Scorer:
 
         Raises DetectorError.
         """
-        self._set_interval(self.interval_ms)
+        self.set_interval(self.interval_ms)
         self._state = {name: array.rows(1) for name, array in self._configured.detector.arrays().items()}
         self._life = {name: array.rows(1) for name, array in ARRAYS.items()}
 
@@ -87,7 +87,8 @@ class Scorer:
         """The detector with the bounds of its faults, as the interval known so far has it."""
         return self._configured
 
-    def _set_interval(self, interval_ms: int) -> None:
+    def set_interval(self, interval_ms: int) -> None:
+        """State the interval, from which the bounds of faults follow."""
         self.interval_ms = interval_ms
         settings = DetectorSettings(name="score", use=self.use, window=interval_ms, parameters=dict(self.parameters))
         pane = interval_ms or WindowSettings().pane
@@ -111,7 +112,7 @@ class Scorer:
         before = self._in_parts(times[:known], values[:known])
         if known == len(times):
             return before
-        self._set_interval(int(times[known]) - latest)
+        self.set_interval(int(times[known]) - latest)
         return Scored.joined([before, self._in_parts(times[known:], values[known:])])
 
     def _in_parts(self, times: NDArray[np.int64], values: NDArray[np.float64]) -> Scored:

@@ -102,7 +102,7 @@ class Service:
         if event.state in {"started", "adopted"}:
             self._begin(event, now)
         elif event.state == "exited":
-            if not self._is_earlier_life(event):
+            if not self._is_earlier_life(event) and not self._is_known_end(event):
                 self._end(event, now, meant=event.meant)
         elif event.state == "missing":
             self._end(event, now, meant=event.meant or self.condition == "ended")
@@ -143,6 +143,10 @@ class Service:
         if not alive or event.started_at is None or self.started_at is None:
             return False
         return event.pid != self.pid and event.started_at < self.started_at
+
+    def _is_known_end(self, event: ProcessEvent) -> bool:
+        """Say whether this end was told before: an agent tells anew of one that it may not have lived to tell."""
+        return self.condition in {"dead", "ended"} and event.pid == self.pid
 
     def verdict(self, now: int) -> Verdict:
         """Return what is to be thought of it at log time `now`."""

@@ -3,7 +3,8 @@
 On Linux a pidfd becomes readable at that moment. Of the agent's own children this watch is the only one who calls
 `waitid`: nobody else may, or the exit code is lost. Of other processes the exit code is read from /proc as long as
 their parent has not reaped them, and later from the pidfd (`PIDFD_GET_INFO`, Linux 6.15 and newer); where neither
-tells, only the death is known. Elsewhere than on Linux they are asked after twenty times a second.
+tells, only the death is known. Elsewhere than on Linux they are asked after twenty times a second. A child that ended
+while there was no watch is asked after by `reaped`, once.
 """
 
 from __future__ import annotations
@@ -110,13 +111,13 @@ class ExitWatch:
     def _ended(self, handle: int, pid: int, on_exit: OnExit) -> None:
         with self._lock:
             self._selector.unregister(handle)
-        ended = _reap(pid) or _told_by_kernel(handle, pid) or Exit()
+        ended = reaped(pid) or _told_by_kernel(handle, pid) or Exit()
         os.close(handle)
         _tell(on_exit, ended, pid)
 
     def _poll(self) -> None:
         for pid, on_exit in list(self._polled.items()):
-            ended = _reap(pid)
+            ended = reaped(pid)
             if ended is None and not psutil.pid_exists(pid):
                 ended = Exit()
             if ended is not None:
@@ -132,7 +133,7 @@ def _tell(on_exit: OnExit, ended: Exit, pid: int) -> None:
         logger.exception("telling of the end of process %d failed", pid)
 
 
-def _reap(pid: int) -> Exit | None:
+def reaped(pid: int) -> Exit | None:
     """Return how an own child ended, and let its entry go; None for a process that lives or is no own child."""
     try:
         found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)

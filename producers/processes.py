@@ -94,6 +94,21 @@ class ProcessWatch:
         except ProcessLookupError:
             self._ended(of, life, Exit())
 
+    def ended_unseen(self, service: str, pid: int, started_at: int, ended: Exit) -> None:
+        """Tell of a process of the service, started at `started_at` (ms), that ended while nobody watched it."""
+        ending = self._services[service].locator.explain(pid, ended)
+        self._say(
+            service,
+            "exited",
+            pid,
+            started_at,
+            exit_code=ending.exit.code,
+            signal=ending.exit.signal,
+            meant=ending.meant,
+            detail="it ended while no agent watched it",
+            error_lines=ending.error_lines,
+        )
+
     def state(self, service: str) -> str:
         """Return the state letter of the service's process as it is now; empty without one.
 

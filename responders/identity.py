@@ -17,10 +17,11 @@ import psutil
 
 LINUX = sys.platform == "linux"
 POLL_S = 0.005
+ZOMBIE = "Z"
 _STATES = {
     psutil.STATUS_STOPPED: "T",
     psutil.STATUS_TRACING_STOP: "t",
-    psutil.STATUS_ZOMBIE: "Z",
+    psutil.STATUS_ZOMBIE: ZOMBIE,
     psutil.STATUS_DEAD: "X",
     psutil.STATUS_SLEEPING: "S",
 }
@@ -40,6 +41,13 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return str(round(psutil.boot_time()))
+
+
+@functools.cache
+def _booted_at_ms() -> int:
+    # From the uptime: psutil's, the "btime" of /proc/stat, has whole seconds only.
+    uptime_s = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    return round((time.time() - uptime_s) * 1000)
 
 
 def identify(pid: int) -> Identity | None:
@@ -63,7 +71,7 @@ def started_at_ms(process: Identity) -> int:
     """Return when the process started, in ms since the Unix epoch, to a hundredth of a second."""
     if not LINUX:
         return process.started * 10
-    return round((psutil.boot_time() + process.started / os.sysconf("SC_CLK_TCK")) * 1000)
+    return _booted_at_ms() + round(process.started * 1000 / os.sysconf("SC_CLK_TCK"))
 
 
 def wait_gone(process: Identity, timeout_s: float) -> bool:

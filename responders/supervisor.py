@@ -3,7 +3,8 @@
 Each process leads a session of its own and writes to a file of its own, so it outlives Mendline. What runs stands in
 one file per service under the state folder (pid, start time, boot): the next Mendline adopts it. The file is written
 twice, before the start with a token that the process gets in its environment and after it with the pid, so that not
-even a crash between the two leads to a second copy.
+even a crash between the two leads to a second copy. A stop removes it: a note of a process that has ended tells of a
+death that nobody may have seen.
 
 Nothing here waits for children by `waitpid`: the agent alone reaps them. The death of a process is awaited on a pidfd.
 `Popen` is used for its fast and safe start only; its object is told that all is over (`returncode`), so that it
@@ -148,6 +149,16 @@ class Supervisor:
                 self._recall(service, run)
             return _started(run)
 
+    def ended_unseen(self, service: str) -> Identity | None:
+        """Return the process of an earlier life that has ended since, unless this life knows of the service already.
+
+        What was stopped on purpose is not among them.
+        """
+        with self._locks[self._known(service)]:
+            is_known = self._runs[service].process is not None
+            is_running = self.adopt(service) is not None
+            return None if is_known or is_running else self._runs[service].process
+
     def start(self, service: str) -> Started:
         """Return the service's process, started unless one runs already. Raises SupervisorError."""
         with self._locks[self._known(service)]:
@@ -166,6 +177,7 @@ class Supervisor:
             if running and run.process:
                 self._end(service, run.process, timeout_s)
             self._sweep(service, run)
+            self._note_path(service).unlink(missing_ok=True)
             return running is not None
 
     def restart(self, service: str, timeout_s: float | None = None) -> Started:
@@ -228,7 +240,10 @@ class Supervisor:
         self._folder.mkdir(parents=True, exist_ok=True)
         draft = self._folder / f".{service}.new"
         draft.write_text(json.dumps(note))
-        draft.replace(self._folder / f"{service}.json")
+        draft.replace(self._note_path(service))
+
+    def _note_path(self, service: str) -> Path:
+        return self._folder / f"{service}.json"
 
     def _recall(self, service: str, run: _Run) -> None:
         note = self._read_note(service)
@@ -250,7 +265,7 @@ class Supervisor:
             logger.warning("%s runs, but that cannot be noted: %s", service, _why(error))
 
     def _read_note(self, service: str) -> dict[str, Any] | None:
-        path = self._folder / f"{service}.json"
+        path = self._note_path(service)
         try:
             note = json.loads(path.read_text())
         except FileNotFoundError:

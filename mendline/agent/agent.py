@@ -25,6 +25,7 @@ from mendline.keys import key_ring
 from mendline.names import source_name
 from mendline.producers.base import Collected
 from mendline.producers.configuration import ConfigurationWatch
+from mendline.producers.exits import Exit, reaped
 from mendline.producers.host import host_collectors
 from mendline.producers.metrics import series
 from mendline.producers.probes.attempt import Names
@@ -33,6 +34,7 @@ from mendline.producers.processes import ProcessWatch
 from mendline.producers.rounds import Collection
 from mendline.responders.clock import LogClockEstimate
 from mendline.responders.executor import Executor, Host
+from mendline.responders.identity import ZOMBIE, Identity, started_at_ms, state_of
 from mendline.responders.ledger import Ledger
 from mendline.responders.reflex import Reflex
 from mendline.responders.registry import built_in_actions
@@ -149,7 +151,7 @@ class Agent:
             prepare=partial(self._log.ensure_topics, topic_settings(topics, ROLES["agent"].topics)),
             sign=keys.sign_event,
         )
-        self.supervisor = WatchedSupervisor(settings.services, self._state.path, self._started)
+        self.supervisor = WatchedSupervisor(settings.services, self._state.path, self._started, self._ended_unseen)
         actions = built_in_actions(self.supervisor, settings)
         self._executor = Executor(
             Host(
@@ -296,6 +298,11 @@ class Agent:
 
     def _started(self, service: str, started: Started) -> None:
         self.processes.attach(service, started.pid, adopted=started.adopted)
+
+    def _ended_unseen(self, service: str, process: Identity) -> None:
+        # Of an agent that begins anew after a reload it is still a child, and tells how it ended.
+        ended = reaped(process.pid) if state_of(process) == ZOMBIE else None
+        self.processes.ended_unseen(service, process.pid, started_at_ms(process), ended or Exit())
 
     def _started_at(self, service: str) -> int | None:
         return self.processes.started_at(service)

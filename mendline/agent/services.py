@@ -11,6 +11,7 @@ from mendline.producers.base import NOTHING, Collected
 from mendline.producers.exits import Exit
 from mendline.producers.locators import Ending, Locator, MatchLocator, PidfileLocator
 from mendline.producers.systemd import Systemd, UnitLocator
+from mendline.responders.identity import Identity
 from mendline.responders.supervisor import Started, Supervisor
 
 if TYPE_CHECKING:
@@ -20,18 +21,24 @@ ERROR_LINES = 20
 ROTATE_EVERY_MS = 5000
 
 OnStarted = Callable[[str, Started], None]
+OnUnseenEnd = Callable[[str, Identity], None]
 
 
 class WatchedSupervisor(Supervisor):
     """A supervisor that tells of each process it started or found, before anybody can wait for it in vain."""
 
-    def __init__(self, services: Mapping[str, ServiceSettings], state: Path, on_started: OnStarted) -> None:
-        """Tell `on_started`, on the thread that started the process."""
+    def __init__(
+        self, services: Mapping[str, ServiceSettings], state: Path, on_started: OnStarted, on_unseen_end: OnUnseenEnd
+    ) -> None:
+        """Tell `on_started` on the thread that started the process, and `on_unseen_end` before another is started."""
         super().__init__(services, state)
         self._on_started = on_started
+        self._on_unseen_end = on_unseen_end
 
     def start(self, service: str) -> Started:
         """Start the service, or find it. Raises SupervisorError."""
+        if ended := self.ended_unseen(service):
+            self._on_unseen_end(service, ended)
         started = super().start(service)
         self._on_started(service, started)
         return started

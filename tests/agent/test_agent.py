@@ -182,6 +182,37 @@ def test_services_outlive_an_agent_that_leaves_them(tmp_path: Path, log: MemoryL
         assert before == adopted.pid == pid_of(agent, "web")
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_death_between_two_agents_is_told_with_its_cause(
+    tmp_path: Path, log: MemoryLog, number: signal.Signals
+) -> None:
+    """As during a reload: it is told before the service runs again, and so the fault that it is stands on record."""
+    chosen = settings(tmp_path, {"web": service()})
+    with running(chosen, log, stop_services=False) as agent:
+        first = wait_for(log, ProcessEvent, lambda event: event.state == "started")
+        until(lambda: "ready" in agent.supervisor.tail("web", 1))
+    os.kill(first.pid, number)
+    with running(chosen, log):
+        again = wait_for(log, ProcessEvent, lambda event: event.state == "started" and event.pid != first.pid)
+    told = [event for event in records(log, ProcessEvent) if first.pid == event.pid]
+    assert ["started", "exited"] == [event.state for event in told]
+    assert (number.name, False) == (told[1].signal, told[1].meant)
+    assert told[1].started_at == pytest.approx(first.started_at, abs=100)
+    assert ("it ended while no agent watched it", ("ready",)) == (told[1].detail, told[1].error_lines)
+    assert told[1].sequence is not None
+    assert again.sequence is not None
+    assert told[1].sequence < again.sequence
+
+
+def test_a_stop_that_was_meant_is_not_told_as_a_death_later(tmp_path: Path, log: MemoryLog) -> None:
+    """Who stops Mendline together with its services, and starts it again, has had no fault."""
+    chosen = settings(tmp_path, {"web": service()})
+    for life in (1, 2):
+        with running(chosen, log):
+            wait_for(log, ProcessEvent, lambda event, life=life: (event.epoch, event.state) == (life, "started"))  # type: ignore[misc]
+    assert [True, True] == [event.meant for event in records(log, ProcessEvent) if event.state == "exited"]
+
+
 def test_a_service_that_cannot_start_is_missing(tmp_path: Path, log: MemoryLog) -> None:
     """The reason is told, and the others are started."""
     services = {"bad": service(("/no/such/program",)), "web": service()}

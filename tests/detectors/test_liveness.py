@@ -89,6 +89,17 @@ def test_exit_says_how(story: Story, host: Host, event: dict[str, Any], words: s
     assert (fault.severity, fault.opened_at, fault.evidence.offsets) == ("critical", story.now, (1, 1))
 
 
+@pytest.mark.parametrize("meant", [False, True])
+def test_an_end_that_is_told_again_is_no_news(story: Story, host: Host, *, meant: bool) -> None:
+    """An agent tells of a death that the one before may not have lived to tell, and does not know that it was meant."""
+    host.process("started")
+    host.process("exited", meant=meant)
+    story.wait(3)
+    host.process("exited")
+    story.wait(3)
+    assert heard(story) == ([] if meant else ["opened dead h1/web"])
+
+
 def test_missing(story: Story, host: Host) -> None:
     """A process that is not there when the agent comes is a fault; one that is meant not to be there is none."""
     host.process("missing", pid=0, service="a")

@@ -1,6 +1,7 @@
 """Liveness: which hosts are heard of, and which services live and answer. A fold over one partition of metrics.
 
-A host is *silent* when its log time since its last record exceeds the limit, unless it said that it leaves; *cloned*
+A host is *silent* when its log time since its last record exceeds the limit (a fixed one, or that of its own rhythm:
+`phi`), unless it said that it leaves; *cloned*
 when two agents write under its name or one lost its state (`order.Verdict`). Services are judged by
 `verdicts.Service`, and so are the probes of a host, those of its peers. Each target has at most one fault of its own at
 a time (a host: one of each of its three kinds): should it change what it is, a hung service die for instance, the fault
@@ -28,7 +29,7 @@ from mendline.schemas.records import ConfigurationChange, Fault, Heartbeat, Outc
 if TYPE_CHECKING:
     from mendline.detectors.verdicts import Verdict
     from mendline.schemas.base import Envelope
-    from mendline.schemas.settings import LivenessSettings
+    from mendline.schemas.settings import LivenessSettings, PhiSettings
     from mendline.schemas.stream import StateBlock
 
 FORGET_MS = 7 * 86_400_000
@@ -86,6 +87,8 @@ class Liveness:
             self._forward(source, record, index)
         if order is Order.REPEAT:
             return False
+        if self.settings.silent and (record is None or isinstance(record, Heartbeat)):
+            self._beat(source, self.settings.silent, index, counted[2], is_round=record is None)
         self._see(source, now, index, counted[2])
         if order is not Order.NEW:
             self._went_back(source, order, index, counted)
@@ -128,7 +131,9 @@ class Liveness:
         return source
 
     def _see(self, source: Source, now: int, index: int, time: int) -> None:
-        source.seen = now
+        source.seen, source.appended = now, self._moments.append_times[index]
+        if self.settings.silent:
+            self._earlier(source, self._silent_from(source))
         if time > source.left >= 0:
             source.left = -1
             self._reset_timer(source)
@@ -137,6 +142,16 @@ class Liveness:
             self._resolve(source, source.silent, text, Sighting(time, text=text), index)
             source.silent = None
             self._reset_timer(source)
+
+    def _beat(self, source: Source, phi: PhiSettings, index: int, time: int, *, is_round: bool) -> None:
+        """Learn the source's rhythm; what was away, or kept back and sent later, says nothing of it."""
+        now, beats = self._moments.log_times[index], source.beats
+        is_late = self._moments.append_times[index] - time > LATE_MS
+        if is_late or source.silent or source.left >= 0 or self._was_log_away(source, index):
+            beats.skip()
+        # A heartbeat beside a round is no beat of its own.
+        if not is_late and (is_round or now - beats.last >= source.interval_ms / 2):
+            beats.beat(now, phi.window)
 
     def _event(self, source: Source, record: Envelope, index: int) -> None:
         if isinstance(record, Heartbeat):
@@ -153,6 +168,8 @@ class Liveness:
             self.said.append(Said(index, (0, 0, source.name, record.id), record))
 
     def _heartbeat(self, source: Source, record: Heartbeat, index: int) -> None:
+        if source.interval_ms not in {0, record.interval_ms}:
+            source.beats.clear()
         source.interval_ms = record.interval_ms
         source.left = record.time if record.leaving else -1
         if record.services:
@@ -270,7 +287,7 @@ class Liveness:
         if now - source.seen >= FORGET_MS:
             self._forget(source, index)
             return
-        if now >= self._silent_from(source):
+        if now >= self._silent_from(source) and not self._has_patience(source, index):
             self._fall_silent(source, index)
         if source.cloned and now - source.cloned_at >= CLONE_HOLD_MS:
             reason = f"its records have been in order for {CLONE_HOLD_MS // 1000} s"
@@ -300,14 +317,40 @@ class Liveness:
         """Return the log time from which on the source counts as silent, if nothing more is heard of it."""
         if source.left >= 0 or source.silent:
             return NEVER
-        return source.seen + max(self.settings.silent_after, INTERVALS * source.interval_ms)
+        phi = self.settings.silent
+        rhythm = source.beats.rhythm(phi) if phi else None
+        if phi and rhythm:
+            return max(source.seen + rhythm.limit(phi.phi), source.patience)
+        return source.seen + self._patience(source)
+
+    def _patience(self, source: Source) -> int:
+        return max(self.settings.silent_after, INTERVALS * source.interval_ms)
+
+    def _was_log_away(self, source: Source, index: int) -> bool:
+        """Say whether the log was away since the last record of the source: log time all but stands still then."""
+        return self._moments.append_times[index] - source.appended > self._moments.log_times[index] - source.seen
+
+    def _has_patience(self, source: Source, index: int) -> bool:
+        """Say whether the source is to be waited for longer, as the log was away: who comes back takes its time."""
+        if self.settings.silent and self._was_log_away(source, index):
+            source.patience = source.seen + self._patience(source)
+        return self._moments.log_times[index] < source.patience
 
     def _fall_silent(self, source: Source, index: int) -> None:
         quiet = self._moments.log_times[index] - source.seen
         limit = self._silent_from(source) - source.seen
-        reason = f"nothing was heard of it for {quiet / 1000:.1f} s"
+        reason, surprise = f"nothing was heard of it for {quiet / 1000:.1f} s", None
+        rhythm = source.beats.rhythm(self.settings.silent) if self.settings.silent else None
+        if rhythm:
+            surprise = rhythm.phi(quiet)
+            reason += f", which by its rhythm has phi {surprise:.1f}"
         sighting = Sighting(
-            self._moments.append_times[index], value=float(quiet), high=float(limit), unit="ms", text=reason
+            self._moments.append_times[index],
+            value=float(quiet),
+            high=float(limit),
+            surprise=surprise,
+            unit="ms",
+            text=reason,
         )
         fault = self.author.open(
             (source.name, ""), "silent", "critical", sighting.evidence(self._moments, index), reason

@@ -11,6 +11,7 @@ from typing import Any
 from mendline.detectors.faults import OpenFault
 from mendline.detectors.lifecycle import State
 from mendline.detectors.order import Mark
+from mendline.detectors.phi import Beats
 from mendline.detectors.verdicts import Service
 from mendline.schemas.stream import StateBlock
 
@@ -61,6 +62,8 @@ class Source:
 
     `timer` is the log time at which something is due, or an earlier one. `outcomes` are the ids of the last few. `late`
     says that a fault rests on old evidence, and is to be affirmed as soon as the source is heard of in time again.
+    `appended` is the append time of the record it was `seen` by, and `beats` the rhythm of its rounds and heartbeats.
+    Before the log time `patience` it is not silent, whatever its rhythm: the log was away.
     """
 
     name: str
@@ -75,6 +78,9 @@ class Source:
     outcomes: deque[str] = field(default_factory=lambda: deque(maxlen=OUTCOMES))
     timer: int = NEVER
     late: bool = False
+    appended: int = -1
+    beats: Beats = field(default_factory=Beats)
+    patience: int = -1
 
     def faults(self) -> Iterator[tuple[str, OpenFault]]:
         """Yield the open faults, each with the name of its service; those of the host itself, without one, first."""
@@ -104,6 +110,9 @@ class Source:
             "cloned_at": self.cloned_at,
             "outcomes": list(self.outcomes),
             "timer": self.timer,
+            "appended": self.appended,
+            "beats": self.beats.dump(),
+            "patience": self.patience,
         }
 
     @staticmethod
@@ -121,6 +130,9 @@ class Source:
             head["cloned_at"],
             deque(head["outcomes"], maxlen=OUTCOMES),
             head["timer"],
+            appended=head.get("appended", -1),
+            beats=Beats.load(head.get("beats")),
+            patience=head.get("patience", -1),
         )
 
 

@@ -318,11 +318,40 @@ class TopicsSettings(Frozen):
         return f"{self.prefix}.{name}"
 
 
+class PhiSettings(Frozen):
+    """When a source counts as silent by the rhythm it had, instead of after a fixed time."""
+
+    phi: float = Field(
+        default=8.0,
+        gt=0.3,
+        le=300,
+        description="silent once this surprising: 8 is once in 100 million beats, were they Gaussian",
+    )
+    window: int = Field(default=100, ge=2, le=1000, description="intervals between beats that are remembered")
+    least_deviation: Duration = Field(
+        default=100, gt=0, description="standard deviation of the intervals that is assumed at least"
+    )
+    pause: Duration = Field(default=3000, description="acceptable pause, added to the mean interval")
+    ready: int = Field(
+        default=10, ge=2, le=1000, description="intervals that must be known; until then the fixed time counts"
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> PhiSettings:
+        if self.ready > self.window:
+            msg = f"ready {self.ready} is above window {self.window}: so many intervals are never known"
+            raise ValueError(msg)
+        return self
+
+
 class LivenessSettings(Frozen):
     """When a source that says nothing is missed."""
 
     silent_after: Duration = Field(
         default=15_000, description="log time without a record of a source; at least 3 of its intervals"
+    )
+    silent: PhiSettings | None = Field(
+        default=None, description="judge by each source's own rhythm (phi accrual) instead, once it is known"
     )
     clear_hold: Duration = Field(default=0, description="a service must answer this long before its fault resolves")
 

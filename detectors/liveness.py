@@ -1,7 +1,7 @@
 """Liveness: which hosts are heard of, and which services live and answer. A fold over one partition of metrics.
 
-A host is *silent* when its log time since its last record exceeds the limit (a fixed one, or that of its own rhythm:
-`phi`), unless it said that it leaves; *cloned*
+A host is *silent* when nothing was heard of it for too long (`silence`), unless it said that it leaves; *missing* when
+the settings expect it and it never came: any host that was heard of is expected without being listed. It is *cloned*
 when two agents write under its name or one lost its state (`order.Verdict`). Services are judged by
 `verdicts.Service`, and so are the probes of a host, those of its peers. Each target has at most one fault of its own at
 a time (a host: one of each of its three kinds): should it change what it is, a hung service die for instance, the fault
@@ -14,7 +14,7 @@ timers up to the record before are run; so nothing depends on where batches end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,13 +23,14 @@ from mendline.detectors.lifecycle import Emission, Signal, State, advance
 from mendline.detectors.liveness_state import NEVER, Source, Watched, dump_sources, load_sources
 from mendline.detectors.order import UNCOUNTED
 from mendline.detectors.order import Verdict as Order
+from mendline.detectors.silence import Silence
 from mendline.detectors.verdicts import Service
 from mendline.schemas.records import ConfigurationChange, Fault, Heartbeat, Outcome, ProbeEvent, ProcessEvent
 
 if TYPE_CHECKING:
     from mendline.detectors.verdicts import Verdict
     from mendline.schemas.base import Envelope
-    from mendline.schemas.settings import LivenessSettings, PhiSettings
+    from mendline.schemas.settings import LivenessSettings
     from mendline.schemas.stream import StateBlock
 
 FORGET_MS = 7 * 86_400_000
@@ -41,7 +42,6 @@ CLONE_HOLD_MS = 600_000
 UPDATE_EVERY_MS = 10_000
 """A service that dies again and again updates its fault at most this often."""
 
-INTERVALS = 3
 HOST = ""
 """What stands in the place of a service's name where the host itself is meant: probes of its peers."""
 
@@ -61,11 +61,30 @@ class Liveness:
     said: list[Said] = field(default_factory=list)
     _earliest: int = NEVER
     _moments: Moments = field(init=False)
+    _silence: Silence = field(init=False)
+    _expected: Collection[str] = field(init=False)
+    _has_begun: bool = False
+
+    def __post_init__(self) -> None:
+        """Make what judges silence."""
+        self._silence = Silence(self.settings)
+        self._expected = frozenset(self.settings.expected)
 
     def begin(self, moments: Moments) -> None:
         """Begin a batch."""
         self._moments = moments
         self.said = []
+        if not self._has_begun:
+            self._has_begun = True
+            self._wait_for_expected()
+
+    def _wait_for_expected(self) -> None:
+        """Wait for the expected sources from the first record on; let go of those that are expected no more."""
+        for name in self.settings.expected:
+            if name not in self.sources:
+                self._source(name, self._moments.log_times[0], 0)
+        for source in [one for one in self.sources.values() if not (one.was_heard or one.name in self._expected)]:
+            self._forget(source, 0, "it is not expected any more")
 
     def take(self, index: int, name: str, counted: tuple[int, int, int], record: Envelope | None) -> bool:
         """Take the record at `index` of source `name` with its (epoch, sequence, event time); None is a round.
@@ -87,8 +106,8 @@ class Liveness:
             self._forward(source, record, index)
         if order is Order.REPEAT:
             return False
-        if self.settings.silent and (record is None or isinstance(record, Heartbeat)):
-            self._beat(source, self.settings.silent, index, counted[2], is_round=record is None)
+        if record is None or isinstance(record, Heartbeat):
+            self._silence.beat(source, counted[2], self._moments, index, is_round=record is None)
         self._see(source, now, index, counted[2])
         if order is not Order.NEW:
             self._went_back(source, order, index, counted)
@@ -133,25 +152,15 @@ class Liveness:
     def _see(self, source: Source, now: int, index: int, time: int) -> None:
         source.seen, source.appended = now, self._moments.append_times[index]
         if self.settings.silent:
-            self._earlier(source, self._silent_from(source))
+            self._earlier(source, self._silence.begins(source))
         if time > source.left >= 0:
             source.left = -1
             self._reset_timer(source)
         if source.silent:
-            text = "it is heard of again"
+            text = "it is heard of" if source.silent.fault.kind == "missing" else "it is heard of again"
             self._resolve(source, source.silent, text, Sighting(time, text=text), index)
             source.silent = None
             self._reset_timer(source)
-
-    def _beat(self, source: Source, phi: PhiSettings, index: int, time: int, *, is_round: bool) -> None:
-        """Learn the source's rhythm; what was away, or kept back and sent later, says nothing of it."""
-        now, beats = self._moments.log_times[index], source.beats
-        is_late = self._moments.append_times[index] - time > LATE_MS
-        if is_late or source.silent or source.left >= 0 or self._was_log_away(source, index):
-            beats.skip()
-        # A heartbeat beside a round is no beat of its own.
-        if not is_late and (is_round or now - beats.last >= source.interval_ms / 2):
-            beats.beat(now, phi.window)
 
     def _event(self, source: Source, record: Envelope, index: int) -> None:
         if isinstance(record, Heartbeat):
@@ -284,11 +293,11 @@ class Liveness:
 
     def _due(self, source: Source, index: int) -> None:
         now = self._moments.log_times[index]
-        if now - source.seen >= FORGET_MS:
-            self._forget(source, index)
+        if now >= self._forgotten_at(source):
+            self._forget(source, index, "its source has not been heard of for a week")
             return
-        if now >= self._silent_from(source) and not self._has_patience(source, index):
-            self._fall_silent(source, index)
+        if self._silence.has_begun(source, self._moments, index):
+            self._miss(source, index)
         if source.cloned and now - source.cloned_at >= CLONE_HOLD_MS:
             reason = f"its records have been in order for {CLONE_HOLD_MS // 1000} s"
             sighting = Sighting(self._moments.append_times[index], text=reason)
@@ -313,57 +322,22 @@ class Liveness:
                 self.said.append(Said(index, (1, 0, source.name, name), fault))
                 known.fault, known.affirm_at = fault, self._moments.log_times[index] + AFFIRM_MS
 
-    def _silent_from(self, source: Source) -> int:
-        """Return the log time from which on the source counts as silent, if nothing more is heard of it."""
-        if source.left >= 0 or source.silent:
-            return NEVER
-        phi = self.settings.silent
-        rhythm = source.beats.rhythm(phi) if phi else None
-        if phi and rhythm:
-            return max(source.seen + rhythm.limit(phi.phi), source.patience)
-        return source.seen + self._patience(source)
-
-    def _patience(self, source: Source) -> int:
-        return max(self.settings.silent_after, INTERVALS * source.interval_ms)
-
-    def _was_log_away(self, source: Source, index: int) -> bool:
-        """Say whether the log was away since the last record of the source: log time all but stands still then."""
-        return self._moments.append_times[index] - source.appended > self._moments.log_times[index] - source.seen
-
-    def _has_patience(self, source: Source, index: int) -> bool:
-        """Say whether the source is to be waited for longer, as the log was away: who comes back takes its time."""
-        if self.settings.silent and self._was_log_away(source, index):
-            source.patience = source.seen + self._patience(source)
-        return self._moments.log_times[index] < source.patience
-
-    def _fall_silent(self, source: Source, index: int) -> None:
-        quiet = self._moments.log_times[index] - source.seen
-        limit = self._silent_from(source) - source.seen
-        reason, surprise = f"nothing was heard of it for {quiet / 1000:.1f} s", None
-        rhythm = source.beats.rhythm(self.settings.silent) if self.settings.silent else None
-        if rhythm:
-            surprise = rhythm.phi(quiet)
-            reason += f", which by its rhythm has phi {surprise:.1f}"
-        sighting = Sighting(
-            self._moments.append_times[index],
-            value=float(quiet),
-            high=float(limit),
-            surprise=surprise,
-            unit="ms",
-            text=reason,
-        )
-        fault = self.author.open(
-            (source.name, ""), "silent", "critical", sighting.evidence(self._moments, index), reason
-        )
+    def _miss(self, source: Source, index: int) -> None:
+        kind, sighting = self._silence.missed(source, self._moments, index)
+        evidence = sighting.evidence(self._moments, index)
+        fault = self.author.open((source.name, ""), kind, "critical", evidence, sighting.text)
         source.silent = self._opened(source, "", fault, index, timed=True)
 
-    def _forget(self, source: Source, index: int) -> None:
+    def _forgotten_at(self, source: Source) -> int:
+        return NEVER if source.name in self._expected else source.seen + FORGET_MS
+
+    def _forget(self, source: Source, index: int, reason: str) -> None:
         for name, fault in source.faults():
-            self._orphan(source, name, fault, "its source has not been heard of for a week", index)
+            self._orphan(source, name, fault, reason, index)
         del self.sources[source.name]
 
     def _reset_timer(self, source: Source) -> None:
-        timers = [self._silent_from(source), source.seen + FORGET_MS]
+        timers = [self._silence.begins(source), self._forgotten_at(source)]
         timers += [fault.affirm_at for _, fault in source.faults()]
         timers += [watched.timer for watched in source.services.values()]
         if source.cloned:

@@ -82,6 +82,11 @@ class Source:
     beats: Beats = field(default_factory=Beats)
     patience: int = -1
 
+    @property
+    def was_heard(self) -> bool:
+        """Whether a record of it ever came."""
+        return self.mark != Mark()
+
     def faults(self) -> Iterator[tuple[str, OpenFault]]:
         """Yield the open faults, each with the name of its service; those of the host itself, without one, first."""
         for fault in (self.silent, self.cloned):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mendline.detectors.registry import DetectorError, check, config_hash
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.keys import Vouching, key_ring
+from mendline.logs.partitioner import partition_of
 from mendline.names import claim_name
 from mendline.processors.windows import WindowsStage
 from mendline.producers.defaults import DETECTORS
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mendline.logs.base import Log
     from mendline.responders.signing import KeyRing
     from mendline.schemas.settings import Settings
+    from mendline.schemas.stream import Partition
 
 SEVERAL_WINDOWS = 3
 
@@ -49,11 +51,19 @@ def rounds_spec(settings: Settings, keys: KeyRing) -> StageSpec:
     return StageSpec(
         name="rounds",
         topic=settings.topics.topic("metrics"),
-        make=partial(RoundsStage, settings, vouch=Vouching(keys)),
+        make=partial(_rounds_stage, settings, keys),
         config=RoundsStage.config(settings),
         ticks=True,
         progress=True,
     )
+
+
+def _rounds_stage(settings: Settings, keys: KeyRing, partition: Partition) -> RoundsStage:
+    """Return the stage, which expects those hosts alone whose records go to its partition."""
+    count = settings.topics.partitions
+    mine = [name for name in settings.liveness.expected if partition_of(name.encode(), count) == partition.number]
+    liveness = settings.liveness.model_copy(update={"expected": tuple(mine)})
+    return RoundsStage(settings.model_copy(update={"liveness": liveness}), partition, Vouching(keys))
 
 
 def detect_spec(settings: Settings) -> StageSpec:

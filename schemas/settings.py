@@ -353,6 +353,9 @@ class LivenessSettings(Frozen):
     silent: PhiSettings | None = Field(
         default=None, description="judge by each source's own rhythm (phi accrual) instead, once it is known"
     )
+    expected: tuple[Name, ...] = Field(
+        default=(), description="hosts that are missed even if they never came; who came once is without a list"
+    )
     clear_hold: Duration = Field(default=0, description="a service must answer this long before its fault resolves")
 
 

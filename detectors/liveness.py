@@ -231,7 +231,9 @@ class Liveness:
 
     def _service_timer(self, watched: Watched, verdict: Verdict) -> int:
         timer = NEVER
-        if verdict.again_at is not None and (watched.fault or watched.service.condition in {"stopped", "traced"}):
+        if verdict.again_at is not None and (
+            watched.fault or watched.service.condition in {"stopped", "traced", "missing"}
+        ):
             timer = min(timer, verdict.again_at)
         if watched.state is State.RECOVERING:
             timer = min(timer, watched.good_since + self.settings.clear_hold)

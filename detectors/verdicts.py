@@ -1,24 +1,28 @@
 """One verdict on a service from all that is known of it: its process, how that ended, its probes.
 
 A process that was seen to die is dead, whatever the probes say; a failing probe then is evidence and no second fault.
-One that lives and does not answer for `fail_after` is hung; a shorter stall is nothing. One held by a debugger asks
-a person. Where no process is known, or where a host asks its peers, what does not answer is unreachable. A stop that
-was meant is no fault.
+One that is only not found is dead when its probes say no better; where they succeed, whoever looks for it is wrong
+(`disagreement`). What lives and does not answer for `fail_after` has a `diagnosis`; a shorter stall is nothing. Where a
+host asks its peers, what does not answer is unreachable. A stop that was meant is no fault.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from mendline.detectors.diagnosis import Diagnosis, diagnose
 from mendline.detectors.faults import Severity
 from mendline.detectors.lifecycle import Signal
-from mendline.schemas.records import ProbeEvent, ProcessEvent
+from mendline.schemas.records import Failure, ProbeEvent, ProcessEvent, Work
 
 STOPPED_PATIENCE_MS = 5_000
 """How long a process may be stopped when no probe can tell whether that matters: the probes' own default."""
+
+MISSING_PATIENCE_MS = 5_000
+"""How long the probes of a process that is not found are waited for: a wrong pidfile is no reason for a restart."""
 
 MEANT_PATIENCE_MS = 30_000
 """A meant stop in the middle of a fault is mostly half a restart; after this long it is taken as the end of it."""
@@ -29,7 +33,7 @@ UNHEARD_PATIENCE_MS = 60_000
 MOST_TEXT = 4_000
 MOST_PROBES = 100
 
-Condition = Literal["unknown", "running", "stopped", "traced", "dead", "ended"]
+Condition = Literal["unknown", "running", "stopped", "traced", "missing", "dead", "ended"]
 
 _CONDITIONS: Mapping[str, Condition] = MappingProxyType({
     "continued": "running", "stopped": "stopped", "traced": "traced",
@@ -47,6 +51,9 @@ class Probe:
     fail_after: int
     error: str
     process: str
+    failure: Failure = ""
+    work: Work | None = None
+    late_ms: int | None = None
 
     @property
     def failing_ms(self) -> int:
@@ -54,9 +61,20 @@ class Probe:
         return 0 if self.ok else self.time - self.failing_since
 
     @property
-    def hung(self) -> bool:
+    def failed(self) -> bool:
         """Whether it has failed for as long as it must."""
         return not self.ok and self.heard >= 0 and self.failing_ms >= self.fail_after
+
+    def dump(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        work = self.work.model_dump(mode="json") if self.work else None
+        return {one.name: getattr(self, one.name) for one in fields(self)} | {"work": work}
+
+    @staticmethod
+    def load(state: dict[str, Any]) -> Probe:
+        """Return what `dump` gave."""
+        work = state.get("work")
+        return Probe(**{**state, "work": Work.model_validate(work) if work else None})
 
 
 class Verdict(NamedTuple):
@@ -105,8 +123,11 @@ class Service:
             if not self._is_earlier_life(event) and not self._is_known_end(event):
                 self._end(event, now, meant=event.meant)
         elif event.state == "missing":
+            known_dead = self.condition == "dead"
             self._end(event, now, meant=event.meant or self.condition == "ended")
-        elif self.condition not in {"dead", "ended"}:
+            if self.condition == "dead" and not known_dead:
+                self.condition = "missing"
+        elif self.condition not in {"missing", "dead", "ended"}:
             self.condition = _CONDITIONS[event.state]
             self.changed = now
 
@@ -115,7 +136,16 @@ class Service:
             return
         since = event.time if event.failing_since is None else event.failing_since
         self.probes[event.probe] = Probe(
-            event.ok, now, event.time, since, event.fail_after_ms, event.error[:MOST_TEXT], event.process
+            event.ok,
+            now,
+            event.time,
+            since,
+            event.fail_after_ms,
+            event.error[:MOST_TEXT],
+            event.process,
+            event.failure,
+            event.work,
+            event.late_ms,
         )
         if event.ok and event.time >= self.began:
             self.answered = True
@@ -155,12 +185,25 @@ class Service:
         if self.condition == "ended":
             over = Verdict(Signal.GOOD, reason="it was stopped on purpose")
             return _wait(now, self.changed + MEANT_PATIENCE_MS, over)
-        hung = [name for name, probe in self.probes.items() if probe.hung]
-        if hung:
-            return self._not_answering(max(hung, key=lambda name: self.probes[name].failing_ms))
+        if self.condition == "missing":
+            return self._missing(now)
+        failed = [name for name, probe in self.probes.items() if probe.failed]
+        if failed:
+            return self._not_answering(max(failed, key=lambda name: self.probes[name].failing_ms))
         if self.condition in {"stopped", "traced"} and not self.probes:
             return _wait(now, self.changed + STOPPED_PATIENCE_MS, self._stopped())
         return self._recovered(now)
+
+    def _missing(self, now: int) -> Verdict:
+        """Judge a process that is not found: its probes are asked before it counts as dead."""
+        good = [name for name, probe in self.probes.items() if probe.ok and probe.heard >= self.changed]
+        if good:
+            reason = f"{self.ending}, but probe {good[0]} succeeds: what looks for the process may be wrong"
+            return Verdict(Signal.BAD_HELD, "disagreement", "warning", reason)
+        dead = Verdict(Signal.BAD_HELD, "dead", reason=self.ending, text=self.last_words)
+        if any(not probe.ok and probe.heard >= self.changed for probe in self.probes.values()):
+            return dead
+        return _wait(now, self.changed + MISSING_PATIENCE_MS, dead)
 
     def _recovered(self, now: int) -> Verdict:
         if any(not probe.ok and probe.heard >= 0 for probe in self.probes.values()):
@@ -175,39 +218,35 @@ class Service:
 
     def _not_answering(self, name: str) -> Verdict:
         probe = self.probes[name]
-        kind, severity, state = self._kind(probe)
+        found = self._diagnosis(probe)
+        if not found:
+            return Verdict(Signal.BETWEEN)
         others = ", ".join(other for other, one in self.probes.items() if one.ok and one.heard >= 0)
         text = "\n".join(filter(None, (probe.error, others and f"these probes succeed: {others}")))[:MOST_TEXT]
-        reason = f"probe {name} has failed for {probe.failing_ms / 1000:.1f} s; {state}"
-        return Verdict(Signal.BAD_HELD, kind, severity, reason, text, float(probe.failing_ms), float(probe.fail_after))
+        reason = f"probe {name} has failed for {probe.failing_ms / 1000:.1f} s; {found.reason}"
+        value, high = float(probe.failing_ms), float(probe.fail_after)
+        return Verdict(Signal.BAD_HELD, found.kind, found.severity, reason, text, value, high)
 
-    def _kind(self, probe: Probe) -> tuple[str, Severity, str]:
+    def _diagnosis(self, probe: Probe) -> Diagnosis | None:
         if self.is_host:
             # Which of the two is cut off, the host or what it probes, only others can tell.
-            return "unreachable", "warning", "the host cannot reach it"
-        if self.condition == "traced" or probe.process == "t":
-            return "traced", "warning", "a debugger holds its process"
-        if probe.process == "Z":
-            return "dead", "critical", "its process is a zombie"
-        if self.condition == "unknown" and not probe.process:
-            return "unreachable", "critical", "no process of it is known here"
-        stopped = self.condition == "stopped" or probe.process == "T"
-        return "hung", "critical", "its process is stopped (SIGSTOP)" if stopped else "its process is alive"
+            return Diagnosis("unreachable", "warning", "the host cannot reach it")
+        return diagnose(self.condition, probe.process, probe.failure, probe.work, probe.late_ms)
 
     def _stopped(self) -> Verdict:
         if self.condition == "traced":
             return Verdict(Signal.BAD_HELD, "traced", "warning", "a debugger holds its process")
-        return Verdict(Signal.BAD_HELD, "hung", reason="its process is stopped (SIGSTOP)")
+        return Verdict(Signal.BAD_HELD, "stopped", reason="its process is stopped (SIGSTOP)")
 
     def dump(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
-        return asdict(self)
+        probes = {name: probe.dump() for name, probe in self.probes.items()}
+        return {one.name: getattr(self, one.name) for one in fields(self)} | {"probes": probes}
 
     @staticmethod
     def load(state: dict[str, Any]) -> Service:
         """Return what `dump` gave."""
-        probes = {name: Probe(**probe) for name, probe in state["probes"].items()}
-        return Service(**{**state, "probes": probes})
+        return Service(**{**state, "probes": {name: Probe.load(probe) for name, probe in state["probes"].items()}})
 
 
 def _wait(now: int, until: int, verdict: Verdict) -> Verdict:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.facts import ActionFact, service_of
+from mendline.responders.notify import Notify
 from mendline.responders.playbook import matches_target
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import GuardSettings, PolicySettings
 
 JITTER = 0.25
-GONE = frozenset({"silent"})
-DOWN = frozenset({"dead", "hung", "stopped", "unreachable"})
+GONE = frozenset({"silent", "host-down", "agent-down"})
+DOWN = frozenset({"dead", "failing", "hung", "overloaded", "stopped", "traced", "unreachable"})
 """Kinds of fault with which a service does not serve those that depend on it."""
+DELICATE = frozenset({"disagreement", "overloaded", "stopped", "traced", "unreachable"})
+"""Kinds of fault about which nothing is done but telling, unless a policy names them: a restart may do harm."""
 SMALLEST_CROWD = 3
 
 
@@ -109,6 +112,16 @@ def check_flapping(case: Case) -> tuple[str, int | None] | None:
     return "the fault flaps: it comes and goes by itself", None
 
 
+def check_kind(case: Case) -> tuple[str, int | None] | None:
+    """Hold what the policy would do by itself about a kind that it does not name, where a person may know better."""
+    kind = case.journal.faults[case.intent.fault].latest.kind
+    if kind not in DELICATE or kind in case.policy.when.kind or case.intent.mode != "auto":
+        return None
+    if case.intent.action == Notify.name:
+        return None
+    return f"what is {kind} is left to a person, unless the policy names this kind", None
+
+
 def check_fresh(case: Case) -> tuple[str, int | None] | None:
     """Hold while the evidence is old, or the partition it comes from is not worked on or far behind: blind, hold fire.
 
@@ -176,6 +189,7 @@ GUARDS: Sequence[Guard] = (
     Guard("dependency", check_dependency, overruled=False),
     Guard("cause", check_cause, overruled=True),
     Guard("flapping", check_flapping, overruled=True),
+    Guard("kind", check_kind, overruled=True),
     Guard("fresh", check_fresh, overruled=True),
     Guard("blast_radius", check_blast_radius, overruled=True),
     Guard("breaker", check_breaker, overruled=True),

@@ -19,7 +19,7 @@ from mendline.schemas.rounds import Round
 from mendline.schemas.windows import Windows
 
 NEWEST_VERSION = 1
-NEWEST_MINOR = 1
+NEWEST_MINOR = 2
 """What the records written here say of themselves, left out while it is 0; one more with every field that is added."""
 
 Time = Annotated[int, Field(ge=-MOST_TIME, le=MOST_TIME)]
@@ -43,13 +43,17 @@ class Tick(Envelope):
 
 
 class Heartbeat(Envelope):
-    """A source is there. `interval_ms` is how often it promises to be heard of; `leaving` announces a meant silence."""
+    """A source is there. `interval_ms` is how often it promises to be heard of; `leaving` announces a meant silence.
+
+    `sick` are the collectors that raise or hang, each with why: what they measure is missing, and nothing else.
+    """
 
     type: Literal["heartbeat"] = "heartbeat"
     interval_ms: int = Field(gt=0, le=MOST_TIME)
     leaving: bool = False
     program: str = ""
     services: tuple[str, ...] = ()
+    sick: Mapping[str, str] = Field(default_factory=dict)
 
 
 ProcessState = Literal["started", "adopted", "exited", "stopped", "continued", "traced", "missing"]
@@ -77,6 +81,25 @@ class ProcessEvent(Envelope):
     signature: Signature | None = None
 
 
+Failure = Literal["", "unresolved", "unrouted", "refused", "unconnected", "unanswered", "wrong"]
+"""How far a failed probe came: no address, no way, refused, no connection in time, no answer in time, a wrong one."""
+
+
+class Work(Frozen):
+    """What a service's processes, children included, did in `over_ms` while its probe failed.
+
+    `cpu_ms` of CPU time, `io_bytes` read and written (by any file or pipe), `accepted` connections taken off the queue
+    of those that wait, `queued` those that wait there now, `listens` the addresses they listen on. None: unknown.
+    """
+
+    over_ms: int = Field(ge=0, le=MOST_TIME)
+    cpu_ms: int | None = Field(default=None, ge=0, le=MOST_COUNT)
+    io_bytes: int | None = Field(default=None, ge=0, le=MOST_COUNT)
+    accepted: int | None = Field(default=None, ge=0, le=MOST_COUNT)
+    queued: int | None = Field(default=None, ge=0, le=MOST_COUNT)
+    listens: tuple[str, ...] | None = None
+
+
 class ProbeEvent(Envelope):
     """A probe failed, or succeeded for the first time: after failures, since its agent or since its process began.
 
@@ -85,7 +108,9 @@ class ProbeEvent(Envelope):
     `failing_since` is the event time (ms) of the last success, or of the process's start if that is later, or of the
     first probe; None when `ok`. A service that fails for `fail_after_ms` counts as hung. `latency_ms` is how long this
     probe took, `error` why it failed, in words. `process` is the state of the service's process at that moment, one
-    letter of /proc (`R S D T t Z`; empty: unknown or none), `attempts` the failures in a row. Signed too.
+    letter of /proc (`R S D T t Z`; empty: unknown or none), `attempts` the failures in a row. `failure` is how far it
+    came, `work` what the service did meanwhile, `late_ms` how long an answer took that came too late, if one came
+    within the last `fail_after_ms`. Signed too.
     """
 
     type: Literal["probe"] = "probe"
@@ -98,6 +123,9 @@ class ProbeEvent(Envelope):
     attempts: int = Field(default=0, ge=0, le=MOST_COUNT)
     error: str = ""
     process: str = ""
+    failure: Failure = ""
+    work: Work | None = None
+    late_ms: int | None = Field(default=None, ge=0, le=MOST_TIME)
     signature: Signature | None = None
 
 

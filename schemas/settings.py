@@ -131,7 +131,10 @@ class ProbeSettings(Frozen):
     status: tuple[int, int] = Field(default=(200, 399), description="lowest and highest HTTP status that is success")
     body: str | None = Field(default=None, description="regular expression that the body must contain")
     ca_file: str | None = Field(default=None, description="authorities for https, PEM; default: the system's")
-    fail_after: Duration = Field(default=5000, description="without any success for this long the service is hung")
+    fail_after: Duration = Field(
+        default=5000,
+        description="without any success for this long something is wrong: hung, overloaded, unreachable …",
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> ProbeSettings:

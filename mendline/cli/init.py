@@ -40,7 +40,7 @@ detectors:
 
 policies: []
 #  - name: web-down
-#    when: {{target: web, kind: [dead, hung]}}
+#    when: {{target: web, kind: [dead, hung, failing]}}
 #    mode: shadow                   # shadow: only say what would be done; ask: wait for a person; auto: act
 #    play:
 #      - {{action: restart, verify: 10s, attempts: 3}}

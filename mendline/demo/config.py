@@ -45,7 +45,7 @@ services:
 
 policies:
   - name: {service}-down
-    when: {{target: {service}, kind: [dead, hung, unreachable]}}
+    when: {{target: {service}, kind: [dead, hung, failing, stopped]}}
     mode: auto
     play:
       - {{action: restart, verify: 10s, attempts: 1000}}

@@ -12,6 +12,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from time import monotonic
 from typing import NamedTuple
 
+from mendline.schemas.records import Failure
+
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
 
@@ -20,15 +22,24 @@ ADDRESSES_KEPT_S = 30.0
 
 
 class ProbeFailedError(Exception):
-    """Raised by a try that got no answer, or the wrong one; the message says why."""
+    """Raised by a try that got no answer, or the wrong one; the message says why, `failure` how far it came."""
+
+    def __init__(self, why: str, failure: Failure = "wrong") -> None:
+        """Keep why."""
+        super().__init__(why)
+        self.failure: Failure = failure
 
 
 class Wait(NamedTuple):
-    """What a try waits for: a file (READ, WRITE or both), in a phase of its work that a message can name."""
+    """What a try waits for: a file (READ, WRITE or both), in a phase of its work that a message can name.
+
+    `failure` is how far it came, should it wait for too long.
+    """
 
     file: int
     events: int
     phase: str
+    failure: Failure = "unanswered"
 
 
 class Answer(NamedTuple):
@@ -73,11 +84,11 @@ class Names:
         """Return the addresses of `host` as the system's resolver says now. Raises ProbeFailedError."""
         if self._asking[host] >= MOST_LOOK_UPS:
             msg = f"{MOST_LOOK_UPS} earlier look-ups of {host} are still without an answer"
-            raise ProbeFailedError(msg)
+            raise ProbeFailedError(msg, "unresolved")
         self._asking[host] += 1
         asked = _LookUp(host, port, lambda: self._asking.subtract([host]))
         try:
-            yield Wait(asked.done, READ, "looking the name up")
+            yield Wait(asked.done, READ, "looking the name up", "unresolved")
         finally:
             os.close(asked.done)
         return asked.found()
@@ -96,7 +107,7 @@ class _LookUp:
         """Return the addresses, or raise ProbeFailedError."""
         if isinstance(self._result, OSError):
             msg = f"{self._host} cannot be resolved: {self._result.strerror or self._result}"
-            raise ProbeFailedError(msg)
+            raise ProbeFailedError(msg, "unresolved")
         return self._result
 
     def _run(self) -> None:
@@ -126,7 +137,7 @@ def connected(names: Names, host: str, port: int) -> Generator[Wait, None, socke
     Raises ProbeFailedError naming the last address that did not.
     """
     found = yield from names.addresses(host, port)
-    why = ""
+    why, failure = "", _failure(0)
     for address in found:
         link = socket.socket(address.family, socket.SOCK_STREAM)
         try:
@@ -134,20 +145,27 @@ def connected(names: Names, host: str, port: int) -> Generator[Wait, None, socke
             yield from _connect(link, address)
         except OSError as error:
             link.close()
-            why = f"{host}:{port}: {(error.strerror or str(error)).lower()}"
+            why, failure = f"{host}:{port}: {(error.strerror or str(error)).lower()}", _failure(error.errno)
         except BaseException:  # the try is being given up
             link.close()
             raise
         else:
             return link
     names.forget(host, port)
-    raise ProbeFailedError(why)
+    raise ProbeFailedError(why, failure)
+
+
+def _failure(number: int | None) -> Failure:
+    """Return how far a connection came that failed with this error: who refuses is there, and so is the way to it."""
+    if number == errno.ECONNREFUSED:
+        return "refused"
+    return "unconnected" if number == errno.ETIMEDOUT else "unrouted"
 
 
 def _connect(link: socket.socket, address: Address) -> Iterator[Wait]:
     code = link.connect_ex(address.sockaddr)
     if code == errno.EINPROGRESS:
-        yield Wait(link.fileno(), WRITE, "connecting")
+        yield Wait(link.fileno(), WRITE, "connecting", "unconnected")
         code = link.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
         raise OSError(code, os.strerror(code))

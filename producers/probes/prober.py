@@ -24,15 +24,18 @@ from mendline.producers.base import Collected, Emit, MillisecondClock
 from mendline.producers.probes.attempt import Answer, Attempt, Names, ProbeFailedError, Wait
 from mendline.producers.probes.dns import DnsProbe
 from mendline.producers.probes.http import HttpProbe
-from mendline.producers.probes.tally import Plan, Probe, Tally
+from mendline.producers.probes.tally import Found, Plan, Probe, Tally
 from mendline.producers.probes.tcp import TcpProbe
-from mendline.schemas.records import ProbeEvent
+from mendline.producers.work import WorkWatch
+from mendline.schemas.records import Failure, ProbeEvent, Work
 from mendline.schemas.settings import ProbeSettings, Settings
 
 logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 64
 TOGETHER = 8
+LATEST_S = 30.0
+"""One try at a time of each probe may go on after it counted as failed, for this long: does an answer come late?"""
 
 
 class ProcessLook(Protocol):
@@ -43,6 +46,9 @@ class ProcessLook(Protocol):
 
     def started_at(self, service: str) -> int | None:
         """Return when it was started (ms)."""
+
+    def pid(self, service: str) -> int | None:
+        """Return its id, None without one."""
 
 
 _NOTHING_YET = Wait(-1, 0, "beginning")
@@ -133,6 +139,8 @@ class Prober:
         self._under_way: dict[Tally, int] = dict.fromkeys(self._tallies, 0)
         self._planned: dict[Tally, float] = {}
         self._waiting: dict[int, _Try] = {}
+        self._patient: dict[Tally, _Try] = {}
+        self._works: dict[Tally, WorkWatch] = {}
         self._closing = False
         self._thread: threading.Thread | None = None
 
@@ -200,11 +208,13 @@ class Prober:
             one.wait = next(one.attempt)
         except StopIteration as end:
             self._succeeded(one, end.value)
-        except (ProbeFailedError, OSError) as error:
-            self._failed(one, str(error))
+        except ProbeFailedError as error:
+            self._failed(one, str(error), error.failure)
+        except OSError as error:
+            self._failed(one, str(error), "wrong")
         except Exception as error:
             logger.exception("the probe %s failed in an unexpected way", one.tally.plan.label)
-            self._failed(one, f"{type(error).__name__}: {error}")
+            self._failed(one, f"{type(error).__name__}: {error}", "")
         else:
             self._selector.register(one.wait.file, one.wait.events, one)
             self._waiting[one.wait.file] = one
@@ -216,10 +226,22 @@ class Prober:
     def _expire(self, one: _Try) -> None:
         if one.over:
             return
-        phase = one.wait.phase
+        plan, phase, failure = one.tally.plan, one.wait.phase, one.wait.failure
+        if one.tally not in self._patient and plan.service:
+            self._patient[one.tally] = one
+            self._at(one.began + LATEST_S, partial(self._give_up, one))
+        else:
+            self._drop(one)
+        self._failed(one, f"no answer within {plan.timeout_s * 1000:.0f} ms, {phase}", failure)
+
+    def _give_up(self, one: _Try) -> None:
+        if self._patient.get(one.tally) is one:
+            del self._patient[one.tally]
+            self._drop(one)
+
+    def _drop(self, one: _Try) -> None:
         self._unwatch(one)
         one.attempt.close()
-        self._failed(one, f"no answer within {one.tally.plan.timeout_s * 1000:.0f} ms, {phase}")
 
     def _end(self, one: _Try) -> float:
         one.over = True
@@ -227,14 +249,28 @@ class Prober:
         return monotonic() - one.began
 
     def _succeeded(self, one: _Try, answer: Answer) -> None:
+        if one.over:
+            del self._patient[one.tally]
+            one.tally.late(self._clock(), monotonic() - one.began)
+            return
+        if one.tally in self._works:
+            self._works[one.tally].begin()
         began = self._processes.started_at(one.tally.plan.service)
         self._tell(one.tally.succeeded(self._clock(), self._end(one), answer, began))
 
-    def _failed(self, one: _Try, why: str) -> None:
+    def _failed(self, one: _Try, why: str, failure: Failure) -> None:
+        if one.over:
+            del self._patient[one.tally]
+            return
         service = one.tally.plan.service
         took_s = self._end(one)
         letter, began = self._processes.state(service), self._processes.started_at(service)
-        self._tell(one.tally.failed(self._clock(), took_s, why, letter, began))
+        found = Found(why, failure, letter, began, self._work(one.tally))
+        self._tell(one.tally.failed(self._clock(), took_s, found))
+
+    def _work(self, tally: Tally) -> Work | None:
+        pid = self._processes.pid(tally.plan.service) if tally.plan.service else None
+        return self._works.setdefault(tally, WorkWatch()).look(pid) if pid else None
 
     def _tell(self, event: ProbeEvent | None) -> None:
         if event:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mendline.producers.base import NO_VALUE
 from mendline.producers.metrics import series
 from mendline.producers.probes.attempt import Answer, Attempt
 from mendline.schemas.base import record_id
-from mendline.schemas.records import ProbeEvent
+from mendline.schemas.records import NEWEST_MINOR, Failure, ProbeEvent, Work
 from mendline.schemas.series import Series
 
 
@@ -39,6 +39,16 @@ class Plan:
     encrypted: bool = False
 
 
+class Found(NamedTuple):
+    """How a try failed and how the service was then: why and how far it came, state letter, start (ms), its work."""
+
+    why: str
+    failure: Failure = ""
+    process: str = ""
+    process_began: int | None = None
+    work: Work | None = None
+
+
 class Tally:
     """Counts the results of one probe. Results come on one thread, rounds are made on another."""
 
@@ -56,6 +66,7 @@ class Tally:
         self._seconds = 0.0
         self._days = NO_VALUE
         self._life: int | None = None
+        self._late = (-plan.fail_after_ms - 1, 0)
 
     @property
     def series(self) -> Iterable[Series]:
@@ -98,33 +109,46 @@ class Tally:
             self._failures_in_row = 0
             if new_life:
                 self._life = process_began
-        return self._event(now_ms, took_s, ok=True) if worth_telling else None
+        return self._event(now_ms, took_s) if worth_telling else None
 
-    def failed(self, now_ms: int, took_s: float, why: str, process: str, process_began: int | None) -> ProbeEvent:
+    def late(self, now_ms: int, took_s: float) -> None:
+        """Note that a try which counted as failed got its answer after all."""
+        self._late = (now_ms, round(took_s * 1000))
+
+    def failed(self, now_ms: int, took_s: float, found: Found) -> ProbeEvent:
         """Count a bad try and return its event."""
         with self._lock:
             self._tried += 1
             self._failures += 1
             self._failures_in_row += 1
         since = self._success_ms if self._success_ms is not None else (self._first_ms or now_ms)
-        since = max(since, process_began or 0)
-        return self._event(now_ms, took_s, ok=False, since=min(since, now_ms), why=why, process=process)
+        since = max(since, found.process_began or 0)
+        return self._event(now_ms, took_s, min(since, now_ms), found)
 
-    def _event(
-        self, now_ms: int, took_s: float, *, ok: bool, since: int | None = None, why: str = "", process: str = ""
-    ) -> ProbeEvent:
+    def _late_ms(self, now_ms: int) -> int | None:
+        """Return how long the last late answer took, if it came within the time after which all is lost."""
+        came, took = self._late
+        return took if now_ms - came <= self.plan.fail_after_ms else None
+
+    def _event(self, now_ms: int, took_s: float, since: int | None = None, found: Found | None = None) -> ProbeEvent:
+        """Return the event of a failure that was `found`, of a success without one."""
         plan = self.plan
+        bad = found or Found("")
         return ProbeEvent(
             id=record_id("probe", self._source, plan.service, plan.label, now_ms, self._failures),
+            minor=NEWEST_MINOR,
             source=self._source,
             time=now_ms,
             service=plan.service,
             probe=plan.label,
-            ok=ok,
+            ok=found is None,
             latency_ms=round(took_s * 1000, 3),
             failing_since=since,
             fail_after_ms=plan.fail_after_ms,
             attempts=self._failures_in_row,
-            error=why,
-            process=process,
+            error=bad.why,
+            process=bad.process,
+            failure=bad.failure,
+            work=bad.work,
+            late_ms=self._late_ms(now_ms) if found else None,
         )

@@ -104,7 +104,32 @@ def test_missing(story: Story, host: Host) -> None:
     """A process that is not there when the agent comes is a fault; one that is meant not to be there is none."""
     host.process("missing", pid=0, service="a")
     host.process("missing", pid=0, service="b", meant=True)
+    story.wait(4)
+    assert heard(story) == []
+    story.wait(1)
     assert heard(story) == ["opened dead h1/a"]
+
+
+def test_missing_and_a_probe_that_fails(story: Story, host: Host) -> None:
+    """The first probe that fails as well confirms that a process which is not found is dead."""
+    host.process("missing", pid=0)
+    host.probe(ok=False, failing_for=0.1, failure="refused")
+    assert heard(story) == ["opened dead h1/web"]
+
+
+def test_missing_and_a_probe_that_succeeds(story: Story, host: Host) -> None:
+    """Where what is said not to be there answers, the disagreement is told and no death, until a process is found."""
+    host.process("missing", pid=7, detail="the pidfile is stale")
+    host.probe(ok=True)
+    story.wait(10)
+    host.heartbeat()
+    assert heard(story) == ["opened disagreement h1/web"]
+    fault = faults(said(rounds_stage(settings()), story.inputs()))[0]
+    assert "warning" == fault.severity
+    assert "process is missing (pid 7); the pidfile is stale, but probe http succeeds" in fault.reason
+    host.process("adopted")
+    host.probe(ok=True)
+    assert heard(story) == ["opened disagreement h1/web", "resolved disagreement h1/web"]
 
 
 def test_meant_stop(story: Story, host: Host) -> None:
@@ -154,23 +179,23 @@ def test_stall(story: Story, host: Host) -> None:
 
 
 def test_stopped_by_signal(story: Story, host: Host) -> None:
-    """A process that is stopped and does not answer is hung."""
+    """A process that is stopped and does not answer is told as such."""
     alive(host)
     host.process("stopped")
     host.probe(ok=False, failing_for=3, process="T")
-    assert heard(story) == ["opened hung h1/web"]
+    assert heard(story) == ["opened stopped h1/web"]
 
 
 def test_stopped_for_a_moment_without_probes(story: Story, host: Host) -> None:
-    """Without probes a stopped process is hung after some patience, and not before."""
+    """Without probes a stopped process is told after some patience, and not before."""
     host.process("started")
     host.process("stopped")
     story.wait(4)
     assert heard(story) == []
     story.wait(1)
-    assert heard(story) == ["opened hung h1/web"]
+    assert heard(story) == ["opened stopped h1/web"]
     host.process("continued")
-    assert heard(story) == ["opened hung h1/web", "resolved hung h1/web"]
+    assert heard(story) == ["opened stopped h1/web", "resolved stopped h1/web"]
 
 
 @pytest.mark.parametrize("letter", ["t", "S"])

@@ -12,7 +12,7 @@ import pytest
 from mendline.producers.probes.attempt import Answer, Names, ProbeFailedError
 from mendline.producers.probes.http import MOST_BYTES, parse
 from mendline.producers.probes.prober import Prober, plans
-from mendline.producers.probes.tally import Plan, Tally
+from mendline.producers.probes.tally import Found, Plan, Tally
 from mendline.producers.probes.tcp import TcpProbe
 from mendline.schemas.records import ProbeEvent
 from mendline.schemas.settings import HostSettings, ProbeSettings, ServiceSettings, Settings
@@ -32,6 +32,9 @@ class Processes:
 
     def started_at(self, service: str) -> int | None:
         return self.began
+
+    def pid(self, service: str) -> int | None:
+        return None
 
 
 class Bench:
@@ -235,10 +238,10 @@ def test_failing_since_is_the_last_success_or_a_later_start() -> None:
     """A process that was started after the last success has failed since its start only."""
     one = tally()
     one.begun(900)
-    assert 900 == one.failed(1000, 0.1, "no", "S", None).failing_since
+    assert 900 == one.failed(1000, 0.1, Found("no")).failing_since
     one.succeeded(2000, 0.1, Answer())
-    assert 2000 == one.failed(3000, 0.1, "no", "S", 1500).failing_since
-    assert 2500 == one.failed(3100, 0.1, "no", "S", 2500).failing_since
+    assert 2000 == one.failed(3000, 0.1, Found("no", process_began=1500)).failing_since
+    assert 2500 == one.failed(3100, 0.1, Found("no", process_began=2500)).failing_since
 
 
 def test_the_first_success_of_every_process_is_told() -> None:

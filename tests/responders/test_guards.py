@@ -78,6 +78,13 @@ def flapping() -> Scene:
     return scene
 
 
+def delicate() -> Scene:
+    """Tell a fault of a kind that the policy does not name."""
+    scene = Scene()
+    scene.say(fault(name="overloaded"))
+    return scene
+
+
 def stale() -> Scene:
     """Tell a fault whose evidence came late."""
     scene = Scene()
@@ -129,6 +136,7 @@ HELD: dict[str, Callable[[], Scene]] = {
     "dependency": host_gone,
     "cause": needed,
     "flapping": flapping,
+    "kind": delicate,
     "fresh": stale,
     "blast_radius": crowd,
     "breaker": often,
@@ -155,6 +163,23 @@ def test_a_guard_is_missed_when_it_is_not_there(name: str, monkeypatch: pytest.M
     """Without it the same scene ends in a command."""
     monkeypatch.setattr(guards, "GUARDS", [guard for guard in GUARDS if guard.name != name])
     assert HELD[name]().commands
+
+
+@pytest.mark.parametrize("kind", sorted(guards.DELICATE))
+def test_a_policy_that_names_a_delicate_kind_acts(kind: str) -> None:
+    """Whoever writes `kind: [stopped]` has thought about it."""
+    scene = Scene(settings(policy(kind=[kind])))
+    scene.say(fault(name=kind))
+    assert [] == scene.holds
+    assert 1 == len(scene.commands)
+
+
+def test_people_are_told_of_a_delicate_kind_whatever_the_policy_names() -> None:
+    """Telling does no harm."""
+    scene = Scene(settings(policy("auto", StepSettings(action="notify"))))
+    scene.say(fault(name="stopped"))
+    assert [] == scene.holds
+    assert 1 == len(scene.commands)
 
 
 @pytest.mark.parametrize("subject", ["web", "host-1/web", "host-1", "host-*", "*", "w?b", "FAULT"])

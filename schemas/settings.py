@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from mendline.schemas.base import MOST_COUNT, Frozen
 from mendline.schemas.secrets import Reference
@@ -471,6 +471,10 @@ class EndpointSettings(Frozen):
     listen: str | None = Field(default=None, description="host:port, such as 127.0.0.1:9464; default: off")
 
 
+LOOKS_AT_ALL = DetectorSettings(name="unusual", use="auto")
+"""What detects where nobody configured detectors."""
+
+
 class Settings(Frozen):
     """The whole file."""
 
@@ -487,7 +491,8 @@ class Settings(Frozen):
     liveness: LivenessSettings = LivenessSettings()
     faults: FaultSettings = FaultSettings()
     detectors: tuple[DetectorSettings, ...] = Field(
-        default=(DetectorSettings(name="unusual", use="auto"),),
+        default=(LOOKS_AT_ALL,),
+        validate_default=True,
         description="without this section `auto` looks at every series; an empty list: none does",
     )
     budget: float = Field(default=1.0, gt=0, description="false faults a day, over the whole fleet")
@@ -502,3 +507,15 @@ class Settings(Frozen):
     keys: KeysSettings = KeysSettings()
     metrics: EndpointSettings = EndpointSettings()
     messages: MessagesSettings = MessagesSettings()
+
+    @field_validator("detectors")
+    @classmethod
+    def _in_a_width_that_is_made(
+        cls, detectors: tuple[DetectorSettings, ...], info: ValidationInfo
+    ) -> tuple[DetectorSettings, ...]:
+        """Let what looks at all by default look at windows that are made: at the narrowest, if its own are not."""
+        widths = info.data["windows"].widths if "windows" in info.data else ()
+        is_default = detectors == (LOOKS_AT_ALL,) and "window" not in detectors[0].model_fields_set
+        if not (is_default and widths) or LOOKS_AT_ALL.window in widths:
+            return detectors
+        return (LOOKS_AT_ALL.model_copy(update={"window": min(widths)}),)

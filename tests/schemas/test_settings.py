@@ -46,6 +46,15 @@ def test_an_empty_file_is_a_whole_configuration() -> None:
     assert settings == Settings.model_validate(settings.model_dump(by_alias=True))
 
 
+@pytest.mark.parametrize(("widths", "expected"), [(["5s", "1m"], 5000), (["10s", "1m"], 10_000), ([], 10_000)])
+def test_what_detects_by_default_looks_at_windows_that_are_made(widths: list[str], expected: int) -> None:
+    """Without `detectors` the narrowest windows are looked at, where there are none of 10 s."""
+    windows = {"pane": "5s", "widths": widths, "hopping": [] if widths else [["10s", "5s"]]}
+    assert [expected] == [one.window for one in Settings.model_validate({"windows": windows}).detectors]
+    given = {"windows": windows, "detectors": [{"name": "mine", "use": "auto"}]}
+    assert [10_000] == [one.window for one in Settings.model_validate(given).detectors]
+
+
 @pytest.mark.parametrize(
     ("windows", "words"),
     [

@@ -30,7 +30,7 @@ class Threshold(Detector):
     which one step hides. It is the rate of change of a gauge. Of a counter the value is its rate already, so a plain
     bound on it is what is wanted mostly, and `of: rate` tells how fast that rate changes.
 
-    Cost: two comparisons a series, some 30 ns for a rate. Memory: none, or 16 bytes for each window of `over` and 4.
+    Cost: two comparisons a series, some 50 ns for a rate. Memory: none, or 16 bytes for each window of `over` and 4.
 
     >>> from mendline.testing.detectors import run
     >>> run(Threshold, {"above": 0.9}, [0.5, 0.9, 0.91, float("nan")]).surprise.tolist()

@@ -38,7 +38,13 @@ def windows_told(rule: str, opens: dict[str, Any], clears: dict[str, Any] | None
         story.now += 10_000
         # The statistic `rate` of these windows is twice their value, which is the same to a rule about progress.
         story.tell([Window("h1", layout, [value, 10.0][: len(layout)], BEGIN + number * 10_000)])
-    one = {"name": "d", "use": rule.split()[0], "parameters": PARAMETERS.get(rule, {}), "open": opens, "clear": clears}
+    one = {
+        "name": "d",
+        "use": rule.split(maxsplit=1)[0],
+        "parameters": PARAMETERS.get(rule, {}),
+        "open": opens,
+        "clear": clears,
+    }
     made = faults(said(DetectStage(settings(one), WINDOWS), story.inputs()))
     told = [fault for fault in made if fault.transition in {"opened", "resolved"}]
     assert [fault.transition for fault in told] == ["opened", "resolved"]

@@ -22,21 +22,19 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
-
+from mendline.responders import offspring
 from mendline.responders.identity import Identity, boot_id, identify, is_alive, started_at_ms, state_of, wait_gone
 from mendline.responders.output import OutputFile
 from mendline.schemas.settings import ProcessSettings, ServiceSettings
 
 logger = logging.getLogger(__name__)
 
-TOKEN = "MENDLINE_SERVICE"  # noqa: S105 - the name of an environment variable, no secret
 KILL_WAIT_S = 5.0
 LOOK_S = 0.1
 STOP_SHARE = 0.8  # of a restart's time; the rest is for the start
@@ -165,7 +163,7 @@ class Supervisor:
             return self.adopt(service) or self._launch(service)
 
     def stop(self, service: str, timeout_s: float | None = None) -> bool:
-        """Stop the service and everything in its session's process group; say whether anything ran.
+        """Stop the service and all that it started, daemons that left its session too; say whether it ran.
 
         Sends the stop signal and SIGCONT, waits for the grace (or `timeout_s` if that is shorter), then sends SIGKILL.
         A process that cannot take the signal, held by a debugger, is killed without waiting for the grace. Raises
@@ -209,28 +207,28 @@ class Supervisor:
     # Ending --------------------------------------------------------------------------------------------------------
 
     def _end(self, service: str, process: Identity, timeout_s: float | None) -> None:
-        settings = self._processes[service]
+        settings, token = self._processes[service], self._runs[service].token
         grace_s = settings.grace / 1000
+        deadline = time.monotonic() + (grace_s if timeout_s is None else min(grace_s, timeout_s))
         self._ended_by_us[service] = process.pid
-        _signal_group(process.pid, signal.Signals[settings.stop_signal])
-        _signal_group(process.pid, signal.SIGCONT)
-        if not _wait_while_able(process, grace_s if timeout_s is None else min(grace_s, timeout_s)):
+        strays = offspring.strays(token, process.pid)
+        for number in (signal.Signals[settings.stop_signal], signal.SIGCONT):
+            _signal_group(process.pid, number)
+            for stray in strays:
+                offspring.tell(stray.pid, number)
+        if not _wait_while_able(process, deadline):
             logger.warning("%s (process %d) did not end on %s: killed", service, process.pid, settings.stop_signal)
             _signal_group(process.pid, signal.SIGKILL)
             if not wait_gone(process, KILL_WAIT_S):
                 msg = f"{service} (process {process.pid}) outlives SIGKILL: it waits for a device or mount"
                 raise StopTimeoutError(msg)
+        for stray in strays:
+            _wait_while_able(stray, deadline)
 
     def _sweep(self, service: str, run: _Run) -> None:
-        """Kill what is left of the group of the service's last process, now that this one has ended."""
-        if run.process is None or not _group_exists(run.process.pid):
-            return
-        remains = [pid for pid in _pids() if _group_of(pid) == run.process.pid and _carries(pid, run.token)]
-        for pid in remains:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        if remains:
-            logger.info("%d processes that %s left behind were killed", len(remains), service)
+        """Kill what is left of the service's last start, now that its process has ended."""
+        if run.process is not None and (killed := offspring.kill_all(run.token)):
+            logger.info("%d processes that %s left behind were killed", killed, service)
 
     # Memory --------------------------------------------------------------------------------------------------------
 
@@ -250,7 +248,7 @@ class Supervisor:
         if not note or note.get("boot") != boot_id():
             return
         run.token, run.since = note["token"], note["since"]
-        process = Identity(note["pid"], note["started"]) if note["pid"] else _find(run.token)
+        process = Identity(note["pid"], note["started"]) if note["pid"] else offspring.first_of(run.token)
         if process is None:
             return
         run.process, run.adopted = process, True
@@ -308,7 +306,7 @@ def _spawn(settings: ProcessSettings, output: OutputFile, token: str) -> int:
         process = subprocess.Popen(
             settings.command or (),
             cwd=settings.cwd,
-            env={**os.environ, **settings.environment, TOKEN: token},
+            env={**os.environ, **settings.environment, offspring.TOKEN: token},
             stdin=subprocess.DEVNULL,
             stdout=handle,
             stderr=handle,
@@ -328,9 +326,9 @@ def _why(error: Exception) -> str:
     return str(error)
 
 
-def _wait_while_able(process: Identity, grace_s: float) -> bool:
-    """Wait for the end of the process; give up at the end of the grace, or when it is held and cannot end."""
-    deadline, held = time.monotonic() + grace_s, 0
+def _wait_while_able(process: Identity, deadline: float) -> bool:
+    """Wait for the end of the process; give up at the deadline (monotonic, s), or when it is held and cannot end."""
+    held = 0
     while (left := deadline - time.monotonic()) > 0:
         if wait_gone(process, min(left, LOOK_S)):
             return True
@@ -343,41 +341,6 @@ def _wait_while_able(process: Identity, grace_s: float) -> bool:
 def _signal_group(group: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, number)
-
-
-def _group_exists(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _group_of(pid: int) -> int:
-    try:
-        return os.getpgid(pid)
-    except OSError:
-        return -1
-
-
-def _pids() -> Iterable[int]:
-    return psutil.pids()
-
-
-def _carries(pid: int, token: str) -> bool:
-    """Say whether the process got the token in its environment: then it comes from this start of this service."""
-    try:
-        return psutil.Process(pid).environ().get(TOKEN) == token
-    except (psutil.Error, OSError):
-        return False
-
-
-def _find(token: str) -> Identity | None:
-    """Return the process that was started with the token, if the start got that far: it leads its own session."""
-    leaders = (pid for pid in _pids() if _group_of(pid) == pid and _carries(pid, token))
-    return next((found for found in map(identify, leaders) if found), None)
 
 
 def _order(depends_on: Mapping[str, Sequence[str]]) -> Sequence[str]:

@@ -104,7 +104,9 @@ class ProcessSettings(Frozen):
     stop_signal: Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGKILL"] = Field(
         default="SIGTERM", description="asks the process to end"
     )
-    grace: Duration = Field(default=10_000, description="time between the stop signal and SIGKILL to the whole group")
+    grace: Duration = Field(
+        default=10_000, description="time between the stop signal and SIGKILL, to all that the service started"
+    )
     output: str | None = Field(default=None, description="file for standard output and error; default under `state`")
     output_max: Size = Field(default=16 * 2**20, description="the output file is rotated beyond this size")
 

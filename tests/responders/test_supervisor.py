@@ -12,9 +12,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from mendline.responders import offspring
 from mendline.responders import supervisor as module
 from mendline.responders.identity import Identity, boot_id, identify, is_alive, state_of, wait_gone
 from mendline.responders.output import OutputFile
@@ -50,26 +52,21 @@ def service(*command: str, depends_on: tuple[str, ...] = (), **settings: object)
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     """Make supervisors on one state folder; whatever they run is ended and reaped afterwards, as the agent would."""
-    supervisors: list[Supervisor] = []
-    children: list[int] = []
+    children: dict[int, str] = {}
     spawn = module._spawn
 
     def note_child(settings: ProcessSettings, output: OutputFile, token: str) -> int:
-        children.append(spawn(settings, output, token))
-        return children[-1]
+        pid = spawn(settings, output, token)
+        children[pid] = token
+        return pid
 
     def one(**services: ServiceSettings) -> Supervisor:
-        supervisors.append(Supervisor(services or {"web": service()}, tmp_path))
-        return supervisors[-1]
+        return Supervisor(services or {"web": service()}, tmp_path)
 
     monkeypatch.setattr(module, "_spawn", note_child)
     yield one
-    for supervisor in supervisors:
-        for name in supervisor.order:
-            if found := supervisor.current(name) or supervisor.adopt(name):
-                with suppress(ProcessLookupError):
-                    os.killpg(found[0], signal.SIGKILL)
-    for pid in children:
+    for pid, token in children.items():
+        offspring.kill_all(token)
         with suppress(ChildProcessError):
             os.waitpid(pid, 0)
 
@@ -199,6 +196,89 @@ def test_the_whole_group_goes_even_when_its_leader_is_gone(make: Make) -> None:
     assert wait_gone(child, PATIENCE_S)
 
 
+DAEMON = """
+import os, signal, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() > 0:
+        os._exit(0)
+    def end(*_):
+        time.sleep(0.1)
+        open(sys.argv[1], "a").write("ended in order")
+        os._exit(0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if sys.argv[2] == "stubborn" else end)
+    print(os.getpid(), flush=True)
+    while True:
+        time.sleep(600)
+os.wait()
+while True:
+    time.sleep(600)
+"""
+
+
+class Daemonising(NamedTuple):
+    """A service that started a daemon: double-forked, in a session of its own, with init for a parent."""
+
+    supervisor: Supervisor
+    pid: int
+    daemon: Identity
+    note: Path
+
+
+@pytest.fixture
+def daemonising(make: Make, tmp_path: Path) -> Callable[[str], Daemonising]:
+    """Start such a service; its daemon notes that it ended in order, or is stubborn."""
+
+    def one(mood: str) -> Daemonising:
+        note = tmp_path / "note"
+        supervisor = make(web=service(sys.executable, "-S", "-c", DAEMON, str(note), mood, grace=500))
+        pid = supervisor.start("web").pid
+        until(lambda: supervisor.tail("web", 1), "no daemon")
+        daemon = identify(int(supervisor.tail("web", 1)[0]))
+        assert daemon
+        assert os.getsid(daemon.pid) != os.getsid(pid)
+        return Daemonising(supervisor, pid, daemon, note)
+
+    return one
+
+
+def test_a_daemon_ends_in_order_with_its_service(daemonising: Callable[[str], Daemonising]) -> None:
+    """It gets the stop signal and what is left of the grace, though no signal to the group reaches it."""
+    one = daemonising("orderly")
+    one.supervisor.stop("web")
+    assert not is_alive(one.daemon)
+    assert one.note.read_text() == "ended in order"
+
+
+@pytest.mark.slow
+def test_a_stubborn_daemon_is_killed_after_the_grace(daemonising: Callable[[str], Daemonising]) -> None:
+    """As its service would be."""
+    one = daemonising("stubborn")
+    one.supervisor.stop("web")
+    assert wait_gone(one.daemon, PATIENCE_S)
+
+
+def test_a_daemon_does_not_outlive_a_restart_after_its_service_died(
+    make: Make, daemonising: Callable[[str], Daemonising]
+) -> None:
+    """Also when it is the next agent that restarts it: a second daemon would find the port taken."""
+    one = daemonising("orderly")
+    os.kill(one.pid, signal.SIGKILL)
+    os.waitpid(one.pid, 0)
+    assert is_alive(one.daemon)
+    make().restart("web")
+    assert wait_gone(one.daemon, PATIENCE_S)
+
+
+def test_what_another_service_started_is_left_alone(make: Make) -> None:
+    """Each start of each service has a token of its own."""
+    supervisor = make(web=service(), app=service())
+    supervisor.start_all()
+    wait_up(supervisor, "app")
+    supervisor.stop("web")
+    assert supervisor.current("app")
+
+
 def test_services_start_after_what_they_depend_on_and_stop_before_it(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,6 +349,7 @@ time.sleep(600)
 """
 DIE_BEFORE_THE_NOTE = """
 import os, signal
+from mendline.responders import offspring
 from mendline.responders import supervisor as module
 spawn = module._spawn
 def spawn_and_die(*arguments):

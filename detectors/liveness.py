@@ -248,6 +248,7 @@ class Liveness:
             return
         sighting = Sighting(
             self._time(index, event),
+            verdict.series,
             value=verdict.value,
             high=verdict.high,
             unit="ms" if verdict.value is not None else "",

@@ -16,7 +16,8 @@ from typing import Any, Literal, NamedTuple
 from mendline.detectors.diagnosis import Diagnosis, diagnose
 from mendline.detectors.faults import Severity
 from mendline.detectors.lifecycle import Signal
-from mendline.schemas.records import Failure, ProbeEvent, ProcessEvent, Work
+from mendline.schemas.records import REFUSES, Failure, ProbeEvent, ProcessEvent, Work
+from mendline.schemas.series import peer_label
 
 STOPPED_PATIENCE_MS = 5_000
 """How long a process may be stopped when no probe can tell whether that matters: the probes' own default."""
@@ -88,6 +89,7 @@ class Verdict(NamedTuple):
     value: float | None = None
     high: float | None = None
     again_at: int | None = None
+    series: str = ""
 
 
 @dataclass(slots=True)
@@ -221,16 +223,21 @@ class Service:
         found = self._diagnosis(probe)
         if not found:
             return Verdict(Signal.BETWEEN)
-        others = ", ".join(other for other, one in self.probes.items() if one.ok and one.heard >= 0)
-        text = "\n".join(filter(None, (probe.error, others and f"these probes succeed: {others}")))[:MOST_TEXT]
+        well = [other for other, one in self.probes.items() if one.ok and one.heard >= 0]
+        failed = [other for other, one in self.probes.items() if one.failed and other != name]
+        lists = (("these probes fail too", failed), ("these probes succeed", well))
+        told = (f"{what}: {', '.join(names)}" for what, names in lists if names)
+        text = "\n".join(filter(None, (probe.error, *told)))[:MOST_TEXT]
         reason = f"probe {name} has failed for {probe.failing_ms / 1000:.1f} s; {found.reason}"
         value, high = float(probe.failing_ms), float(probe.fail_after)
-        return Verdict(Signal.BAD_HELD, found.kind, found.severity, reason, text, value, high)
+        series = peer_label(name) if self.is_host else ""
+        return Verdict(Signal.BAD_HELD, found.kind, found.severity, reason, text, value, high, series=series)
 
     def _diagnosis(self, probe: Probe) -> Diagnosis | None:
         if self.is_host:
-            # Which of the two is cut off, the host or what it probes, only others can tell.
-            return Diagnosis("unreachable", "warning", "the host cannot reach it")
+            # Which of the two is cut off, the host or its peer, only others can tell: incidents put that together.
+            there = f"; {REFUSES}" if probe.failure == "refused" else ""
+            return Diagnosis("unreachable", "warning", f"the host cannot reach it{there}")
         return diagnose(self.condition, probe.process, probe.failure, probe.work, probe.late_ms)
 
     def _stopped(self) -> Verdict:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import GuardSettings, PolicySettings
 
 JITTER = 0.25
-GONE = frozenset({"silent", "host-down", "agent-down"})
+GONE = frozenset({"missing", "silent"})
 DOWN = frozenset({"dead", "failing", "hung", "overloaded", "stopped", "traced", "unreachable"})
 """Kinds of fault with which a service does not serve those that depend on it."""
 DELICATE = frozenset({"disagreement", "overloaded", "stopped", "traced", "unreachable"})

@@ -5,14 +5,16 @@
 Theory of operation. Each fault looks for the one fault that explains it best, among those of the same host whose times
 touch its own (`JOIN_MS` of log time between the end of one and the begin of the other at most):
 
-  1. a fault of its host that says the host itself is gone: its services are not the cause;
+  1. a fault of its host that says the host itself is gone: its services are not the cause; or of the peer that its host
+     cannot reach;
   2. a fault of a service that its own `depends_on`, the nearest first;
   3. another fault of its own target: what is down explains what is unusual, and the earlier explains the later.
 
-What explains has always a smaller `_rank` than what is explained (host before service, what is needed before what needs
-it, down before unusual, earlier before later), so there is no circle. A fault that nothing explains is the root of an
-incident; the others are its children, and all of them stay visible. A fault that came back (`earlier`) belongs to the
-incident of the same fault before. Services that need each other in a circle are not told apart by that.
+What explains has always a smaller `_rank` than what is explained (gone before all else, host before service, what is
+needed before what needs it, down before unusual, earlier before later), so there is no circle. A fault that nothing
+explains is the root of an incident; the others are its children, and all of them stay visible. A fault that came back
+(`earlier`) belongs to the incident of the same fault before. Services that need each other in a circle are not told
+apart by that.
 
 What was changed shortly before the incident began is a candidate cause beside the root; `causes` says how they are
 ranked. Cost: faults times those of the same host. Memory: that of the fold, which is bounded.
@@ -28,6 +30,8 @@ from mendline.responders.facts import service_of
 from mendline.responders.guards import DOWN, GONE
 from mendline.responders.playbook import matches_target
 from mendline.schemas.base import record_id
+from mendline.schemas.records import REFUSES
+from mendline.schemas.series import peer_of
 
 if TYPE_CHECKING:
     from mendline.responders.facts import ChangeFact, FaultFact
@@ -114,7 +118,8 @@ def _children(journal: Journal) -> Iterator[Child]:
     for fault in journal.faults.values():
         by_target[fault.latest.target].append(fault)
     for fault in journal.faults.values():
-        found = _host_gone(fault, by_target) or _needed(journal, fault, by_target) or _same(journal, fault, by_target)
+        rules = (_host_gone(fault, by_target), _peer_gone(fault, by_target), _needed(journal, fault, by_target))
+        found = next(filter(None, rules), None) or _same(journal, fault, by_target)
         if found:
             yield found
 
@@ -126,6 +131,15 @@ def _host_gone(fault: FaultFact, by_target: dict[str, list[FaultFact]]) -> Child
         return None
     parent = min(gone, key=_begun)
     return Child(fault, parent.id, f"its host {host} is {parent.latest.kind}")
+
+
+def _peer_gone(fault: FaultFact, by_target: dict[str, list[FaultFact]]) -> Child | None:
+    peer = peer_of(fault.latest.evidence.series)
+    gone = [one for one in by_target.get(peer, ()) if one.latest.kind in GONE and _touch(one, fault)]
+    if not peer or not gone:
+        return None
+    parent = min(gone, key=_begun)
+    return Child(fault, parent.id, f"its peer {peer} is {parent.latest.kind}")
 
 
 def _needed(journal: Journal, fault: FaultFact, by_target: dict[str, list[FaultFact]]) -> Child | None:
@@ -157,9 +171,10 @@ def _same(journal: Journal, fault: FaultFact, by_target: dict[str, list[FaultFac
 
 def _rank(fault: FaultFact) -> tuple[int, int, str]:
     """Order the faults of one target: what explains the others comes first."""
-    down = fault.latest.kind in DOWN | GONE
+    kind = fault.latest.kind
+    order = 0 if kind in GONE else 1 if kind in DOWN else 2
     # What came back hangs below what it was the first time, so it must never be taken for the cause of that.
-    return (bool(fault.latest.earlier) * 2 + (not down), *_begun(fault))
+    return (bool(fault.latest.earlier) * 3 + order, *_begun(fault))
 
 
 def _touch(one: FaultFact, other: FaultFact) -> bool:
@@ -179,7 +194,8 @@ def causes(journal: Journal, root: FaultFact, children: Sequence[tuple[int, Chil
     changed at the very place right before comes before the fault itself, and a change elsewhere or long
     before, comes after one that explains others.
     """
-    found = [Cause(min(50 + 5 * len(children), 75), _about_root(root, len(children)))]
+    about = _about_root(root, len(children)) + _from_outside(root, children)
+    found = [Cause(min(50 + 5 * len(children), 75), about)]
     found += [_changed(change, root) for change in journal.changes if _is_candidate(change, root)]
     return sorted(found, key=lambda cause: (-cause.score, cause.text))
 
@@ -188,6 +204,24 @@ def _about_root(root: FaultFact, others: int) -> str:
     about = root.latest
     explains = f", and explains {others} more {'fault' if others == 1 else 'faults'}" if others else ""
     return f"{about.target} is {about.kind}: {about.reason or about.evidence.text or about.detector}{explains}"
+
+
+def _from_outside(root: FaultFact, children: Sequence[tuple[int, Child]]) -> str:
+    """Return what the peers of a host say of it: whether it is the host that is down, its agent, or the network."""
+    about = root.latest
+    if peer := peer_of(about.evidence.series):
+        return "" if REFUSES in about.reason else f"; nothing says that {peer} is gone: rather the way between them"
+    if about.kind != "silent":
+        return ""
+    views = [child.fault.latest for _, child in children if peer_of(child.fault.latest.evidence.series) == about.target]
+    if any(REFUSES in view.reason for view in views):
+        return "; its host is up, for it refuses connections: rather its agent is down"
+    if views:
+        hosts = ", ".join(sorted({view.host for view in views}))
+        return f"; {hosts} cannot reach it either: the host is down, or cut off"
+    return (
+        "; no peer says that it cannot be reached: if one asks it (host.peers), rather its agent, or its way to the log"
+    )
 
 
 def _is_candidate(change: ChangeFact, root: FaultFact) -> bool:

@@ -43,17 +43,13 @@ class Tick(Envelope):
 
 
 class Heartbeat(Envelope):
-    """A source is there. `interval_ms` is how often it promises to be heard of; `leaving` announces a meant silence.
-
-    `sick` are the collectors that raise or hang, each with why: what they measure is missing, and nothing else.
-    """
+    """A source is there. `interval_ms` is how often it promises to be heard of; `leaving` announces a meant silence."""
 
     type: Literal["heartbeat"] = "heartbeat"
     interval_ms: int = Field(gt=0, le=MOST_TIME)
     leaving: bool = False
     program: str = ""
     services: tuple[str, ...] = ()
-    sick: Mapping[str, str] = Field(default_factory=dict)
 
 
 ProcessState = Literal["started", "adopted", "exited", "stopped", "continued", "traced", "missing"]
@@ -83,6 +79,9 @@ class ProcessEvent(Envelope):
 
 Failure = Literal["", "unresolved", "unrouted", "refused", "unconnected", "unanswered", "wrong"]
 """How far a failed probe came: no address, no way, refused, no connection in time, no answer in time, a wrong one."""
+
+REFUSES = "its host is there, for it refuses the connection"
+"""Stands in the reason of a fault about a peer of which that is known."""
 
 
 class Work(Frozen):

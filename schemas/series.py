@@ -39,6 +39,23 @@ class Series(Frozen):
         return f"{self.service} {text}" if self.service else text
 
 
+def peer_label(peer: str) -> str:
+    """Return the label of the series that holds how long a connection to a peer of the host takes."""
+    return f"{_PEER}{peer}}}"
+
+
+def peer_of(label: str) -> str:
+    """Return the peer that the label of such a series names, empty for another series.
+
+    >>> peer_of(peer_label("host-2")), peer_of("system.cpu.time")
+    ('host-2', '')
+    """
+    return label.removeprefix(_PEER).removesuffix("}") if label.startswith(_PEER) else ""
+
+
+_PEER = "mendline.peer.round_trip_time{mendline.peer="
+
+
 _ROWS = TypeAdapter(Annotated[list[tuple[str, str, dict[str, str], str, Kind]], FailFast()])
 
 

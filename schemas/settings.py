@@ -88,7 +88,8 @@ class HostSettings(Frozen):
         description="disk under `state` for what waits while the log is away; 0: memory only, 8 MiB",
     )
     peers: dict[Name, str] = Field(
-        default_factory=dict, description="name: host:port; round-trip time; no answer is a fault of this host"
+        default_factory=dict,
+        description="name of a source: host:port; round-trip time; no answer is a fault of this host",
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from mendline.detectors import liveness
 from mendline.schemas.base import MOST_COUNT, MOST_TIME
 from mendline.schemas.records import Heartbeat, Outcome, ProbeEvent, ProcessEvent, decode_record
+from mendline.schemas.series import peer_label
 from tests.detectors.support import (
     BEGIN,
     Host,
@@ -230,7 +231,7 @@ def test_a_host_that_cannot_reach_its_peer(story: Story, host: Host) -> None:
         ("opened", "h1", "unreachable", "warning"), ("resolved", "h1", "unreachable", "warning"),
     ]  # fmt: skip
     assert made[0].reason == "probe peer db has failed for 4.0 s; the host cannot reach it"
-    assert made[0].evidence.text == "timed out"
+    assert (made[0].evidence.series, made[0].evidence.text) == (peer_label("peer db"), "timed out")
 
 
 def test_a_peer_that_is_asked_no_more(story: Story, host: Host) -> None:

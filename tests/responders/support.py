@@ -92,7 +92,7 @@ def fault(
         "detector": "liveness",
         "kind": name,
         "opened_at": START_MS,
-        "evidence": evidence,
+        "evidence": fields.pop("evidence", evidence),
         "stage": "rounds",
         "partition": 0,
     }

@@ -10,7 +10,8 @@ from mendline.responders.facts import FaultFact
 from mendline.responders.incidents import CHANGED_MS, JOIN_MS, Incident, incidents
 from mendline.responders.journal import KEEP_CHANGES, Journal
 from mendline.responders.playbook import Policies
-from mendline.schemas.records import Activation, ConfigurationChange, Record
+from mendline.schemas.records import REFUSES, Activation, ConfigurationChange, Evidence, Fault, Record
+from mendline.schemas.series import peer_label
 from mendline.schemas.settings import ServiceSettings, Settings
 from tests.responders.support import SECOND, START_MS, fault, order
 
@@ -172,3 +173,57 @@ def test_changes_outlive_a_snapshot() -> None:
     """They are part of the fold, so a planner that restarts knows them."""
     journal = folded(configuration("web"), order("note", "web", text="deployed"))
     assert Journal.model_validate_json(journal.model_dump_json()).changes == journal.changes
+
+
+def unreachable(host: str, peer: str, more: str = "", opened_at: int = START_MS) -> Fault:
+    """Return the fault of a host that cannot reach a peer."""
+    evidence = Evidence(
+        event_time=opened_at, topic="mendline.metrics", partition=0, offsets=(0, 0), series=peer_label(peer)
+    )
+    reason = f"probe {peer} has failed; the host cannot reach it{more}"
+    return fault(host, name="unreachable", evidence=evidence, reason=reason, opened_at=opened_at)
+
+
+@pytest.mark.parametrize(
+    ("views", "said"),
+    [
+        pytest.param([], "no peer misses it", id="agent"),
+        pytest.param(
+            [unreachable("host-2", "host-1"), unreachable("host-3", "host-1")],
+            "host-2, host-3 cannot reach it either: the host is down, or cut off",
+            id="host",
+        ),
+        pytest.param(
+            [unreachable("host-2", "host-1", f"; {REFUSES}")],
+            "its host is up, for it refuses connections: rather its agent",
+            id="agent, with a port that is closed",
+        ),
+    ],
+)  # fmt: skip
+def test_peers_tell_a_dead_host_from_a_dead_agent(views: list[Fault], said: str) -> None:
+    """What they say of a silent host belongs to its incident, and to the likely cause."""
+    found = only(folded(*views, fault("host-1", name="silent", reason="nothing was heard of it")))
+    assert found.root.latest.kind == "silent"
+    assert said in found.causes[0].text
+    assert ["its peer host-1 is silent"] * len(views) == [child.why for _, child in found.children]
+
+
+def test_a_broken_way_between_two_that_are_heard_of() -> None:
+    """A host that cannot reach a peer which is not silent has no more than that."""
+    found = only(folded(unreachable("host-2", "host-1")))
+    assert "nothing says that host-1 is gone: rather the way between them" in found.causes[0].text
+
+
+def test_two_hosts_that_fall_silent_after_they_lost_each_other() -> None:
+    """Both are roots: neither is the cause of the other, however early its peer missed it."""
+    early = START_MS - SECOND
+    journal = folded(
+        unreachable("host-1", "host-2", opened_at=early),
+        unreachable("host-2", "host-1", opened_at=early),
+        fault("host-1", name="silent"),
+        fault("host-2", name="silent"),
+    )
+    assert sorted(told(journal)) == [
+        ["host-1 silent", "-host-2 unreachable"],
+        ["host-2 silent", "-host-1 unreachable"],
+    ]

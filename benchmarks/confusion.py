@@ -1,0 +1,111 @@
+"""What a real service is said to have, against what was done to it: a confusion table.
+
+python -m benchmarks.confusion [--rounds N] [--json]
+
+Real processes are killed, stopped, held by a debugger, deadlocked, sent into an endless loop, loaded until they answer
+late, moved to another port, made to answer wrongly, stopped on purpose, or stalled for a second; each class N times, by
+each of its ways in turn. A real agent watches them by pidfile and an HTTP probe (twice a second, `fail_after` 2 s), and
+the stage of liveness judges what it wrote. The kind that counts is that of the first fault; `nothing` is none.
+
+`wrong_actions` counts what a policy in mode `auto` that names no kinds would have restarted without need, or left dead:
+of what is stopped, traced, overloaded, unreachable, meant or a stall nothing may be restarted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from itertools import cycle, islice
+from pathlib import Path
+
+from benchmarks.common import report
+from mendline.responders.facts import service_of
+from mendline.responders.guards import DELICATE
+from mendline.schemas.records import Fault
+from tests.agent.support import memory_log, running
+from tests.faults.fleet import wait_for
+from tests.faults.injuries import HARMLESS, INJURIES, Injury, Victim, flood, lock_with_queue, occupy
+from tests.faults.observing import FAIL_AFTER_MS, faults_of, watching
+
+NOTHING = "nothing"
+AT_ONCE, HEAVY_AT_ONCE = 10, 1
+HEAVY: Sequence[Injury] = (occupy, flood, lock_with_queue, INJURIES["hung"][1])
+"""What takes a core or many clients: two at once would be a fault of the machine, and not of the service."""
+PATIENCE_S = 15.0
+RESTARTED = frozenset({"dead", "hung", "failing"})
+"""What a restart mends."""
+
+
+def said(injury: Injury, count: int) -> list[str]:
+    """Do this to so many services at once; return what each is said to have."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        victims = {f"s{number}": Victim(Path(folder), f"s{number}") for number in range(count)}
+        for victim in victims.values():
+            stack.callback(victim.close)
+        log, settings = memory_log(), watching(Path(folder), victims)
+        with running(settings, log) as agent:
+            wait_for("the agent's first look", lambda: all(agent.processes.pid(name) for name in victims))
+            for victim in victims.values():
+                injury(victim)
+            until = time.monotonic() + PATIENCE_S
+            while time.monotonic() < until and len(first_kinds(faults_of(log, settings))) < count:
+                time.sleep(0.2)
+        first = first_kinds(faults_of(log, settings))
+        return [first.get(name, NOTHING) for name in victims]
+
+
+def first_kinds(faults: Sequence[Fault]) -> dict[str, str]:
+    """Return the kind of the first fault of each service."""
+    kinds: dict[str, str] = {}
+    for fault in faults:
+        kinds.setdefault(service_of(fault.target), fault.kind)
+    return kinds
+
+
+def of_class(injuries: Sequence[Injury], rounds: int) -> Counter[str]:
+    """Return how often each kind was said of a class, over all of its ways in turn."""
+    counts = Counter(islice(cycle(range(len(injuries))), rounds))
+    found: Counter[str] = Counter()
+    for number, count in counts.items():
+        injury = injuries[number]
+        size = HEAVY_AT_ONCE if injury in HEAVY else AT_ONCE
+        for begin in range(0, count, size):
+            found.update(said(injury, min(size, count - begin)))
+    return found
+
+
+def wrong_actions(table: Mapping[str, Mapping[str, int]]) -> int:
+    """Return how often what is done by default about the kind that was said is wrong for the class."""
+    wrong = 0
+    for name, kinds in table.items():
+        for kind, count in kinds.items():
+            restarts = kind != NOTHING and kind not in DELICATE
+            wrong += count * (restarts != (name in RESTARTED))
+    return wrong
+
+
+def main() -> None:
+    """Injure, ask and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=20, help="of each class")
+    parser.add_argument("--json", action="store_true", help="print the JSON object only")
+    given = parser.parse_args()
+    table = {name: dict(of_class(injuries, given.rounds)) for name, injuries in INJURIES.items()}
+    right = sum(kinds.get(NOTHING if name in HARMLESS else name, 0) for name, kinds in table.items())
+    result = {
+        "rounds": given.rounds,
+        "fail_after_ms": FAIL_AFTER_MS,
+        **{f"said_of_{name}": kinds for name, kinds in table.items()},
+        "right": right,
+        "of": given.rounds * len(table),
+        "wrong_actions": wrong_actions(table),
+    }
+    report(result, given.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -219,9 +219,7 @@ def _from_outside(root: FaultFact, children: Sequence[tuple[int, Child]]) -> str
     if views:
         hosts = ", ".join(sorted({view.host for view in views}))
         return f"; {hosts} cannot reach it either: the host is down, or cut off"
-    return (
-        "; no peer says that it cannot be reached: if one asks it (host.peers), rather its agent, or its way to the log"
-    )
+    return "; no peer misses it: if one asks it (host.peers), rather its agent is down, or its way to the log"
 
 
 def _is_candidate(change: ChangeFact, root: FaultFact) -> bool:

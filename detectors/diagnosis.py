@@ -5,7 +5,8 @@ what is seen                                              what is said   by defa
 state t, or a debugger                                    traced         asks
 state T (SIGSTOP)                                         stopped        asks
 state Z                                                   dead           restart
-no connection: refused, no route, no such name            unreachable    asks, restart where no process is known
+no connection: refused, no route, no such name            unreachable    asks
+no process is known                                       unreachable    asks
 no connection in time, though nobody waits in its queue   unreachable    asks
 a wrong answer: status, body, protocol                    failing        restart
 no answer, but one came late                              overloaded     asks
@@ -44,7 +45,7 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(
-    condition: str, letter: str, failure: Failure, work: Work | None, late_ms: int | None = None
+    condition: str, letter: str, failure: Failure | None, work: Work | None, late_ms: int | None = None
 ) -> Diagnosis | None:
     """Return what is wrong with a service whose probe has failed for too long; None: the next failure will tell.
 
@@ -77,7 +78,7 @@ def _by_state(condition: str, letter: str) -> Diagnosis | None:
     return None
 
 
-def _by_failure(failure: Failure, work: Work | None) -> Diagnosis | None:
+def _by_failure(failure: Failure | None, work: Work | None) -> Diagnosis | None:
     if failure in {"refused", "unrouted", "unresolved"}:
         return Diagnosis("unreachable", "critical", f"its process is alive; {_listens(work)}")
     if failure == "wrong":

@@ -52,7 +52,7 @@ class Probe:
     fail_after: int
     error: str
     process: str
-    failure: Failure = ""
+    failure: Failure | None = None
     work: Work | None = None
     late_ms: int | None = None
 

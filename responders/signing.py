@@ -1,9 +1,10 @@
 """Who said it: Ed25519 signatures over records, and the keys of this host.
 
 Signed is the record's canonical JSON: sorted keys, no spaces, without the signature itself, and without what stands at
-its default, so that signatures outlive fields that newer versions add. Of events `epoch` and `sequence` are signed too:
-an old one cannot be said again as a new one. Other records get theirs later, on the way, and are known by their id.
-Ed25519 is deterministic: the same record has the same signature (RFC 8032).
+its default, so that signatures outlive fields that newer versions add. Such fields of events and outcomes are signed as
+they came. Of events `epoch` and `sequence` are signed too: an old one cannot be said again as a new one. Other records
+get theirs later, on the way, and are known by their id. Ed25519 is deterministic: the same record has the same
+signature (RFC 8032).
 
 A key is named by the first 16 hexadecimal digits of the BLAKE2b hash of its public half. `cryptography` is imported
 when the first key is needed: an agent that watches no service and never acts does not pay its 7 MB.
@@ -61,6 +62,8 @@ def canonical(record: Signable) -> bytes:
     left_out = {"signature"} if isinstance(record, Event) else _ON_THE_WAY
     fields = record.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
     fields |= {"type": record.type, "version": record.version}
+    if isinstance(record, Event | Outcome):  # what is asked for and not understood in full is better refused
+        fields |= record.model_extra or {}
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 

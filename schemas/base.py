@@ -29,9 +29,9 @@ class Envelope(Frozen):
     `source` names who wrote it. A source that counts its records gives `epoch` (how often its state on disk was
     opened) and `sequence` (one more for each record of the epoch): readers keep the highest pair and drop repeats.
     `minor` tells that the writer knows fields which came after the version: a reader that knows fewer leaves out what
-    it does not know, so that a fleet can be upgraded in any order. `cause` is the id of the record this one follows
-    from. `id` is a hash of logical names and times, never of offsets or settings, so that the same fact has the same id
-    wherever it is worked out.
+    it does not know, so that a fleet can be upgraded in any order; such a field is at the top of its record and None by
+    default. `cause` is the id of the record this one follows from. `id` is a hash of logical names and times, never of
+    offsets or settings, so that the same fact has the same id wherever it is worked out.
     """
 
     version: int = Field(default=1, ge=1, le=MOST_COUNT)

@@ -9,6 +9,7 @@ deadletter:  dead letter
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -77,7 +78,7 @@ class ProcessEvent(Envelope):
     signature: Signature | None = None
 
 
-Failure = Literal["", "unresolved", "unrouted", "refused", "unconnected", "unanswered", "wrong"]
+Failure = Literal["unresolved", "unrouted", "refused", "unconnected", "unanswered", "wrong"]
 """How far a failed probe came: no address, no way, refused, no connection in time, no answer in time, a wrong one."""
 
 REFUSES = "its host is there, for it refuses the connection"
@@ -122,7 +123,7 @@ class ProbeEvent(Envelope):
     attempts: int = Field(default=0, ge=0, le=MOST_COUNT)
     error: str = ""
     process: str = ""
-    failure: Failure = ""
+    failure: Failure | None = None
     work: Work | None = None
     late_ms: int | None = Field(default=None, ge=0, le=MOST_TIME)
     signature: Signature | None = None
@@ -457,7 +458,12 @@ class _Head(Frozen):
 
 
 def encode_record(record: Envelope) -> bytes:
-    """Return the record as JSON bytes, without the fields that stand at their defaults' None."""
+    """Return the record as JSON bytes, without the fields that stand at their defaults' None.
+
+    What only its writer knows goes on with it: its signature is over that too.
+    """
+    if record.model_extra:
+        return json.dumps(record.model_dump(mode="json", exclude_none=True) | record.model_extra).encode()
     return record.model_dump_json(exclude_none=True).encode()
 
 
@@ -476,7 +482,7 @@ def decode_record(value: bytes) -> Record:
 
 
 def _known_part(value: bytes, error: ValidationError) -> Record:
-    """Return a record without the fields that only its writer knows. Raises UnreadableRecordError for any other."""
+    """Return a record whose `model_extra` are fields that only its writer knows. Raises UnreadableRecordError."""
     reason = UnreadableRecordError(_why_unreadable(value, error))
     wrong = error.errors(include_url=False, include_input=False, include_context=False)
     if any(one["type"] != "extra_forbidden" for one in wrong):
@@ -484,7 +490,7 @@ def _known_part(value: bytes, error: ValidationError) -> Record:
     if (_Head.model_validate_json(value).minor or 0) <= NEWEST_MINOR:
         raise reason from None
     try:
-        return RECORD.validate_json(value, extra="ignore")
+        return RECORD.validate_json(value, extra="allow")
     except ValidationError:
         raise reason from None
 

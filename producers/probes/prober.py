@@ -214,7 +214,7 @@ class Prober:
             self._failed(one, str(error), "wrong")
         except Exception as error:
             logger.exception("the probe %s failed in an unexpected way", one.tally.plan.label)
-            self._failed(one, f"{type(error).__name__}: {error}", "")
+            self._failed(one, f"{type(error).__name__}: {error}", None)
         else:
             self._selector.register(one.wait.file, one.wait.events, one)
             self._waiting[one.wait.file] = one
@@ -258,7 +258,7 @@ class Prober:
         began = self._processes.started_at(one.tally.plan.service)
         self._tell(one.tally.succeeded(self._clock(), self._end(one), answer, began))
 
-    def _failed(self, one: _Try, why: str, failure: Failure) -> None:
+    def _failed(self, one: _Try, why: str, failure: Failure | None) -> None:
         if one.over:
             del self._patient[one.tally]
             return

@@ -43,7 +43,7 @@ class Found(NamedTuple):
     """How a try failed and how the service was then: why and how far it came, state letter, start (ms), its work."""
 
     why: str
-    failure: Failure = ""
+    failure: Failure | None = None
     process: str = ""
     process_began: int | None = None
     work: Work | None = None

@@ -28,7 +28,7 @@ BUSY = LOOP.model_copy(update={"accepted": 4})
         ("S", "unanswered", IDLE, "hung"),
         ("S", "unanswered", IDLE.model_copy(update={"accepted": 9}), "hung"),
         ("S", "unanswered", None, "hung"),
-        ("S", "", None, "hung"),
+        ("S", None, None, "hung"),
         ("R", "unanswered", LOOP, "hung"),
         ("R", "unanswered", BUSY, "overloaded"),
         ("R", "unanswered", LOOP.model_copy(update={"queued": 0}), "overloaded"),
@@ -36,7 +36,7 @@ BUSY = LOOP.model_copy(update={"accepted": 4})
         ("D", "unanswered", IDLE.model_copy(update={"io_bytes": 2**20, "accepted": 1}), "overloaded"),
     ],
 )
-def test_kind(letter: str, failure: Failure, work: Work | None, kind: str) -> None:
+def test_kind(letter: str, failure: Failure | None, work: Work | None, kind: str) -> None:
     """State before failure, failure before work."""
     found = diagnose("running", letter, failure, work)
     assert found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import threading
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from mendline.responders.signing import (
     create_key,
     read_key,
 )
-from mendline.schemas.records import Command, Stop, decode_record, encode_record
+from mendline.schemas.records import NEWEST_MINOR, Command, ProbeEvent, Stop, decode_record, encode_record
 from tests.responders.support import order, outcome
 
 
@@ -54,6 +55,38 @@ def test_a_changed_record_is_not_believed(tmp_path: Path, change: dict[str, obje
     ring = KeyRing(tmp_path)
     changed = ring.sign(command()).model_copy(update=change)
     assert "is wrong" in (ring.why_not(changed) or "")
+
+
+def newer(event: ProbeEvent, ring: KeyRing, **more: object) -> dict[str, object]:
+    """Return the event as a newer version would write it, with fields of its own, signed by that version."""
+    bare = event.model_copy(update={"minor": NEWEST_MINOR + 1})
+    unknown = ProbeEvent.model_validate({**bare.model_dump(exclude_none=True), **more}, extra="allow")
+    fields: dict[str, object] = json.loads(encode_record(ring.sign(unknown)))
+    return fields
+
+
+def test_the_signature_of_a_newer_event_is_believed_with_all_that_it_signed(tmp_path: Path) -> None:
+    """However often it is read and written by those who know part of it; a changed part is noticed."""
+    ring = KeyRing(tmp_path)
+    text = newer(ProbeEvent(source="h", time=1, probe="p", ok=False), ring, later={"a": [1]})
+    read = decode_record(encode_record(decode_record(json.dumps(text).encode())))
+    forged = decode_record(json.dumps(text | {"later": {"a": [2]}}).encode())
+    assert isinstance(read, ProbeEvent)
+    assert isinstance(forged, ProbeEvent)
+    assert ring.why_not(read) is None
+    assert "is wrong" in (ring.why_not(forged) or "")
+
+
+def test_a_newer_command_of_which_a_part_is_not_known_is_not_believed(tmp_path: Path) -> None:
+    """What is not understood may be the word "not"."""
+    writer = PrivateKey.generate()
+    ring = KeyRing(tmp_path, Beliefs(trust=[writer.public]))
+    bare = command(minor=NEWEST_MINOR + 1)
+    signature = {"key": writer.public.id, "value": writer.sign(canonical(bare)[:-1] + b',"zzz":1}')}
+    text = json.loads(encode_record(bare)) | {"zzz": 1, "signature": signature}
+    read = decode_record(json.dumps(text).encode())
+    assert isinstance(read, Command)
+    assert "is wrong" in (ring.why_not(read) or "")
 
 
 def test_the_same_record_has_the_same_signature(tmp_path: Path) -> None:

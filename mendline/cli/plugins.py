@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from mendline.cli.options import json_option
+
+if TYPE_CHECKING:
+    from mendline.schemas.series import Series
 
 
 @click.group()
@@ -44,8 +49,25 @@ def list_plugins(*, as_json: bool) -> None:
 @click.option(
     "--parameter", "-p", "parameters", multiple=True, metavar="KEY=VALUE", help="Of the detector; repeatable."
 )
+@click.option(
+    "--anomaly",
+    type=float,
+    multiple=True,
+    default=(500.0,),
+    show_default=True,
+    metavar="VALUE",
+    help="What is not healthy, where healthy is about 50; repeatable: successive windows, nan for a missing one.",
+)
+@click.option(
+    "--series",
+    multiple=True,
+    metavar="METRIC",
+    help="Of one that looks at several series of a source (up to 6): the first is to be unhealthy; repeatable.",
+)
 @json_option
-def check_plugin(detector: str, parameters: tuple[str, ...], *, as_json: bool) -> None:
+def check_plugin(
+    detector: str, parameters: tuple[str, ...], anomaly: tuple[float, ...], series: tuple[str, ...], *, as_json: bool
+) -> None:
     """Run Mendline's own checks on a detector, registered or MODULE:CLASS. Status 1 when it fails any.
 
     Example: mendline plugins check jump:Jump
@@ -57,7 +79,8 @@ def check_plugin(detector: str, parameters: tuple[str, ...], *, as_json: bool) -
     from mendline.testing.detectors import CheckFailedError, check_detector
 
     failed = 0
-    for check in check_detector(find(detector), parameters_of(parameters)):
+    columns = _columns(series)
+    for check in check_detector(find(detector), parameters_of(parameters), anomaly=anomaly, columns=columns):
         try:
             check.run()
             why = ""
@@ -69,3 +92,14 @@ def check_plugin(detector: str, parameters: tuple[str, ...], *, as_json: bool) -
             click.echo(f"{'failed' if why else 'passed'}  {check.name}" + (f"\n        {why}" if why else ""))
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _columns(metrics: tuple[str, ...]) -> list[Series]:
+    """Return the series of a source of the checks, by their metrics."""
+    from mendline.schemas.series import Series
+    from mendline.testing.detectors import SERIES
+
+    if metrics and SERIES % len(metrics):
+        msg = f"--series: the checks divide {SERIES} series among sources; give 1, 2, 3 or 6 (given: {len(metrics)})"
+        raise click.UsageError(msg)
+    return [Series(metric=metric) for metric in metrics]

@@ -32,6 +32,26 @@ def test_a_registered_detector_passes() -> None:
     assert all(line.startswith("passed  ") for line in lines)
 
 
+RATIO = ["ratio", "-p", "numerator=a", "-p", "denominator=b", "-p", "above=1.5"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [[*RATIO, "--series", "a", "--series", "b"], ["absence", *["--anomaly", "nan"] * 4]],
+    ids=["ratio", "absence"],
+)
+def test_what_is_unhealthy_and_of_which_series_is_told(given: list[str]) -> None:
+    """One that looks at several series of a source, or for what is missing, is checked with such."""
+    ran = CliRunner().invoke(cli, ["plugins", "check", *given])
+    assert 0 == ran.exit_code, ran.output
+
+
+def test_series_that_make_no_sources_are_refused() -> None:
+    """The series of the checks must be divisible among sources."""
+    ran = CliRunner().invoke(cli, ["plugins", "check", *RATIO, *["--series", "a"] * 4])
+    assert (2, True) == (ran.exit_code, "give 1, 2, 3 or 6 (given: 4)" in ran.output)
+
+
 @pytest.mark.slow
 def test_a_bad_detector_fails_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What fails is named, with how it was found, and the status is 1."""

@@ -35,6 +35,7 @@ def test_a_registered_detector_passes() -> None:
 RATIO = ["ratio", "-p", "numerator=a", "-p", "denominator=b", "-p", "above=1.5"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "given",
     [[*RATIO, "--series", "a", "--series", "b"], ["absence", *["--anomaly", "nan"] * 4]],

@@ -161,7 +161,7 @@ class Auto(Detector):
     ) -> Viewed:
         """Score values (windows, series), one window or one series, of which no block ends before the last."""
         values = np.clip(values, -LARGEST, LARGEST)
-        seen = _look(state, values, times)
+        seen = _look(state, values, times, grains)
         grain = _grains(seen, grains)
         fitted = maxima.fit(state, grain)
         scores = maxima.surprise(state, seen.deviations, fitted)
@@ -200,6 +200,12 @@ class _Seen(NamedTuple):
 
 _SIGNS = np.array([view.sign for view in VIEWS])[:, np.newaxis, np.newaxis]
 _ANSWERS = ("surprise", "low", "high", "views")
+MATTERS = 0.5
+"""Differences of less than this share of what matters in the series' unit make nothing rare."""
+IDLE = 0.05
+"""How a series usually moves counts as no less than this share of its usual largest move: one that idles for long would
+make each of its bursts the largest ever."""
+_ABOVE = 2
 _BOUNDED = 6
 """So many of the views, the first ones, bound the value itself."""
 
@@ -211,7 +217,7 @@ EXPECTED = 3.0
 """The range that is told holds all but one window in a thousand."""
 
 
-def _look(state: Rows, values: NDArray[np.float64], times: NDArray[np.int64]) -> _Seen:
+def _look(state: Rows, values: NDArray[np.float64], times: NDArray[np.int64], grains: NDArray[np.float64]) -> _Seen:
     """Look at the windows, and take them in."""
     count = state["count"] + np.arange(len(values))[:, np.newaxis]
     usual, by_season = _usual(state, values, times)
@@ -221,6 +227,8 @@ def _look(state: Rows, values: NDArray[np.float64], times: NDArray[np.int64]) ->
     expected = np.stack([level, best, season])
     known = by_season[[0, 0, 1]] & (count > 0)
     spreads = _learn(state, SPREADS, np.abs(_gap(values, expected)), known, CLIPPED)
+    least = np.fmax(MATTERS * grains, IDLE * state["location"][:, _ABOVE])
+    spreads = np.maximum(spreads, least)
 
     before = np.concatenate([state["past"], values.T], axis=1)
     recent, older, moves = _moved(before)
@@ -311,7 +319,7 @@ def _grains(seen: _Seen, grains: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the least scale of each view, (views, series): what matters in the series' unit, in the view's own."""
     with np.errstate(invalid="ignore"):
         units = np.nan_to_num(seen.units[:, -1], nan=1.0)
-    found: NDArray[np.float64] = 0.5 * grains / np.maximum(units, 1e-300)
+    found: NDArray[np.float64] = MATTERS * grains / np.maximum(units, 1e-300)
     return np.minimum(found, 1e300)
 
 

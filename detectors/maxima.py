@@ -53,6 +53,9 @@ RARE = 1e-8
 SHARE = 0.5
 """Views look at the same series, so what one finds another often finds too: they count as half as many."""
 
+FLOOR_SHARE = 0.05
+"""Of the location: maxima that are nearly the same do not make one that is a little larger rare."""
+
 ROUNDING = 1e-12
 """Maxima that differ by less than this, against themselves, do not differ."""
 
@@ -98,10 +101,9 @@ class Fit(NamedTuple):
 
 def fit(state: Rows, grain: NDArray[np.float64]) -> Fit:
     """Return what the maxima so far say; `grain` (views, n): the least scale."""
-    scale = _by_view(state, "scale")
-    return Fit(
-        _by_view(state, "location"), np.maximum(scale, grain), scale > 0.0, _per_window(state["size"], len(grain))
-    )
+    scale, location = _by_view(state, "scale"), _by_view(state, "location")
+    least = np.maximum(grain, FLOOR_SHARE * np.abs(location))
+    return Fit(location, np.maximum(scale, least), scale > 0.0, _per_window(state["size"], len(grain)))
 
 
 def surprise(state: Rows, deviations: NDArray[np.float64], fitted: Fit) -> NDArray[np.float64]:

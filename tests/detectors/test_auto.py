@@ -127,3 +127,14 @@ def test_the_expected_range_holds_what_is_usual() -> None:
     inside = (values >= scores.low) & (values <= scores.high)
     assert inside[HOUR:-1].mean() > 0.99
     assert not inside[-1]
+
+
+def test_a_burst_after_a_long_idle_is_no_news() -> None:
+    """A series that mostly does nothing is as surprising after hundreds of idle windows as after a few."""
+    draw = np.random.default_rng(4)
+    values = np.where(
+        draw.random(8 * HOUR) < 1 / 50, draw.uniform(50.0, 100.0, 8 * HOUR), draw.uniform(0.0, 0.01, 8 * HOUR)
+    )
+    values[6 * HOUR : 7 * HOUR] = 0.001
+    values[7 * HOUR] = 75.0
+    assert scored(values)[7 * HOUR] < OPENS / 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -135,3 +137,21 @@ def test_the_command_works_beside_foreign_folders(installed: Path, foreign: Path
     assert "0.1.0" in run(installed / "mendline", "--version", cwd=foreign)
     assert "Usage" in run(installed / "mendline", "check", "--help", cwd=foreign)
     run(installed / "mendline", "check", ROOT / "examples" / "quickstart" / "mendline.yaml", cwd=foreign)
+
+
+def test_a_package_of_somebody_else_brings_detectors(installed: Path, tmp_path: Path) -> None:
+    """The example package is installed, found by its names, checked and used, as docs/plugins.md says."""
+    package = tmp_path / "package"
+    shutil.copytree(ROOT / "examples" / "detectors", package, ignore=shutil.ignore_patterns("__pycache__"))
+    python, mendline = installed / "python", installed / "mendline"
+    options = ("--no-deps", "--no-build-isolation", "--no-index")
+    run(sys.executable, "-m", "pip", "--python", python, "install", *options, package, cwd=tmp_path)
+    listed = run(mendline, "plugins", "list", "--json", cwd=tmp_path)
+    assert {"jump", "simple_jump", "zscore"} <= {json.loads(line)["name"] for line in listed.splitlines()}
+    assert {"passed"} == {
+        line.split()[0] for line in run(mendline, "plugins", "check", "jump:Jump", cwd=tmp_path).splitlines()
+    }
+    rows = [f"{1_700_000_000 + 60 * place},{place % 2 + 100 * (place == 90)}" for place in range(100)]
+    (tmp_path / "load.csv").write_text("timestamp,value\n" + "\n".join(rows) + "\n")
+    told = json.loads(run(mendline, "score", "load.csv", "--detector", "jump", "--json", cwd=tmp_path))
+    assert (100, 1) == (told["rows"], len(told["faults"]))

@@ -227,8 +227,9 @@ class Supervisor:
 
     def _sweep(self, service: str, run: _Run) -> None:
         """Kill what is left of the service's last start, now that its process has ended."""
-        if run.process is not None and (killed := offspring.kill_all(run.token)):
+        if run.token and (killed := offspring.kill_all(run.token)):
             logger.info("%d processes that %s left behind were killed", killed, service)
+        run.token = ""
 
     # Memory --------------------------------------------------------------------------------------------------------
 

@@ -66,6 +66,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     monkeypatch.setattr(module, "_spawn", note_child)
     yield one
     for pid, token in children.items():
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
         offspring.kill_all(token)
         with suppress(ChildProcessError):
             os.waitpid(pid, 0)

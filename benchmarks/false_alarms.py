@@ -31,7 +31,9 @@ from mendline.testing.detectors import Player, make_step
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-STATISTICS = ("auto", "zscore", "ewma", "mad", "ranks", "cusum", "extremes")
+STATISTICS = ("zscore", "ewma", "mad", "ranks", "cusum", "extremes")
+CALIBRATED = "calibrated "
+ALL = ("auto", *STATISTICS, *(CALIBRATED + name for name in STATISTICS))
 BUDGETS = (10.0, 100.0)
 LEVELS = np.arange(1.0, 8.0)
 HOUR = 3_600_000 // WIDTH_MS
@@ -57,7 +59,9 @@ class Counter:
 
 def measure(name: str, series: int, warm_up: int, windows: int, seed: int) -> dict[str, Any]:
     """Return what healthy series make of a detector in so many windows after `warm_up` others."""
-    source, player = Bootstrap(series, seed), Player(find(name), {}, series)
+    other = name.removeprefix(CALIBRATED)
+    use, parameters = (name, {}) if other == name else (CALIBRATED.strip(), {"detector": other})
+    source, player = Bootstrap(series, seed), Player(find(use), parameters, series)
     detector, state = player.detector, player.state
     counters = [Counter(series, budget) for budget in BUDGETS]
     reached = np.zeros(len(LEVELS), dtype=np.int64)
@@ -79,7 +83,7 @@ def measure(name: str, series: int, warm_up: int, windows: int, seed: int) -> di
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--detector", action="append", help="a detector's name; repeatable; default: all statistics")
+    parser.add_argument("--detector", action="append", help="name, or 'calibrated NAME'; repeatable; default: all")
     parser.add_argument("--series", type=int, default=10_000)
     parser.add_argument("--hours", type=float, default=24.0)
     parser.add_argument("--warm-up", type=float, default=6.0, help="hours")
@@ -88,7 +92,7 @@ def main() -> None:
     given = parser.parse_args()
     windows, warm_up = round(given.hours * HOUR), round(given.warm_up * HOUR)
     result: dict[str, object] = {"series": given.series, "hours": given.hours}
-    for name in given.detector or STATISTICS:
+    for name in given.detector or ALL:
         result[name] = measure(name, given.series, warm_up, windows, given.seed)
     report(result, given.json)
 

@@ -197,7 +197,7 @@ def _quantile(level: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _per_window(size: NDArray[np.int64], views: int) -> NDArray[np.float64]:
     """Return what turns a block's surprise into that of a window among so many views, (n,)."""
-    share: NDArray[np.float64] = np.log10(size / (views * SHARE))
+    share: NDArray[np.float64] = np.log10(size / max(views * SHARE, 1.0))
     return share
 
 

@@ -37,6 +37,7 @@ LIVENESS = "liveness"
 BUILT_IN: Mapping[str, str] = MappingProxyType({
     "absence": "mendline.detectors.absence:Absence",
     "auto": "mendline.detectors.auto:Auto",
+    "calibrated": "mendline.detectors.calibrated:Calibrated",
     "cusum": "mendline.detectors.cusum:Cusum",
     "exhaustion": "mendline.detectors.exhaustion:Exhaustion",
     "ewma": "mendline.detectors.ewma:Ewma",

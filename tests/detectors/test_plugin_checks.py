@@ -24,6 +24,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "flat_line": [{}, {"memory": 40, "ready": 5}],
     "mad": [{}, {"windows": 9, "ready": 5, "every": 2}],
     "n_of_m": [{"high": 100.0}, {"low": 0.0, "high": 70.0, "n": 1, "m": 2}],
+    "calibrated": [{"detector": "zscore", "parameters": {"windows": 8, "ready": 5}}],
     "ranks": [{}, {"windows": 40, "ready": 20, "every": 7}],
     "ratio": [SHARE, SHARE | {"floor": 10.0, "below": 0.1}],
     "stuck": [{}],

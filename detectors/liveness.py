@@ -3,9 +3,9 @@
 A host is *silent* when nothing was heard of it for too long (`silence`), unless it said that it leaves; *missing* when
 the settings expect it and it never came: any host that was heard of is expected without being listed. It is *cloned*
 when two agents write under its name or one lost its state (`order.Verdict`). Services are judged by
-`verdicts.Service`, and so are the probes of a host, those of its peers. Each target has at most one fault of its own at
-a time (a host: one of each of its three kinds): should it change what it is, a hung service die for instance, the fault
-is updated and keeps its id, so that whoever mends it goes on doing so.
+`verdicts.Service`, and so are the probes of a host, those of its peers. Each service has at most one fault at a time (a
+host: one of each of its kinds, and of each of its peers): should it change what it is, a hung service die for instance,
+the fault is updated and keeps its id, so that whoever mends it goes on doing so.
 
 All waiting is log time, and is over at the first record of the partition (a tick at the latest) at or after its end:
 `Source.timer` is the earliest such moment of a source, or an earlier one. Before a record of a source is taken, its
@@ -42,8 +42,8 @@ CLONE_HOLD_MS = 600_000
 UPDATE_EVERY_MS = 10_000
 """A service that dies again and again updates its fault at most this often."""
 
-HOST = ""
-"""What stands in the place of a service's name where the host itself is meant: probes of its peers."""
+PEER = "\n"
+"""Stands before the names of a host's own probes, those of its peers: each has a fault of its own. No service is so."""
 
 MOST_SERVICES = 1_000
 LONGEST_LEAD_MS = 60_000
@@ -99,9 +99,8 @@ class Liveness:
             return False
         life = source.mark.epoch
         order = source.mark.take(*counted, is_round=record is None)
-        if source.mark.epoch != life and HOST in source.services:
-            source.services[HOST].service.listen_anew(now)
-            self._judge(source, HOST, index)
+        if source.mark.epoch != life:
+            self._ask_peers_anew(source, index)
         if isinstance(record, Outcome):
             self._forward(source, record, index)
         if order is Order.REPEAT:
@@ -118,6 +117,12 @@ class Liveness:
         if source.late and self._moments.append_times[index] - counted[2] <= LATE_MS:
             self._affirm_late(source, index)
         return True
+
+    def _ask_peers_anew(self, source: Source, index: int) -> None:
+        """Believe no probe of a peer until the new agent speaks of it: it may ask others."""
+        for name in [name for name in source.services if name.startswith(PEER)]:
+            source.services[name].service.listen_anew(self._moments.log_times[index])
+            self._judge(source, name, index)
 
     def _in_time(self, counted: tuple[int, int, int], index: int) -> tuple[int, int, int]:
         """Return the counts with the time moved to the append time when it is far ahead, as windows take it.
@@ -166,12 +171,12 @@ class Liveness:
         if isinstance(record, Heartbeat):
             self._heartbeat(source, record, index)
         elif isinstance(record, (ProcessEvent, ProbeEvent)):
-            if record.service not in source.services and len(source.services) >= MOST_SERVICES:
+            name = PEER + record.probe if isinstance(record, ProbeEvent) and not record.service else record.service
+            if name not in source.services and len(source.services) >= MOST_SERVICES:
                 return
-            fresh = Watched(Service(is_host=record.service == HOST))
-            watched = source.services.setdefault(record.service, fresh)
+            watched = source.services.setdefault(name, Watched(Service(is_host=name.startswith(PEER))))
             watched.service.take(record, self._moments.log_times[index])
-            self._judge(source, record.service, index, record)
+            self._judge(source, name, index, record)
         elif isinstance(record, ConfigurationChange):
             # Nothing of ours changes by it, but in the journal it may be the cause of a fault.
             self.said.append(Said(index, (0, 0, source.name, record.id), record))
@@ -182,7 +187,9 @@ class Liveness:
         source.interval_ms = record.interval_ms
         source.left = record.time if record.leaving else -1
         if record.services:
-            for name in sorted(source.services.keys() - {HOST, *record.services}):
+            for name in sorted(source.services.keys() - set(record.services)):
+                if name.startswith(PEER):
+                    continue
                 watched = source.services.pop(name)
                 if watched.fault:
                     self._orphan(source, name, watched.fault, "the service is not watched any more", index)
@@ -257,7 +264,12 @@ class Liveness:
         evidence, cause = sighting.evidence(self._moments, index), event.id or None if event else None
         if not watched.fault:
             fault = self.author.open(
-                (source.name, name), verdict.kind, verdict.severity, evidence, verdict.reason, cause
+                (source.name, "" if watched.service.is_host else name),
+                verdict.kind,
+                verdict.severity,
+                evidence,
+                verdict.reason,
+                cause,
             )
         else:
             fault = revise(

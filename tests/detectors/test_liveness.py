@@ -9,7 +9,7 @@ import pytest
 from mendline.detectors import liveness
 from mendline.schemas.base import MOST_COUNT, MOST_TIME
 from mendline.schemas.records import Heartbeat, Outcome, ProbeEvent, ProcessEvent, decode_record
-from mendline.schemas.series import peer_label
+from mendline.schemas.series import peer_label, peer_of
 from tests.detectors.support import (
     BEGIN,
     Host,
@@ -232,6 +232,21 @@ def test_a_host_that_cannot_reach_its_peer(story: Story, host: Host) -> None:
     ]  # fmt: skip
     assert made[0].reason == "probe peer db has failed for 4.0 s; the host cannot reach it"
     assert (made[0].evidence.series, made[0].evidence.text) == (peer_label("peer db"), "timed out")
+
+
+def test_each_peer_that_is_lost_has_a_fault_of_its_own(story: Story, host: Host) -> None:
+    """Of two hosts that die at one time each is missed by name, and one that is back leaves the other's fault open."""
+    for peer in ("db", "web"):
+        host.probe(ok=False, service="", probe=peer, failing_for=6)
+    host.heartbeat(services=["web"])
+    host.probe(ok=True, service="", probe="db")
+    story.wait(10)
+    host.heartbeat(services=["web"])
+    made = faults(said(rounds_stage(settings()), story.inputs()))
+    assert ["opened", "opened", "resolved"] == [one.transition for one in made]
+    assert ["db", "web"] == [peer_of(one.evidence.series) for one in made[:2]]
+    assert made[0].id == made[2].id != made[1].id
+    assert {"h1"} == {one.target for one in made}
 
 
 def test_a_peer_that_is_asked_no_more(story: Story, host: Host) -> None:

@@ -92,6 +92,7 @@ class Bank:
     _steps: StepMaker = field(init=False)
     _vanished: Vanished = field(init=False)
     _sources: dict[str, bool] = field(default_factory=dict)
+    _spoiled: Exception | None = None
     _affirm_at: int = NEVER
 
     def __post_init__(self) -> None:
@@ -170,6 +171,8 @@ class Bank:
 
     def _step(self, wave: Wave, *, missing: bool = False) -> None:
         """Score and learn the wave; `missing`: it is one of series that its windows are without."""
+        if self._spoiled:
+            raise self._spoiled
         store, detector = self.store(wave.pool), self.configured.detector
         if not len(store.columns):
             return
@@ -374,6 +377,10 @@ class Bank:
         affirm_at = self._moments.log_times[index] + AFFIRM_MS
         self.failed, self._affirm_at = OpenFault(fault, affirm_at), min(self._affirm_at, affirm_at)
         self.stores.clear()
+
+    def spoil(self, error: Exception) -> None:
+        """Switch the detector off with its next window: its state cannot be dumped or loaded, which no record tells."""
+        self._spoiled = self._spoiled or error
 
     def loaded(self) -> None:
         """Look at everything anew, after state was loaded."""

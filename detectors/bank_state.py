@@ -17,6 +17,7 @@ import numpy as np
 
 from mendline.detectors.bank import NEVER, Ended, SeriesFault
 from mendline.detectors.faults import OpenFault
+from mendline.detectors.hoards import refuse_hoard
 from mendline.detectors.rows import OWN
 from mendline.schemas.series import SeriesTable
 from mendline.schemas.stream import StateBlock
@@ -41,9 +42,18 @@ def dump_banks(pools: Pools, banks: Sequence[Bank]) -> Iterator[StateBlock]:
     for bank in banks:
         if bank.failed:
             yield StateBlock([], values={"failed": bank.name, "fault": bank.failed.dump()})
+        yield from _dump_stores(pools, bank)
+        yield from _dump_faults(bank)
+
+
+def _dump_stores(pools: Pools, bank: Bank) -> Iterator[StateBlock]:
+    """Yield the rows of a detector; of one that cannot tell them, or keeps others, what it told until then."""
+    try:
+        refuse_hoard(bank.configured.detector)
         for key, store in bank.stores.items():
             yield from _dump_store(bank, pools.by_table[key], store)
-        yield from _dump_faults(bank)
+    except Exception as error:  # noqa: BLE001 - whatever a plug-in does harms only itself
+        bank.spoil(error)
 
 
 def _dump_pool(pools: Pools, pool: Pool) -> Iterator[StateBlock]:
@@ -156,7 +166,11 @@ def _load_rows(bank: Bank, pools: Pools, block: StateBlock, values: dict[str, An
     store, first = bank.store(pool), values["column"]
     slots = [pool.slots[source] for source in block.sources]
     for name, packed in block.arrays.items():
-        rows = _unpack(bank, name, packed)
+        try:
+            rows = _unpack(bank, name, packed)
+        except Exception as error:  # noqa: BLE001 - whatever a plug-in does harms only itself
+            bank.spoil(error)
+            return
         store.arrays[name][slots, first : first + rows.shape[1]] = rows
 
 

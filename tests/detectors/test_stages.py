@@ -382,6 +382,60 @@ def test_failed_detector_stays_off() -> None:
     assert {fault.transition for fault in faults(said(restored, later.inputs()))} == {"affirmed"}
 
 
+class Hoards(Jump):
+    """Per series: its state grows with each value, beyond what it declared."""
+
+    def __init__(self, parameters: NoParameters) -> None:
+        super().__init__(parameters)
+        self.all: list[float] = []
+
+    def learn(self, value: float, time: int) -> None:
+        self.all.append(value)
+
+    def dump(self) -> dict[str, Any]:
+        return {"all": self.all}
+
+
+class Forgets(Jump):
+    """Per series: cannot take over what it has dumped."""
+
+    def load(self, state: Mapping[str, float | None]) -> None:
+        raise KeyError("after")
+
+
+class Keeps(Detector):
+    """Keeps all values that it ever saw, where no array is declared."""
+
+    kind = "unusual"
+    Parameters, warm_up = NoParameters, 1
+
+    def arrays(self) -> Mapping[str, StateArray]:
+        return {}
+
+    def step(self, state: Rows, step: Step) -> Scores:
+        self.__dict__.setdefault("seen", []).append(np.zeros(10**6))
+        return Scores(np.zeros_like(step.values))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("Hoards", "more than the declared 40"), ("Forgets", "after"), ("Keeps", "beside its declared")]
+)
+def test_a_detector_whose_state_cannot_be_kept_harms_only_itself(name: str, why: str) -> None:
+    """The snapshot is made and taken over without it; it is switched off with the next window, and others go on."""
+    one = settings({"name": "bad", "use": f"tests.detectors.test_stages:{name}"}, {**LIMIT, "open": {"above": 80}})
+    stage: Any = DetectStage(one, WINDOWS)
+    said(stage, windows_story(windows_of([9] * 12, [0] * 12)).inputs())
+    restored = through_snapshot(stage, DetectStage(one, WINDOWS))
+    stage = restored if name == "Forgets" else stage
+    found = faults(said(stage, windows_story(windows_of([90, 90], [0, 0], first=12)).inputs()))
+    assert {(fault.kind, fault.target) for fault in found} == {
+        ("detector-failed", "mendline/bad"),
+        ("threshold", "h1"),
+    }
+    (failed,) = [fault for fault in found if fault.kind == "detector-failed"]
+    assert why in failed.reason
+
+
 # What it must not depend on ------------------------------------------------------------------------------------------
 
 ALL_DETECTORS = (ZSCORE, LIMIT, LOOP, {**LOOP, "name": "some", "match": {"metric": "b", "source": "h[12]"}})

@@ -13,11 +13,13 @@ from mendline.responders.signing import KeyFileError
 from mendline.responders.supervisor import SupervisorError
 from mendline.runtime.deadletters import StageStoppedError
 from mendline.scoring import MalformedFileError
+from mendline.scoring.png import NoMatplotlibError
 
 STATUS: dict[type[Exception], int] = {
     ConfigError: WRONG_USE,
     DetectorError: WRONG_USE,
     MalformedFileError: WRONG_USE,
+    NoMatplotlibError: WRONG_USE,
     LogError: FAILED,
     StateError: FAILED,
     DemoError: FAILED,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "--parameter", "-p", "parameters", multiple=True, metavar="KEY=VALUE", help="Of the detector; repeatable."
 )
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Write the answers here; default: standard output.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw a picture: FILE.html, which needs nothing else.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw FILE.html or FILE.png.")
 @json_option
 def score(
     file: Path, detector: str, parameters: tuple[str, ...], out: Path | None, plot: Path | None, *, as_json: bool
@@ -36,10 +36,13 @@ def score(
     Example: mendline score load.csv --out scored.csv --plot load.html
     """
     from mendline.scoring import Scorer, read, scored
+    from mendline.scoring.png import need_matplotlib
     from mendline.scoring.writer import header, rows
 
-    if plot and plot.suffix != ".html":
-        raise click.UsageError(f"--plot {plot}: the picture is a page; name a file that ends in .html")
+    if plot and plot.suffix not in {".html", ".png"}:
+        raise click.UsageError(f"--plot {plot}: name a file that ends in .html or .png")
+    if plot and plot.suffix == ".png":
+        need_matplotlib()
     scorer = Scorer(detector, parameters_of(parameters))
     parts: list[tuple[Block, Scored]] = []
     with _output(out, quiet=as_json) as output:
@@ -69,6 +72,7 @@ def _draw(plot: Path, file: Path, scorer: Scorer, parts: list[tuple[Block, Score
     import numpy as np
 
     from mendline.scoring.plot import Picture, html
+    from mendline.scoring.png import png
     from mendline.scoring.scorer import Scored
     from mendline.scoring.writer import replacing
 
@@ -78,7 +82,10 @@ def _draw(plot: Path, file: Path, scorer: Scorer, parts: list[tuple[Block, Score
     title = f"{file.name}, scored by {scorer.use}"
     picture = Picture(title, np.maximum.accumulate(times), values, Scored.joined([one for _, one in parts]), opens)
     with replacing(plot) as page:
-        page.write(html(picture))
+        if plot.suffix == ".png":
+            png(picture, page.buffer)
+        else:
+            page.write(html(picture))
 
 
 def _summarise(file: Path, parts: list[tuple[Block, Scored]]) -> None:

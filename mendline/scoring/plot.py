@@ -48,15 +48,19 @@ class Picture:
 
 def html(picture: Picture) -> str:
     """Return the page. Of many rows each pixel shows the lowest and the highest value."""
-    faults = int((np.diff(picture.scored.fault.astype(np.int8), prepend=0) == 1).sum())
-    told = f"{len(picture.times):,} rows, {faults} fault{'s' if faults != 1 else ''} opened"
     span = f"{_day(picture.times[0])} to {_day(picture.times[-1])} UTC" if len(picture.times) else "no rows"
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(picture.title)}</title>'
         f"<style>{_STYLE}</style><h1>{escape(picture.title)}</h1>"
-        f"<p>{told}; {span}. Shaded: the range that was expected. Red: a fault is open.</p>"
+        f"<p>{told(picture)}; {span}. Shaded: the range that was expected. Red: a fault is open.</p>"
         f"{''.join(_svg(picture)) if len(picture.times) else ''}</html>\n"
     )
+
+
+def told(picture: Picture) -> str:
+    """Return how many rows and faults there are."""
+    faults = int((np.diff(picture.scored.fault.astype(np.int8), prepend=0) == 1).sum())
+    return f"{len(picture.times):,} rows, {faults} fault{'s' if faults != 1 else ''} opened"
 
 
 def _svg(picture: Picture) -> Iterator[str]:

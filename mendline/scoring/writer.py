@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TextIO
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def _quoted(cells: Sequence[str]) -> Sequence[str]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[str]]:
+def replacing(path: Path) -> Iterator[TextIO]:
     """Open a file to write to that takes the place of `path` at the end of the block, and is removed if that fails.
 
     Raises OSError.

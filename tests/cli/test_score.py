@@ -66,6 +66,28 @@ def test_a_picture_and_a_summary(tmp_path: Path) -> None:
     assert "<svg" in page.read_text()
 
 
+@pytest.mark.slow
+def test_a_picture_as_an_image(tmp_path: Path) -> None:
+    """--plot FILE.png writes an image of some size."""
+    image = tmp_path / "load.png"
+    ran = CliRunner().invoke(cli, ["score", str(load(tmp_path)), "--plot", str(image), "--json"])
+    assert 0 == ran.exit_code
+    assert image.read_bytes().startswith(b"\x89PNG")
+    assert image.stat().st_size > 10_000
+
+
+def test_an_image_needs_matplotlib(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it, it is said what to install, and nothing is scored or written."""
+    monkeypatch.setattr("mendline.scoring.png.find_spec", lambda _: None)
+    image = tmp_path / "load.png"
+    status, out, err = called(monkeypatch, capsys, str(load(tmp_path)), "--plot", str(image))
+    assert (2, "") == (status, out)
+    assert 'pip install "mendline[plot]"' in err
+    assert not image.exists()
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -1,0 +1,77 @@
+"""Draws what a detector said of a file as a PNG, through matplotlib (the extra `mendline[plot]`)."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from mendline.scoring.plot import told
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mendline.scoring.plot import Picture
+
+INCHES, DOTS_PER_INCH = (12.0, 5.2), 100
+LINE, BAND, BAD = "#0b57a4", "#9ec5e8", "#c62828"
+
+
+class NoMatplotlibError(RuntimeError):
+    """A picture in PNG was wanted, and matplotlib is not installed."""
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__('a PNG needs matplotlib: pip install "mendline[plot]", or name a file that ends in .html')
+
+
+def need_matplotlib() -> None:
+    """Raise NoMatplotlibError if it is not installed: before a file is scored, and not after."""
+    if find_spec("matplotlib") is None:
+        raise NoMatplotlibError
+
+
+def png(picture: Picture, file: IO[bytes]) -> None:
+    """Write the picture: values with the expected range and faults above, surprise below.
+
+    Raises OSError.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=INCHES, dpi=DOTS_PER_INCH, layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    times = picture.times.astype("datetime64[ms]")
+    _values(above, times, picture)
+    _surprise(below, times, picture)
+    figure.suptitle(f"{picture.title}: {told(picture)}", fontsize=11, x=0.01, ha="left")
+    figure.savefig(file, format="png")
+
+
+def _values(axes: Any, times: NDArray[np.datetime64], picture: Picture) -> None:
+    scored = picture.scored
+    axes.fill_between(times, scored.low, scored.high, color=BAND, alpha=0.5, linewidth=0, label="expected")
+    for first, last in _spans(scored.fault):
+        axes.axvspan(times[first], times[last], color=BAD, alpha=0.25, linewidth=2)
+    axes.plot(times, picture.values, color=LINE, linewidth=1.0, label="value")
+    opens = np.flatnonzero(np.diff(scored.fault.astype(np.int8), prepend=0) == 1)
+    axes.plot(times[opens], picture.values[opens], "o", color=BAD, markersize=5, label="a fault opens")
+    known = picture.values[np.isfinite(picture.values)]
+    if len(known):
+        margin = 0.05 * float(np.ptp(known)) or 1.0
+        axes.set_ylim(known.min() - margin, known.max() + margin)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left", fontsize=8, ncols=3)
+
+
+def _surprise(axes: Any, times: NDArray[np.datetime64], picture: Picture) -> None:
+    axes.fill_between(times, 0.0, picture.scored.surprise, color=LINE, step="mid", linewidth=0.5)
+    axes.axhline(picture.opens, color=BAD, linestyle="--", linewidth=1)
+    axes.set_ylabel("surprise")
+    axes.grid(alpha=0.3)
+
+
+def _spans(fault: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return first and last row of each fault."""
+    edges = np.diff(np.concatenate([[0], fault.astype(np.int8), [0]]))
+    return list(zip(np.flatnonzero(edges == 1).tolist(), (np.flatnonzero(edges == -1) - 1).tolist(), strict=True))

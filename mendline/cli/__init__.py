@@ -42,6 +42,7 @@ COMMANDS = {
     "topics": "topics",
     "keys": "keys",
     "plugins": "plugins",
+    "detectors": "detectors",
     "score": "score",
 }
 WRONG_USE, FAILED, INTERRUPTED, UNREAD = 2, 3, 130, 141

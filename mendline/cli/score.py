@@ -91,19 +91,6 @@ def _draw(plot: Path, file: Path, scorer: Scorer, parts: list[tuple[Block, Score
 def _summarise(file: Path, parts: list[tuple[Block, Scored]]) -> None:
     import json
 
-    import numpy as np
+    from mendline.scoring import summary
 
-    from mendline.scoring.scorer import Scored
-
-    scored = Scored.joined([one for _, one in parts])
-    opened = np.flatnonzero(np.diff(scored.fault.astype(np.int8), prepend=0) == 1)
-    stamps = [stamp for block, _ in parts for stamp in block.stamps]
-    known = scored.surprise[~np.isnan(scored.surprise)]
-    told = {
-        "file": str(file),
-        "rows": len(scored.fault),
-        "faults": [stamps[place] for place in opened.tolist()],
-        "rows_in_fault": int(scored.fault.sum()),
-        "highest_surprise": round(float(known.max()), 4) if len(known) else None,
-    }
-    click.echo(json.dumps(told))
+    click.echo(json.dumps(summary(file, parts)))

@@ -6,5 +6,6 @@ A row is a window that holds one value. The answer for a row depends on that row
 from mendline.scoring.ahead import scored
 from mendline.scoring.reader import Block, MalformedFileError, read
 from mendline.scoring.scorer import Scored, Scorer
+from mendline.scoring.summary import summary
 
-__all__ = ["Block", "MalformedFileError", "Scored", "Scorer", "read", "scored"]
+__all__ = ["Block", "MalformedFileError", "Scored", "Scorer", "read", "scored", "summary"]

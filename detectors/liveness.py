@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mendline.detectors.collectors import judge_collectors
 from mendline.detectors.faults import AFFIRM_MS, LATE_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
 from mendline.detectors.lifecycle import Emission, Signal, State, advance
 from mendline.detectors.liveness_state import NEVER, Source, Watched, dump_sources, load_sources
@@ -193,6 +194,10 @@ class Liveness:
                 watched = source.services.pop(name)
                 if watched.fault:
                     self._orphan(source, name, watched.fault, "the service is not watched any more", index)
+        fault = judge_collectors(self.author, source.sick.fault if source.sick else None, record, self._moments, index)
+        if fault:
+            told = self._opened(source, "", fault, index)
+            source.sick = None if fault.ended else told
         self._reset_timer(source)
 
     def _forward(self, source: Source, outcome: Outcome, index: int) -> None:

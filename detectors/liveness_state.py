@@ -75,6 +75,7 @@ class Source:
     silent: OpenFault | None = None
     cloned: OpenFault | None = None
     cloned_at: int = -1
+    sick: OpenFault | None = None
     outcomes: deque[str] = field(default_factory=lambda: deque(maxlen=OUTCOMES))
     timer: int = NEVER
     late: bool = False
@@ -89,7 +90,7 @@ class Source:
 
     def faults(self) -> Iterator[tuple[str, OpenFault]]:
         """Yield the open faults, each with the name of its service; those of the host itself, without one, first."""
-        for fault in (self.silent, self.cloned):
+        for fault in (self.silent, self.cloned, self.sick):
             if fault:
                 yield "", fault
         for name, watched in sorted(self.services.items()):
@@ -113,6 +114,7 @@ class Source:
             "silent": _dump_fault(self.silent),
             "cloned": _dump_fault(self.cloned),
             "cloned_at": self.cloned_at,
+            "sick": _dump_fault(self.sick),
             "outcomes": list(self.outcomes),
             "timer": self.timer,
             "appended": self.appended,
@@ -133,6 +135,7 @@ class Source:
             _load_fault(head["silent"]),
             _load_fault(head["cloned"]),
             head["cloned_at"],
+            _load_fault(head.get("sick")),
             deque(head["outcomes"], maxlen=OUTCOMES),
             head["timer"],
             appended=head.get("appended", -1),

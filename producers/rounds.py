@@ -23,6 +23,10 @@ from mendline.schemas.series import Series, SeriesTable
 logger = logging.getLogger(__name__)
 
 WORTH_WAITING_S = 0.1
+SICK_AFTER = 3
+"""Failures in a row; fewer may be chance."""
+
+MOST_WHY = 200
 
 
 class _Slot:
@@ -33,6 +37,8 @@ class _Slot:
         self.began: float | None = None
         self.took_s = 0.0
         self.errors = 0
+        self.errors_in_row = 0
+        self.error = ""
         self.last = NOTHING
         self.fresh = False
 
@@ -42,8 +48,11 @@ class _Slot:
         try:
             self.last = self.collector.collect(now_ms)
             self.fresh = True
+            self.errors_in_row = 0
         except Exception as error:  # noqa: BLE001 - a collector may be anyone's; its failure must stay its own
             self.errors += 1
+            self.errors_in_row += 1
+            self.error = f"{type(error).__name__}: {error}"[:MOST_WHY]
             log = logger.warning if self.errors == 1 else logger.debug
             log("collector %s failed: %s; its series have no value while it does", self.collector.name, error)
         finally:
@@ -57,6 +66,12 @@ class _Slot:
             self.fresh = False
             return last
         return Collected(last.series, [NO_VALUE] * len(last.series))
+
+    def why_sick(self, deadline_s: float) -> str:
+        """Return what ails it: it is at work for longer than it may, or fails again and again; empty: nothing does."""
+        if self.began is not None and self.duration_s > deadline_s:
+            return f"at work for more than {deadline_s:g} s"
+        return self.error if self.errors_in_row >= SICK_AFTER else ""
 
     @property
     def duration_s(self) -> float:
@@ -146,6 +161,12 @@ class Collection:
         self._ask_all(now_ms)
         parts = [slot.take() for slot in self._slots]
         return self._assembly.join([self._self_metrics(), self._own_part(), *parts])
+
+    @property
+    def sick(self) -> dict[str, str]:
+        """The collectors that hang or fail now, each with why."""
+        found = {slot.collector.name: slot.why_sick(self._deadline_s) for slot in self._slots}
+        return {name: why for name, why in found.items() if why}
 
     def close(self) -> None:
         """Let all threads end that are free."""

@@ -44,13 +44,17 @@ class Tick(Envelope):
 
 
 class Heartbeat(Envelope):
-    """A source is there. `interval_ms` is how often it promises to be heard of; `leaving` announces a meant silence."""
+    """A source is there. `interval_ms` is how often it promises to be heard of; `leaving` announces a meant silence.
+
+    `sick` are the collectors that hang or fail, each with why: what they measure is missing, and nothing else.
+    """
 
     type: Literal["heartbeat"] = "heartbeat"
     interval_ms: int = Field(gt=0, le=MOST_TIME)
     leaving: bool = False
     program: str = ""
     services: tuple[str, ...] = ()
+    sick: Mapping[str, str] | None = None
 
 
 ProcessState = Literal["started", "adopted", "exited", "stopped", "continued", "traced", "missing"]

@@ -41,7 +41,7 @@ from mendline.responders.registry import built_in_actions
 from mendline.responders.supervisor import Started, SupervisorError
 from mendline.rights import ROLES
 from mendline.schemas.base import record_id
-from mendline.schemas.records import Event, Heartbeat, Outcome, ProcessEvent
+from mendline.schemas.records import NEWEST_MINOR, Event, Heartbeat, Outcome, ProcessEvent
 from mendline.topics import topic_settings
 
 if TYPE_CHECKING:
@@ -230,9 +230,10 @@ class Agent:
             raise failure
 
     def _beat(self, *, leaving: bool = False) -> None:
-        now = self._clock()
+        now, sick = self._clock(), self._collection.sick
         self._publisher.event(
             Heartbeat(
+                minor=NEWEST_MINOR if sick else None,
                 id=record_id("heartbeat", self.source, self._state.epoch, now),
                 source=self.source,
                 time=now,
@@ -240,6 +241,7 @@ class Agent:
                 leaving=leaving,
                 program="agent",
                 services=tuple(self.settings.services),
+                sick=sick or None,
             )
         )
 

@@ -554,3 +554,17 @@ def test_a_source_that_never_counts_is_believed(story: Story) -> None:
     story.tell(ProcessEvent(**fields, state="started"))
     story.tell(ProcessEvent(**fields, state="exited", exit_code=9))
     assert heard(story) == ["opened dead h2/web"]
+
+
+def test_sick_collectors(story: Story, host: Host) -> None:
+    """They are told by name, with why; another one is news, the same one again is not; and the host is not missed."""
+    host.heartbeat()
+    for sick in ({"nfs": "at work for more than 2 s"}, {"nfs": "at work for more than 2 s"}, {"disk": "x", "nfs": "y"}):
+        host.heartbeat(sick=sick)
+        story.wait(1)
+    host.heartbeat()
+    assert heard(story) == [f"{what} collector-sick h1" for what in ("opened", "updated", "resolved")]
+    told = faults(said(rounds_stage(settings()), story.inputs()))
+    assert ["nfs", "disk, nfs"] == [one.reason.partition(":")[0] for one in told[:2]]
+    assert "nfs: at work for more than 2 s" == told[0].evidence.text
+    assert {"warning"} == {one.severity for one in told}

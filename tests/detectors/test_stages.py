@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mendline.detectors import Detector, NoParameters, Rows, Scores, StateArray, Step, bank, bank_state, pools
 from mendline.detectors import stage as stage_module
 from mendline.detectors.stage import DetectStage
-from mendline.schemas.records import decode_record
+from mendline.schemas.records import Work, decode_record
 from tests.detectors.support import (
     BEGIN,
     WINDOWS,
@@ -462,6 +462,16 @@ def random_windows(seed: int, length: int) -> Story:
     return story
 
 
+def random_probe(host: Host, lots: random.Random) -> None:
+    """Let a service or a peer be asked, and answer or not; what does not answer may be at work."""
+    ok, service = lots.random() < 0.5, lots.choice(["web", "web", ""])
+    work = lots.choice([None, Work(over_ms=2000, cpu_ms=lots.choice([10, 1500]), accepted=1, queued=2)])
+    fields = {"process": lots.choice(["S", "S", "T", "t", ""]), "failure": lots.choice(["refused", "unanswered"])}
+    more = {} if ok else {**fields, "work": work}
+    probe = "http" if service else lots.choice(["h8", "h9"])
+    host.probe(ok=ok, failing_for=lots.choice([1, 4]), service=service, probe=probe, **more)
+
+
 def random_rounds(seed: int, length: int) -> Story:
     """Return a story of hosts with rounds and events, on one partition of metrics."""
     lots = random.Random(seed)
@@ -475,7 +485,7 @@ def random_rounds(seed: int, length: int) -> Story:
             layout = lots.choice([ONE, ONE, ONE, COUNTER, THREE])
             host.round(layout, [lots.choice([1, 2, 9, 50]) + lots.random() for _ in layout.series])
         elif deed == 4:
-            host.heartbeat(leaving=lots.random() < 0.2)
+            host.heartbeat(leaving=lots.random() < 0.2, sick=lots.choice([None, None, {"nfs": "x"}, {"disk": "y"}]))
         elif deed == 5:
             late = lots.choice([0, 0, 20_000])
             host.process("exited", pid=pids[number], meant=lots.random() < 0.3, time=story.now - late)
@@ -483,8 +493,7 @@ def random_rounds(seed: int, length: int) -> Story:
             pids[number] += 1
             host.process("started", pid=pids[number])
         elif deed == 7:
-            ok = lots.random() < 0.5
-            host.probe(ok=ok, failing_for=lots.choice([1, 4]), process=lots.choice(["S", "T", "t", ""]))
+            random_probe(host, lots)
         elif deed == 8:
             host.outcome(f"outcome {lots.randrange(length // 4)}")
         else:

@@ -181,3 +181,18 @@ def test_counters_are_remembered_over_a_change_of_layout() -> None:
     validation.check([100.0])
     validation.begin([GAUGE, COUNTER])
     assert math.isnan(validation.check([0.0, 99.0])[1])
+
+
+def test_a_collector_that_hangs_or_keeps_failing_is_sick() -> None:
+    """One that failed twice is not yet, and neither is one that is well."""
+    hung = Hung("hung")
+    rounds = collection(Fixed("well", 1.0), Failing("failing"), hung)
+    for _ in range(2):
+        read(rounds)
+    assert "failing" not in rounds.sick
+    read(rounds)
+    until(lambda: "hung" in rounds.sick)
+    assert {"failing": "OSError: no such luck", "hung": "at work for more than 0.1 s"} == rounds.sick
+    hung.let_go.set()
+    until(lambda: "hung" not in rounds.sick)
+    rounds.close()

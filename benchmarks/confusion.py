@@ -3,12 +3,13 @@
 python -m benchmarks.confusion [--rounds N] [--json]
 
 Real processes are killed, stopped, held by a debugger, deadlocked, sent into an endless loop, loaded until they answer
-late, moved to another port, made to answer wrongly, stopped on purpose, or stalled for a second; each class N times, by
+late, moved to another port, made to answer wrongly, stopped on purpose, or stalled for a second, or the agent's reading
+of a file of theirs hangs (`collector-sick`, of the host); each class N times, by
 each of its ways in turn. A real agent watches them by pidfile and an HTTP probe (twice a second, `fail_after` 2 s), and
 the stage of liveness judges what it wrote. The kind that counts is that of the first fault; `nothing` is none.
 
 `wrong_actions` counts what a policy in mode `auto` that names no kinds would have restarted without need, or left dead:
-of what is stopped, traced, overloaded, unreachable, meant or a stall nothing may be restarted.
+of what is stopped, traced, overloaded, unreachable, meant, a stall or the agent's own trouble nothing may be restarted.
 """
 
 from __future__ import annotations
@@ -17,53 +18,75 @@ import argparse
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
 from benchmarks.common import report
+from mendline.logs.memory import MemoryLog
 from mendline.responders.facts import service_of
 from mendline.responders.guards import DELICATE
-from mendline.schemas.records import Fault
+from mendline.schemas.settings import Settings
 from tests.agent.support import memory_log, running
 from tests.faults.fleet import wait_for
-from tests.faults.injuries import HARMLESS, INJURIES, Injury, Victim, flood, lock_with_queue, occupy
+from tests.faults.injuries import HARMLESS, INJURIES, Injury, Victim, flood, jam, lock_with_queue, occupy
 from tests.faults.observing import FAIL_AFTER_MS, faults_of, watching
 
 NOTHING = "nothing"
 AT_ONCE, HEAVY_AT_ONCE = 10, 1
 HEAVY: Sequence[Injury] = (occupy, flood, lock_with_queue, INJURIES["hung"][1])
 """What takes a core or many clients: two at once would be a fault of the machine, and not of the service."""
+ALONE = (jam,)
+"""What is told of the host: each needs an agent of its own."""
 PATIENCE_S = 15.0
 RESTARTED = frozenset({"dead", "hung", "failing"})
 """What a restart mends."""
 
 
-def said(injury: Injury, count: int) -> list[str]:
-    """Do this to so many services at once; return what each is said to have."""
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        victims = {f"s{number}": Victim(Path(folder), f"s{number}") for number in range(count)}
+@dataclass
+class Ward:
+    """Services that one agent watches."""
+
+    victims: Mapping[str, Victim]
+    log: MemoryLog
+    settings: Settings
+
+    def kinds(self) -> dict[str, str]:
+        """Return the kind of the first fault of each service; one of the host counts for the first service."""
+        kinds: dict[str, str] = {}
+        for fault in faults_of(self.log, self.settings):
+            kinds.setdefault(service_of(fault.target) or next(iter(self.victims)), fault.kind)
+        return kinds
+
+
+@contextmanager
+def ward(folder: Path, count: int) -> Iterator[Ward]:
+    """Run so many services and an agent that has seen each."""
+    folder.mkdir()
+    with ExitStack() as stack:
+        victims = {f"s{number}": Victim(folder, f"s{number}") for number in range(count)}
         for victim in victims.values():
             stack.callback(victim.close)
-        log, settings = memory_log(), watching(Path(folder), victims)
-        with running(settings, log) as agent:
-            wait_for("the agent's first look", lambda: all(agent.processes.pid(name) for name in victims))
-            for victim in victims.values():
+        log, settings = memory_log(), watching(folder, victims)
+        agent = stack.enter_context(running(settings, log))
+        wait_for("the agent's first look", lambda: all(agent.processes.pid(name) for name in victims))
+        yield Ward(victims, log, settings)
+
+
+def said(injury: Injury, count: int) -> list[str]:
+    """Do this to so many services at once; return what each is said to have."""
+    sizes = [1] * count if injury in ALONE else [count]
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        wards = [stack.enter_context(ward(Path(folder, str(number)), size)) for number, size in enumerate(sizes)]
+        for one in wards:
+            for victim in one.victims.values():
                 injury(victim)
-            until = time.monotonic() + PATIENCE_S
-            while time.monotonic() < until and len(first_kinds(faults_of(log, settings))) < count:
-                time.sleep(0.2)
-        first = first_kinds(faults_of(log, settings))
-        return [first.get(name, NOTHING) for name in victims]
-
-
-def first_kinds(faults: Sequence[Fault]) -> dict[str, str]:
-    """Return the kind of the first fault of each service."""
-    kinds: dict[str, str] = {}
-    for fault in faults:
-        kinds.setdefault(service_of(fault.target), fault.kind)
-    return kinds
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until and sum(len(one.kinds()) for one in wards) < count:
+            time.sleep(0.2)
+        return [one.kinds().get(name, NOTHING) for one in wards for name in one.victims]
 
 
 def of_class(injuries: Sequence[Injury], rounds: int) -> Counter[str]:

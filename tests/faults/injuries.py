@@ -41,6 +41,8 @@ class Victim:
     def __post_init__(self) -> None:
         """Start the process and wait until it answers."""
         self.pidfile = self.folder / f"{self.name}.pid"
+        self.config = self.folder / f"{self.name}.conf"
+        self.config.touch()
         command = [sys.executable, "-I", "-S", str(PROGRAM), str(self.port), str(self.pidfile)]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         wait_for("the victim", self.answers)
@@ -151,6 +153,19 @@ def mislead(victim: Victim) -> None:
     victim.pidfile.write_text(str(2**22 - 1))
 
 
+def jam(victim: Victim) -> None:
+    """Let what reads its configuration wait for ever, as for a file on a server that is gone."""
+    pipe = victim.config.with_suffix(".pipe")
+    os.mkfifo(pipe)
+    pipe.replace(victim.config)
+    victim.undo.callback(unjam, victim)
+
+
+def unjam(victim: Victim) -> None:
+    """Let it read the end of the file."""
+    os.close(os.open(victim.config, os.O_RDWR | os.O_NONBLOCK))
+
+
 INJURIES: Mapping[str, Sequence[Injury]] = MappingProxyType({
     "dead": (_send(signal.SIGKILL), _send(signal.SIGSEGV)),
     "stopped": (_send(signal.SIGSTOP),),
@@ -159,6 +174,7 @@ INJURIES: Mapping[str, Sequence[Injury]] = MappingProxyType({
     "overloaded": (occupy, flood, slow_down),
     "unreachable": (_ask("/move"),),
     "failing": (_ask("/fail"),),
+    "collector-sick": (jam,),
     "meant": (_send(signal.SIGTERM),),
     "stall": (pause, _ask("/stall?1")),
 })  # fmt: skip

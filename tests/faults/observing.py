@@ -31,7 +31,7 @@ def _service(victim: Victim) -> dict[str, object]:
         "name": "health", "http": f"http://127.0.0.1:{victim.port}/health",
         "every": 500, "timeout": 500, "fail_after": FAIL_AFTER_MS,
     }  # fmt: skip
-    return {"process": {"pidfile": str(victim.pidfile)}, "probes": [probe]}
+    return {"process": {"pidfile": str(victim.pidfile)}, "probes": [probe], "config": [str(victim.config)]}
 
 
 def faults_of(log: MemoryLog, settings: Settings) -> list[Fault]:

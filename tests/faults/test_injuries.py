@@ -43,8 +43,9 @@ def told(
 
 
 @pytest.mark.parametrize(("kind", "injury"), ILL, ids=[f"{kind}-{n}" for n, (kind, _) in enumerate(ILL)])
-def test_what_a_service_has_is_told(victim: Victim, kind: str, injury: Injury) -> None:
+def test_what_a_service_has_is_told(victim: Victim, kind: str, injury: Injury, monkeypatch: pytest.MonkeyPatch) -> None:
     """One fault, of the right kind from its opening on, with a reason."""
+    monkeypatch.setattr("mendline.agent.agent.HEARTBEAT_MS", 1000)
     faults = told(victim, injury, len)
     assert [(kind, "opened")] == [(one.kind, one.transition) for one in faults]
     assert faults[0].reason

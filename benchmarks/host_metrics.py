@@ -66,6 +66,11 @@ class Bootstrap:
         self._place = self._draw.integers(self._values.shape[1], size=series)
         self.grains = grains[self._which]
 
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The measured series of which each is made, (series, windows)."""
+        return self._values[self._which]
+
     def step(self) -> NDArray[np.float64]:
         """Return the next window of each series, (series,)."""
         size = len(self._which)

@@ -101,13 +101,7 @@ class Bank:
         gap = GAP_WINDOWS * width or GAP_INTERVALS * self.interval_ms
         detector = self.configured.detector
         ages = detector.judges == "surprise" or detector.judges_missing
-        self._lifecycle = Lifecycle(
-            self.configured.bounds,
-            gap,
-            self.bounds.max_age if ages else 0,
-            self.bounds.flap_high,
-            self.bounds.flap_low,
-        )
+        self._lifecycle = Lifecycle.of(self.configured.bounds, gap, self.bounds, ages=ages)
         self._steps = StepMaker(width, self.configured.settings.statistic)
         self._vanished = Vanished(self.pools)
 

@@ -35,7 +35,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mendline.detectors.conditions import Bounds
+    from mendline.schemas.settings import FaultSettings
 
 NOTABLY = 2.0
 """A fault is updated when its surprise has grown by this factor; with surprise capped at 300, a handful of times."""
@@ -219,6 +220,11 @@ class Lifecycle:
     max_age_ms: int = 0
     flap_high: float = 30.0
     flap_low: float = 5.0
+
+    @classmethod
+    def of(cls, bounds: Bounds, gap_ms: int, faults: FaultSettings, *, ages: bool) -> Self:
+        """Return the life of faults as the settings want it; those of rules, for example, do not age."""
+        return cls(bounds, gap_ms, faults.max_age if ages else 0, faults.flap_high, faults.flap_low)
 
     def step(
         self,

@@ -1,6 +1,6 @@
 """How good detection and mending were: a fold over the records of the journal, for people.
 
-    tally = Tally()
+    tally = Tally(ring.why_not)
     tally.apply(record, offset, append_time)   # each record, in order
     tally.report()
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
@@ -69,7 +69,10 @@ class DetectorReport(NamedTuple):
 
 
 class Report(NamedTuple):
-    """All of it. `mend_ms` is the middle time from a fault's opening to the proof; `held` counts holds by guard."""
+    """All of it. `mend_ms` is the middle time from a fault's opening to the proof; `held` counts holds by guard.
+
+    `ignored` counts the labels that were not believed, by why.
+    """
 
     detectors: Sequence[DetectorReport]
     mended: int
@@ -77,6 +80,7 @@ class Report(NamedTuple):
     needless: int
     mend_ms: float | None
     held: dict[str, int]
+    ignored: dict[str, int]
 
 
 @dataclass(slots=True)
@@ -90,9 +94,14 @@ class _Seen:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts what the journal says of faults that opened at append time `since` (ms) or later."""
+    """Counts what the journal says of faults that opened at append time `since` (ms) or later.
 
+    `why_not` says why an order of a person is not believed, or None.
+    """
+
+    why_not: Callable[[Order], str | None]
     since: int = 0
+    _ignored: Counter[str] = field(default_factory=Counter)
     _faults: dict[str, _Seen] = field(default_factory=dict)
     _verified: dict[str, tuple[bool, int]] = field(default_factory=dict)
     _needless: set[str] = field(default_factory=set)
@@ -116,7 +125,10 @@ class Tally:
             seen.latest, seen.flapped = record, seen.flapped or record.flapping
 
     def _take_label(self, record: Order) -> None:
-        if seen := self._faults.get(record.subject):
+        seen = self._faults.get(record.subject)
+        if seen and (why := self.why_not(record)):
+            self._ignored[why] += 1
+        elif seen:
             verdict = record.text.partition(":")[0]
             seen.label = verdict if record.active and verdict in VERDICTS else ""
 
@@ -141,6 +153,7 @@ class Tally:
             len(self._needless),
             median(took) if took else None,
             dict(sorted(self._held.items())),
+            dict(sorted(self._ignored.items())),
         )
 
     def _of(self, name: str) -> DetectorReport:

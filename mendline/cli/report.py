@@ -26,6 +26,7 @@ def report(since: str, config: Path, *, as_json: bool) -> None:
     Example: mendline report --since 30d
     """
     from mendline.config import load_settings, log_of
+    from mendline.keys import key_ring
     from mendline.reading import read_journal
     from mendline.responders.reporting import Tally
 
@@ -34,7 +35,7 @@ def report(since: str, config: Path, *, as_json: bool) -> None:
     with log_of(settings) as log:
         entries = [(entry.record, entry.append_time) for entry in read_journal(log, settings)]
     newest = max((time for _, time in entries), default=0)
-    tally = Tally(0 if lasts_ms is None else newest - lasts_ms)
+    tally = Tally(key_ring(settings).why_not, 0 if lasts_ms is None else newest - lasts_ms)
     for record, append_time in entries:
         tally.apply(record, append_time)
     found = tally.report()
@@ -56,13 +57,14 @@ def _plain(found: Report) -> dict[str, object]:
 
 
 def _lines(found: Report) -> list[str]:
-    from mendline.words import span
+    from mendline.words import printable, span
 
     lines = [_line(one) for one in found.detectors] or ["No fault opened."]
     took = "" if found.mend_ms is None else f", half of them within {span(round(found.mend_ms))} of the fault's opening"
     lines.append(f"mended {found.mended}{took}; not mended {found.not_mended}; needless {found.needless}")
     held = ", ".join(f"{guard} {count}" for guard, count in found.held.items())
-    return [*lines, f"held: {held}"] if held else lines
+    lines += [f"held: {held}"] if held else []
+    return [*lines, *(f"{count} labels left out: {printable(why)}" for why, count in found.ignored.items())]
 
 
 def _line(one: DetectorReport) -> str:

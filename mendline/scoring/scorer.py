@@ -15,7 +15,7 @@ from mendline.detectors.base import Step
 from mendline.detectors.grains import UNKNOWN
 from mendline.detectors.lifecycle import ARRAYS, Lifecycle
 from mendline.detectors.registry import Configured, configure
-from mendline.schemas.settings import DetectorSettings, Settings, WindowSettings
+from mendline.schemas.settings import DetectorSettings, FaultSettings, Settings, WindowSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,7 +60,8 @@ class Scorer:
 
     The interval of the series is the first step of time that is greater than 0: known from the second row on, and
     kept, whatever comes later. Before it is known a row is a single round (`width_ms` 0). `interval_ms` states it
-    instead. From it follows when a fault opens: `budget` false faults a day, for this one series.
+    instead. From it follows when a fault opens: `budget` false faults a day, for this one series. Unlike
+    in a pipeline a fault has no maximum age.
     """
 
     use: str
@@ -94,7 +95,8 @@ class Scorer:
         pane = interval_ms or WindowSettings().pane
         windows = WindowSettings(pane=pane, widths=(pane,))
         self._configured = configure(settings, Settings(windows=windows, series=1, budget=self.budget))
-        self._lifecycle = Lifecycle(self._configured.bounds, GAP_WINDOWS * interval_ms)
+        # None ages: what is stale is learned anew, and that cannot be done in the middle of a block.
+        self._lifecycle = Lifecycle.of(self._configured.bounds, GAP_WINDOWS * interval_ms, FaultSettings(), ages=False)
 
     def score(self, times: NDArray[np.int64], values: NDArray[np.float64]) -> Scored:
         """Score n rows, then learn from them: `times` (n,) in ms since the Unix epoch, UTC; `values` (n,).

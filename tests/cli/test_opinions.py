@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.cli.support import Caller, append, one_message
-from tests.responders.support import fault
+from tests.responders.support import fault, order
 
 OPEN = fault("host-1/web", reason="killed")
 
@@ -69,3 +69,11 @@ def test_a_timeline_of_an_incident_tells_of_all_its_faults(call: Caller, config:
     told = [json.loads(line) for line in call("faults", "--json", "-c", config).out.splitlines()]
     assert [one.get("parent") for one in told] == [None, OPEN.id]
     assert len(call("timeline", told[0]["incident"][:10], "-c", config).out.splitlines()) == 2
+
+
+def test_a_label_that_nobody_signed_is_left_out(call: Caller, config: Path) -> None:
+    """And the report says why: whoever can write to the journal cannot make a detector look better."""
+    append(config, "journal", OPEN, order("label", OPEN.id, text="true"))
+    told = json.loads(call("report", "--json", "-c", config).out)
+    assert (0, {"it is not signed": 1}) == (told["detectors"][0]["true"], told["ignored"])
+    assert "1 labels left out: it is not signed" in call("report", "-c", config).out

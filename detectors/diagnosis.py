@@ -9,6 +9,7 @@ no connection: refused, no route, no such name            unreachable    asks
 no process is known                                       unreachable    asks
 no connection in time, though nobody waits in its queue   unreachable    asks
 a wrong answer: status, body, protocol                    failing        restart
+HTTP status 429 or 503                                    overloaded     asks
 no answer, but one came late                              overloaded     asks
 no answer, CPU or input and output in use, queue moves    overloaded     asks
 no answer, and none of this                               hung           restart
@@ -81,6 +82,8 @@ def _by_state(condition: str, letter: str) -> Diagnosis | None:
 def _by_failure(failure: Failure | None, work: Work | None) -> Diagnosis | None:
     if failure in {"refused", "unrouted", "unresolved"}:
         return Diagnosis("unreachable", "critical", f"its process is alive; {_listens(work)}")
+    if failure == "shed":
+        return Diagnosis("overloaded", "warning", "its process is alive and sheds load, or is not ready")
     if failure == "wrong":
         return Diagnosis("failing", "critical", "its process is alive and answers wrongly")
     if failure == "unconnected" and work and work.queued == 0:

@@ -82,8 +82,8 @@ class ProcessEvent(Envelope):
     signature: Signature | None = None
 
 
-Failure = Literal["unresolved", "unrouted", "refused", "unconnected", "unanswered", "wrong"]
-"""How far a failed probe came: no address, no way, refused, no connection in time, no answer in time, a wrong one."""
+Failure = Literal["unresolved", "unrouted", "refused", "unconnected", "unanswered", "shed", "wrong"]
+"""How far a failed probe came: no address, no way, refused, no connection in time, no answer, not now, a wrong one."""
 
 REFUSES = "its host is there, for it refuses the connection"
 """Stands in the reason of a fault about a peer of which that is known."""

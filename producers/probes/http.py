@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import ProbeSettings
 
 MOST_BYTES = 65_536
+SHED = frozenset({429, 503})
+"""With these a server says that it has too much to do, or is not ready: RFC 6585 section 4, RFC 9110 section 15.6.4."""
 _DAY_S = 86_400
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})(?: ([^\r\n]*))?\r\n")
 _LENGTH = re.compile(rb"^content-length: *(\d+) *\r?$", re.IGNORECASE | re.MULTILINE)
@@ -70,7 +72,7 @@ class HttpProbe:
             self._judge((yield from _receive(link)))
         except (ConnectionError, BrokenPipeError) as error:
             msg = f"the connection broke: {(error.strerror or str(error)).lower()}"
-            raise ProbeFailedError(msg) from error
+            raise ProbeFailedError(msg, "unanswered") from error
         finally:
             link.close()
         return Answer(days)
@@ -78,7 +80,7 @@ class HttpProbe:
     def _judge(self, response: Response) -> None:
         if not self._low <= response.status <= self._high:
             msg = f"status {response.status} {response.words}".rstrip()
-            raise ProbeFailedError(msg)
+            raise ProbeFailedError(msg, "shed" if response.status in SHED else "wrong")
         if self._body and not self._body.search(response.body):
             start = response.body[:80].decode(errors="replace")
             msg = f"the body does not match {self._body.pattern.decode()!r}: {start!r}"
@@ -183,6 +185,8 @@ def _unchunked(body: bytes) -> tuple[bytes, bool]:
 
 
 def _broken(data: bytes) -> Response:
-    start = data[:40].decode(errors="replace")
-    msg = f"the answer is no whole HTTP response: {start!r}" if data else "the connection was closed without an answer"
+    if not data:
+        msg = "the connection was closed without an answer"
+        raise ProbeFailedError(msg, "unanswered")
+    msg = f"the answer is no whole HTTP response: {data[:40].decode(errors='replace')!r}"
     raise ProbeFailedError(msg)

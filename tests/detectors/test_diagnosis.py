@@ -25,6 +25,7 @@ BUSY = LOOP.model_copy(update={"accepted": 4})
         ("S", "unconnected", IDLE, "hung"),
         ("R", "unconnected", BUSY, "overloaded"),
         ("S", "wrong", BUSY, "failing"),
+        ("S", "shed", IDLE, "overloaded"),
         ("S", "unanswered", IDLE, "hung"),
         ("S", "unanswered", IDLE.model_copy(update={"accepted": 9}), "hung"),
         ("S", "unanswered", None, "hung"),

@@ -171,7 +171,7 @@ INJURIES: Mapping[str, Sequence[Injury]] = MappingProxyType({
     "stopped": (_send(signal.SIGSTOP),),
     "traced": (trace,),
     "hung": (_ask("/deadlock"), _ask("/loop"), lock_with_queue),
-    "overloaded": (occupy, flood, slow_down),
+    "overloaded": (occupy, flood, slow_down, _ask("/shed")),
     "unreachable": (_ask("/move"),),
     "failing": (_ask("/fail"),),
     "collector-sick": (jam,),

@@ -1,8 +1,8 @@
 """A service with one worker that falls ill in the way it is asked to: PORT, PIDFILE and, if any, a second port.
 
-GET /health answers ok. /deadlock waits for a lock it holds, /loop computes for ever, /fail answers 500 from then on,
-/move listens at another port from then on, /stall?S sleeps S seconds, /compute?S uses S seconds of CPU, /wait?S asks
-a slow other service, so to say. SIGTERM is a stop that was meant: the pidfile goes, and the code is 0.
+GET /health answers ok. /deadlock waits for a lock it holds, /loop computes for ever, /fail answers 500 from then on and
+/shed 503, /move listens at another port from then on, /stall?S sleeps S seconds, /compute?S uses S seconds of CPU,
+/wait?S asks a slow other service, so to say. SIGTERM is a stop that was meant: the pidfile goes, and the code is 0.
 """
 
 import _thread
@@ -58,6 +58,9 @@ class Victim:
 
     def fail(self) -> None:
         self.status = "500 Internal Server Error"
+
+    def shed(self) -> None:
+        self.status = "503 Service Unavailable"
 
     def move(self) -> None:
         self.listener.close()

@@ -135,6 +135,22 @@ def test_what_is_no_http_is_a_failure(bench: Bench, answer: bytes, why: str) -> 
         assert why in bench.failure(http(server.address)).error
 
 
+@pytest.mark.parametrize(
+    ("answer", "failure"),
+    [
+        (b"", "unanswered"),
+        (b"HTTP/1.1 500 No\r\n\r\n", "wrong"),
+        (b"HTTP/1.1 503 No\r\n\r\n", "shed"),
+        (b"HTTP/1.1 429 No\r\n\r\n", "shed"),
+        (b"SSH-2.0-x\r\n\r\n", "wrong"),
+    ],
+)
+def test_how_far_a_failure_came_is_told(bench: Bench, answer: bytes, failure: str) -> None:
+    """No answer, one that says "not now", a wrong one."""
+    with serving(answer) as server:
+        assert failure == bench.failure(http(server.address)).failure
+
+
 def test_a_hung_service_fails_every_interval_and_delays_no_other(bench: Bench) -> None:
     """Tries go on being made while earlier ones wait; the other probe has its successes all the while."""
     with serving(None) as hung, serving(OK) as well:

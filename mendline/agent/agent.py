@@ -85,10 +85,12 @@ class Agent:
         log: Log,
         *,
         stop_services: Callable[[], bool] = lambda: False,
+        settled: Callable[[], None] = lambda: None,
         clock: Callable[[], int] = _wall_clock,
     ) -> None:
         """Open the state folder and put the parts together; nothing is observed or written to the log yet.
 
+        `settled` is called once, when all parts have worked for the time between two heartbeats.
         Raises StateBusyError, StateError, LedgerError, KeyFileError, SupervisorError, ValueError for a probe that
         makes no sense; each says what to do.
         """
@@ -97,6 +99,7 @@ class Agent:
         self._log = log
         self._clock = clock
         self._stop_services = stop_services
+        self._settled: Callable[[], None] | None = settled
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._before_obeying = {"services", "acknowledgement"}
@@ -218,6 +221,7 @@ class Agent:
             self._reflexes.tick()
             if monotonic() >= next_beat:
                 self._beat()
+                self._settle()
                 next_beat = monotonic() + beat_s
             if monotonic() >= next_round:
                 now_ms = self._clock()
@@ -228,6 +232,11 @@ class Agent:
         failure = self._publisher.failure or self._commands.failure
         if failure:
             raise failure
+
+    def _settle(self) -> None:
+        settled, self._settled = self._settled, None
+        if settled:
+            settled()
 
     def _beat(self, *, leaving: bool = False) -> None:
         now, sick = self._clock(), self._collection.sick

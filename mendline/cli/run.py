@@ -71,7 +71,7 @@ def agent(config: Path, verbose: int) -> None:
     def make(settings: Settings, log: Log, _: Metrics, __: Stop) -> Sequence[Runner]:
         from mendline.agent import spare_memory
 
-        runner = _agent(settings, log)
+        runner = _agent(settings, log, settled=spare_memory)
         spare_memory()
         return [runner]
 
@@ -145,10 +145,15 @@ def _roles() -> Any:
     return roles
 
 
-def _agent(settings: Settings, log: Log, stop_services: Callable[[], bool] = lambda: False) -> Agent:
+def _agent(
+    settings: Settings,
+    log: Log,
+    stop_services: Callable[[], bool] = lambda: False,
+    settled: Callable[[], None] = lambda: None,
+) -> Agent:
     from mendline.agent import Agent
 
-    return Agent(settings, log, stop_services=stop_services)
+    return Agent(settings, log, stop_services=stop_services, settled=settled)
 
 
 def _run(

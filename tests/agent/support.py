@@ -58,9 +58,11 @@ def service(command: Sequence[str] = SLEEP, **more: object) -> ServiceSettings:
 
 
 @contextmanager
-def running(chosen: Settings, log: MemoryLog, *, stop_services: bool = True) -> Iterator[Agent]:
+def running(
+    chosen: Settings, log: MemoryLog, *, stop_services: bool = True, settled: Callable[[], None] = lambda: None
+) -> Iterator[Agent]:
     """Run an agent for the time of the block; what it raised is raised at the end."""
-    agent = Agent(chosen, log, stop_services=lambda: stop_services)
+    agent = Agent(chosen, log, stop_services=lambda: stop_services, settled=settled)
     raised: list[BaseException] = []
 
     def run() -> None:

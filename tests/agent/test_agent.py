@@ -344,6 +344,15 @@ def test_it_beats_however_seldom_it_measures(tmp_path: Path, log: MemoryLog, mon
     assert 1 == sum(one.record is None for one in said(log))
 
 
+def test_it_says_once_that_it_has_settled(tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the second heartbeat, when all parts are at work, and never again."""
+    monkeypatch.setattr("mendline.agent.agent.HEARTBEAT_MS", 20)
+    settled: list[int] = []
+    with running(settings(tmp_path), log, settled=lambda: settled.append(len(records(log, Heartbeat)))):
+        until(lambda: len(records(log, Heartbeat)) > 4)
+    assert 1 == len(settled)
+
+
 def test_commands_are_read_from_the_first_acknowledgement_on(tmp_path: Path, log: MemoryLog) -> None:
     """Not a round later, which may be an hour away."""
     chosen = settings(tmp_path, {"web": service()}, host={"interval": "1h", "collect": ["load"]})

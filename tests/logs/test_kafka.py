@@ -9,8 +9,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
+from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient
@@ -226,6 +228,37 @@ def test_polls_end_when_a_signal_handler_wakes_them(log: KafkaLog, topic: str) -
     finally:
         signal.signal(signal.SIGALRM, before)
         consumer.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("client", ["kafka-python"], indirect=True)
+def test_who_reads_alone_waits_in_one_piece(log: KafkaLog, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Off the main thread, outside a group, the client is asked once for as long as the poll may last."""
+    consumer = log.consumer("c")
+    assert isinstance(consumer, KafkaLogConsumer)
+    asked = Counting(consumer._poll_client)
+    monkeypatch.setattr(consumer, "_poll_client", asked)
+    with closing(consumer), ThreadPoolExecutor(1) as pool:
+        consumer.assign(both(topic))
+        consumer.start(Partition(topic, 0), 0)
+        pool.submit(consumer.poll, 1.5).result(30)
+        alone = asked.count
+        consumer.poll(1.5)
+    assert (1, True) == (alone, asked.count > 2)
+
+
+class Counting:
+    """Counts the calls of what it stands for."""
+
+    def __init__(self, real: Callable[..., Any]) -> None:
+        """Stand for `real`."""
+        self.count = 0
+        self._real = real
+
+    def __call__(self, *arguments: object) -> Any:
+        """Count, and do it."""
+        self.count += 1
+        return self._real(*arguments)
 
 
 def test_reading_goes_on_after_a_pause_without_a_gap(log: KafkaLog, topic: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -103,8 +105,7 @@ class KafkaLogConsumer:
         end = time.monotonic() + timeout_s
         net = self._nets[0]
         while True:
-            longest = SLICE_S if self._reading else IDLE_SLICE_S
-            found = self._poll_client(min(max(end - time.monotonic(), 0.0), longest), max_records)
+            found = self._poll_client(min(max(end - time.monotonic(), 0.0), self._slice_s()), max_records)
             assigned, revoked = self._ownership.news()
             if revoked:
                 self._forget(revoked)
@@ -183,6 +184,8 @@ class KafkaLogConsumer:
             "max_partition_fetch_bytes": 4 << 20,
             "fetch_min_bytes": 1,
             "fetch_max_wait_ms": options.fetch_max_wait_ms,
+            # Nobody looks at the client's own measurements but a group's watchdog.
+            "metrics_enabled": self._group is not None,
             # Must be longer than a fetch is held by the broker.
             "request_timeout_ms": max(options.request_timeout_ms, options.fetch_max_wait_ms + 5_000),
         }
@@ -228,6 +231,13 @@ class KafkaLogConsumer:
         """Say whether the brokers know a topic that the client does not. Raises LogRefusedError: not for this user."""
         with admin_client(self._servers, self._options) as admin:
             return describe(admin, topic) is not None
+
+    def _slice_s(self) -> float:
+        """Return the longest single wait. Without a group, off the main thread, nothing but records has to be seen."""
+        if not self._reading:
+            return IDLE_SLICE_S
+        lone = self._group is None and threading.current_thread() is not threading.main_thread()
+        return math.inf if lone else SLICE_S
 
     def _poll_client(self, wait_s: float, max_records: int) -> dict[TopicPartition, list[Any]]:
         if self._commits.fenced:

@@ -53,20 +53,21 @@ VIEWS = (
     View(-1.0, "far below its level, for how it usually moves"),
     View(1.0, "far above what was expected, for how it usually moves"),
     View(1.0, "above what is usual at this time of the day"),
+    View(-1.0, "below what is usual at this time of the day"),
     View(1.0, "a higher level than before"),
     View(-1.0, "more quiet than before"),
 )
 
 
 class Auto(Detector):
-    """The largest surprise of eight views of the value, each calibrated by the extremes that it has shown itself.
+    """The largest surprise of nine views of the value, each calibrated by the extremes that it has shown itself.
 
     A value is compared with what is expected of it: its level (an exponentially weighted mean of some ten windows),
     or what is usual at this time of the day, or of the week: that whose errors were least of late (which is decided at
     the end of each block, and a season must be better by a fifth). The views are differences: from
     that expectation in the value's own unit, and in mean sizes of such differences of late; from the season and the
     level in the same way; from the value before; of the mean of the last 8 values from that of the 32 before; and two
-    that look down, at the value itself and at how much it moves. Rises are looked at by five views and falls by three,
+    that look down, at the value itself and at how much it moves. Rises are looked at by five views and falls by four,
     because most of what is measured (load, errors, latency, use) is bounded below and ends in a fault above.
 
     How surprising the size of a view is follows from the largest ones in blocks of windows, whatever the distribution:
@@ -86,7 +87,7 @@ class Auto(Detector):
     >>> from mendline.testing.detectors import run
     >>> values = [10.0, 11.0, 10.5, 11.5] * 16 + [11.0, 30.0, 10.5]
     >>> run(Auto, {}, values).surprise[[3, 20, 65]].round(2).tolist()
-    [nan, 0.63, 5.46]
+    [nan, 0.58, 5.46]
     """
 
     class Parameters(Frozen):
@@ -206,7 +207,7 @@ IDLE = 0.05
 """How a series usually moves counts as no less than this share of its usual largest move: one that idles for long would
 make each of its bursts the largest ever."""
 _ABOVE = 2
-_BOUNDED = 6
+_BOUNDED = 7
 """So many of the views, the first ones, bound the value itself."""
 
 BY_LEVEL, BY_DAY, BY_WEEK = 0, 1, 2
@@ -235,16 +236,16 @@ def _look(state: Rows, values: NDArray[np.float64], times: NDArray[np.int64], gr
     state["past"][:] = before[:, -PAST:]
     state["count"] += len(values)
     zero, one = np.zeros(values.shape), np.ones(values.shape)
-    origins = np.stack([zero, before[:, PAST - 1 : -1].T, best, level, best, season, older, zero])
-    units = np.stack([one, one, one, *spreads, one, one])
-    looked = np.stack([values, values, values, values, values, values, recent, moves])
+    origins = np.stack([zero, before[:, PAST - 1 : -1].T, best, level, best, season, season, older, zero])
+    units = np.stack([one, one, one, *spreads, spreads[2], one, one])
+    looked = np.stack([values, values, values, values, values, values, values, recent, moves])
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         deviations = _SIGNS * _gap(looked, origins) / units
     deviations[(count < _LEAST) | ~np.isfinite(deviations)] = np.nan
     return _Seen(deviations, origins, units)
 
 
-_LEAST = np.array([0, 1, 1, 1, 1, 1, PAST - 1, 17])[:, np.newaxis, np.newaxis]
+_LEAST = np.array([0, 1, 1, 1, 1, 1, 1, PAST - 1, 17])[:, np.newaxis, np.newaxis]
 """How many values each view needs before its first."""
 
 

@@ -32,7 +32,7 @@ class Calibrated(Detector):
     A statistic says what it would mean if its assumptions held: that values do not depend on each other, are Gaussian,
     have no season. On what is really measured they do not, and surprise 4 comes a thousand times too often. Here the
     largest s of blocks of windows are kept, and from them follows how often a healthy series shows such an s, whatever
-    the statistic assumed (`maxima` has the method, its sources and its rules, as in `auto`, which is eight views of
+    the statistic assumed (`maxima` has the method, its sources and its rules, as in `auto`, which is nine views of
     this sort in one). What the other detector finds unusual all the time is no news then. It is the square root of s
     that is looked at, because the surprise of a Gaussian statistic grows as the square of the deviation, so that its
     own tail would be heavier than any that the method is made for.

@@ -26,7 +26,7 @@ services: {{}}
 #    allow: [restart]               # what may be done here at all; this host's word is the last
 
 detectors:
-  - name: unusual                 # what a series never did before: `auto` looks at each in eight ways
+  - name: unusual                 # what a series never did before: `auto` looks at each in nine ways
     use: auto
   - name: disk-full
     use: threshold

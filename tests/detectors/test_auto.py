@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,3 +139,16 @@ def test_a_burst_after_a_long_idle_is_no_news() -> None:
     values[6 * HOUR : 7 * HOUR] = 0.001
     values[7 * HOUR] = 75.0
     assert scored(values)[7 * HOUR] < OPENS / 2
+
+
+def test_a_day_without_its_wave_is_surprising_from_its_first_minutes() -> None:
+    """Traffic that falls below what is usual at this time of the day is found although such values come each night."""
+    day = 144
+    at = np.arange(14 * day)
+    values = 100.0 + 60.0 * np.sin(at * (2.0 * np.pi / day)) + np.random.default_rng(3).normal(0.0, 4.0, len(at))
+    values[12 * day + 30 : 12 * day + 60] *= 0.4
+    step = make_windows(values, 0)
+    times = step.times[0] + 600_000 * at
+    player = Player(Auto, {}, 1)
+    surprise = player.detector.follow(player.state, replace(step, times=times, width_ms=600_000)).surprise
+    assert surprise[12 * day + 30 : 12 * day + 33].max() > OPENS / 2

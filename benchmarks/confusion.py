@@ -18,26 +18,18 @@ import argparse
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from itertools import cycle, islice
 from pathlib import Path
 
 from benchmarks.common import report
-from mendline.logs.memory import MemoryLog
-from mendline.responders.facts import service_of
 from mendline.responders.guards import DELICATE
-from mendline.schemas.settings import Settings
-from tests.agent.support import memory_log, running
-from tests.faults.fleet import wait_for
-from tests.faults.injuries import HARMLESS, INJURIES, Injury, Victim, flood, jam, lock_with_queue, occupy
-from tests.faults.observing import FAIL_AFTER_MS, faults_of, watching
+from tests.faults.injuries import GREEDY, HARMLESS, INJURIES, Injury, jam
+from tests.faults.observing import FAIL_AFTER_MS, ward
 
 NOTHING = "nothing"
-AT_ONCE, HEAVY_AT_ONCE = 10, 1
-HEAVY: Sequence[Injury] = (occupy, flood, lock_with_queue, INJURIES["hung"][1])
-"""What takes a core or many clients: two at once would be a fault of the machine, and not of the service."""
+AT_ONCE = 10
 ALONE = (jam,)
 """What is told of the host: each needs an agent of its own."""
 PATIENCE_S = 15.0
@@ -45,41 +37,16 @@ RESTARTED = frozenset({"dead", "hung", "failing"})
 """What a restart mends."""
 
 
-@dataclass
-class Ward:
-    """Services that one agent watches."""
-
-    victims: Mapping[str, Victim]
-    log: MemoryLog
-    settings: Settings
-
-    def kinds(self) -> dict[str, str]:
-        """Return the kind of the first fault of each service; one of the host counts for the first service."""
-        kinds: dict[str, str] = {}
-        for fault in faults_of(self.log, self.settings):
-            kinds.setdefault(service_of(fault.target) or next(iter(self.victims)), fault.kind)
-        return kinds
-
-
-@contextmanager
-def ward(folder: Path, count: int) -> Iterator[Ward]:
-    """Run so many services and an agent that has seen each."""
-    folder.mkdir()
-    with ExitStack() as stack:
-        victims = {f"s{number}": Victim(folder, f"s{number}") for number in range(count)}
-        for victim in victims.values():
-            stack.callback(victim.close)
-        log, settings = memory_log(), watching(folder, victims)
-        agent = stack.enter_context(running(settings, log))
-        wait_for("the agent's first look", lambda: all(agent.processes.pid(name) for name in victims))
-        yield Ward(victims, log, settings)
+def names(count: int) -> list[str]:
+    """Return names for so many services."""
+    return [f"s{number}" for number in range(count)]
 
 
 def said(injury: Injury, count: int) -> list[str]:
     """Do this to so many services at once; return what each is said to have."""
     sizes = [1] * count if injury in ALONE else [count]
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        wards = [stack.enter_context(ward(Path(folder, str(number)), size)) for number, size in enumerate(sizes)]
+        wards = [stack.enter_context(ward(Path(folder, str(number)), names(size))) for number, size in enumerate(sizes)]
         for one in wards:
             for victim in one.victims.values():
                 injury(victim)
@@ -95,7 +62,7 @@ def of_class(injuries: Sequence[Injury], rounds: int) -> Counter[str]:
     found: Counter[str] = Counter()
     for number, count in counts.items():
         injury = injuries[number]
-        size = HEAVY_AT_ONCE if injury in HEAVY else AT_ONCE
+        size = 1 if injury in GREEDY else AT_ONCE
         for begin in range(0, count, size):
             found.update(said(injury, min(size, count - begin)))
     return found

@@ -166,11 +166,13 @@ def unjam(victim: Victim) -> None:
     os.close(os.open(victim.config, os.O_RDWR | os.O_NONBLOCK))
 
 
+loop = _ask("/loop")
+
 INJURIES: Mapping[str, Sequence[Injury]] = MappingProxyType({
     "dead": (_send(signal.SIGKILL), _send(signal.SIGSEGV)),
     "stopped": (_send(signal.SIGSTOP),),
     "traced": (trace,),
-    "hung": (_ask("/deadlock"), _ask("/loop"), lock_with_queue),
+    "hung": (_ask("/deadlock"), loop, lock_with_queue),
     "overloaded": (occupy, flood, slow_down, _ask("/shed")),
     "unreachable": (_ask("/move"),),
     "failing": (_ask("/fail"),),
@@ -179,6 +181,9 @@ INJURIES: Mapping[str, Sequence[Injury]] = MappingProxyType({
     "stall": (pause, _ask("/stall?1")),
 })  # fmt: skip
 """What is done to a service, in turn, by the class it then belongs to."""
+
+GREEDY = frozenset({flood, lock_with_queue, loop, occupy})
+"""What takes a core or many clients: two at once would be a fault of the machine, and not of the service."""
 
 HARMLESS = frozenset({"meant", "stall"})
 """Classes in which nothing is wrong."""

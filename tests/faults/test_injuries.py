@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from mendline.schemas.records import Fault
-from tests.agent.support import memory_log, running
+from tests.agent.support import HOST, memory_log, running
 from tests.faults.fleet import wait_for
-from tests.faults.injuries import HARMLESS, INJURIES, Injury, Victim, mislead
-from tests.faults.observing import FAIL_AFTER_MS, faults_of, watching
+from tests.faults.injuries import GREEDY, HARMLESS, INJURIES, Victim, jam, mislead
+from tests.faults.observing import FAIL_AFTER_MS, Ward, faults_of, ward, watching
 
 pytestmark = pytest.mark.slow
 
-ILL = [(kind, injury) for kind, some in INJURIES.items() if kind not in HARMLESS for injury in some]
+WAYS = {
+    f"{kind}-{number}": ("" if kind in HARMLESS else kind, injury)
+    for kind, some in INJURIES.items()
+    for number, injury in enumerate(some)
+}
+TOGETHER = {name: way for name, way in WAYS.items() if way[1] not in {*GREEDY, jam}}
+APART = WAYS.keys() - TOGETHER.keys()
 
 
 @pytest.fixture(name="victim")
@@ -28,34 +33,33 @@ def _victim(tmp_path: Path) -> Iterator[Victim]:
     victim.close()
 
 
-def told(
-    victim: Victim, injure: Injury, enough: Callable[[list[Fault]], object], *, seconds: float = 0.0
-) -> list[Fault]:
-    """Return what is told of the service from before the injury until it is enough, or for so many seconds."""
-    log = memory_log()
-    settings = watching(victim.folder, {"web": victim})
-    with running(settings, log) as agent:
-        wait_for("the agent's first look", lambda: agent.processes.pid("web") == victim.pid)
-        injure(victim)
-        until = time.monotonic() + seconds
-        wait_for("enough", lambda: time.monotonic() >= until and enough(faults_of(log, settings)))
-        return faults_of(log, settings)
+def told(ill: Ward, target: str) -> list[tuple[str, str]]:
+    """Return kind and transition of each fault of a target."""
+    return [(one.kind, one.transition) for one in ill.faults() if one.target == target]
 
 
-@pytest.mark.parametrize(("kind", "injury"), ILL, ids=[f"{kind}-{n}" for n, (kind, _) in enumerate(ILL)])
-def test_what_a_service_has_is_told(victim: Victim, kind: str, injury: Injury, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One fault, of the right kind from its opening on, with a reason."""
+def test_what_services_have_is_told(tmp_path: Path) -> None:
+    """Of many at once: one fault, of the right kind from its opening on; none of what was meant, or is over soon."""
+    sick = [name for name, (kind, _) in TOGETHER.items() if kind]
+    with ward(tmp_path, list(TOGETHER)) as ill:
+        for name, (_, injury) in TOGETHER.items():
+            injury(ill.victims[name])
+        until = time.monotonic() + FAIL_AFTER_MS / 1000 + 2
+        wait_for("all faults", lambda: time.monotonic() >= until and ill.kinds().keys() >= set(sick))
+        found = {name: told(ill, f"{HOST}/{name}") for name in TOGETHER}
+    assert {name: [(kind, "opened")] if kind else [] for name, (kind, _) in TOGETHER.items()} == found
+
+
+@pytest.mark.parametrize("name", sorted(APART))
+def test_what_one_service_or_its_agent_has_is_told(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what takes a core, whether anything gets done tells hung from overloaded; a sick collector is of the host."""
     monkeypatch.setattr("mendline.agent.agent.HEARTBEAT_MS", 1000)
-    faults = told(victim, injury, len)
-    assert [(kind, "opened")] == [(one.kind, one.transition) for one in faults]
-    assert faults[0].reason
-
-
-@pytest.mark.parametrize(("kind", "number"), [("meant", 0), ("stall", 0), ("stall", 1)])
-def test_what_is_harmless_is_not_told(victim: Victim, kind: str, number: int) -> None:
-    """A stop that was meant, and a stall of a second."""
-    seconds = FAIL_AFTER_MS / 1000 + 2
-    assert [] == told(victim, INJURIES[kind][number], lambda _: True, seconds=seconds)
+    kind, injury = WAYS[name]
+    with ward(tmp_path, ["web"]) as ill:
+        injury(ill.victims["web"])
+        wait_for("a fault", ill.faults)
+        found = {one.target: (one.kind, one.transition) for one in ill.faults()}
+    assert {HOST if kind == "collector-sick" else f"{HOST}/web": (kind, "opened")} == found
 
 
 def test_a_wrong_pidfile_is_no_death(victim: Victim) -> None:
@@ -68,8 +72,11 @@ def test_a_wrong_pidfile_is_no_death(victim: Victim) -> None:
     assert [("disagreement", "warning")] == [(one.kind, one.severity) for one in faults_of(log, settings)]
 
 
-def test_a_service_that_was_busy_and_then_hangs_is_told_as_hung(victim: Victim) -> None:
+def test_a_service_that_was_busy_and_then_hangs_is_told_as_hung(
+    victim: Victim, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What it did long ago does not count for ever."""
+    monkeypatch.setattr("mendline.producers.work.LOOK_BACK_S", 3.0)
     log = memory_log()
     settings = watching(victim.folder, {"web": victim})
     with running(settings, log):

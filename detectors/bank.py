@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -17,6 +18,7 @@ from mendline.detectors.conditions import DAY_MS
 from mendline.detectors.faults import AFFIRM_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
 from mendline.detectors.lifecycle import ARRAYS as LIFECYCLE_ARRAYS
 from mendline.detectors.lifecycle import Emission, Happened, Lifecycle
+from mendline.detectors.patience import UNLIMITED, Off, Patience, SlowDetectorError
 from mendline.detectors.pools import FORGET_MS, VANISHED_MS, Pool, Pools
 from mendline.detectors.rows import LIFE, OWN, RATE, RATE_ARRAYS, Columns, Store
 from mendline.detectors.steps import StepMaker, Wave
@@ -82,6 +84,7 @@ class Bank:
     interval_ms: int
     pools: Pools
     bounds: FaultSettings
+    patience: Patience = UNLIMITED
     stores: dict[tuple[int, int], Store] = field(default_factory=dict)
     faults: dict[tuple[str, str], SeriesFault] = field(default_factory=dict)
     ended: dict[tuple[str, str], Ended] = field(default_factory=dict)
@@ -93,6 +96,7 @@ class Bank:
     _vanished: Vanished = field(init=False)
     _sources: dict[str, bool] = field(default_factory=dict)
     _spoiled: Exception | None = None
+    _off: Off | None = None
     _affirm_at: int = NEVER
 
     def __post_init__(self) -> None:
@@ -104,6 +108,7 @@ class Bank:
         self._lifecycle = Lifecycle.of(self.configured.bounds, gap, self.bounds, ages=ages)
         self._steps = StepMaker(width, self.configured.settings.statistic)
         self._vanished = Vanished(self.pools)
+        self._off = self.patience.off(self.author)
 
     @property
     def name(self) -> str:
@@ -122,6 +127,20 @@ class Bank:
         if self.failed or not len(wave.order):
             return
         wave = self._of_matching_sources(wave)
+        if self._off:
+            self._take_until(self._off, wave)
+        else:
+            self._try(wave)
+
+    def _take_until(self, off: Off, wave: Wave) -> None:
+        """Take what comes before the record from which on the detector is off, and switch it off there."""
+        places = wave.entries.index[wave.order]
+        before = places < bisect_left(self._moments.offsets, off.offset)
+        self._try(wave._replace(order=wave.order[before], slots=wave.slots[before]))
+        if not before.all() and not self.failed:
+            self._switch_off(SlowDetectorError(off.reason), int(places[~before].min()))
+
+    def _try(self, wave: Wave) -> None:
         if not len(wave.order):
             return
         try:
@@ -168,13 +187,16 @@ class Bank:
         if self._spoiled:
             raise self._spoiled
         store, detector = self.store(wave.pool), self.configured.detector
-        if not len(store.columns):
+        if not len(store.columns) or not len(wave.order):
             return
+        offset = self._moments.offsets[int(wave.entries.index[wave.order].min())]
         for part, chunk in store.chunks(wave.slots):
             some = wave._replace(order=wave.order[part], slots=wave.slots[part])
             step = self._steps.missing(some, store.columns) if missing else self._steps.make(some, chunk)
             rows = chunk.rows(OWN)
-            scores = checked(detector, detector.step(rows, step), step.values)
+            with self.patience.step(self.author, offset):
+                answer = detector.step(rows, step)
+            scores = checked(detector, answer, step.values)
             chunk.put_back(OWN, rows)
             judged = judged_by(detector, scores)
             life = chunk.rows(LIFE)

@@ -20,6 +20,7 @@ from mendline.detectors.entries import Entries, Part, join, waves
 from mendline.detectors.faults import Author, Moments, Said, journal
 from mendline.detectors.liveness import Liveness
 from mendline.detectors.order import UNCOUNTED
+from mendline.detectors.patience import UNLIMITED, Patience
 from mendline.detectors.pools import FORGET_MS, SWEEP_MS, Pool, Pools
 from mendline.detectors.registry import LIVENESS, config_hash, configure, refuse_namesakes
 from mendline.detectors.steps import Wave
@@ -51,7 +52,13 @@ class Board:
     _moments: Moments = field(init=False)
 
     @staticmethod
-    def of(stage: str, settings: Settings, partition: Partition, chosen: Sequence[DetectorSettings]) -> Board:
+    def of(
+        stage: str,
+        settings: Settings,
+        partition: Partition,
+        chosen: Sequence[DetectorSettings],
+        patience: Patience,
+    ) -> Board:
         """Return the board of the chosen detectors.
 
         Raises DetectorError.
@@ -61,7 +68,7 @@ class Board:
         for number, one in enumerate(chosen):
             made = configure(one, settings)
             author = Author(stage, partition.number, one.name, made.config)
-            banks.append(Bank(made, number, author, settings.host.interval, pools, settings.faults))
+            banks.append(Bank(made, number, author, settings.host.interval, pools, settings.faults, patience))
         return Board(banks, pools, repeats_by_start=stage == DetectStage.name)
 
     def fold(self, moments: Moments, parts: Sequence[Part]) -> list[Said]:
@@ -223,15 +230,15 @@ class RoundsStage:
 
     name = "rounds"
 
-    def __init__(self, settings: Settings, partition: Partition, vouch: Vouch) -> None:
-        """Begin with nothing known; `vouch` says why an event is not to be believed.
+    def __init__(self, settings: Settings, partition: Partition, vouch: Vouch, patience: Patience = UNLIMITED) -> None:
+        """Begin with nothing known; `vouch` says why an event is not to be believed, `patience` bounds detectors' time.
 
         Raises DetectorError when the settings of a detector cannot be used.
         """
-        self._settings, self._partition, self._vouch = settings, partition, vouch
+        self._settings, self._partition, self._vouch, self._patience = settings, partition, vouch, patience
         author = Author(self.name, partition.number, LIVENESS, config_hash(settings.liveness))
         self._liveness = Liveness(settings.liveness, author)
-        self._board = Board.of(self.name, settings, partition, _on_rounds(settings))
+        self._board = Board.of(self.name, settings, partition, _on_rounds(settings), patience)
 
     @staticmethod
     def config(settings: Settings) -> str:
@@ -289,7 +296,7 @@ class RoundsStage:
         """Return a stage of the detectors that `load` did not find as they are now."""
         if not self._board.unready:
             return None
-        rest = RoundsStage(self._board.unready_alone(self._settings), self._partition, self._vouch)
+        rest = RoundsStage(self._board.unready_alone(self._settings), self._partition, self._vouch, self._patience)
         return Unready(rest, self._board.warm_up_ms, partial(self._board.join, rest._board))
 
 
@@ -298,13 +305,13 @@ class DetectStage:
 
     name = "detect"
 
-    def __init__(self, settings: Settings, partition: Partition) -> None:
-        """Begin with nothing known.
+    def __init__(self, settings: Settings, partition: Partition, patience: Patience = UNLIMITED) -> None:
+        """Begin with nothing known; `patience` bounds the detectors' time.
 
         Raises DetectorError when the settings of a detector cannot be used.
         """
-        self._settings, self._partition = settings, partition
-        self._board = Board.of(self.name, settings, partition, _on_windows(settings))
+        self._settings, self._partition, self._patience = settings, partition, patience
+        self._board = Board.of(self.name, settings, partition, _on_windows(settings), patience)
 
     @staticmethod
     def config(settings: Settings) -> str:
@@ -331,7 +338,7 @@ class DetectStage:
         """Return a stage of the detectors that `load` did not find as they are now."""
         if not self._board.unready:
             return None
-        rest = DetectStage(self._board.unready_alone(self._settings), self._partition)
+        rest = DetectStage(self._board.unready_alone(self._settings), self._partition, self._patience)
         return Unready(rest, self._board.warm_up_ms, partial(self._board.join, rest._board))
 
 

@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mendline.detectors.patience import UNLIMITED, Patience
 from mendline.detectors.registry import DetectorError, check, config_hash
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.keys import Vouching, key_ring
@@ -21,6 +23,7 @@ from mendline.responders.watchdog import Watchdog
 from mendline.runtime.follower import Follower
 from mendline.runtime.member import Member
 from mendline.runtime.metrics import Metrics
+from mendline.runtime.patience import Watch
 from mendline.runtime.spec import StageSpec
 from mendline.runtime.together import Runner
 
@@ -46,32 +49,32 @@ def windows_spec(settings: Settings) -> StageSpec:
     )
 
 
-def rounds_spec(settings: Settings, keys: KeyRing) -> StageSpec:
+def rounds_spec(settings: Settings, keys: KeyRing, patience: Patience = UNLIMITED) -> StageSpec:
     """Return the stage that watches over rounds and events as they come, and believes whom `keys` believe."""
     return StageSpec(
         name="rounds",
         topic=settings.topics.topic("metrics"),
-        make=partial(_rounds_stage, settings, keys),
+        make=partial(_rounds_stage, settings, keys, patience),
         config=RoundsStage.config(settings),
         ticks=True,
         progress=True,
     )
 
 
-def _rounds_stage(settings: Settings, keys: KeyRing, partition: Partition) -> RoundsStage:
+def _rounds_stage(settings: Settings, keys: KeyRing, patience: Patience, partition: Partition) -> RoundsStage:
     """Return the stage, which expects those hosts alone whose records go to its partition."""
     count = settings.topics.partitions
     mine = [name for name in settings.liveness.expected if partition_of(name.encode(), count) == partition.number]
     liveness = settings.liveness.model_copy(update={"expected": tuple(mine)})
-    return RoundsStage(settings.model_copy(update={"liveness": liveness}), partition, Vouching(keys))
+    return RoundsStage(settings.model_copy(update={"liveness": liveness}), partition, Vouching(keys), patience)
 
 
-def detect_spec(settings: Settings) -> StageSpec:
+def detect_spec(settings: Settings, patience: Patience = UNLIMITED) -> StageSpec:
     """Return the stage that scores windows."""
     return StageSpec(
         name="detect",
         topic=settings.topics.topic("windows"),
-        make=partial(DetectStage, settings),
+        make=partial(DetectStage, settings, patience=patience),
         config=DetectStage.config(settings),
         ticks=True,
         progress=True,
@@ -119,15 +122,17 @@ def process_members(settings: Settings, log: Log, metrics: Metrics) -> list[Memb
     return members(settings, log, [windows_spec(settings)], metrics)
 
 
-def detect_members(settings: Settings, log: Log, metrics: Metrics) -> list[Member]:
-    """Return the members of the role `detect`.
+def detect_members(settings: Settings, log: Log, metrics: Metrics) -> list[Runner]:
+    """Return the members of the role `detect`, and what bounds the time of detectors.
 
     Raises DetectorError when a configured detector cannot be used, KeyFileError when the keys under `state` cannot be
     read or made.
     """
     settings = with_own_detectors(settings)
     check_detectors(settings)
-    return members(settings, log, [rounds_spec(settings, key_ring(settings)), detect_spec(settings)], metrics)
+    watch = Watch(Path(settings.state) / "switched-off.json")
+    specs = [rounds_spec(settings, key_ring(settings), watch), detect_spec(settings, watch)]
+    return [*members(settings, log, specs, metrics), watch]
 
 
 def respond_members(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event) -> list[Runner]:

@@ -184,10 +184,17 @@ class Collection:
             awaited = [self._move(lane, now_ms) for lane in late if len(lane.slots) > 1]
 
     def _move(self, lane: _Lane, now_ms: int) -> _Lane:
-        """Leave the late lane to the collector at work, and let the others go on in a new one, at once."""
+        """Leave the late lane to the collector at work, and let the others go on in a new one, at once.
+
+        Where none is at work, the thread itself had no turn, and the new one takes its place.
+        """
         waiting, done = lane.split()
-        late = ", ".join(slot.collector.name for slot in lane.slots)
-        logger.warning("collector %s takes over %.2f s: it is given a thread of its own", late, self._patience_s)
+        if lane.slots:
+            late = lane.slots[0].collector.name
+            logger.warning("collector %s takes over %.2f s: it is given a thread of its own", late, self._patience_s)
+        else:
+            lane.close()
+            self._lanes.remove(lane)
         fresh = _Lane([*waiting, *done])
         self._lanes.append(fresh)
         fresh.ask(now_ms, waiting)

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from mendline.producers.base import NO_VALUE, Collected
-from mendline.producers.rounds import Assembly, Collection
+from mendline.producers.rounds import Assembly, Collection, _Lane
 from mendline.producers.validation import Validation
 from mendline.schemas.series import Series, SeriesTable
 from tests.producers.support import until
@@ -69,6 +69,28 @@ def test_a_hung_collector_delays_no_other() -> None:
         found = read(rounds)
         assert (1.0, 2.0) == (found["first.0"], found["last.0"])
     hung.let_go.set()
+    rounds.close()
+
+
+def test_a_thread_that_has_no_turn_is_replaced_and_nobody_blamed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a machine that is busy the thread may not even have begun: its collectors are run by another at once."""
+    turn, serve = threading.Event(), _Lane._serve
+    first: list[_Lane] = []
+
+    def starved(lane: _Lane) -> None:
+        if not first:
+            first.append(lane)
+            turn.wait()
+        serve(lane)
+
+    monkeypatch.setattr(_Lane, "_serve", starved)
+    rounds = collection(Fixed("one", 1.0), Fixed("two", 2.0))
+    found = read(rounds)
+    assert (1.0, 2.0) == (found["one.0"], found["two.0"])
+    assert [] == caplog.messages
+    turn.set()
     rounds.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +17,7 @@ from mendline.detectors.base import MAX_SURPRISE, Scores, Step
 from mendline.detectors.conditions import DAY_MS
 from mendline.detectors.faults import AFFIRM_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
 from mendline.detectors.lifecycle import ARRAYS as LIFECYCLE_ARRAYS
-from mendline.detectors.lifecycle import Emission, Happened, Lifecycle
+from mendline.detectors.lifecycle import Emission, Happened, Lifecycle, State
 from mendline.detectors.patience import UNLIMITED, Off, Patience, SlowDetectorError
 from mendline.detectors.pools import FORGET_MS, VANISHED_MS, Pool, Pools
 from mendline.detectors.rows import LIFE, OWN, RATE, RATE_ARRAYS, Columns, Store
@@ -193,13 +193,13 @@ class Bank:
         for part, chunk in store.chunks(wave.slots):
             some = wave._replace(order=wave.order[part], slots=wave.slots[part])
             step = self._steps.missing(some, store.columns) if missing else self._steps.make(some, chunk)
-            rows = chunk.rows(OWN)
+            rows, life = chunk.rows(OWN), chunk.rows(LIFE)
+            step = replace(step, faulty=life["state"] != State.NORMAL)
             with self.patience.step(self.author, offset):
                 answer = detector.step(rows, step)
             scores = checked(detector, answer, step.values)
             chunk.put_back(OWN, rows)
             judged = judged_by(detector, scores)
-            life = chunk.rows(LIFE)
             offsets_of = partial(self._offsets, some, len(store.columns))
             happened = self._lifecycle.step(life, judged, scores.surprise, step.times, step.width_ms, offsets_of)
             chunk.put_back(LIFE, life)

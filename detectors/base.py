@@ -68,7 +68,8 @@ class Step:
     `mean`, `std`, `min`, `max`, `last`, `sum`, `rate`, quantiles such as `p99`), each (n,) float64, made when asked.
     `grains` (n,) float64 is the least standard deviation that counts, by the series' unit (`grains.grain`). `columns`
     are the c series of one source; the sources of a step have the same ones, and lie one after the other: row r is
-    about `columns[r % c]`. Empty where nobody knows what the series are, as in a file of values.
+    about `columns[r % c]`. Empty where nobody knows what the series are, as in a file of values. `faulty` (n,) bool
+    marks series about which the detector has a fault that is open or about to open; None where nobody knows.
     """
 
     values: NDArray[np.float64]
@@ -79,6 +80,7 @@ class Step:
     statistics: Mapping[str, NDArray[np.float64]]
     grains: NDArray[np.float64]
     columns: Sequence[Series] = ()
+    faulty: NDArray[np.bool_] | None = None
 
     def window(self, place: int) -> Step:
         """Return the window at a place as a step of its own."""
@@ -92,6 +94,7 @@ class Step:
             {name: array[one] for name, array in self.statistics.items()},
             self.grains[one],
             self.columns,
+            None if self.faulty is None else self.faulty[one],
         )
 
 

@@ -89,6 +89,12 @@ class Ranks(Detector):
 
     def step(self, state: Rows, step: Step) -> Scores:
         """Score by rank and tail, then learn."""
+        scores = self.score(state, step)
+        self.learn(state, step.values)
+        return scores
+
+    def score(self, state: Rows, step: Step) -> Scores:
+        """Score by rank and tail."""
         values, knots = step.values, state["knots"]
         low, high = knots[:, 0].copy(), knots[:, -1].copy()
         ready = ~np.isnan(low) & ~np.isnan(values)
@@ -99,8 +105,11 @@ class Ranks(Detector):
         surprise = BY_RANK[_rank(knots, values)] + self._beyond(state, np.maximum(excess, 0.0), side, least)
         surprise = np.where(ready, np.clip(surprise, 0.0, MAX_SURPRISE), np.nan)
         surprise[np.isinf(values) & ready] = MAX_SURPRISE
-        self._look(state, self._ring.learn(state, values))
         return Scores(surprise, low, high)
+
+    def learn(self, state: Rows, values: NDArray[np.float64]) -> None:
+        """Take in the finite ones of the values (n,), and fit where it is due."""
+        self._look(state, self._ring.learn(state, values))
 
     @staticmethod
     def _beyond(

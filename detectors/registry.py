@@ -43,6 +43,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType({
     "ewma": "mendline.detectors.ewma:Ewma",
     "extremes": "mendline.detectors.extremes:Extremes",
     "flat_line": "mendline.detectors.flat_line:FlatLine",
+    "isolation_forest": "mendline.detectors.isolation_forest:IsolationForest",
     "mad": "mendline.detectors.mad:Mad",
     "n_of_m": "mendline.detectors.n_of_m:NOfM",
     "ranks": "mendline.detectors.ranks:Ranks",

@@ -14,6 +14,7 @@ from mendline.schemas.series import Series
 from mendline.testing.detectors import CheckFailedError, check_detector, run
 
 SHARE = {"numerator": "errors", "denominator": "requests", "above": 1.5}
+FEW = {"lags": 2, "windows": 32, "ready": 24, "every": 1400}  # models cost milliseconds
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "absence": [{}, {"above": 1.5, "memory": 20, "ready": 5}],
     "auto": [{}, {"better": 0.5}],
@@ -22,6 +23,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "exhaustion": [{"limit": 100.0, "horizon": 600.0}, {"limit": 100.0, "block": 1, "blocks": 16}],
     "extremes": [{}, {"windows": 12, "ready": 10}],
     "flat_line": [{}, {"memory": 40, "ready": 5}],
+    "isolation_forest": [FEW | {"trees": 10, "sample": 32}],
     "mad": [{}, {"windows": 9, "ready": 5, "every": 2}],
     "n_of_m": [{"high": 100.0}, {"low": 0.0, "high": 70.0, "n": 1, "m": 2}],
     "calibrated": [{"detector": "zscore", "parameters": {"windows": 8, "ready": 5}}],

@@ -38,6 +38,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType({
     "absence": "mendline.detectors.absence:Absence",
     "auto": "mendline.detectors.auto:Auto",
     "calibrated": "mendline.detectors.calibrated:Calibrated",
+    "change_point": "mendline.detectors.change_point:ChangePoint",
     "cusum": "mendline.detectors.cusum:Cusum",
     "exhaustion": "mendline.detectors.exhaustion:Exhaustion",
     "ewma": "mendline.detectors.ewma:Ewma",

@@ -44,7 +44,7 @@ class StaggeredRing:
         learned = np.clip(values[rows], -LARGEST, LARGEST)
         first = rows[count[rows] == 0]
         if len(first):
-            state["phase"][first] = _bits(values[first]) % self.every
+            state["phase"][first] = scattered(values[first]) % self.every
         state["ring"][rows, count[rows] % self.windows] = learned
         count[rows] += 1
         count[count >= 2 * self._turn] -= self._turn
@@ -54,7 +54,7 @@ class StaggeredRing:
         return due
 
 
-def _bits(values: NDArray[np.float64]) -> NDArray[np.uint64]:
+def scattered(values: NDArray[np.float64]) -> NDArray[np.uint64]:
     """Return numbers that look random and follow from the values: Fibonacci hashing of their bits (Knuth, vol. 3)."""
     hashed: NDArray[np.uint64] = (values.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
     return hashed

@@ -18,6 +18,7 @@ FEW = {"lags": 2, "windows": 32, "ready": 24, "every": 1400}  # models cost mill
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "absence": [{}, {"above": 1.5, "memory": 20, "ready": 5}],
     "auto": [{}, {"better": 0.5}],
+    "change_point": [{}, {"block": 2, "blocks": 16}],
     "cusum": [{}, {"half_life": 60, "ready": 30}],
     "ewma": [{}, {"half_life": 5, "ready": 5}],
     "exhaustion": [{"limit": 100.0, "horizon": 600.0}, {"limit": 100.0, "block": 1, "blocks": 16}],
@@ -35,6 +36,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
 }
 ANOMALIES: dict[str, dict[str, Any]] = {
     "absence": {"anomaly": [float("nan")] * 4},
+    "change_point": {"anomaly": [500.0] * 12},
     "exhaustion": {"anomaly": [50.0 + 0.1 * window for window in range(400)]},
     "flat_line": {"anomaly": [50.0] * 12},
     "n_of_m": {"anomaly": [500.0] * 3},

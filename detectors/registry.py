@@ -49,6 +49,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType({
     "n_of_m": "mendline.detectors.n_of_m:NOfM",
     "ranks": "mendline.detectors.ranks:Ranks",
     "ratio": "mendline.detectors.ratio:Ratio",
+    "seasonal": "mendline.detectors.seasonal:Seasonal",
     "stuck": "mendline.detectors.stuck:Stuck",
     "threshold": "mendline.detectors.threshold:Threshold",
     "zscore": "mendline.detectors.zscore:ZScore",

@@ -30,6 +30,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "calibrated": [{"detector": "zscore", "parameters": {"windows": 8, "ready": 5}}],
     "ranks": [{}, {"windows": 40, "ready": 20, "every": 7}],
     "ratio": [SHARE, SHARE | {"floor": 10.0, "below": 0.1}],
+    "seasonal": [{}, {"half_life": 20, "ready": 10}],
     "stuck": [{}],
     "threshold": [{"above": 100.0}, {"above": 20.0, "of": "rate"}, {"above": 12.0, "of": "rate", "over": 3}],
     "zscore": [{}, {"windows": 8, "ready": 5}],

@@ -1,0 +1,72 @@
+"""Seasons that nobody told of: learned, used where they predict better, and said in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mendline.detectors.base import Step
+from mendline.detectors.seasonal import Seasonal, Seasons
+from mendline.testing.detectors import BEGIN_MS, Player, make_step
+
+STEP_MS = 900_000
+DAY = 96
+
+
+def _step(value: float, number: int) -> Step:
+    step = make_step(np.array([value]), number)
+    return replace(step, times=np.array([BEGIN_MS + number * STEP_MS], dtype=np.int64), width_ms=STEP_MS)
+
+
+def _play(values: NDArray[np.float64]) -> tuple[Player, list[Seasons]]:
+    player = Player(Seasonal, {}, 1)
+    answers = [player.detector.step(player.state, _step(value, number)) for number, value in enumerate(values.tolist())]
+    return player, [answer for answer in answers if isinstance(answer, Seasons)]
+
+
+def _wave(days: int, height: float = 20.0) -> NDArray[np.float64]:
+    lots = np.random.default_rng(1)
+    return 50 + height * np.sin(2 * np.pi * np.arange(days * DAY) / DAY) + lots.normal(0, 1, days * DAY)
+
+
+def test_a_day_is_learned_and_used() -> None:
+    """After some days a value that is usual at noon and wrong by night is found, and the words say why."""
+    values = _wave(14)
+    trough = len(values) - DAY // 4
+    values[trough] = 70.0
+    player, answers = _play(values)
+    assert answers[trough].surprise[0] > 8
+    assert player.detector.words(_step(70.0, trough), answers[trough], 0) == "compared with this time of the day"
+    assert max(float(one.surprise[0]) for one in answers[10 * DAY : trough]) < 6
+
+
+@pytest.mark.slow
+def test_weekends_are_learned() -> None:
+    """A series that rests on two days of seven is compared with the hour of the week."""
+    values = _wave(42)
+    resting = np.arange(len(values)) // DAY % 7 >= 5
+    values[resting] = 10 + np.random.default_rng(2).normal(0, 1, int(resting.sum()))
+    player, answers = _play(values)
+    assert player.detector.words(_step(50.0, 1), answers[-1], 0) == "compared with this hour of the week"
+
+
+@pytest.mark.slow
+def test_no_season_is_made_up() -> None:
+    """Noise is compared with its level, and surprise 2 comes about once in a hundred windows."""
+    player, answers = _play(_wave(30, height=0.0))
+    known = answers[720:]
+    assert np.mean([one.choice is not None and one.choice[0] == 0 for one in known]) > 0.99
+    assert float(np.mean([one.surprise[0] > 2 for one in known])) == pytest.approx(0.01, abs=0.008)
+    assert "no season is known" in player.detector.words(_step(50.0, 1), answers[-1], 0)
+
+
+def test_one_bad_day_is_no_habit() -> None:
+    """After a day on which nobody came, the same on the next day is still unusual."""
+    values = _wave(16)
+    values[14 * DAY + 24 : 14 * DAY + 30] = 0.0
+    values[15 * DAY + 24 : 15 * DAY + 30] = 0.0
+    _, answers = _play(values)
+    assert answers[15 * DAY + 25].surprise[0] > 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from sklearn.ensemble import IsolationForest as Grown
 
 from mendline.detectors.isolation_forest import IsolationForest, _fenced
 from mendline.detectors.learned import Answer
+from mendline.detectors.pyod_model import PyodModel
 from mendline.detectors.registry import DetectorError, configure
+from mendline.detectors.river_model import RiverModel
 from mendline.detectors.stage import DetectStage
 from mendline.testing.detectors import Player, make_step
 from tests.detectors.support import (
@@ -175,12 +178,83 @@ def test_fault_names_model_and_training_range() -> None:
     assert made == faults([*begun, *said(through_snapshot(first, stage()), inputs[1:])])
 
 
-def test_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the library there is one message, which says what to install."""
-    monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
-    made = settings({"name": "d", "use": "isolation_forest"})
-    with pytest.raises(
-        DetectorError, match=r"^detector d \(isolation_forest\): scikit-learn cannot be imported"
-    ) as told:
+def refused(use: str, given: dict[str, Any]) -> str:
+    """Return the message with which a detector is refused."""
+    made = settings({"name": "d", "use": use, "parameters": given})
+    with pytest.raises(DetectorError) as told:
         configure(made.detectors[0], made)
-    assert "run: pip install 'mendline[learned]'" in str(told.value)
+    return str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("use", "given", "message"),
+    [
+        ("river_model", {"model": "LocalOutlierFaktor"}, "did you mean LocalOutlierFactor"),
+        ("river_model", {"model": "GaussianScorer"}, "River has no detector 'GaussianScorer'"),
+        ("river_model", {"model": "LODA", "arguments": {"cuts": 3}}, "LODA does not take {'seed': 0, 'cuts': 3}: TypeError"),
+        ("half_space_trees", {"trees": 0}, "parameter trees = 0: "),
+    ],
+)
+def test_wrong_model(use: str, given: dict[str, Any], message: str) -> None:
+    """A model that there is not, or that cannot be made so, is a message with the nearest name or the reason."""
+    assert message in refused(use, given)
+
+
+def test_every_model_of_river_that_learns_alone() -> None:
+    """Each detector of River that is offered can be trained and scores what it is asked about."""
+    vectors = np.random.default_rng(0).normal(size=(64, 3))
+    for name in ("HalfSpaceTrees", "LODA", "LocalOutlierFactor", "OneClassSVM"):
+        detector = RiverModel(RiverModel.Parameters(model=name))
+        assert np.isfinite(detector.fit(vectors)(vectors[0])), name
+
+
+@pytest.mark.parametrize(
+    ("use", "given", "module", "extra"),
+    [
+        ("half_space_trees", {}, "river.anomaly", "learned"),
+        ("isolation_forest", {}, "sklearn.ensemble", "learned"),
+        ("pyod_model", {"model": "KNN"}, "pyod.models", "pyod"),
+        ("river_model", {"model": "LODA"}, "river.anomaly", "learned"),
+    ],
+)
+def test_missing_library(
+    monkeypatch: pytest.MonkeyPatch, use: str, given: dict[str, Any], module: str, extra: str
+) -> None:
+    """Without the library there is one message, which says what to install."""
+    monkeypatch.setitem(sys.modules, module, None)
+    message = refused(use, given)
+    assert message.startswith(f"detector d ({use}): ")
+    assert f"run: pip install 'mendline[{extra}]'" in message
+
+
+needs_pyod = pytest.mark.skipif(
+    not find_spec("pyod"), reason="NOT CHECKED: pyod is too large for the development environment; pip install pyod"
+)
+
+
+@needs_pyod
+@pytest.mark.slow
+def test_models_of_pyod() -> None:
+    """Detectors of PyOD are found by name, fitted with the seed, and find what is far from all else."""
+    vectors = np.random.default_rng(0).normal(size=(64, 3))
+    for name in ("KNN", "ECOD", "HBOS", "IForest", "LOF", "PCA"):
+        parameters = PyodModel.Parameters(model=name)
+        models = [PyodModel(parameters).fit(vectors) for _ in range(2)]
+        scores = [[model(vector) for vector in (np.zeros(3), np.full(3, 9.0))] for model in models]
+        assert scores[0] == scores[1], name
+        assert scores[0][0] < scores[0][1], name
+
+
+@needs_pyod
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model": "KNNN"}, "did you mean KNN"),
+        ({"model": "knn"}, "did you mean KNN"),
+        ({"model": "os.path"}, "PyOD has no detector 'os.path'"),
+        ({"model": "KNN", "arguments": {"neighbours": 3}}, "KNN does not take {'neighbours': 3}"),
+    ],
+)
+def test_wrong_model_of_pyod(given: dict[str, Any], message: str) -> None:
+    """A model that PyOD has not, or that cannot be made so, is a message."""
+    assert message in refused("pyod_model", given)

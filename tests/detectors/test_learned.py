@@ -191,7 +191,11 @@ def refused(use: str, given: dict[str, Any]) -> str:
     [
         ("river_model", {"model": "LocalOutlierFaktor"}, "did you mean LocalOutlierFactor"),
         ("river_model", {"model": "GaussianScorer"}, "River has no detector 'GaussianScorer'"),
-        ("river_model", {"model": "LODA", "arguments": {"cuts": 3}}, "LODA does not take {'seed': 0, 'cuts': 3}: TypeError"),
+        (
+            "river_model",
+            {"model": "LODA", "arguments": {"cuts": 3}},
+            "LODA does not take {'seed': 0, 'cuts': 3}: TypeError",
+        ),
         ("half_space_trees", {"trees": 0}, "parameter trees = 0: "),
     ],
 )

@@ -84,7 +84,10 @@ class Step:
 
     def window(self, place: int) -> Step:
         """Return the window at a place as a step of its own."""
-        one = slice(place, place + 1)
+        return self.part(slice(place, place + 1))
+
+    def part(self, one: slice) -> Step:
+        """Return the windows of a slice as a step of their own."""
         return Step(
             self.values[one],
             self.times[one],
@@ -154,7 +157,7 @@ class Detector(ABC):
         the state afterwards must be the same to the bit.
         """
         answers = [self.step(state, windows.window(place)) for place in range(len(windows.values))]
-        return Scores(*(_joined(answers, name) for name in ("surprise", "low", "high", "measure")))  # type: ignore[arg-type]
+        return joined(answers)
 
     def looks_at(self, series: Series) -> bool:
         """Say whether it looks at a series that the settings match; of others it is never told."""
@@ -180,6 +183,11 @@ class Detector(ABC):
     def unpack(self, name: str, rows: NDArray[Any]) -> NDArray[Any]:
         """Return the rows that `pack` was given."""
         return rows
+
+
+def joined(answers: Sequence[Scores]) -> Scores:
+    """Return the answers to successive windows as one."""
+    return Scores(*(_joined(answers, name) for name in ("surprise", "low", "high", "measure")))  # type: ignore[arg-type]
 
 
 def _joined(answers: Sequence[Scores], name: str) -> NDArray[np.float64] | None:

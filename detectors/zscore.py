@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from mendline.detectors.base import MAX_SURPRISE, Detector, Rows, Scores, StateArray, Step
+from mendline.detectors.base import MAX_SURPRISE, Detector, Rows, Scores, StateArray, Step, joined
 from mendline.detectors.tails import gaussian_surprise
 from mendline.schemas.base import Frozen
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LARGEST = 1e150
 """Values are learned as if they were not larger than this, so that sums of squares stay finite."""
+TOGETHER = 1024
+"""Windows of one series that are scored at once: their rings take half a megabyte."""
 
 
 class ZScore(Detector):
@@ -91,6 +93,37 @@ class ZScore(Detector):
             low, high = mean - 3.0 * deviation, mean + 3.0 * deviation
         self._learn(state["ring"], state["count"], step.values)
         return Scores(surprise, low, high)
+
+    def follow(self, state: Rows, windows: Step) -> Scores:
+        """Score many windows of one series: what the ring held before each of them is a row of its own."""
+        parts = [
+            self._follow(state, windows, slice(at, at + TOGETHER)) for at in range(0, len(windows.values), TOGETHER)
+        ]
+        return joined(parts)
+
+    def _follow(self, state: Rows, windows: Step, part: slice) -> Scores:
+        values = windows.values[part]
+        finite = np.isfinite(values)
+        learned = np.clip(values[finite], -LARGEST, LARGEST)
+        rows = self._rings(state, learned, np.cumsum(finite) - finite)
+        scores = self.step(rows, windows.part(part))
+        for name, array in state.items():
+            array[0] = rows[name][-1]
+        return scores
+
+    def _rings(self, state: Rows, learned: NDArray[np.float64], before: NDArray[np.int64]) -> Rows:
+        """Return the state before each of the windows, (windows, …): `before` of the values were learned by then.
+
+        The newest value whose place is j is at the largest index below the count that is j modulo the ring's length.
+        """
+        length, start = self.parameters.windows, int(state["count"][0])
+        known = np.concatenate([np.roll(state["ring"][0], -(start % length)), learned])
+        last = start % length + before[:, np.newaxis] - 1
+        ages = (last - np.arange(length)) % length
+        ring = known[length + before[:, np.newaxis] - 1 - ages]
+        count = start + before
+        turns = np.maximum(count // length - 1, 0)
+        return {"ring": ring, "count": (count - turns * length).astype(np.int32)}
 
     def _moments(
         self, ring: NDArray[np.float64], count: NDArray[np.int32], floor: NDArray[np.float64] | float

@@ -9,19 +9,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mendline.detectors.base import Detector
 from mendline.detectors.cusum import Cusum
 from mendline.detectors.ewma import Ewma
 from mendline.detectors.extremes import Extremes
 from mendline.detectors.mad import TO_DEVIATION, Mad
 from mendline.detectors.ranks import Ranks
 from mendline.detectors.tails import gaussian_surprise
-from mendline.testing.detectors import Player, run
+from mendline.detectors.zscore import TOGETHER, ZScore
+from mendline.testing.detectors import Player, make_windows, run
 
 VALUES = st.lists(st.floats(-1e3, 1e3), min_size=5, max_size=40)
 
 
 def _tail(z: float) -> float:
     return float(gaussian_surprise(np.array([z]))[0])
+
+
+@pytest.mark.parametrize("length", [2, 8, 60])
+def test_zscore_scores_a_file_as_window_by_window(length: int) -> None:
+    """Many windows at once leave the same answers and the same ring, to the bit, also where values are missing."""
+    lots = np.random.default_rng(12)
+    values = lots.normal(50, 2, 2 * TOGETHER + 7)
+    values[lots.random(len(values)) < 0.03] = np.nan
+    values[[100, 900]] = np.inf, -1e308
+    at_once, one_by_one = Player(ZScore, {"windows": length}, 1), Player(ZScore, {"windows": length}, 1)
+    for first, end in ((0, 1), (1, 5), (5, TOGETHER + 300), (TOGETHER + 300, len(values))):
+        windows = make_windows(values[first:end].copy(), first)
+        found = at_once.detector.follow(at_once.state, windows)
+        expected = Detector.follow(one_by_one.detector, one_by_one.state, windows)
+        for name in ("surprise", "low", "high"):
+            assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
+        assert {name: array.tobytes() for name, array in at_once.state.items()} == {
+            name: array.tobytes() for name, array in one_by_one.state.items()
+        }
 
 
 @given(VALUES)

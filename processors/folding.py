@@ -11,6 +11,7 @@ import numpy as np
 
 from mendline.processors import order
 from mendline.processors.homes import Closed, Home, Kind, PaneSet
+from mendline.processors.open_panes import OpenPanes
 from mendline.processors.order import Arrivals, Gate, Marks, firsts
 from mendline.processors.panes import (
     ELAPSED,
@@ -24,7 +25,7 @@ from mendline.processors.panes import (
     summarise,
 )
 from mendline.processors.pending import Cube, Waiting, cubes
-from mendline.processors.phases import Group, OpenPanes, Segments, Taken, closing
+from mendline.processors.phases import Group, Segments, Taken, closing
 from mendline.processors.residents import Ended, Residents
 from mendline.processors.tables import fitting, layout
 from mendline.schemas.columnar import RoundBlock, WindowBlock

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mendline.processors import order
 from mendline.processors.tables import move, union
 
 if TYPE_CHECKING:
@@ -31,41 +29,13 @@ class Chunk(NamedTuple):
     values: Floats
 
 
-@dataclass(slots=True)
-class OpenPane:
-    """Rounds that wait for their pane to close, in order of arrival."""
-
-    chunks: list[Chunk] = field(default_factory=list)
-    rounds: int = 0
-
-    def add(self, chunk: Chunk) -> int:
-        """Take rounds in and return how many there was no room for."""
-        came, room = len(chunk.times), order.MOST_ROUNDS - self.rounds
-        if came <= room:
-            self.chunks.append(chunk)
-            self.rounds += came
-            return 0
-        if room > 0:
-            self.chunks.append(Chunk(chunk.table, chunk.times[:room], chunk.values[:room]))
-            self.rounds += room
-        return came - max(room, 0)
-
-    def whole(self) -> Chunk:
-        """Return all rounds in order of event time, then arrival, in a table that holds the series of all."""
-        chunks = self.chunks
-        if len(chunks) == 1:
-            return chunks[0]
-        table = chunks[0].table
-        values = [one.values for one in chunks]
-        if len({one.table.digest for one in chunks}) > 1:
-            table = union(tuple({one.table.digest: one.table for one in reversed(chunks)}.values())[::-1])
-            values = [move(one.values, one.table, table) for one in chunks]
-        times = np.concatenate([one.times for one in chunks])
-        joined = np.concatenate(values)
-        if (times[1:] < times[:-1]).any():
-            by_time = np.argsort(times, kind="stable")
-            times, joined = times[by_time], joined[by_time]
-        return Chunk(table, times, joined)
+def whole(chunks: Sequence[Chunk]) -> Chunk:
+    """Return the rounds of a pane in order of event time, then arrival, in a table that holds the series of all."""
+    table = union(tuple({one.table.digest: one.table for one in reversed(chunks)}.values())[::-1])
+    times = np.concatenate([one.times for one in chunks])
+    joined = np.concatenate([move(one.values, one.table, table) for one in chunks])
+    by_time = np.argsort(times, kind="stable")
+    return Chunk(table, times[by_time], joined[by_time])
 
 
 class Waiting(NamedTuple):

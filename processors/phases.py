@@ -6,13 +6,13 @@ Panes are worked on in *phases*: in each, a source has panes of one table only. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mendline.processors.order import NEVER, Arrivals, firsts
-from mendline.processors.pending import Chunk, OpenPane, Waiting, selected
+from mendline.processors.order import Arrivals, firsts
+from mendline.processors.pending import Chunk, Waiting, selected
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from mendline.schemas.series import SeriesTable
 
     Ints = NDArray[np.int64]
-
-
-NONE_OPEN = 2**62
 
 
 class Group(NamedTuple):
@@ -63,108 +60,6 @@ class Segments(NamedTuple):
         alone = ~same
         alone[:-1] &= ~same[1:]
         return alone
-
-
-class OpenPanes:
-    """Rounds of panes that have not closed yet, by source and number of the pane.
-
-    Most rounds close nothing and go on where the source is. So two arrays by number of the source tell for all of a
-    batch at once who has to be looked at: no pane is below `_oldest` (`NONE_OPEN` without any), none above `_newest`.
-    """
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self.panes: dict[int, dict[int, OpenPane]] = {}
-        self._oldest = np.empty(0, np.int64)
-        self._newest = np.empty(0, np.int64)
-
-    def counts(self) -> OpenCounts:
-        """Return how many rounds each pane has, to be counted on."""
-        return OpenCounts(self.panes)
-
-    def pane(self, source: int, number: int) -> OpenPane:
-        """Return the open pane, made if need be."""
-        self._make_room(source)
-        self._oldest[source] = min(number, int(self._oldest[source]))
-        self._newest[source] = max(number, int(self._newest[source]))
-        return self.panes.setdefault(source, {}).setdefault(number, OpenPane())
-
-    def drop(self, source: int) -> None:
-        """Forget the source's panes."""
-        if self.panes.pop(source, None) is not None:
-            self._oldest[source], self._newest[source] = NONE_OPEN, NEVER
-
-    def keep(self, taken: Taken, segments: Segments, which: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-        """Take in the rounds of some segments; yield (source, rounds) for which a pane had no room."""
-        times, rows, blocks = taken.rounds.time, taken.rounds.row, taken.rounds.block
-        sources, numbers, begins, ends = (column[which] for column in segments)
-        if not len(sources):
-            return
-        self._make_room(int(sources.max()))
-        np.minimum.at(self._oldest, sources, numbers)
-        np.maximum.at(self._newest, sources, numbers)
-        of = [taken.blocks[block] for block in blocks[begins].tolist()]
-        columns = (column.tolist() for column in (sources, numbers, begins, ends, rows[begins]))
-        for block, source, number, begin, end, row in zip(of, *columns, strict=True):
-            panes = self.panes.get(source)
-            if panes is None:
-                panes = self.panes[source] = {}
-            pane = panes.get(number)
-            if pane is None:
-                pane = panes[number] = OpenPane()
-            # A copy of its own: a slice would keep the rounds of all sources of the batch.
-            values = block.values[row : row + 1].copy() if end == begin + 1 else block.values[rows[begin:end]]
-            excess = pane.add(Chunk(block.table, times[begin:end].copy(), values))
-            if excess:
-                yield source, excess
-
-    def absent(self, sources: Ints, panes: Ints) -> NDArray[np.bool_]:
-        """Say of each pane of a source that it has no rounds here yet."""
-        if not len(sources):
-            return np.empty(0, bool)
-        self._make_room(int(sources.max()))
-        absent: NDArray[np.bool_] = (panes > self._newest[sources]) | (panes < self._oldest[sources])
-        for place in np.flatnonzero(~absent).tolist():
-            absent[place] = int(panes[place]) not in self.panes.get(int(sources[place]), ())
-        return absent
-
-    def take(self, sources: Ints, before: Ints) -> list[tuple[int, int, Chunk]]:
-        """Return, and forget, the panes of the sources whose numbers are below `before`: source, pane, rounds."""
-        ready: list[tuple[int, int, Chunk]] = []
-        if not len(sources):
-            return ready
-        self._make_room(int(sources.max()))
-        some = self._oldest[sources] < before
-        for source, limit in zip(sources[some].tolist(), before[some].tolist(), strict=True):
-            panes = self.panes[source]
-            due = sorted(pane for pane in panes if pane < limit)
-            ready += [(source, pane, panes.pop(pane).whole()) for pane in due]
-            if panes:
-                self._oldest[source] = min(panes)
-            else:
-                self.drop(source)
-        return ready
-
-    def _make_room(self, source: int) -> None:
-        """Let the arrays reach to the source."""
-        more = source + 1 - len(self._oldest)
-        if more > 0:
-            more += source // 2
-            self._oldest = np.append(self._oldest, np.full(more, NONE_OPEN))
-            self._newest = np.append(self._newest, np.full(more, NEVER))
-
-
-class OpenCounts(dict[int, dict[int, int]]):
-    """Numbers of rounds by source and pane, looked up when asked for."""
-
-    def __init__(self, panes: dict[int, dict[int, OpenPane]]) -> None:
-        """Count those of `panes`."""
-        super().__init__()
-        self._panes = panes
-
-    def __missing__(self, source: int) -> dict[int, int]:
-        counts = self[source] = {pane: one.rounds for pane, one in self._panes.get(source, {}).items()}
-        return counts
 
 
 def closing(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mendline.processors.homes import NONE, Kind
+from mendline.processors.open_panes import Ready
 from mendline.processors.order import MARKS, TALLIES
 from mendline.processors.panes import ROWS
 from mendline.processors.pending import Chunk
@@ -49,8 +50,9 @@ class _Tables:
 def dump_sources(folding: Folding) -> Iterator[StateBlock]:
     """Yield blocks of sources of about `BLOCK_BYTES` each, by name: the same state gives the same blocks."""
     tables, names, parts, size = _Tables(), [], [], 0
+    waiting = folding.open.waiting()
     for name, number in sorted(folding.marks.numbers.items()):
-        part = _dump(folding, number, tables)
+        part = _dump(folding, number, waiting.get(number, ()), tables)
         names.append(name)
         parts.append(part)
         size += sum(array.nbytes for array in part.floats)
@@ -71,15 +73,14 @@ def _block(names: list[str], parts: list[Part], tables: _Tables) -> StateBlock:
     return StateBlock(tuple(names), arrays, values)
 
 
-def _dump(folding: Folding, number: int, tables: _Tables) -> Part:
+def _dump(folding: Folding, number: int, waiting: Sequence[tuple[int, Chunk]], tables: _Tables) -> Part:
     value: dict[str, Any] = {"marks": [int(folding.marks.arrays[name][number]) for name in FIELDS]}
     floats: list[NDArray[np.float64]] = []
     value["late"] = [[pane, count] for (source, pane), count in folding.gate.late.items() if source == number]
     value["open"] = []
-    for pane, waiting in folding.open.panes.get(number, {}).items():
-        for chunk in waiting.chunks:
-            value["open"].append([pane, tables.number(chunk.table), chunk.times.tolist()])
-            floats.append(chunk.values)
+    for pane, chunk in waiting:
+        value["open"].append([pane, tables.number(chunk.table), chunk.times.tolist()])
+        floats.append(chunk.values)
     value["runs"] = []
     for (kind, start), runs in folding.residents.runs.get(number, {}).items():
         for run in runs:
@@ -121,24 +122,29 @@ def load_sources(folding: Folding, blocks: Iterable[StateBlock]) -> None:
         for length in values["tables"]:
             tables.append(SeriesTable.from_blob(raw[at : at + length]))
             at += length
+        ready: list[Ready] = []
         floats = _Floats(block.arrays["floats"].astype(np.float64, copy=False))
         for name, value in zip(block.sources, values["sources"], strict=True):
-            _load(folding, folding.marks.numbers[name], value, tables, floats)
+            ready += _load(folding, folding.marks.numbers[name], value, tables, floats)
+        folding.open.put(ready)
 
 
-def _load(folding: Folding, number: int, value: Any, tables: list[SeriesTable], floats: _Floats) -> None:
+def _load(folding: Folding, number: int, value: Any, tables: list[SeriesTable], floats: _Floats) -> list[Ready]:
+    """Give the fold a source, but for its open panes, which are returned."""
+    ready: list[Ready] = []
     for name, mark in zip(FIELDS, value["marks"], strict=True):
         folding.marks.arrays[name][number] = mark
     for pane, count in value["late"]:
         folding.gate.late[number, pane] = count
     for pane, table, times in value["open"]:
         chunk = Chunk(tables[table], np.array(times, dtype=np.int64), floats.take(len(times), len(tables[table])))
-        folding.open.pane(number, pane).add(chunk)
+        ready.append((number, pane, chunk))
     for kind, start, table, rounds, late in value["runs"]:
         runs = folding.residents.runs.setdefault(number, {}).setdefault((Kind(*kind), start), [])
         runs.append(Run(tables[table], rounds, late, floats.take(ROWS, len(tables[table]))))
     if "home" in value:
         _load_home(folding, number, value, tables[value["home"]], floats)
+    return ready
 
 
 def _load_home(folding: Folding, number: int, value: Any, table: SeriesTable, floats: _Floats) -> None:

@@ -34,8 +34,8 @@ class HalfSpaceTrees(Learned):
     Defaults: 25 trees as in the paper; its 15 halvings are for millions of things, and for 256 windows 6 leave four to
     a box.
 
-    Cost: about 40 us a series and window, and 20 ms for each training, also of each series after a restart: for tens
-    of series. Memory: 32 kB of state a series, and some 0.5 MB for its trees.
+    Cost: about 100 us a series and window, and 20 ms for each training, also of each series after a restart: for tens
+    of series. Memory: 34 kB of state a series, and some 0.5 MB for its trees.
 
     >>> from mendline.testing.detectors import run
     >>> values = [50.0 + (37 * window % 11) for window in range(300)] + [56.0, 90.0]

@@ -28,7 +28,7 @@ class PyodModel(Learned):
     before (`ranks`), whatever their scale. What is learned, and when, is as for `isolation_forest`. Assumes what the
     model assumes. NaN is neither scored nor learned; an infinite value has the largest surprise.
 
-    Cost and memory are the model's; most take 0.1 to 1 ms a series and window. State: 32 kB a series. PyOD itself takes
+    Cost and memory are the model's; most take 0.1 to 1 ms a series and window. State: 34 kB a series. PyOD itself takes
     300 MB on disk, with what it needs: `pip install 'mendline[pyod]'`.
     """
 

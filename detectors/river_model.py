@@ -28,7 +28,7 @@ class RiverModel(Learned):
     for `isolation_forest`. Assumes what the model assumes. NaN is neither scored nor learned; an infinite value has the
     largest surprise.
 
-    Cost and memory are the model's, mostly 0.1 to 1 ms a series and window. State: 32 kB a series.
+    Cost and memory are the model's, mostly 0.1 to 1 ms a series and window. State: 34 kB a series.
 
     >>> from mendline.testing.detectors import run
     >>> values = [50.0 + (37 * window % 11) for window in range(300)] + [56.0, 90.0]

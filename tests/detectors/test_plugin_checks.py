@@ -33,7 +33,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "pyod_model": [FEW | {"model": "KNN", "arguments": {"n_neighbors": 3}}],
     "ranks": [{}, {"windows": 40, "ready": 20, "every": 7}],
     "ratio": [SHARE, SHARE | {"floor": 10.0, "below": 0.1}],
-    "river_model": [FEW | {"model": "LocalOutlierFactor", "arguments": {"n_neighbors": 3}}],
+    "river_model": [FEW | {"windows": 16, "ready": 16, "model": "LocalOutlierFactor", "arguments": {"n_neighbors": 3}}],
     "seasonal": [{}, {"half_life": 20, "ready": 10}],
     "stuck": [{}],
     "threshold": [{"above": 100.0}, {"above": 20.0, "of": "rate"}, {"above": 12.0, "of": "rate", "over": 3}],

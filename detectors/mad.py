@@ -72,6 +72,10 @@ class Mad(Detector):
         self._look(state, self._ring.learn(state, step.values))
         return scores
 
+    def follow(self, state: Rows, windows: Step) -> Scores:
+        """Score many windows of one series."""
+        return self._ring.follow(self, state, windows)
+
     def _look(self, state: Rows, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> None:
         if not len(rows):
             return

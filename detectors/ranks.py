@@ -111,6 +111,10 @@ class Ranks(Detector):
         """Take in the finite ones of the values (n,), and fit where it is due."""
         self._look(state, self._ring.learn(state, values))
 
+    def follow(self, state: Rows, windows: Step) -> Scores:
+        """Score many windows of one series."""
+        return self._ring.follow(self, state, windows)
+
     @staticmethod
     def _beyond(
         state: Rows, excess: NDArray[np.float64], side: NDArray[np.intp], least: NDArray[np.float64]

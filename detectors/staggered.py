@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mendline.detectors.base import Rows, StateArray
+from mendline.detectors.base import Detector, Rows, Scores, StateArray, Step, joined
 from mendline.detectors.floors import LARGEST
 
 if TYPE_CHECKING:
@@ -52,6 +52,40 @@ class StaggeredRing:
         at_phase = (counts + state["phase"][rows]) % self.every == 0
         due: NDArray[np.intp] = rows[(counts == self.ready) | ((counts > self.ready) & at_phase)]
         return due
+
+    def calm(self, state: Rows, values: NDArray[np.float64]) -> int:
+        """Return how many of the values of one series, `every` at most, come before a summary is due."""
+        if state["count"][0] == 0:
+            return 0
+        values = values[: self.every]
+        counts = int(state["count"][0]) + np.cumsum(np.isfinite(values))
+        at_phase = (counts + int(state["phase"][0])) % self.every == 0
+        due = np.flatnonzero((counts == self.ready) | ((counts > self.ready) & at_phase))
+        return int(due[0]) if len(due) else len(values)
+
+    def learn_calm(self, state: Rows, values: NDArray[np.float64]) -> None:
+        """Put so many values of one series into its ring at once as `calm` said, or fewer."""
+        learned = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
+        count = state["count"]
+        state["ring"][0, (int(count[0]) + np.arange(len(learned))) % self.windows] = learned
+        count += len(learned)
+        count[count >= 2 * self._turn] -= self._turn
+
+    def follow(self, detector: Detector, state: Rows, windows: Step) -> Scores:
+        """Score many windows of one series: those between two summaries at once, as all see the same one."""
+        parts, at = [], 0
+        while at < len(windows.values):
+            calm = self.calm(state, windows.values[at:])
+            part = windows.part(slice(at, at + max(calm, 1)))
+            if calm > 1:
+                # Each row learns one value, for nothing: what is learned of them all goes into the ring below.
+                rows = {name: np.repeat(array, calm, axis=0) for name, array in state.items()}
+                parts.append(detector.step(rows, part))
+                self.learn_calm(state, part.values)
+            else:
+                parts.append(detector.step(state, part))
+            at += len(part.values)
+        return joined(parts)
 
 
 def scattered(values: NDArray[np.float64]) -> NDArray[np.uint64]:

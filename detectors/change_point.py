@@ -51,7 +51,7 @@ class ChangePoint(Detector):
     earliest. s is held above the floor of `zscore`. NaN is neither scored nor learned; an infinite value has the
     largest surprise and is not learned.
 
-    Cost: 700 ns a series and window on average, nearly all of it where a block ends.
+    Cost: 110 to 300 ns a series and window on average, nearly all of it where a block ends.
     Memory: 8 bytes x (`block` + `blocks`) + 60 bytes a series.
 
     >>> from mendline.testing.detectors import run

@@ -46,7 +46,7 @@ class Seasonal(Detector):
 
     NaN is neither scored nor learned; an infinite value has the largest surprise and is not learned.
 
-    Cost: about 1.7 us a series and window. Memory: 2,220 bytes a series.
+    Cost: 250 to 380 ns a series and window. Memory: 2,220 bytes a series.
 
     >>> from mendline.testing.detectors import run
     >>> given = {"half_life": 60, "ready": 10}

@@ -203,7 +203,9 @@ class Service:
             reason = f"{self.ending}, but probe {good[0]} succeeds: what looks for the process may be wrong"
             return Verdict(Signal.BAD_HELD, "disagreement", "warning", reason)
         dead = Verdict(Signal.BAD_HELD, "dead", reason=self.ending, text=self.last_words)
-        if any(not probe.ok and probe.heard >= self.changed for probe in self.probes.values()):
+        heard = [probe for probe in self.probes.values() if probe.heard >= self.changed and not probe.ok]
+        # That one answer did not come in time may be the machine's fault; where nobody listens, nobody lives.
+        if any(probe.failed or probe.failure == "refused" for probe in heard):
             return dead
         return _wait(now, self.changed + MISSING_PATIENCE_MS, dead)
 

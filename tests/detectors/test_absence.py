@@ -231,7 +231,7 @@ def random_story(seed: int, length: int = 60) -> tuple[Settings, Story]:
 
 @pytest.mark.slow
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(0, 59)))
-@tune(max_examples=examples(30), deadline=None)
+@tune(max_examples=examples(15), deadline=None)
 def test_neither_batches_nor_the_order_of_sources_matter(seed: int, cuts: list[int]) -> None:
     """What is said depends neither on where batches end nor on the order of windows within a record."""
     made, story = random_story(seed)
@@ -243,7 +243,7 @@ def test_neither_batches_nor_the_order_of_sources_matter(seed: int, cuts: list[i
 
 @pytest.mark.slow
 @given(seed=st.integers(0, 10**6), at=st.integers(1, 58))
-@tune(max_examples=examples(30), deadline=None)
+@tune(max_examples=examples(15), deadline=None)
 def test_restore_at_any_place(seed: int, at: int) -> None:
     """A stage that is restored anywhere goes on exactly as the one that was not."""
     made, story = random_story(seed)

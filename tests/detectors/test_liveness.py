@@ -112,10 +112,19 @@ def test_missing(story: Story, host: Host) -> None:
 
 
 def test_missing_and_a_probe_that_fails(story: Story, host: Host) -> None:
-    """The first probe that fails as well confirms that a process which is not found is dead."""
+    """The first probe that is refused as well confirms that a process which is not found is dead."""
     host.process("missing", pid=0)
     host.probe(ok=False, failing_for=0.1, failure="refused")
     assert heard(story) == ["opened dead h1/web"]
+
+
+def test_missing_and_an_answer_that_is_late(story: Story, host: Host) -> None:
+    """One answer that does not come in time confirms nothing: the next one may, and then the pidfile is wrong."""
+    host.process("missing", pid=0)
+    host.probe(ok=False, failing_for=0.1, failure="unanswered")
+    assert heard(story) == []
+    host.probe(ok=True)
+    assert heard(story) == ["opened disagreement h1/web"]
 
 
 def test_missing_and_a_probe_that_succeeds(story: Story, host: Host) -> None:

@@ -113,7 +113,7 @@ def of(records: Sequence[NewRecord], detectors: frozenset[str], *, inside: bool 
 @pytest.mark.slow
 @CHANGES
 @given(seed=st.integers(0, 10**6), at=st.integers(1, 70))
-@tune(max_examples=examples(25), deadline=None)
+@tune(max_examples=examples(12), deadline=None)
 def test_an_edit_leaves_the_others_alone(change: Change, seed: int, at: int) -> None:
     """Detectors that are as they were, and liveness, say exactly what they would have said without the change."""
     before, *after = change.story(seed).inputs([at])
@@ -127,7 +127,7 @@ def test_an_edit_leaves_the_others_alone(change: Change, seed: int, at: int) -> 
 @pytest.mark.slow
 @CHANGES
 @given(seed=st.integers(0, 10**6), at=st.integers(1, 70))
-@tune(max_examples=examples(25), deadline=None)
+@tune(max_examples=examples(12), deadline=None)
 def test_what_is_new_says_what_it_would_have_said_from_the_beginning(change: Change, seed: int, at: int) -> None:
     """An edited or added detector that has read all again goes on as if it had always been there."""
     before, *after = change.story(seed).inputs([at])

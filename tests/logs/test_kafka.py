@@ -233,7 +233,7 @@ def test_polls_end_when_a_signal_handler_wakes_them(log: KafkaLog, topic: str) -
 @pytest.mark.slow
 @pytest.mark.parametrize("client", ["kafka-python"], indirect=True)
 def test_who_reads_alone_waits_in_one_piece(log: KafkaLog, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Off the main thread, outside a group, the client is asked once for as long as the poll may last."""
+    """Off the main thread, outside a group, the client waits as long as the poll may last, and not moment by moment."""
     consumer = log.consumer("c")
     assert isinstance(consumer, KafkaLogConsumer)
     asked = Counting(consumer._poll_client)
@@ -241,10 +241,11 @@ def test_who_reads_alone_waits_in_one_piece(log: KafkaLog, topic: str, monkeypat
     with closing(consumer), ThreadPoolExecutor(1) as pool:
         consumer.assign(both(topic))
         consumer.start(Partition(topic, 0), 0)
-        pool.submit(consumer.poll, 1.5).result(30)
+        pool.submit(consumer.poll, 2.5).result(30)
         alone = asked.count
-        consumer.poll(1.5)
-    assert (1, True) == (alone, asked.count > 2)
+        consumer.poll(2.5)
+    # News of the cluster may end the client's wait before its time, once or so.
+    assert 2 * alone < asked.count - alone
 
 
 class Counting:

@@ -27,6 +27,7 @@ from mendline.testing.kafka import (
     find_java,
 )
 from mendline.testing.kafka.cluster import random_id
+from mendline.testing.kafka.node import Node, Places
 from mendline.testing.kafka.ports import free_ports
 
 
@@ -126,6 +127,25 @@ def test_a_broker_does_not_outlive_its_starter(kafka_tools: None, tmp_path: Path
         broker = psutil.Process(int(starter.stdout.readline()))
         starter.kill()
     broker.wait(10)
+
+
+def test_a_broker_that_ended_by_itself_leaves_no_guard(tmp_path: Path) -> None:
+    """A broker that nobody stopped, as on a full disk, can be started again, and what watched it goes with it."""
+    script(tmp_path / "bin", "java", "exec sleep 600")
+    node = Node(Places(1, 1, 2, 3, tmp_path / "kafka"), [str(tmp_path / "bin" / "java")], {})
+    node.launch()
+    first = node.pid
+    os.kill(first, signal.SIGKILL)
+    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+    node.launch()
+    assert [0, 1] == [guards(first), guards(node.pid)]
+    node.kill()
+    assert 0 == guards(node.pid)
+
+
+def guards(pid: int) -> int:
+    """Count our children that guard the broker of this number."""
+    return sum({"guard", str(pid)} <= set(child.cmdline()) for child in psutil.Process().children())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

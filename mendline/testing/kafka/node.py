@@ -74,6 +74,7 @@ class Node:
         """Start the process if it does not run; returns before it is ready."""
         if self.running:
             return
+        self._reap(None)  # a broker that ended by itself, on a full disk, leaves its guard
         options = [*_HEAP, f"-Dkafka.logs.dir={self.places.folder}", "-Dlog4j2.configurationFile=log4j2.properties"]
         command = [self._java[0], *options, *self._java[1:], "kafka.Kafka", "server.properties"]
         with self._log.open("ab") as log:

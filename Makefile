@@ -33,7 +33,7 @@ kafka: $(READY) ## run a local Apache Kafka until Ctrl-C (PORT=9092; needs Java 
 
 test: $(READY) ## run all tests, those on a real Kafka included
 	@$(BIN)/python -m pytest -n auto -m "not broker and not heavy"
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "broker or heavy"
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "broker or heavy"
 
 test-fast: $(READY) ## run the tests that need neither Kafka nor patience
 	@MENDLINE_FEW_EXAMPLES=1 $(BIN)/python -m pytest -n auto -m "not broker and not heavy and not slow"

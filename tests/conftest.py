@@ -69,7 +69,7 @@ def kafka_tools() -> None:
 def kafka(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
     """One broker for the whole session: use topics of your own, and leave it running."""
     folder = tmp_path_factory.mktemp("kafka")
-    with LocalKafka(folder) as shared:
+    with LocalKafka(folder, quick=True) as shared:
         yield shared
     shutil.rmtree(folder)
 
@@ -81,7 +81,7 @@ def private_kafka(kafka_tools: None, tmp_path: Path) -> Iterator[Callable[..., L
 
         def make(**options: Any) -> LocalKafka:
             folder = tmp_path / f"kafka-{len(list(tmp_path.iterdir()))}"
-            kafka = LocalKafka(folder, **options)
+            kafka = LocalKafka(folder, quick=True, **options)
             stack.callback(shutil.rmtree, folder)
             stack.callback(kafka.kill)
             kafka.start()

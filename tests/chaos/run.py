@@ -140,7 +140,7 @@ def room_mb(seconds: float) -> int:
 @contextmanager
 def three_brokers(folder: Path, seconds: float) -> Iterator[tuple[LocalKafka, list[Room]]]:
     """Start brokers for a run of `seconds`, each with a disk of its own if we may make one."""
-    kafka = LocalKafka(folder, nodes=3)
+    kafka = LocalKafka(folder, nodes=3, quick=True)
     places = [node.places.folder / "data" for node in kafka.nodes]
     with rooms(places, room_mb(seconds)) as disks:
         try:

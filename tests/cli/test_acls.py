@@ -123,7 +123,7 @@ def guarded(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS",
     }
-    with LocalKafka(folder / "kafka", overrides=overrides) as kafka:
+    with LocalKafka(folder / "kafka", quick=True, overrides=overrides) as kafka:
         made = Guarded(kafka, folder)
         for role in ROLES:
             made.give(role, printed(made.admin, role))

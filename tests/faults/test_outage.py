@@ -46,7 +46,7 @@ AWAY_S = 12
 def absent(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
     """Return a broker that nobody has started yet."""
     folder = tmp_path_factory.mktemp("absent")
-    broker = LocalKafka(folder)
+    broker = LocalKafka(folder, quick=True)
     yield broker
     broker.kill()
     shutil.rmtree(folder)

@@ -31,7 +31,7 @@ pytestmark = [
 def broker(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
     """Run a broker for this file alone; each test leaves it running."""
     folder = tmp_path_factory.mktemp("outage")
-    with LocalKafka(folder) as own:
+    with LocalKafka(folder, quick=True) as own:
         yield own
     shutil.rmtree(folder)
 

@@ -97,7 +97,7 @@ def broker(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     for name, secret in secrets.items():
         (folder / name).write_text(f"{secret}\n")
     users = ["--add-scram", "SCRAM-SHA-512=[name=agent,password=secret]"]
-    with LocalKafka(folder / "kafka", overrides=overrides, format_options=users) as kafka:
+    with LocalKafka(folder / "kafka", quick=True, overrides=overrides, format_options=users) as kafka:
         KafkaLog(kafka.url).ensure_topics([TopicSettings(name) for name in ("metrics", "commands", "other")])
         allow(kafka)
         yield Secure(kafka, ports | {"PLAIN": kafka.nodes[0].places.port}, folder)

@@ -143,8 +143,10 @@ log.away = True
 spool = Spool(Path(sys.argv[1]), 2**30)
 publisher = module.Publisher(log, METRICS.topic, "host", int(sys.argv[2]), lambda _: None, spool)
 publisher.start()
-while True:
+for _ in range(5000):  # beyond 10,000 that wait in memory for a slow disk the oldest would be dropped
     say(publisher, 1)
+    print(spool.count, flush=True)
+while True:
     print(spool.count, flush=True)
 """
 

@@ -58,7 +58,7 @@ def test_a_webhook_that_stands_elsewhere_is_looked_for(call: Caller, tmp_path: P
     assert "hunter2" not in str(found)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_agents_that_cannot_be_believed_are_told_of(call: Caller, tmp_path: Path) -> None:
     """Without their keys nothing that they say counts, and without signatures anybody may say it."""
     keys = {"unsigned": "accept"}

@@ -51,6 +51,7 @@ def test_where_nothing_can_be_known_nothing_is_said() -> None:
     assert WorkWatch().look(NOBODY) is None
 
 
+@pytest.mark.heavy
 def test_work_is_that_of_children_too() -> None:
     """A main process that sleeps while its worker computes is busy."""
     text = "import os, time\nif os.fork():\n time.sleep(1000)\nwhile os.getppid() > 1:\n pass\n"
@@ -59,6 +60,7 @@ def test_work_is_that_of_children_too() -> None:
         until(lambda: bool((work := watch.look(process.pid)) and work.cpu_ms and work.cpu_ms > 100))
 
 
+@pytest.mark.heavy
 def test_idleness_is_seen() -> None:
     """A process that sleeps uses next to no CPU, however long it is looked at."""
     watch = WorkWatch()
@@ -71,6 +73,7 @@ def test_idleness_is_seen() -> None:
     assert () == work.listens
 
 
+@pytest.mark.heavy
 def test_what_was_done_long_ago_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that was busy and then sleeps is idle by and by."""
     monkeypatch.setattr("mendline.producers.work.LOOK_BACK_S", 0.3)
@@ -81,6 +84,7 @@ def test_what_was_done_long_ago_does_not_count(monkeypatch: pytest.MonkeyPatch) 
         until(lambda: bool((work := watch.look(process.pid)) and not work.cpu_ms))
 
 
+@pytest.mark.heavy
 def test_another_process_begins_anew() -> None:
     """What the last one did is not what this one does."""
     watch = WorkWatch()

@@ -161,12 +161,62 @@ class ProbeSettings(Frozen):
         return self.name or self.http or self.tcp or self.dns or ""
 
 
+class DataSettings(Frozen):
+    """Data of a service of which snapshots are kept, and that may be restored from them.
+
+    In `check`, `save` and `restore`, `{path}` stands for where the data in question lie: those in place, a copy to be
+    looked at, or the folder that `save` fills and `restore` reads.
+    """
+
+    kind: Literal["files", "sqlite", "command"] = Field(
+        default="files",
+        description="a file or a folder of files; an SQLite database; or what only commands can save and restore",
+    )
+    path: str | None = Field(default=None, description="the file or folder; not with kind `command`")
+    save: tuple[str, ...] = Field(default=(), description="kind `command`: fills the empty folder {path}")
+    restore: tuple[str, ...] = Field(default=(), description="kind `command`: brings back what lies in {path}")
+    check: tuple[str, ...] = Field(
+        default=(), description="argument vector that says by its exit status whether the data are good"
+    )
+    corrupt: tuple[int, ...] = Field(
+        default=(1,), description="exit statuses of `check` that say: corrupt. 0: good; any other proves nothing"
+    )
+    immutable: bool = Field(
+        default=False, description="its content never changes: a difference from the newest snapshot is corruption"
+    )
+    check_every: Duration = Field(default=60_000, ge=100, description="time between two checks of the data in place")
+    confirm: int = Field(default=2, ge=1, le=100, description="checks in a row that must say so before it is a fault")
+    every: Duration = Field(default=3_600_000, ge=1000, description="time between two snapshots")
+    keep: int = Field(default=7, ge=1, le=10_000, description="newest snapshots that are kept")
+    daily: int = Field(default=7, ge=0, le=10_000, description="days of each of which the last is kept besides")
+    broken: int = Field(default=1, ge=0, le=100, description="corrupt copies that are kept after a restore")
+    timeout: Duration = Field(default=300_000, ge=100, description="bound of each run of `check`, `save`, `restore`")
+    stop: bool = Field(
+        default=True, description="stop the service while its data are exchanged; not where `restore` needs it to run"
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> DataSettings:
+        by_command = self.kind == "command"
+        if by_command and not (self.save and self.restore):
+            msg = "kind command needs both save and restore"
+            raise ValueError(msg)
+        if by_command and (self.path or self.immutable):
+            msg = "kind command has no path, and nothing to compare; leave path and immutable out"
+            raise ValueError(msg)
+        if not by_command and (self.save or self.restore or not self.path):
+            msg = f"kind {self.kind} needs path, and neither save nor restore"
+            raise ValueError(msg)
+        return self
+
+
 class ServiceSettings(Frozen):
     """One service on this host: how it is found, probed, and what may be done to it."""
 
     process: ProcessSettings | None = None
     probes: tuple[ProbeSettings, ...] = ()
     config: tuple[str, ...] = Field(default=(), description="configuration files, watched")
+    data: dict[Name, DataSettings] = Field(default_factory=dict, description="data that may be restored, by name")
     depends_on: tuple[Name, ...] = Field(default=(), description="services that must be up before, and stop after it")
     allow: tuple[str, ...] = Field(default=(), description="actions this host permits here; its word is the last")
 

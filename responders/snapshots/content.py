@@ -1,0 +1,74 @@
+"""The content of files: cloned where the file system can, copied otherwise, and hashed."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+
+from mendline.responders.snapshots.deadline import Deadline
+
+FICLONE = 0x40049409
+"""ioctl(2) that lets a file share another's blocks until one of them is written to (Btrfs, XFS)."""
+
+CHUNK = 1 << 20
+
+
+def fill(source: int, target: int, deadline: Deadline) -> None:
+    """Give the empty file `target` the content of the file `source`, both descriptors; a clone costs no space.
+
+    Raises OSError, as for a full disk, and TimeoutError.
+    """
+    try:
+        fcntl.ioctl(target, FICLONE, source)
+    except OSError:  # another file system, or one that cannot: what is wrong besides, copying will tell
+        _copy(source, target, deadline)
+
+
+def _copy(source: int, target: int, deadline: Deadline) -> None:
+    os.lseek(source, 0, os.SEEK_SET)
+    while part := os.read(source, CHUNK):
+        deadline.check()
+        rest = memoryview(part)
+        while rest:
+            rest = rest[os.write(target, rest) :]
+
+
+def hash_of(handle: int, deadline: Deadline) -> str:
+    """Return the SHA-256 of the open file's whole content. Raises OSError, TimeoutError."""
+    total, at = hashlib.sha256(), 0
+    while part := os.pread(handle, CHUNK, at):
+        deadline.check()
+        total.update(part)
+        at += len(part)
+    return total.hexdigest()
+
+
+def hash_file(path: Path, deadline: Deadline) -> str:
+    """Return the SHA-256 of a file, never following a link. Raises OSError, TimeoutError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        return hash_of(handle, deadline)
+    finally:
+        os.close(handle)
+
+
+def sync(path: Path) -> None:
+    """Wait until a folder's names, or a file's content, are on the disk. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Put a file in place as a whole, on the disk when this returns. Raises OSError."""
+    draft = path.with_name(f".{path.name}.new")
+    with draft.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    sync(path.parent)

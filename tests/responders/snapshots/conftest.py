@@ -1,0 +1,13 @@
+"""The place that tests of snapshots work at."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.responders.snapshots.support import Place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Return a folder for data and a store."""
+    return Place(tmp_path)

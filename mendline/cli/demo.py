@@ -17,12 +17,19 @@ if TYPE_CHECKING:
     from mendline.demo.results import Round
 
 NO = 1
-NAMES = ("kill", "hang", "stall")
+NAMES = ("kill", "hang", "stall", "leak", "burn", "burst")
+QUICK = NAMES[:3]
 
 
 @click.command()
 @click.option(
-    "--scenario", type=click.Choice([*NAMES, "all"]), default="all", show_default=True, help="How to break it."
+    "--scenario",
+    "scenarios",
+    type=click.Choice([*NAMES, "all"]),
+    multiple=True,
+    default=QUICK,
+    show_default=True,
+    help="How to break it; may be given several times.",
 )
 @click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="How often, for each scenario.")
 @click.option(
@@ -30,13 +37,16 @@ NAMES = ("kill", "hang", "stall")
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, as the last line.")
 @click.option("--show-config", is_flag=True, help="Print the configuration that is used, and do nothing.")
-def demo(scenario: str, rounds: int, url: str | None, *, as_json: bool, show_config: bool) -> None:
+def demo(scenarios: tuple[str, ...], rounds: int, url: str | None, *, as_json: bool, show_config: bool) -> None:
     r"""Break a throw-away service in several ways and show it mended, with measured times.
 
     \b
     kill   its process is killed
     hang   it is stopped, and in every second round deadlocked: it is there, but answers nobody
     stall  it pauses for a second and goes on by itself, so any action would be needless
+    leak   it takes 10 MB of memory a second, and must be restarted before it has 128 MB
+    burn   it computes without end, which is unusual for it
+    burst  it computes for two seconds, which is not, so any action would be needless
 
     Times are seconds from the break, and the answers are those that a client of the service got. Everything goes the
     whole way through the log. Exit status 1 when something was not mended, or anything was done without need.
@@ -50,7 +60,7 @@ def demo(scenario: str, rounds: int, url: str | None, *, as_json: bool, show_con
         click.echo(config_text(_local(url) or OWN_LOG, "mendline-demo", 8080), nl=False)
         return
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # leaving by an exception clears up
-    names = NAMES if scenario == "all" else (scenario,)
+    names = NAMES if "all" in scenarios else tuple(dict.fromkeys(scenarios))
     done = _run(names, rounds, _local(url), as_json=as_json)
     from mendline.demo.results import all_good, report
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mendline.agent.services import cores
 from mendline.config import parse_settings
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ PROGRAM = Path(__file__).with_name("service.py")
 # Below the range from which the system takes ports for outgoing connections: a client that keeps knocking at a closed
 # port of that range may in the end connect to itself.
 FIRST_PORT, LAST_PORT = 20_000, 30_000
+LEAK_LIMIT = 128 * 2**20
+"""What the service must never take of memory, in bytes."""
+BUSY = 0.5
+"""So much of a core, for longer than any burst, is unusual for the service."""
 
 TEMPLATE = """\
 name: demo
@@ -26,7 +31,7 @@ state: state
 topics: {{prefix: {prefix}}}
 
 host:
-  interval: 1s
+  interval: 250ms             # so that a forecast has 16 points in 4 s
   collect: [cpu, memory]
 
 services:
@@ -43,7 +48,28 @@ services:
         body: ^ok
     allow: [restart]
 
+detectors:
+  - name: leak                # 4 s before the limit: a restart takes a tenth of one
+    use: exhaustion
+    match: {{metric: process.memory.usage, service: {service}}}
+    window: 0
+    parameters: {{limit: {limit}, horizon: 4, block: 1, blocks: 16}}
+    severity: critical
+    kind: leaking
+  - name: burn                # longer than any of its bursts
+    use: threshold
+    match: {{metric: process.cpu.utilization, service: {service}}}
+    window: 0
+    open: {{above: {busy:g}, for: 2500ms}}    # of all cores: half of one
+    severity: critical
+    kind: burning
+
 policies:
+  - name: {service}-ill
+    when: {{target: {service}, kind: [leaking, burning]}}
+    mode: auto
+    play:
+      - {{action: restart, verify: 10s, attempts: 1000}}
   - name: {service}-down
     when: {{target: {service}, kind: [dead, hung, failing, stopped]}}
     mode: auto
@@ -58,7 +84,8 @@ reflex: {{attempts: 0}}         # everything goes the whole way through the log
 def config_text(log: str, prefix: str, port: int) -> str:
     """Return the configuration file: `prefix` is that of the topics, `port` the service's."""
     python, program = (_quoted(str(one)) for one in (sys.executable, PROGRAM))
-    return TEMPLATE.format(log=_quoted(log), prefix=prefix, port=port, service=SERVICE, python=python, program=program)
+    places = {"log": _quoted(log), "prefix": prefix, "port": port, "python": python, "program": program}
+    return TEMPLATE.format(service=SERVICE, limit=LEAK_LIMIT, busy=BUSY / cores(), **places)
 
 
 def demo_settings(text: str) -> Settings:

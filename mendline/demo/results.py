@@ -14,7 +14,8 @@ DIGITS = 3
 class Round:
     """One break. Times in seconds from the break, None for what did not happen.
 
-    `actions` are the restarts that were seen, `needed` how many it took.
+    `actions` are the restarts that were seen, `needed` how many it took. `crossed` says whether the limit was passed
+    that an action was to prevent, None where there is none.
     """
 
     mended: bool
@@ -23,6 +24,7 @@ class Round:
     detected_s: float | None = None
     commanded_s: float | None = None
     answering_s: float | None = None
+    crossed: bool | None = None
 
     @property
     def needless(self) -> int:
@@ -32,7 +34,7 @@ class Round:
     @property
     def good(self) -> bool:
         """Whether all went as it should."""
-        return self.mended and not self.needless
+        return self.mended and not self.needless and not self.crossed
 
 
 def spread(values: Iterable[float | None]) -> dict[str, float | None]:
@@ -52,6 +54,7 @@ def spread(values: Iterable[float | None]) -> dict[str, float | None]:
 
 def summary(rounds: Sequence[Round]) -> dict[str, Any]:
     """Return a scenario as it stands in the JSON."""
+    crossed = [one.crossed for one in rounds if one.crossed is not None]
     return {
         "rounds": len(rounds),
         "mended": sum(one.mended for one in rounds),
@@ -60,7 +63,7 @@ def summary(rounds: Sequence[Round]) -> dict[str, Any]:
         "detected_s": spread(one.detected_s for one in rounds),
         "commanded_s": spread(one.commanded_s for one in rounds),
         "answering_s": spread(one.answering_s for one in rounds),
-    }
+    } | ({"crossed": sum(crossed)} if crossed else {})
 
 
 def report(log: str, scenarios: Mapping[str, Sequence[Round]]) -> dict[str, Any]:

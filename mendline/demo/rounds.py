@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mendline.demo.config import SERVICE
 from mendline.demo.deployment import DemoError
+from mendline.demo.peak import highest_memory
 from mendline.demo.results import Round
 from mendline.demo.scenarios import SCENARIOS, Scenario, Victim, now_ms
 from mendline.schemas.records import Command, Fault
@@ -67,17 +68,26 @@ def wait_ready(deployment: Deployment) -> None:
 def _round(deployment: Deployment, scenario: Scenario, number: int) -> Round:
     victim = Victim(deployment.client.pids[-1], deployment.port)
     broken = _Broken(victim, now_ms(), time.monotonic(), len(deployment.client.pids))
-    scenario.break_of(number)(victim)
+    with highest_memory(victim.pid) as peak:
+        scenario.break_of(number)(victim)
+        answer = _wait(deployment, scenario, victim)
+    told = _told(deployment, scenario, broken, answer)
+    return replace(told, crossed=None if scenario.limit is None else peak.bytes > scenario.limit)
+
+
+def _wait(deployment: Deployment, scenario: Scenario, victim: Victim) -> Answer | None:
+    """Return the service's first answer after the break when all is quiet again; None when none came."""
     # What was asked before now may have been answered before the break.
     healed = deployment.client.expect(_heals(victim, time.monotonic(), new_process=bool(scenario.needed)))
     try:
         answer = _answer(deployment, healed, MEND_S)
     except DemoError:
         deployment.check()
-        return _told(deployment, scenario, broken, None)
+        return None
+    time.sleep(scenario.lasts_s)
     deployment.journal.wait(deployment.journal.quiet, MEND_S)
     time.sleep(SETTLE_S)
-    return _told(deployment, scenario, broken, answer)
+    return answer
 
 
 def _heals(victim: Victim, broken: float, *, new_process: bool) -> Callable[[Answer], bool]:

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mendline.demo.client import request
+from mendline.demo.config import LEAK_LIMIT
 
 STALL_S = 1.0
+BURST_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,16 @@ Break = Callable[[Victim], None]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Breaks in turn, how many actions each needs, and what the service then is."""
+    """Breaks in turn, how many actions each needs, and what the service then is.
+
+    `lasts_s` is how long a break that needs none goes on; `limit` is the memory that must not be reached, in bytes.
+    """
 
     title: str
     breaks: tuple[Break, ...]
     needed: int = 1
+    lasts_s: float = 0.0
+    limit: int | None = None
 
     def break_of(self, number: int) -> Break:
         """Return how the round of this number (from 0) breaks the service."""
@@ -64,6 +71,21 @@ def stall(victim: Victim) -> None:
     request(victim.port, f"/stall?s={STALL_S:g}")
 
 
+def leak(victim: Victim) -> None:
+    """Make the service take 10 MB of memory a second, and give nothing back."""
+    request(victim.port, "/leak")
+
+
+def burn(victim: Victim) -> None:
+    """Make the service compute without end, beside its work."""
+    request(victim.port, "/burn")
+
+
+def burst(victim: Victim) -> None:
+    """Let the service compute for two seconds, as it may."""
+    request(victim.port, f"/burn?s={BURST_S:g}")
+
+
 def _go_on(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGCONT)
@@ -74,7 +96,10 @@ def _go_on(pid: int) -> None:
 SCENARIOS = {
     "kill": Scenario("killed", (kill,)),
     "hang": Scenario("hung", (freeze, deadlock)),
-    "stall": Scenario("stalled for 1 s", (pause, stall), needed=0),
+    "stall": Scenario("stalled for 1 s", (pause, stall), needed=0, lasts_s=STALL_S),
+    "leak": Scenario("leaking 10 MB/s", (leak,), limit=LEAK_LIMIT),
+    "burn": Scenario("burning a core", (burn,)),
+    "burst": Scenario("busy for 2 s", (burst,), needed=0, lasts_s=BURST_S),
 }
 
 

@@ -1,7 +1,9 @@
 """The service that the demonstration breaks: one worker on one socket, that starts in a few hundredths of a second.
 
 GET /health answers `ok PID`. /deadlock makes the worker wait for a lock that it holds itself; /stall?s=1 keeps it busy
-for that many seconds, as a long collection of garbage or a slow disk would. Port: the first argument.
+for that many seconds, as a long collection of garbage or a slow disk would. /leak takes 10 MB of memory a second from
+then on and gives nothing back; /burn?s=2 computes for that many seconds beside the worker, without a number for ever.
+Port: the first argument.
 """
 
 import _thread
@@ -12,6 +14,8 @@ import time
 
 BACKLOG = 1024
 SEND_WAIT_S = 1.0
+LEAK = 1_000_000
+LEAK_EVERY_S = 0.1
 
 
 def respond(link: socket.socket, text: str, status: str = "200 OK") -> None:
@@ -31,13 +35,34 @@ def serve(link: socket.socket) -> None:
     elif path == "/stall":
         respond(link, "stalling", "202 Accepted")
         time.sleep(float(query or 1))
+    elif path == "/leak":
+        respond(link, "leaking", "202 Accepted")
+        _thread.start_new_thread(leak, ())
+    elif path == "/burn":
+        respond(link, "burning", "202 Accepted")
+        _thread.start_new_thread(burn, (float(query or "inf"),))
     elif path == "/deadlock":
         respond(link, "never again", "202 Accepted")
         lock = _thread.allocate_lock()
         lock.acquire()
         lock.acquire()
     else:
-        respond(link, "there is /health, /stall?s=SECONDS and /deadlock", "404 Not Found")
+        respond(link, "there is /health, /stall?s=SECONDS, /leak, /burn?s=SECONDS and /deadlock", "404 Not Found")
+
+
+def leak() -> None:
+    """Keep ever more memory."""
+    kept = []
+    while True:
+        kept.append(b"x" * LEAK)
+        time.sleep(LEAK_EVERY_S)
+
+
+def burn(seconds: float) -> None:
+    """Compute for so long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
 
 
 def main() -> None:

@@ -47,6 +47,16 @@ def test_every_scenario_is_mended_on_the_embedded_log() -> None:
     assert told["stall"]["answering_s"]["min"] >= 0.95
 
 
+def test_what_a_service_takes_too_much_of_is_seen_in_time() -> None:
+    """A leak is mended before the limit, a burnt core after more than a burst, and a burst is let alone."""
+    ways = ("leak", "burn", "burst")
+    told = _demo("--rounds", "1", *(word for name in ways for word in ("--scenario", name)))["scenarios"]
+    assert list(ways) == list(told)
+    assert [(1, 1), (1, 1), (1, 0)] == [(told[name]["mended"], told[name]["actions"]) for name in ways]
+    assert 0 == told["leak"]["crossed"]
+    assert 2.5 <= told["burn"]["detected_s"]["min"]
+
+
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
     """Neither the service nor its folder outlives the demonstration, and a log given by the user stays."""
     before = _services()

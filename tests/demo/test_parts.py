@@ -15,10 +15,12 @@ from mendline.cli import cli
 from mendline.demo.client import Client, request
 from mendline.demo.config import PROGRAM, config_text, demo_settings, free_port
 from mendline.demo.journal import Journal
+from mendline.demo.peak import highest_memory
 from mendline.logs.open import open_log
 from mendline.schemas.records import Command, Evidence, Fault, Outcome, Transition, Verification, encode_record
 from mendline.schemas.stream import NewRecord
 from mendline.topics import topic_settings
+from tests.producers.support import until
 
 
 @contextmanager
@@ -88,6 +90,23 @@ def test_client_hears_a_stalled_service_again(client: Client) -> None:
         answer = again.result(10)
         assert answer.pid == process.pid
         assert answer.heard >= begun + 0.3
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_leaking_service_is_known_when_it_is_gone(client: Client) -> None:
+    """What it had last is not to be had from the dead, so it is watched."""
+    port = client._address[1]
+    first = client.expect(lambda _: True)
+    with _service(port) as process:
+        first.result(10)
+        with highest_memory(process.pid) as peak:
+            until(lambda: peak.bytes > 0)
+            before = peak.bytes
+            request(port, "/leak")
+            until(lambda: peak.bytes > before + 2e6)
+            process.kill()
+            process.wait()
+    assert before + 2e6 < peak.bytes < before + 1e8
 
 
 @pytest.mark.slow

@@ -67,3 +67,11 @@ def test_only_mended_without_need_is_good() -> None:
     assert all_good({"kill": [good, good]})
     assert not all_good({"kill": [good], "stall": [needless]})
     assert not all_good({"kill": [good, broken]})
+
+
+def test_a_limit_that_was_passed_is_not_good() -> None:
+    """An action that comes too late did not prevent anything, and the JSON counts it."""
+    crossed = [Round(mended=True, actions=1, needed=1, crossed=one) for one in (False, True, False)]
+    assert 1 == report("sqlite", {"leak": crossed})["scenarios"]["leak"]["crossed"]
+    assert [True, False, True] == [one.good for one in crossed]
+    assert not all_good({"leak": crossed})

@@ -54,6 +54,27 @@ class RestartUnit:
         """Return the unit's `Restart=`, `no` when systemd leaves it alone. Raises as `run` does."""
         return self._show(unit, time.monotonic() + timeout_s)["Restart"]
 
+    def is_stopped_on_purpose(self, unit: str, timeout_s: float) -> bool:
+        """Say whether the unit is inactive because somebody wanted it so. Raises as `run` does."""
+        state = self._show(unit, time.monotonic() + timeout_s)
+        return _was_meant(state)
+
+    def stop(self, unit: str, timeout_s: float) -> None:
+        """Stop the unit; systemd leaves it stopped, whatever its `Restart=`. Raises as `run` does."""
+        self._call(("stop", "--", unit), time.monotonic() + timeout_s)
+
+    def start(self, unit: str, timeout_s: float) -> str:
+        """Start the unit and return its main process. Raises as `run` does."""
+        deadline = time.monotonic() + timeout_s
+        if self._show(unit, deadline)["SubState"] == "failed":
+            self._call(("reset-failed", "--", unit), deadline)
+        self._call(("start", "--", unit), deadline)
+        after = self._show(unit, deadline)
+        if after["ActiveState"] != "active":
+            msg = f"{unit} is {after['ActiveState']} ({after['SubState']}, {after['Result']}) after its start"
+            raise PermanentError(msg)
+        return f"{unit}: process {after['MainPID']} started"
+
     def _check(self, unit: str, state: Mapping[str, str]) -> None:
         if state["LoadState"] != "loaded":
             msg = f"systemd knows no unit {unit} ({state['LoadState']}): check services.….process.unit"
@@ -61,7 +82,7 @@ class RestartUnit:
         if state["SubState"].startswith("auto-restart"):
             msg = f"systemd is about to restart {unit} itself (Restart={state['Restart']})"
             raise TemporaryError(msg)
-        if state["ActiveState"] == "inactive" and state["Result"] == "success":
+        if _was_meant(state):
             msg = f"{unit} was stopped on purpose: start it by `systemctl start {unit}`"
             raise PermanentError(msg)
         if state["Restart"] != "no" and unit not in self._warned:
@@ -96,6 +117,11 @@ class RestartUnit:
             msg = f"`systemctl {arguments[0]} {arguments[-1]}` failed: {done.stderr.strip() or done.returncode}"
             raise PermanentError(msg)
         return done.stdout
+
+
+def _was_meant(state: Mapping[str, str]) -> bool:
+    """Say whether a unit in this state was stopped by somebody who wanted that."""
+    return state["ActiveState"] == "inactive" and state["Result"] == "success"
 
 
 def _find_systemctl() -> str:

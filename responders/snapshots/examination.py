@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -68,6 +67,8 @@ def _by_command(settings: DataSettings, path: Path | None, deadline: Deadline) -
 
 def _by_sqlite(path: Path, deadline: Deadline, how: str) -> Finding:
     """Ask the database itself; one that is locked for too long, or cannot be opened, proves nothing."""
+    import sqlite3
+
     try:
         link = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=1.0)
     except sqlite3.Error as error:

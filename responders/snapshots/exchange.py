@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 from pathlib import Path
@@ -31,6 +30,8 @@ def exchange(path: Path, side: Path, aside: Path) -> bool:
 
 def _swap(path: Path, side: Path) -> bool:
     """Call renameat2(2), which Python does not; say whether the system can. Raises OSError."""
+    import ctypes
+
     library = ctypes.CDLL(None, use_errno=True)
     if not hasattr(library, "renameat2"):
         return False

@@ -158,10 +158,8 @@ class Restoration:
 
     def _swap(self, note: Note) -> tuple[str, str]:
         """Stop, exchange, start; return what became of the old data, and what runs now."""
-        if self.settings.stop:
-            self._step("stop")
-            self.switch.stop(self.deadline)
         try:
+            self._stop()
             self._put_in_place(note)
         finally:
             reconcile(self.store)  # before anything runs on the data again
@@ -232,10 +230,8 @@ class Restoration:
         return f"the corrupt data are kept in {folder}"
 
     def _call_restore(self, folder: Path) -> str:
-        if self.settings.stop:
-            self._step("stop")
-            self.switch.stop(self.deadline)
         try:
+            self._stop()
             self._step("restore")
             why = self._called(self.settings.restore, folder)
         finally:
@@ -243,6 +239,11 @@ class Restoration:
         if why:
             raise SnapshotError(why)
         return started
+
+    def _stop(self) -> None:
+        if self.settings.stop:
+            self._step("stop")
+            self.switch.stop(self.deadline)
 
     def _called(self, vector: Sequence[str], folder: Path) -> str:
         """Call a command of the settings; return why it failed, or nothing."""

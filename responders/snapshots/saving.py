@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import stat
 from contextlib import closing
 from dataclasses import replace
@@ -33,10 +32,11 @@ RESERVE = 16 << 20
 """Bytes that are left free on the disk."""
 
 
-def save(store: Store, settings: DataSettings, now_ms: int, deadline: Deadline) -> Manifest:
+def save(store: Store, settings: DataSettings, now_ms: int, deadline: Deadline, *, accept: bool = False) -> Manifest:
     """Take a snapshot of the data and return it, published; older ones go as the settings say.
 
-    One of the same content takes the place of the newest. Raises CorruptDataError when the check finds it corrupt,
+    One of the same content takes the place of the newest. Data that never change may have changed only if somebody
+    says so: `accept`. Raises CorruptDataError when the check finds it corrupt,
     SnapshotError when it cannot be taken or the check cannot be made, OSError, TimeoutError.
     """
     with store.locked():
@@ -44,6 +44,8 @@ def save(store: Store, settings: DataSettings, now_ms: int, deadline: Deadline) 
         before = store.newest()
         try:
             manifest = _take(store, settings, before, now_ms, deadline)
+            if settings.immutable and not accept:
+                _refuse_changed(before, manifest)
             store.publish(manifest)
         finally:
             store.clear_drafts()
@@ -92,6 +94,15 @@ def _refuse_corrupt(settings: DataSettings, path: Path | None, deadline: Deadlin
         raise SnapshotError(f"no snapshot is kept that cannot be checked: {finding.text}")
 
 
+def _refuse_changed(before: Manifest | None, manifest: Manifest) -> None:
+    if before and before.digest != manifest.digest:
+        msg = (
+            f"{manifest.service}/{manifest.data} differs from snapshot {before.id}, though it should never change: "
+            "if that was meant, `mendline data save --accept`"
+        )
+        raise CorruptDataError(msg)
+
+
 def _check_copy(store: Store, manifest: Manifest, settings: DataSettings, deadline: Deadline) -> None:
     """Let the check look at the copy and not at the data in place, which may change meanwhile."""
     if not (settings.check or settings.kind == "sqlite"):
@@ -117,6 +128,8 @@ def _saved_by_command(store: Store, settings: DataSettings, deadline: Deadline) 
 
 def _sqlite_copy(path: Path, store: Store, deadline: Deadline) -> Path:
     """Copy a database by SQLite's own backup: what others write meanwhile is either wholly in it or not at all."""
+    import sqlite3
+
     copy = store.drafts / "database"
     _need_space(store, path.stat().st_size)
     try:

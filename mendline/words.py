@@ -141,6 +141,13 @@ def _outcome(e: r.Outcome) -> str:
     return f"{e.action} {e.target}{reflex} {e.status}{took}" + (f": {e.reason}" if e.reason else "")
 
 
+def attachments(record: Envelope) -> Iterator[str]:
+    """Yield what is attached to the record, line by line, each named by what it is of."""
+    for name, text in ((record.attached or {}) if isinstance(record, r.Outcome) else {}).items():
+        for line in text.splitlines():
+            yield printable(f"{name}: {line}")
+
+
 def _verification(e: r.Verification) -> str:
     after = f" {span(e.after_ms)} after it was decided" if e.after_ms is not None else ""
     return f"{e.target} {'was mended' + after if e.mended else 'was not mended: ' + e.reason}"

@@ -17,7 +17,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mendline.responders.masking import cut_to, masked
 from mendline.schemas.settings import ServiceSettings
+
+MOST_OF_ONE = 4_000
+MOST_ATTACHED = 16_000
 
 Parameter = str | int | float | bool
 
@@ -51,6 +55,7 @@ class ActionContext:
     over the log: never make a command line of them. `timeout_s` is what is left of the command's time, in seconds:
     return or raise before it is over. `intent` names the deed in messages. `started_since` says that the service's
     process was started after the evidence for the deed, so that the evidence is about another; empty if it was not.
+    `attached` is what people should see beside the outcome: `attach` adds to it.
     """
 
     intent: str
@@ -60,6 +65,16 @@ class ActionContext:
     timeout_s: float
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     started_since: str = ""
+    attached: dict[str, str] = field(default_factory=dict)
+
+    def attach(self, name: str, text: str) -> None:
+        """Show `text` beside the outcome, under `name`: secrets masked, the end of it when it is long.
+
+        One text is cut to 4,000 bytes and all together to 16,000; what does not fit is left out. Empty texts are too.
+        """
+        room = MOST_ATTACHED - sum(len(one.encode()) for one in self.attached.values())
+        if text and (kept := cut_to(masked(text), min(room, MOST_OF_ONE))):
+            self.attached[name] = kept
 
 
 class Action(Protocol):

@@ -18,12 +18,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.action import Action, ActionContext, OvertakenError, PermanentError, TemporaryError
 from mendline.responders.ledger import Ledger, LedgerError
 from mendline.schemas.base import record_id
-from mendline.schemas.records import Cancel, Command, Outcome, OutcomeStatus, Stop, encode_record
+from mendline.schemas.records import NEWEST_MINOR, Cancel, Command, Outcome, OutcomeStatus, Stop, encode_record
 from mendline.schemas.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -34,7 +35,15 @@ logger = logging.getLogger(__name__)
 OVERTIME_S = 1.0
 CANCELLED_KEPT = 1024
 
-Result = tuple[OutcomeStatus, str]
+
+class Result(NamedTuple):
+    """What became of a command, why, and what people should see beside that."""
+
+    status: OutcomeStatus
+    reason: str
+    attached: Mapping[str, str] = MappingProxyType({})
+
+
 Refusal = Callable[["Executor", Command], "str | None"]
 
 
@@ -91,7 +100,7 @@ class Executor:
             command = Command.model_validate(about["command"])
             self._reflexes |= {command.intent} if about["reflex"] else set()
             reason = "Mendline died while this was at work; how far it got is not known"
-            self._answer(command, ("interrupted", reason), about["began"], self.host.now_ms())
+            self._answer(command, Result("interrupted", reason), about["began"], self.host.now_ms())
 
     def take(self, records: Sequence[Command | Cancel | Stop], position: int, *, caught_up: bool) -> None:
         """Take in records of the commands partition, in order; `position` is the offset after the last of them.
@@ -194,7 +203,7 @@ class Executor:
         while self._waiting and len(self._running) < self._workers and not self._closing.is_set():
             command = self._waiting.popleft()
             if why := self._why_not(command, REFUSALS):
-                self._answer(command, ("refused", why))
+                self._answer(command, Result("refused", why))
             else:
                 self._begin(command)
         if not self._waiting and self._position is not None:
@@ -220,7 +229,7 @@ class Executor:
         try:
             self.host.ledger.begin(command.intent, about)
         except LedgerError as error:
-            self._answer(command, ("refused", str(error)))
+            self._answer(command, Result("refused", str(error)))
             return
         self._running[command.service] = command.intent
         work = _Work(self, command, began)
@@ -253,14 +262,14 @@ class Executor:
         """Refuse a command nobody vouches for; its id stays free for the true one."""
         digest = hashlib.blake2b(encode_record(command), digest_size=8).hexdigest()
         name = record_id("outcome", command.intent, "stranger", digest)
-        self.host.emit(self._outcome(command, ("refused", why), name, (None, None)))
+        self.host.emit(self._outcome(command, Result("refused", why), name, (None, None)))
 
     def _outcome(self, command: Command, result: Result, name: str, times: tuple[int | None, int | None]) -> Outcome:
-        status, reason = result
-        logger.info("%s of %s: %s %s", command.action, command.target, status, reason)
+        logger.info("%s of %s: %s %s", command.action, command.target, result.status, result.reason)
         return self.host.keys.sign(
             Outcome(
                 id=name,
+                minor=NEWEST_MINOR if result.attached else None,
                 cause=command.id or None,
                 source=self.host.name,
                 time=self.host.now_ms(),
@@ -268,8 +277,9 @@ class Executor:
                 host=self.host.name,
                 target=command.target,
                 action=command.action,
-                status=status,
-                reason=reason,
+                status=result.status,
+                reason=result.reason,
+                attached=result.attached or None,
                 began_at=times[0],
                 ended_at=times[1],
                 reflex=command.intent in self._reflexes,
@@ -309,7 +319,7 @@ class _Work:
             self._executor.released(self._command)
 
     def _overdue(self) -> None:
-        self._end(("timed_out", f"not done within {self._command.timeout_ms} ms; it may still be at work"))
+        self._end(Result("timed_out", f"not done within {self._command.timeout_ms} ms; it may still be at work"))
 
     def _end(self, result: Result) -> None:
         if self._answered.acquire(blocking=False):
@@ -318,20 +328,28 @@ class _Work:
     def _try(self) -> Result:
         action = self._executor.host.actions[self._command.action]
         while True:
+            context = self._context()
             try:
-                return "succeeded", action.run(self._context())
+                return Result(*self._attempt(action, context), context.attached)
             except TemporaryError as error:
                 if not self._worth_waiting(error.delay_s):
-                    return "failed", str(error)
-            except OvertakenError as error:
-                return "overtaken", str(error)
-            except PermanentError as error:
-                return "failed", str(error)
-            except TimeoutError as error:
-                return "timed_out", str(error)
-            except Exception as error:  # an action is foreign code; its fault must not end the agent
-                logger.exception("the action %s failed", self._command.action)
-                return "failed", f"{type(error).__name__}: {error}"
+                    return Result("failed", str(error), context.attached)
+
+    def _attempt(self, action: Action, context: ActionContext) -> tuple[OutcomeStatus, str]:
+        """Do it once. Raises TemporaryError when another try may help."""
+        try:
+            return "succeeded", action.run(context)
+        except TemporaryError:
+            raise
+        except OvertakenError as error:
+            return "overtaken", str(error)
+        except PermanentError as error:
+            return "failed", str(error)
+        except TimeoutError as error:
+            return "timed_out", str(error)
+        except Exception as error:  # an action is foreign code; its fault must not end the agent
+            logger.exception("the action %s failed", self._command.action)
+            return "failed", f"{type(error).__name__}: {error}"
 
     def _worth_waiting(self, delay_s: float) -> bool:
         left = self._deadline - time.monotonic()

@@ -269,7 +269,9 @@ class Journal(Fact):
         if intent is None or intent.record.host != record.host or intent.effective_at is None:
             return NOTHING
         if intent.outcome is None or (intent.outcome.status == "refused" and record.status != "refused"):
-            intent.outcome, intent.outcome_at = record, self.log_time
+            # What is attached is for people, who read it on the log: here it would be kept for each fault.
+            intent.outcome = record.model_copy(update={"attached": None}) if record.attached else record
+            intent.outcome_at = self.log_time
         return NOTHING
 
     def _take_verification(self, record: Verification) -> Change:

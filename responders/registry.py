@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mendline.responders.command import Command
 from mendline.responders.notify import Notify
 from mendline.responders.restart import Restart, RestartProcess
 from mendline.responders.restart_systemd import RestartUnit
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from mendline.responders.supervisor import Supervisor
     from mendline.schemas.settings import Settings
 
-ACTION_NAMES = ("notify", "restart", "restore_data")
+ACTION_NAMES = ("command", "notify", "restart", "restore_data")
 
 
 def built_in_actions(supervisor: Supervisor, settings: Settings) -> Mapping[str, Action]:
@@ -25,6 +26,7 @@ def built_in_actions(supervisor: Supervisor, settings: Settings) -> Mapping[str,
     actions: tuple[Action, ...] = (
         Restart(RestartProcess(supervisor), units),
         RestoreData(supervisor, units, Path(settings.state)),
+        Command(),
         Notify([one.webhook for one in settings.notify]),
     )
     return {action.name: action for action in actions}

@@ -6,18 +6,25 @@ it: they carry a token in their environment (`offspring`).
 
 from __future__ import annotations
 
+import errno
 import os
+import pwd
 import secrets
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, NamedTuple
 
 from mendline.responders import offspring
 
 MOST_OUTPUT = 4_000
+MOST_ON_DISK = 16 * 2**20
+LOOK_EVERY_S = 0.5
+BLOCK = 512
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ")
 
 
 class Ended(NamedTuple):
@@ -27,23 +34,28 @@ class Ended(NamedTuple):
     output: str
 
 
-def run_bounded(vector: Sequence[str], timeout_s: float) -> Ended:
-    """Run the program and return how it ended; what it started is gone then.
+def run_bounded(vector: Sequence[str], timeout_s: float, user: str | None = None) -> Ended:
+    """Run the program, as another `user` if one is given, and return how it ended; past its time all of it is gone.
 
-    Raises OSError when it cannot be run, TimeoutError when it takes longer than `timeout_s`.
+    Another user's program gets little of our environment, where secrets may stand. Raises OSError when it cannot be
+    run, TimeoutError when it takes longer than `timeout_s`.
     """
     token = f"run:{secrets.token_hex(8)}"
+    account = _account(user) if user else None
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             tuple(vector),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, offspring.TOKEN: token},
+            env={**_environment(account), offspring.TOKEN: token},
             start_new_session=True,
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=os.getgrouplist(account.pw_name, account.pw_gid) if account else None,
         )
         try:
-            status = process.wait(timeout_s)
+            status = _wait(process, output, time.monotonic() + timeout_s)
         except subprocess.TimeoutExpired as error:
             msg = f"{vector[0]} did not end within {timeout_s:.1f} s"
             raise TimeoutError(msg) from error
@@ -61,7 +73,41 @@ def _end(process: subprocess.Popen[bytes], token: str) -> None:
         offspring.kill_all(token)
 
 
+def _account(user: str) -> pwd.struct_passwd | None:
+    """Return who that is, None when we are that user already. Raises OSError."""
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        raise OSError(errno.ENOENT, "there is no such user", user) from None
+    return None if account.pw_uid == os.geteuid() else account
+
+
+def _environment(account: pwd.struct_passwd | None) -> Mapping[str, str]:
+    if account is None:
+        return os.environ
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return {**passed, "HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
+
+
+def _wait(process: subprocess.Popen[bytes], output: IO[bytes], deadline: float) -> int:
+    """Wait for the end, and let go of old output meanwhile. Raises TimeoutExpired at `deadline` (monotonic, s)."""
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return process.wait(max(min(left, LOOK_EVERY_S), 0))
+        except subprocess.TimeoutExpired:
+            if left <= LOOK_EVERY_S:
+                raise
+            _forget(output)
+
+
+def _forget(output: IO[bytes]) -> None:
+    """Free the disk: the program writes on where it was, so that the file has a hole from now on."""
+    if os.fstat(output.fileno()).st_blocks * BLOCK > MOST_ON_DISK:
+        os.ftruncate(output.fileno(), 0)
+
+
 def _tail(output: IO[bytes]) -> str:
     end = output.seek(0, os.SEEK_END)
     output.seek(max(end - MOST_OUTPUT, 0))
-    return output.read().decode(errors="replace").strip()
+    return output.read().decode(errors="replace").strip("\0").strip()

@@ -20,7 +20,7 @@ from mendline.schemas.rounds import Round
 from mendline.schemas.windows import Windows
 
 NEWEST_VERSION = 1
-NEWEST_MINOR = 2
+NEWEST_MINOR = 3
 """What the records written here say of themselves, left out while it is 0; one more with every field that is added."""
 
 Time = Annotated[int, Field(ge=-MOST_TIME, le=MOST_TIME)]
@@ -290,7 +290,8 @@ class Outcome(Envelope):
     """What became of a command, signed by the host's key. `reflex` marks what an agent did while it was cut off.
 
     `began_at` and `ended_at` are the host's time in ms; both None when nothing was begun. `overtaken`: nothing was
-    done, for the service had been started anew after the evidence.
+    done, for the service had been started anew after the evidence. `attached` are texts for people, by name, such as
+    what a program printed: at most 16 kB, secrets masked.
     """
 
     type: Literal["outcome"] = "outcome"
@@ -303,6 +304,7 @@ class Outcome(Envelope):
     began_at: Time | None = None
     ended_at: Time | None = None
     reflex: bool = False
+    attached: Mapping[str, str] | None = None
     signature: Signature | None = None
 
 

@@ -210,6 +210,19 @@ class DataSettings(Frozen):
         return self
 
 
+class CommandSettings(Frozen):
+    """A command that a step may name. No shell takes part, and nothing of it comes over the log."""
+
+    argv: tuple[str, ...] = Field(
+        min_length=1, description="argument vector; the program by its whole path, or on PATH"
+    )
+    timeout: Duration = Field(default=30_000, ge=100, description="it and what it started is killed then")
+    user: str | None = Field(default=None, description="who runs it; default: Mendline's own user. Others need root")
+    retry: tuple[int, ...] = Field(
+        default=(75,), description="exit statuses that say: try again; 75 is EX_TEMPFAIL. 0: done; any other: failed"
+    )
+
+
 class ServiceSettings(Frozen):
     """One service on this host: how it is found, probed, and what may be done to it."""
 
@@ -217,6 +230,9 @@ class ServiceSettings(Frozen):
     probes: tuple[ProbeSettings, ...] = ()
     config: tuple[str, ...] = Field(default=(), description="configuration files, watched")
     data: dict[Name, DataSettings] = Field(default_factory=dict, description="data that may be restored, by name")
+    commands: dict[Name, CommandSettings] = Field(
+        default_factory=dict, description="commands that the action `command` may run here, by name"
+    )
     depends_on: tuple[Name, ...] = Field(default=(), description="services that must be up before, and stop after it")
     allow: tuple[str, ...] = Field(default=(), description="actions this host permits here; its word is the last")
 

@@ -137,7 +137,7 @@ def timeline(fault: str, config: Path, *, as_json: bool) -> None:
     """
     from mendline.config import load_settings, log_of
     from mendline.reading import read_about, read_incident
-    from mendline.words import clock, describe
+    from mendline.words import attachments, clock, describe
 
     settings = load_settings(config)
     with log_of(settings) as log:
@@ -161,3 +161,5 @@ def timeline(fault: str, config: Path, *, as_json: bool) -> None:
     for entry in mine:
         after = (entry.append_time - first) / 1000
         click.echo(f"{clock(entry.append_time)} {after:+9.3f} s  {describe(entry.record)}")
+        for line in attachments(entry.record):
+            click.echo(f"{'':26}| {line}")

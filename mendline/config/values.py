@@ -25,6 +25,8 @@ MOST_EMBEDDED = 256
 HIGHEST_PORT = 65_535
 ASK = "ask"
 STEPS = (*ACTION_NAMES, ASK)
+NAMED = {"command": "commands"}
+"""Actions whose steps must name something that the host's own settings declare, and where."""
 
 
 class Problem(NamedTuple):
@@ -175,5 +177,9 @@ def _policy(at: Location, policy: PolicySettings, settings: Settings, number: in
             yield Problem(
                 (*at, "play", place, "action"), f"there is no action {step.action}; known: {', '.join(STEPS)}"
             )
+        if step.action in NAMED and not isinstance(step.parameters.get("name"), str):
+            where = NAMED[step.action]
+            text = f"{step.action} needs the parameter name: which of the service's `{where}`, such as {{name: NAME}}"
+            yield Problem((*at, "play", place, "parameters"), text)
     if any(policy.name == before.name for before in settings.policies[:number]):
         yield Problem((*at, "name"), f"{policy.name} is the name of another policy too; give each its own")

@@ -1,0 +1,73 @@
+"""Run a command that this host's own settings name: an argument vector, no shell, nothing of it from a record.
+
+A step gives only the name: `parameters: {name: flush-cache}`. The vector, its time-out and its user stand under
+`services.NAME.commands` of the host. The program's session, and what left it, is killed when the time is over; what
+a program that ended in time left running, such as a daemon it was told to start, stays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mendline.responders.action import ActionContext, PermanentError, TemporaryError
+from mendline.responders.running import Ended, run_bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mendline.schemas.settings import CommandSettings
+
+MOST_TOLD = 500
+
+
+class Command:
+    """Run the named command of the service; it succeeded when its exit status is 0."""
+
+    name = "command"
+
+    def run(self, context: ActionContext) -> str:
+        """Return the end of what the program printed, 500 characters at most.
+
+        Raises PermanentError for a name this host does not know, a program that cannot be run, and any status that is
+        neither 0 nor among its `retry`; TemporaryError for those; TimeoutError.
+        """
+        return run_named(_name_in(context), context)
+
+
+def run_named(name: str, context: ActionContext) -> str:
+    """Run the command of that name of the context's service. Returns and raises as `Command.run` does."""
+    command = _find(name, context)
+    ended = _run(name, command, min(context.timeout_s, command.timeout / 1000))
+    context.attach("output", ended.output)
+    told = f"{name} ended with {ended.status}: {ended.output[-MOST_TOLD:] or 'it printed nothing'}"
+    if ended.status in command.retry:
+        raise TemporaryError(told)
+    if ended.status:
+        raise PermanentError(told)
+    return told
+
+
+def _name_in(context: ActionContext) -> str:
+    if set(context.parameters) != {"name"}:
+        msg = f"command takes one parameter, `name` (given: {', '.join(context.parameters) or 'none'})"
+        raise PermanentError(msg)
+    return str(context.parameters["name"])
+
+
+def _find(name: str, context: ActionContext) -> CommandSettings:
+    known: Mapping[str, CommandSettings] = context.settings.commands
+    if name not in known:
+        listed = ", ".join(known) or "none"
+        msg = f"{context.host} knows no command {name!r} of {context.service}; services.….commands has: {listed}"
+        raise PermanentError(msg)
+    return known[name]
+
+
+def _run(name: str, command: CommandSettings, timeout_s: float) -> Ended:
+    try:
+        return run_bounded(command.argv, timeout_s, command.user)
+    except OSError as error:
+        if isinstance(error, TimeoutError):
+            raise
+        msg = f"the command {name} cannot be run: {error.filename or command.argv[0]}: {error.strerror or error}"
+        raise PermanentError(msg) from error

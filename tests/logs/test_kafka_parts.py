@@ -16,6 +16,7 @@ from kafka.coordinator.assignors.abstract import RebalanceProtocol
 
 from mendline.logs import open_log
 from mendline.logs.base import (
+    Committed,
     LogCorruptError,
     LogRefusedError,
     LogUnavailableError,
@@ -25,6 +26,7 @@ from mendline.logs.base import (
 )
 from mendline.logs.kafka import KafkaLog
 from mendline.logs.kafka.assignor import SharingAssignor
+from mendline.logs.kafka.commits import ClientCommits
 from mendline.logs.kafka.connect import client_settings, safe_name
 from mendline.logs.kafka.errors import MEANINGS, translate
 from mendline.logs.kafka.noise import Ear
@@ -245,3 +247,36 @@ def test_what_explains_a_failure_to_connect_is_not_told_twice(caplog: pytest.Log
         ear.handle(logging.makeLogRecord(other))
     assert ["other" in record.getMessage() for record in caplog.records] == [True]
     assert ear.since(begun, {"mine"}) == ["mine"]
+
+
+class Settling:
+    """A client whose group has to settle first: it refuses commits until it was polled so often."""
+
+    def __init__(self, polls: int) -> None:
+        self.polls = polls
+        self.stored: list[Any] = []
+
+    def commit_async(self, places: Any, callback: Any) -> None:
+        callback(places, kafka_errors.RebalanceInProgressError())
+
+    def commit(self, places: Any, timeout_ms: int) -> None:
+        if self.polls:
+            raise kafka_errors.RebalanceInProgressError
+        self.stored.append(places)
+
+    def poll(self, timeout_ms: int) -> None:
+        self.polls -= 1
+
+
+def test_last_places_wait_for_a_group_that_settles() -> None:
+    """A member that closes while its group gathers stores its places all the same, or says that it did not."""
+    client = Settling(2)
+    commits = ClientCommits(client, "a")  # type: ignore[arg-type]
+    commits.want({Partition("t", 0): Committed(49, "m49")})
+    commits.finish(60)
+    assert [49] == [place.offset for places in client.stored for place in places.values()]
+    assert not commits.pending
+    commits.want({Partition("t", 0): Committed(50, "m50")})
+    client.polls = 1_000_000
+    with pytest.raises(kafka_errors.RebalanceInProgressError):
+        commits.finish(0)

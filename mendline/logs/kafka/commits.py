@@ -16,6 +16,7 @@ from mendline.logs.kafka.errors import translate
 from mendline.schemas.stream import Partition
 
 RETRY_S = 0.5
+SETTLE_MS = 100
 
 _logger = logging.getLogger(__name__)
 
@@ -81,10 +82,21 @@ class ClientCommits(Commits):
         self._client = client
 
     def finish(self, timeout_s: float) -> None:
-        """Wait until all is stored, at most `timeout_s`. Raises KafkaError."""
-        if self._wanted:
-            self._client.commit(_as_kafka(self._wanted), timeout_ms=int(timeout_s * 1000))
-            self._wanted.clear()
+        """Wait until all is stored, at most `timeout_s`. Raises KafkaError.
+
+        A group that has just settled who is in it takes no places until each member has heard what is its: then that
+        is waited for first.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self._wanted:
+            try:
+                self._client.commit(_as_kafka(self._wanted), timeout_ms=_ms_until(deadline))
+            except kafka_errors.RebalanceInProgressError:
+                if time.monotonic() >= deadline:
+                    raise
+                self._client.poll(SETTLE_MS)
+            else:
+                self._wanted.clear()
 
     def _send(self, places: Mapping[Partition, Committed]) -> None:
         try:
@@ -95,6 +107,10 @@ class ClientCommits(Commits):
     def _heard(self, _: object, answer: object) -> None:
         again = isinstance(answer, kafka_errors.RetriableError | kafka_errors.RebalanceInProgressError)
         self._answered(translate(answer, self._name) if isinstance(answer, BaseException) else None, again=again)
+
+
+def _ms_until(deadline: float) -> int:
+    return max(int((deadline - time.monotonic()) * 1000), 1)
 
 
 def _as_kafka(offsets: Mapping[Partition, Committed]) -> dict[TopicPartition, OffsetAndMetadata]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OVERTIME_S = 1.0
+START_GRAIN_MS = 10
 CANCELLED_KEPT = 1024
 
 
@@ -371,12 +372,17 @@ class _Work:
 def _started_since(host: Host, command: Command) -> str:
     """Return that the service was started anew after the evidence, or an empty text.
 
-    A start that lies in the future says that the clock was set back, and nothing about the evidence.
+    A start is known to `START_GRAIN_MS`: an agent that finds its service dead starts it within that, and what it told
+    of the death must not lead to a second start. A start that lies in the future says that the clock was set back,
+    and nothing about the evidence.
     """
     started, seen = host.started_at(command.service), command.evidence_time
-    if started is None or seen is None or not seen < started <= host.now_ms():
+    if started is None or seen is None:
         return ""
-    return f"{command.service} was started anew {started - seen} ms after the evidence for this, by somebody else"
+    if not seen - START_GRAIN_MS < started <= host.now_ms() + START_GRAIN_MS:
+        return ""
+    after = max(started - seen, 0)
+    return f"{command.service} was started anew {after} ms after the evidence for this, by somebody else"
 
 
 # Why not --------------------------------------------------------------------------------------------------------------

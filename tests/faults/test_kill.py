@@ -63,6 +63,9 @@ def faults_missing(log: Log, settings: Settings) -> set[tuple[str, int]]:
 
 def check_actions(fleet: Fleet, journal: Sequence[Any], breaks: int) -> None:
     """Every break was mended by one start, and no deed was done twice."""
+    for one in journal:
+        if isinstance(one, Fault | Intent | Outcome):
+            print(one.model_dump_json(exclude_none=True))
     assert len(fleet.service_pids()) == 1 + breaks
     done = {one.intent: one for one in journal if isinstance(one, Outcome) and one.status == "succeeded"}
     intents = {one.id for one in journal if isinstance(one, Intent)}

@@ -271,7 +271,7 @@ class Settling:
 def test_last_places_wait_for_a_group_that_settles() -> None:
     """A member that closes while its group gathers stores its places all the same, or says that it did not."""
     client = Settling(2)
-    commits = ClientCommits(client, "a")  # type: ignore[arg-type]
+    commits = ClientCommits(client, "a")
     commits.want({Partition("t", 0): Committed(49, "m49")})
     commits.finish(60)
     assert [49] == [place.offset for places in client.stored for place in places.values()]

@@ -214,12 +214,13 @@ def test_what_becomes_of_an_action_is_read_off_its_error(
     ("started_at", "evidence_time", "told"),
     [
         (NOW_MS - 3, NOW_MS - 10, "web was started anew 7 ms after the evidence for this, by somebody else"),
-        (NOW_MS - 10, NOW_MS - 3, ""),
+        (NOW_MS - 12, NOW_MS - 3, "web was started anew 0 ms after the evidence for this, by somebody else"),
+        (NOW_MS - 13, NOW_MS - 3, ""),
         (NOW_MS - 3, None, ""),
         (None, NOW_MS - 10, ""),
-        (NOW_MS + 1, NOW_MS - 10, ""),
+        (NOW_MS + 11, NOW_MS - 10, ""),
     ],
-    ids=["younger", "older", "wanted by a person", "not running", "clock set back"],
+    ids=["younger", "younger, as far as is known", "older", "wanted by a person", "not running", "clock set back"],
 )
 def test_an_action_hears_of_a_process_younger_than_its_evidence(
     table: Table, started_at: int | None, evidence_time: int | None, told: str

@@ -3,7 +3,8 @@
 A process that was seen to die is dead, whatever the probes say; a failing probe then is evidence and no second fault.
 One that is only not found is dead when its probes say no better; where they succeed, whoever looks for it is wrong
 (`disagreement`). What lives and does not answer for `fail_after` has a `diagnosis`; a shorter stall is nothing. Where a
-host asks its peers, what does not answer is unreachable. A stop that was meant is no fault.
+host asks its peers, what does not answer is unreachable. A stop that was meant is no fault. Data that their check calls
+corrupt are worse than all of this: a restart would not mend them, and the rest may come from them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ MEANT_PATIENCE_MS = 30_000
 UNHEARD_PATIENCE_MS = 60_000
 """A probe that says nothing for this long after a start is not there any more; those that are say their success."""
 
+CORRUPT_PATIENCE_MS = 600_000
+"""A check that called data corrupt and says nothing for this long is not there any more; it repeats its word."""
+
 MOST_TEXT = 4_000
 MOST_PROBES = 100
 
@@ -55,6 +59,7 @@ class Probe:
     failure: Failure | None = None
     work: Work | None = None
     late_ms: int | None = None
+    data: str = ""
 
     @property
     def failing_ms(self) -> int:
@@ -148,8 +153,9 @@ class Service:
             event.failure,
             event.work,
             event.late_ms,
+            event.data or "",
         )
-        if event.ok and event.time >= self.began:
+        if event.ok and event.time >= self.began and not event.data:
             self.answered = True
 
     def _begin(self, event: ProcessEvent, now: int) -> None:
@@ -159,9 +165,14 @@ class Service:
 
     def listen_anew(self, now: int) -> None:
         """Believe no probe any more until it speaks again: from log time `now` on it is another process, or agent."""
-        self.changed, self.answered = now, not self.probes
-        for probe in self.probes.values():
+        self.changed, self.answered = now, not self._asked
+        for probe in self._asked.values():
             probe.heard = -1
+
+    @property
+    def _asked(self) -> Mapping[str, Probe]:
+        """The probes that ask the service itself; its data are no other ones because its process is."""
+        return {name: probe for name, probe in self.probes.items() if not probe.data}
 
     def _end(self, event: ProcessEvent, now: int, *, meant: bool) -> None:
         self.changed = now
@@ -182,6 +193,10 @@ class Service:
 
     def verdict(self, now: int) -> Verdict:
         """Return what is to be thought of it at log time `now`."""
+        return self._corrupt(now) or self._alive(now)
+
+    def _alive(self, now: int) -> Verdict:
+        """Judge by its process and by what answers."""
         if self.condition == "dead":
             return Verdict(Signal.BAD_HELD, "dead", reason=self.ending, text=self.last_words)
         if self.condition == "ended":
@@ -189,35 +204,47 @@ class Service:
             return _wait(now, self.changed + MEANT_PATIENCE_MS, over)
         if self.condition == "missing":
             return self._missing(now)
-        failed = [name for name, probe in self.probes.items() if probe.failed]
+        failed = [name for name, probe in self._asked.items() if probe.failed]
         if failed:
             return self._not_answering(max(failed, key=lambda name: self.probes[name].failing_ms))
-        if self.condition in {"stopped", "traced"} and not self.probes:
+        if self.condition in {"stopped", "traced"} and not self._asked:
             return _wait(now, self.changed + STOPPED_PATIENCE_MS, self._stopped())
         return self._recovered(now)
 
+    def _corrupt(self, now: int) -> Verdict | None:
+        """Say that data are corrupt, by the check that has said so for longest."""
+        found = [probe for probe in self.probes.values() if probe.data and probe.failed]
+        heard = [probe for probe in found if now < probe.heard + CORRUPT_PATIENCE_MS]
+        if not heard:
+            return None
+        worst = max(heard, key=lambda probe: probe.failing_ms)
+        also = f"; {self.ending}" if self.condition == "dead" else ""
+        reason = f"data {', '.join(sorted(probe.data for probe in heard))} are corrupt{also}"
+        again_at = max(probe.heard for probe in heard) + CORRUPT_PATIENCE_MS
+        return Verdict(Signal.BAD_HELD, "corrupt", reason=reason, text=worst.error, again_at=again_at)
+
     def _missing(self, now: int) -> Verdict:
         """Judge a process that is not found: its probes are asked before it counts as dead."""
-        good = [name for name, probe in self.probes.items() if probe.ok and probe.heard >= self.changed]
+        good = [name for name, probe in self._asked.items() if probe.ok and probe.heard >= self.changed]
         if good:
             reason = f"{self.ending}, but probe {good[0]} succeeds: what looks for the process may be wrong"
             return Verdict(Signal.BAD_HELD, "disagreement", "warning", reason)
         dead = Verdict(Signal.BAD_HELD, "dead", reason=self.ending, text=self.last_words)
-        heard = [probe for probe in self.probes.values() if probe.heard >= self.changed and not probe.ok]
+        heard = [probe for probe in self._asked.values() if probe.heard >= self.changed and not probe.ok]
         # That one answer did not come in time may be the machine's fault; where nobody listens, nobody lives.
         if any(probe.failed or probe.failure == "refused" for probe in heard):
             return dead
         return _wait(now, self.changed + MISSING_PATIENCE_MS, dead)
 
     def _recovered(self, now: int) -> Verdict:
-        if any(not probe.ok and probe.heard >= 0 for probe in self.probes.values()):
+        if any(not probe.ok and probe.heard >= 0 for probe in self._asked.values()):
             return Verdict(Signal.BETWEEN)
         healthy = Verdict(Signal.GOOD, reason=self._well())
         return healthy if self.answered else _wait(now, self.changed + UNHEARD_PATIENCE_MS, healthy)
 
     def _well(self) -> str:
         process = f"process {self.pid} runs" if self.condition == "running" else ""
-        answers = "its probe succeeds" if self.probes and self.answered else ""
+        answers = "its probe succeeds" if self._asked and self.answered else ""
         return " and ".join(filter(None, (process, answers))) or "nothing is wrong with it any more"
 
     def _not_answering(self, name: str) -> Verdict:
@@ -225,8 +252,8 @@ class Service:
         found = self._diagnosis(probe)
         if not found:
             return Verdict(Signal.BETWEEN)
-        well = [other for other, one in self.probes.items() if one.ok and one.heard >= 0]
-        failed = [other for other, one in self.probes.items() if one.failed and other != name]
+        well = [other for other, one in self._asked.items() if one.ok and one.heard >= 0]
+        failed = [other for other, one in self._asked.items() if one.failed and other != name]
         lists = (("these probes fail too", failed), ("these probes succeed", well))
         told = (f"{what}: {', '.join(names)}" for what, names in lists if names)
         text = "\n".join(filter(None, (probe.error, *told)))[:MOST_TEXT]

@@ -93,6 +93,12 @@ METRICS: Mapping[str, Metric] = {
     "mendline.tcp.connect.duration": _amount("s", "mean time of the TCP connects since the last round"),
     "mendline.peer.round_trip_time": _amount("s", "mean time of a TCP connect to a peer since the last round"),
     "mendline.tls.certificate.remaining": Metric("d", "gauge", -inf, inf, "days until the certificate expires"),
+    # data of a service
+    "mendline.data.good": _share("1 when the last check of the data called them good, 0 for corrupt"),
+    "mendline.data.check.duration": _amount("s", "time of the last check of the data"),
+    "mendline.data.snapshot.age": _amount("s", "time since the newest snapshot of the data was taken"),
+    "mendline.data.snapshot.size": _amount("By", "what the files of the newest snapshot hold"),
+    "mendline.data.snapshot.failures": _counter("{snapshot}", "snapshots that could not be taken or kept"),
     # the agent itself
     "mendline.collector.duration": _amount("s", "time the collector took, or takes already while it is overdue"),
     "mendline.collector.overdue": _share("1 while the collector is beyond its deadline"),

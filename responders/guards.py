@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 JITTER = 0.25
 GONE = frozenset({"missing", "silent"})
-DOWN = frozenset({"dead", "failing", "hung", "overloaded", "stopped", "traced", "unreachable"})
+DOWN = frozenset({"corrupt", "dead", "failing", "hung", "overloaded", "stopped", "traced", "unreachable"})
 """Kinds of fault with which a service does not serve those that depend on it."""
-DELICATE = frozenset({"collector-sick", "disagreement", "overloaded", "stopped", "traced", "unreachable"})
+DELICATE = frozenset({"collector-sick", "corrupt", "disagreement", "overloaded", "stopped", "traced", "unreachable"})
 """Kinds of fault about which nothing is done but telling, unless a policy names them: a restart may do harm."""
 SMALLEST_CROWD = 3
 

@@ -16,9 +16,11 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from threading import Event
 from typing import IO, NamedTuple
 
 from mendline.responders import offspring
+from mendline.responders.identity import identify, wait_gone
 
 MOST_OUTPUT = 4_000
 MOST_ON_DISK = 16 * 2**20
@@ -34,11 +36,11 @@ class Ended(NamedTuple):
     output: str
 
 
-def run_bounded(vector: Sequence[str], timeout_s: float, user: str | None = None) -> Ended:
+def run_bounded(vector: Sequence[str], timeout_s: float, user: str | None = None, stop: Event | None = None) -> Ended:
     """Run the program, as another `user` if one is given, and return how it ended; past its time all of it is gone.
 
     Another user's program gets little of our environment, where secrets may stand. Raises OSError when it cannot be
-    run, TimeoutError when it takes longer than `timeout_s`.
+    run, TimeoutError when it takes longer than `timeout_s` or `stop` is set.
     """
     token = f"run:{secrets.token_hex(8)}"
     account = _account(user) if user else None
@@ -55,7 +57,7 @@ def run_bounded(vector: Sequence[str], timeout_s: float, user: str | None = None
             extra_groups=os.getgrouplist(account.pw_name, account.pw_gid) if account else None,
         )
         try:
-            status = _wait(process, output, time.monotonic() + timeout_s)
+            status = _wait(process, output, time.monotonic() + timeout_s, stop or Event())
         except subprocess.TimeoutExpired as error:
             msg = f"{vector[0]} did not end within {timeout_s:.1f} s"
             raise TimeoutError(msg) from error
@@ -89,16 +91,18 @@ def _environment(account: pwd.struct_passwd | None) -> Mapping[str, str]:
     return {**passed, "HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}
 
 
-def _wait(process: subprocess.Popen[bytes], output: IO[bytes], deadline: float) -> int:
-    """Wait for the end, and let go of old output meanwhile. Raises TimeoutExpired at `deadline` (monotonic, s)."""
-    while True:
+def _wait(process: subprocess.Popen[bytes], output: IO[bytes], deadline: float, stop: Event) -> int:
+    """Wait for the end, known at once, and let go of old output meanwhile.
+
+    Raises TimeoutExpired at `deadline` (monotonic, s) or when `stop` is set.
+    """
+    found = identify(process.pid)
+    while found and not stop.is_set():
         left = deadline - time.monotonic()
-        try:
-            return process.wait(max(min(left, LOOK_EVERY_S), 0))
-        except subprocess.TimeoutExpired:
-            if left <= LOOK_EVERY_S:
-                raise
-            _forget(output)
+        if wait_gone(found, max(min(left, LOOK_EVERY_S), 0)) or left <= LOOK_EVERY_S:
+            break
+        _forget(output)
+    return process.wait(0)
 
 
 def _forget(output: IO[bytes]) -> None:

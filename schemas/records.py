@@ -114,7 +114,7 @@ class ProbeEvent(Envelope):
     probe took, `error` why it failed, in words. `process` is the state of the service's process at that moment, one
     letter of /proc (`R S D T t Z`; empty: unknown or none), `attempts` the failures in a row. `failure` is how far it
     came, `work` what the service did meanwhile, `late_ms` how long an answer took that came too late, if one came
-    within the last `fail_after_ms`. Signed too.
+    within the last `fail_after_ms`. `data` names the data that the probe is about: their check is one too. Signed too.
     """
 
     type: Literal["probe"] = "probe"
@@ -130,6 +130,7 @@ class ProbeEvent(Envelope):
     failure: Failure | None = None
     work: Work | None = None
     late_ms: int | None = Field(default=None, ge=0, le=MOST_TIME)
+    data: str | None = Field(default=None, max_length=255)
     signature: Signature | None = None
 
 

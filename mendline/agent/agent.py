@@ -45,8 +45,9 @@ from mendline.schemas.records import NEWEST_MINOR, Event, Heartbeat, Outcome, Pr
 from mendline.topics import topic_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from mendline.agent.data import DataWatch
     from mendline.logs.base import Log, Position
     from mendline.schemas.settings import Settings
 
@@ -181,6 +182,7 @@ class Agent:
         self._prober = Prober(self.source, plans(settings, Names()), self._emit, self._clock, self.processes)
         files = {name: service.config for name, service in settings.services.items()}
         memory = self._state.path / "configurations.json"
+        self._data = self._watched_data()
         interval_s, deadline_s = settings.host.interval / 1000, settings.host.deadline / 1000
         self._collection = Collection(
             [
@@ -188,6 +190,7 @@ class Agent:
                 self._prober,
                 *host_collectors(settings.host),
                 ConfigurationWatch(self.source, files, memory, self._emit),
+                *self._data,
                 OutputRotation(self.supervisor),
             ],
             deadline_s=deadline_s,
@@ -196,15 +199,28 @@ class Agent:
             self_metrics=self._self_metrics,
         )
 
+    def _watched_data(self) -> Sequence[DataWatch]:
+        """Return what looks after data, where any are declared; what it needs is not imported elsewhere."""
+        services = self.settings.services
+        if not any(service.data for service in services.values()):
+            return ()
+        from mendline.agent.data import DataWatch
+
+        return (DataWatch(self.source, services, self._state.path, self._emit, self._clock),)
+
     # Living -----------------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
         self._beat()
         self._executor.recover()
         self._publisher.start()
+        for data in self._data:
+            data.put_in_order(self.supervisor)
         self._start_services()
         self._obey_after("services")
         self._prober.start()
+        for data in self._data:
+            data.start()
 
     def _live(self) -> None:
         """Make a round every interval; one that would be late by more than an interval is left out.
@@ -274,8 +290,9 @@ class Agent:
                 )
 
     def _end(self) -> None:
-        steps = (
+        steps: Sequence[Callable[[], object]] = (
             self._prober.close,
+            *(data.close for data in self._data),
             self._commands.close,
             partial(self._executor.close, FLUSH_S),
             self._end_services,

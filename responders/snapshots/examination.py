@@ -54,7 +54,9 @@ def filled_in(vector: Sequence[str], path: Path | None) -> tuple[str, ...]:
 
 def _by_command(settings: DataSettings, path: Path | None, deadline: Deadline) -> Finding:
     try:
-        ended = run_bounded(filled_in(settings.check, path), min(deadline.left, settings.timeout / 1000))
+        ended = run_bounded(
+            filled_in(settings.check, path), min(deadline.left, settings.timeout / 1000), stop=deadline.stop
+        )
     except (OSError, TimeoutError) as error:
         return Finding("unknown", f"the check cannot be made: {error}")
     said = f": {ended.output}" if ended.output else ""

@@ -119,7 +119,9 @@ def _check_copy(store: Store, manifest: Manifest, settings: DataSettings, deadli
 def _saved_by_command(store: Store, settings: DataSettings, deadline: Deadline) -> Path:
     folder = store.drafts / "saved"
     folder.mkdir(mode=0o700)
-    ended = run_bounded(filled_in(settings.save, folder), min(deadline.left, settings.timeout / 1000))
+    ended = run_bounded(
+        filled_in(settings.save, folder), min(deadline.left, settings.timeout / 1000), stop=deadline.stop
+    )
     if ended.status:
         msg = f"{settings.save[0]} ended with status {ended.status}: {ended.output}"
         raise SnapshotError(msg)

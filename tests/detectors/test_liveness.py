@@ -577,3 +577,58 @@ def test_sick_collectors(story: Story, host: Host) -> None:
     assert ["nfs", "disk, nfs"] == [one.reason.partition(":")[0] for one in told[:2]]
     assert "nfs: at work for more than 2 s" == told[0].evidence.text
     assert {"warning"} == {one.severity for one in told}
+
+
+def check(host: Host, *, ok: bool, name: str = "stock") -> None:
+    """Say what the check of data found."""
+    host.probe(ok=ok, probe=f"data {name}", data=name, fail_after_ms=0, error="" if ok else "3 rows are torn")
+
+
+def test_corrupt_data_are_a_fault_until_their_check_is_good(story: Story, host: Host) -> None:
+    """A restart ends it as little as an answer does."""
+    alive(host)
+    check(host, ok=True)
+    check(host, ok=False)
+    story.wait(1)
+    host.process("started", pid=101)
+    host.probe(ok=True)
+    check(host, ok=False)
+    assert heard(story) == ["opened corrupt h1/web"]
+    (fault,) = faults(said(rounds_stage(settings()), story.inputs()))
+    assert (fault.reason, fault.evidence.text) == ("data stock are corrupt", "3 rows are torn")
+    check(host, ok=True)
+    assert heard(story) == ["opened corrupt h1/web", "resolved corrupt h1/web"]
+
+
+def test_corrupt_data_explain_what_else_is_wrong(story: Story, host: Host) -> None:
+    """A service that fails or dies of them has one fault, which names them, whatever comes first."""
+    alive(host)
+    host.probe(ok=False, failing_for=4, failure="wrong")
+    assert heard(story) == ["opened failing h1/web"]
+    check(host, ok=False)
+    host.process("exited", exit_code=1)
+    assert heard(story) == ["opened failing h1/web", "updated corrupt h1/web"]
+    check(host, ok=True)
+    assert heard(story)[-1] == "updated dead h1/web"
+
+
+def test_good_data_are_no_answer_of_a_service(story: Story, host: Host) -> None:
+    """One that was started anew is well when it answers itself."""
+    alive(host)
+    check(host, ok=True)
+    host.process("exited", exit_code=1)
+    host.process("started", pid=101)
+    check(host, ok=True)
+    assert heard(story) == ["opened dead h1/web"]
+    host.probe(ok=True)
+    assert heard(story)[-1] == "resolved dead h1/web"
+
+
+def test_a_check_that_is_not_made_any_more_holds_no_fault_open(story: Story, host: Host) -> None:
+    """It repeats its word as long as data are corrupt; ten minutes of silence say that it was taken out."""
+    alive(host)
+    check(host, ok=False)
+    for _ in range(61):
+        story.wait(10)
+        host.heartbeat()
+    assert heard(story)[-1] == "resolved corrupt h1/web"

@@ -27,13 +27,17 @@ START_S = 10.0
 
 @dataclass(frozen=True)
 class ServiceSwitch:
-    """The switch of one service; `note` is the file that says that it was stopped."""
+    """The switch of one service; `note` is the file that says that it was stopped.
+
+    `leave_stopped`: a process that did not run before is not started afterwards either, as nobody would look after it.
+    """
 
     service: str
     settings: ServiceSettings
     supervisor: Supervisor
     units: RestartUnit
     note: Path
+    leave_stopped: bool = False
 
     def check(self) -> None:
         """Raise PermanentError when nobody here can stop and start the service."""
@@ -52,14 +56,16 @@ class ServiceSwitch:
             self.units.stop(self._unit, STOP_SHARE * deadline.left)
             return
         try:
-            self.supervisor.stop(self.service, STOP_SHARE * deadline.left)
+            ran = self.supervisor.stop(self.service, STOP_SHARE * deadline.left)
         except StopTimeoutError as error:
             raise TimeoutError(str(error)) from error
+        if self.leave_stopped and not ran:
+            self.note.unlink()
 
     def start(self, deadline: Deadline) -> str:
         """Return what runs now, in words; nothing is started that somebody else had stopped. Raises PermanentError."""
         if not self.note.exists():
-            return f"{self.service} was stopped on purpose before, and stays so"
+            return f"{self.service} did not run before, and stays so"
         said = self._start_unit(deadline) if self._unit else self._start_process()
         self.note.unlink(missing_ok=True)
         return said

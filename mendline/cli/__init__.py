@@ -35,6 +35,7 @@ COMMANDS = {
     "deny": "orders",
     "maintenance": "orders",
     "stop-all": "orders",
+    "data": "data",
     "label": "opinions",
     "ack": "opinions",
     "note": "opinions",

@@ -10,6 +10,7 @@ from mendline.detectors.registry import DetectorError
 from mendline.logs.base import LogError
 from mendline.responders.ledger import LedgerError
 from mendline.responders.signing import KeyFileError
+from mendline.responders.snapshots.errors import SnapshotError
 from mendline.responders.supervisor import SupervisorError
 from mendline.runtime.deadletters import StageStoppedError
 from mendline.scoring import MalformedFileError
@@ -25,6 +26,7 @@ STATUS: dict[type[Exception], int] = {
     DemoError: FAILED,
     LedgerError: FAILED,
     KeyFileError: FAILED,
+    SnapshotError: FAILED,
     SupervisorError: FAILED,
     StageStoppedError: FAILED,
     OSError: FAILED,

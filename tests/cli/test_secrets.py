@@ -59,6 +59,11 @@ CALLS = (
     "keys rotate",
     "keys revoke host-2",
     "journal verify",
+    "data list --json",
+    "data save web",
+    "data check",
+    "data verify",
+    "data restore web --yes --timeout 1s",
 )
 
 
@@ -96,6 +101,8 @@ def config(
     folder = tmp_path / "host"
     folder.mkdir()
     (tmp_path / "webhook").write_text(f"{webhook.url}/{MARKER}?token={MARKER}\n")
+    (folder / "stock").write_text("of no interest")
+    stock = {"stock": {"path": str(folder / "stock"), "stop": False}}
     login = {"username": "me", "password": "env:TEST_KAFKA_PASSWORD", "sasl_mechanism": "PLAIN"}
     process = {"command": [sys.executable, "-c", SERVICE], "environment": {"TOKEN": MARKER}}
     yield write_config(
@@ -105,7 +112,7 @@ def config(
         host={"interval": "200ms", "collect": ["load"]},
         windows={"pane": "1s", "widths": ["1s"]},
         reflex={"attempts": 0},
-        services={"web": {"process": process, "allow": ["restart", "notify"]}},
+        services={"web": {"process": process, "allow": ["restart", "notify"], "data": stock}},
         policies=[{"name": "web", "mode": "auto", "play": [{"action": "notify"}, {"action": "restart"}]}],
         notify=[{"webhook": "file:../webhook"}],
         watchdog={"webhook": "file:../webhook", "every": "1s"},

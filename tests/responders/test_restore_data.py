@@ -156,6 +156,6 @@ def test_a_unit_of_a_real_systemd_is_stopped_and_started(systemd: Systemd, tmp_p
     assert "started" in host.switch().start_again(Deadline.after(20))
     systemd.call("stop", "stock.service")
     host.file.write_text("bad")
-    assert host.action.run(host.context("i-3")).endswith("stays so")
+    assert host.action.run(host.context("i-3")).endswith("did not run before, and stays so")
     assert systemd.show("stock.service", "ActiveState") == "inactive"
     assert "good" == host.file.read_text()

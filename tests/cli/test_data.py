@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import sys
@@ -87,13 +88,14 @@ def test_data_are_restored_here_where_no_agent_is_at_work(call: Caller, config: 
     assert "did not run before, and stays so" in ran.out
 
 
-def test_wrong_use_is_told(call: Caller, config: Path) -> None:
+def test_wrong_use_is_told(call: Caller, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Data that are not declared, or several; a snapshot that is not there; nobody who says yes."""
     for words in (("list", "web"), ("save", "db/stock"), ("check", "web/../stock")):
         ran = data(call, config, *words)
         assert ran.status == 2
         assert "web/fixed, web/stock" in ran.err
     one_message(data(call, config, "restore", "web/stock", "--yes", "--snapshot", "x"), 3, "there is no snapshot 'x'")
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     assert 130 == data(call, config, "restore", "web/stock").status
     (config.parent / "stock").unlink()
     one_message(data(call, config, "save", "web/stock"), 3, "No such file")

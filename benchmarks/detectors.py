@@ -43,7 +43,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "threshold": {"above": 100.0},
 }
 """Of detectors that have a parameter without a default."""
-COLUMNS = {"ratio": [Series(metric="m0"), Series(metric="m1")]}
+COLUMNS = {
+    "correlation": [Series(metric=f"m{number}") for number in range(10)],
+    "ratio": [Series(metric="m0"), Series(metric="m1")],
+}
 """Of detectors that look at several series of a source together."""
 PER_SOURCE = 100
 WINDOWS = 60

@@ -39,6 +39,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType({
     "auto": "mendline.detectors.auto:Auto",
     "calibrated": "mendline.detectors.calibrated:Calibrated",
     "change_point": "mendline.detectors.change_point:ChangePoint",
+    "correlation": "mendline.detectors.correlation:Correlation",
     "cusum": "mendline.detectors.cusum:Cusum",
     "exhaustion": "mendline.detectors.exhaustion:Exhaustion",
     "ewma": "mendline.detectors.ewma:Ewma",

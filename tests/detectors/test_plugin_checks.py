@@ -20,6 +20,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "absence": [{}, {"above": 1.5, "memory": 20, "ready": 5}],
     "auto": [{}, {"better": 0.5}],
     "change_point": [{}, {"block": 2, "blocks": 16}],
+    "correlation": [{"ready": 60, "half_life": 30}, {"metrics": 2, "half_life": 10, "ready": 20}],
     "cusum": [{}, {"half_life": 60, "ready": 30}],
     "ewma": [{}, {"half_life": 5, "ready": 5}],
     "exhaustion": [{"limit": 100.0, "horizon": 600.0}, {"limit": 100.0, "block": 1, "blocks": 16}],
@@ -42,6 +43,7 @@ PARAMETERS: dict[str, list[dict[str, Any]]] = {
 ANOMALIES: dict[str, dict[str, Any]] = {
     "absence": {"anomaly": [float("nan")] * 4},
     "change_point": {"anomaly": [500.0] * 12},
+    "correlation": {"columns": [Series(metric="busy"), Series(metric="requests"), Series(metric="threads")]},
     "exhaustion": {"anomaly": [50.0 + 0.1 * window for window in range(400)]},
     "flat_line": {"anomaly": [50.0] * 12},
     "n_of_m": {"anomaly": [500.0] * 3},

@@ -19,7 +19,7 @@ from mendline.responders.action import PermanentError
 from mendline.responders.restart_systemd import RestartUnit
 from mendline.responders.snapshots.deadline import Deadline
 from mendline.responders.snapshots.errors import CorruptDataError, SnapshotError, StoreBusyError
-from mendline.responders.snapshots.inspection import can_be_inspected, inspect
+from mendline.responders.snapshots.inspection import Seen, can_be_inspected, inspect
 from mendline.responders.snapshots.saving import save
 from mendline.responders.snapshots.store import Store
 from mendline.responders.snapshots.unfinished import reconcile
@@ -68,6 +68,7 @@ class DataKeeper:
         self._newest = (newest.taken_at, newest.size) if newest else None
         self._check_at = timer() if can_be_inspected(settings) else NEVER
         self._save_at = timer() + self._until_next_save()
+        self._seen = Seen()
         self._bad = self._failures = self._failures_in_row = 0
         self._bad_since = 0
         self._told: bool | None = None
@@ -110,7 +111,8 @@ class DataKeeper:
 
     def _check(self) -> None:
         began = self._timer()
-        finding = inspect(self.store, self._settings, Deadline.after(self._settings.timeout / 1000, self._stop))
+        deadline = Deadline.after(self._settings.timeout / 1000, self._stop)
+        finding = inspect(self.store, self._settings, deadline, self._seen)
         self._took_s = self._timer() - began
         if self._stop.is_set():
             return

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mendline.demo.results import Round
 
 NO = 1
-NAMES = ("kill", "hang", "stall", "leak", "burn", "burst")
+NAMES = ("kill", "hang", "stall", "leak", "burn", "burst", "corrupt-data")
 QUICK = NAMES[:3]
 
 
@@ -47,6 +47,7 @@ def demo(scenarios: tuple[str, ...], rounds: int, url: str | None, *, as_json: b
     leak   it takes 10 MB of memory a second, and must be restarted before it has 128 MB
     burn   it computes without end, which is unusual for it
     burst  it computes for two seconds, which is not, so any action would be needless
+    corrupt-data  its 100 MB of data are overwritten; restored means: the same by SHA-256, and answering
 
     Times are seconds from the break, and the answers are those that a client of the service got. Everything goes the
     whole way through the log. Exit status 1 when something was not mended, or anything was done without need.
@@ -56,11 +57,12 @@ def demo(scenarios: tuple[str, ...], rounds: int, url: str | None, *, as_json: b
     from mendline.demo.config import config_text
     from mendline.demo.deployment import OWN_LOG
 
+    names = NAMES if "all" in scenarios else tuple(dict.fromkeys(scenarios))
     if show_config:
-        click.echo(config_text(_local(url) or OWN_LOG, "mendline-demo", 8080), nl=False)
+        stock = "corrupt-data" in names
+        click.echo(config_text(_local(url) or OWN_LOG, "mendline-demo", 8080, stock=stock), nl=False)
         return
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # leaving by an exception clears up
-    names = NAMES if "all" in scenarios else tuple(dict.fromkeys(scenarios))
     done = _run(names, rounds, _local(url), as_json=as_json)
     from mendline.demo.results import all_good, report
 
@@ -91,7 +93,7 @@ def _run(names: Sequence[str], rounds: int, url: str | None, *, as_json: bool) -
     done = {}
     with _progress(hidden=as_json) as progress:
         task = progress.add_task("starting", total=len(names) * rounds)
-        with deployed(url) as deployment:
+        with deployed(url, stock=any(SCENARIOS[name].stock for name in names)) as deployment:
             warm_up(deployment)
             for name in names:
                 progress.update(task, description=f"a service is {SCENARIOS[name].title}")

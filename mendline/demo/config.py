@@ -37,7 +37,7 @@ host:
 services:
   {service}:
     process:
-      command: [{python}, -I, -S, {program}, "{port}"]
+      command: [{python}, -I, -S, {program}, "{port}"{stock}]
       grace: 100ms
     probes:
       - name: health
@@ -46,8 +46,8 @@ services:
         timeout: 200ms
         fail_after: 1.2s        # impatient: made for a demonstration with stalls of 1 s; 3 s or more suit most services
         body: ^ok
-    allow: [restart]
-
+    allow: [restart{also}]
+{data}
 detectors:
   - name: leak                # 4 s before the limit: a restart takes a tenth of one
     use: exhaustion
@@ -70,7 +70,7 @@ policies:
     mode: auto
     play:
       - {{action: restart, verify: 10s, attempts: 1000}}
-  - name: {service}-down
+{restores}  - name: {service}-down
     when: {{target: {service}, kind: [dead, hung, failing, stopped]}}
     mode: auto
     play:
@@ -80,12 +80,33 @@ guards: {{cooldown: 0s, attempts: 1000, window: 1s}}    # relaxed: here services
 reflex: {{attempts: 0}}         # everything goes the whole way through the log
 """
 
+STOCK = "stock"
+DATA = f"""\
+    data:
+      {STOCK}:                  # 100 MB that never change: what differs from the snapshot by its hash is corrupt
+        path: {STOCK}
+        immutable: true
+        check_every: 100ms    # a look at time stamps; what they say was touched is read
+        confirm: 1
+"""
+RESTORES = """\
+  - name: {service}-data
+    when: {{target: {service}, kind: [corrupt]}}
+    mode: auto
+    play:
+      - {{action: restore_data, verify: 10s, attempts: 1000}}
+"""
 
-def config_text(log: str, prefix: str, port: int) -> str:
-    """Return the configuration file: `prefix` is that of the topics, `port` the service's."""
+
+def config_text(log: str, prefix: str, port: int, *, stock: bool = False) -> str:
+    """Return the configuration file: `prefix` is that of the topics, `port` the service's, which may have a `stock`."""
     python, program = (_quoted(str(one)) for one in (sys.executable, PROGRAM))
     places = {"log": _quoted(log), "prefix": prefix, "port": port, "python": python, "program": program}
-    return TEMPLATE.format(service=SERVICE, limit=LEAK_LIMIT, busy=BUSY / cores(), **places)
+    data = {"stock": "", "also": "", "data": "", "restores": ""}
+    if stock:
+        restores = RESTORES.format(service=SERVICE)
+        data = {"stock": f", {STOCK}", "also": ", restore_data", "data": DATA, "restores": restores}
+    return TEMPLATE.format(service=SERVICE, limit=LEAK_LIMIT, busy=BUSY / cores(), **places, **data)
 
 
 def demo_settings(text: str) -> Settings:

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 import mendline
 from mendline.config import load_settings, log_of
 from mendline.demo.client import Client
-from mendline.demo.config import config_text, free_port
+from mendline.demo.config import SERVICE, STOCK, config_text, free_port
 from mendline.demo.journal import Journal
+from mendline.demo.stock import make_stock
+from mendline.responders.snapshots.store import Store
 from mendline.topics import topic_settings
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Deployment:
     def __init__(self, folder: Path, port: int, log: Log, client: Client, journal: Journal) -> None:
         """Start `mendline up` on the configuration in `folder`."""
         self.port = port
+        self.folder = folder
         self.log = log
         self.client = client
         self.journal = journal
@@ -54,6 +57,16 @@ class Deployment:
                 stderr=output,
                 start_new_session=True,  # Ctrl-C is for the demonstration, which ends it in order
             )
+
+    @property
+    def stock(self) -> Path:
+        """Where the service's data lie."""
+        return self.folder / STOCK
+
+    @property
+    def store(self) -> Store:
+        """Where the snapshots of its data lie."""
+        return Store(self.folder / "state", SERVICE, STOCK)
 
     def check(self) -> None:
         """Raise DemoError when `mendline up` has ended."""
@@ -89,8 +102,10 @@ def _is_ours(pid: int, port: int) -> bool:
 
 
 @contextmanager
-def deployed(url: str | None) -> Iterator[Deployment]:
+def deployed(url: str | None, *, stock: bool = False) -> Iterator[Deployment]:
     """Run `mendline up` for the length of the block, on `url` or an embedded log of its own; nothing is left behind.
+
+    `stock`: its service has data.
 
     Raises LogError, DemoError.
     """
@@ -98,7 +113,9 @@ def deployed(url: str | None) -> Iterator[Deployment]:
     try:
         port, prefix = free_port(), f"mendline-demo-{secrets.token_hex(4)}"
         file = folder / "mendline.yaml"
-        file.write_text(config_text(url or OWN_LOG, prefix, port), encoding="utf-8")
+        file.write_text(config_text(url or OWN_LOG, prefix, port, stock=stock), encoding="utf-8")
+        if stock:
+            make_stock(folder / STOCK)
         settings = load_settings(file)
         with log_of(settings) as log:
             log.ensure_topics(topic_settings(settings.topics))

@@ -11,11 +11,30 @@ DIGITS = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """The service's data after a round: their size in bytes, and the SHA-256 over all of them before and after it.
+
+    `point_s` is how old the snapshot was and `time_s` how long the restore took, as the action measured them.
+    """
+
+    size: int
+    before: str
+    after: str
+    point_s: float | None = None
+    time_s: float | None = None
+
+    @property
+    def intact(self) -> bool:
+        """Whether they are what they were."""
+        return self.before == self.after
+
+
+@dataclass(frozen=True, slots=True)
 class Round:
     """One break. Times in seconds from the break, None for what did not happen.
 
     `actions` are the restarts that were seen, `needed` how many it took. `crossed` says whether the limit was passed
-    that an action was to prevent, None where there is none.
+    that an action was to prevent, None where there is none. `restored` tells of its data.
     """
 
     mended: bool
@@ -25,6 +44,7 @@ class Round:
     commanded_s: float | None = None
     answering_s: float | None = None
     crossed: bool | None = None
+    restored: Restored | None = None
 
     @property
     def needless(self) -> int:
@@ -34,7 +54,7 @@ class Round:
     @property
     def good(self) -> bool:
         """Whether all went as it should."""
-        return self.mended and not self.needless and not self.crossed
+        return self.mended and not self.needless and not self.crossed and (not self.restored or self.restored.intact)
 
 
 def spread(values: Iterable[float | None]) -> dict[str, float | None]:
@@ -63,7 +83,21 @@ def summary(rounds: Sequence[Round]) -> dict[str, Any]:
         "detected_s": spread(one.detected_s for one in rounds),
         "commanded_s": spread(one.commanded_s for one in rounds),
         "answering_s": spread(one.answering_s for one in rounds),
-    } | ({"crossed": sum(crossed)} if crossed else {})
+        **({"crossed": sum(crossed)} if crossed else {}),
+        **_data([one.restored for one in rounds if one.restored]),
+    }
+
+
+def _data(restored: Sequence[Restored]) -> dict[str, Any]:
+    if not restored:
+        return {}
+    return {
+        "bytes": restored[0].size,
+        "intact": sum(one.intact for one in restored),
+        "sha256": [{"before": one.before, "after": one.after} for one in restored],
+        "recovery_point_s": spread(one.point_s for one in restored),
+        "recovery_time_s": spread(one.time_s for one in restored),
+    }
 
 
 def report(log: str, scenarios: Mapping[str, Sequence[Round]]) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from mendline.demo.config import SERVICE
 from mendline.demo.deployment import DemoError
 from mendline.demo.peak import highest_memory
-from mendline.demo.results import Round
+from mendline.demo.results import Restored, Round
 from mendline.demo.scenarios import SCENARIOS, Scenario, Victim, now_ms
+from mendline.demo.stock import SIZE, digest_of
+from mendline.responders.snapshots.restoration import remembered
 from mendline.schemas.records import Command, Fault
 
 if TYPE_CHECKING:
@@ -48,11 +50,23 @@ def warm_up(deployment: Deployment) -> None:
 def run_rounds(deployment: Deployment, scenario: Scenario, count: int, after_each: Callable[[], None]) -> list[Round]:
     """Return so many rounds of `scenario`; `after_each` is called after each. Raises DemoError."""
     rounds = []
+    if scenario.stock:
+        _wait_for_snapshot(deployment)
     for number in range(count):
         wait_ready(deployment)
         rounds.append(_round(deployment, scenario, number))
         after_each()
     return rounds
+
+
+def _wait_for_snapshot(deployment: Deployment) -> None:
+    deadline = time.monotonic() + START_S
+    while not deployment.store.ids():
+        deployment.check()
+        if time.monotonic() > deadline:
+            msg = f"no snapshot was taken within {START_S:g} s; `mendline up` said last:\n{deployment.last_words()}"
+            raise DemoError(msg)
+        time.sleep(LOOK_S)
 
 
 def wait_ready(deployment: Deployment) -> None:
@@ -66,13 +80,23 @@ def wait_ready(deployment: Deployment) -> None:
 
 
 def _round(deployment: Deployment, scenario: Scenario, number: int) -> Round:
-    victim = Victim(deployment.client.pids[-1], deployment.port)
+    victim = Victim(deployment.client.pids[-1], deployment.port, deployment.stock)
+    before = digest_of(deployment.stock) if scenario.stock else ""
     broken = _Broken(victim, now_ms(), time.monotonic(), len(deployment.client.pids))
     with highest_memory(victim.pid) as peak:
         scenario.break_of(number)(victim)
         answer = _wait(deployment, scenario, victim)
     told = _told(deployment, scenario, broken, answer)
-    return replace(told, crossed=None if scenario.limit is None else peak.bytes > scenario.limit)
+    crossed = None if scenario.limit is None else peak.bytes > scenario.limit
+    return replace(told, crossed=crossed, restored=_restored(deployment, before) if scenario.stock else None)
+
+
+def _restored(deployment: Deployment, before: str) -> Restored:
+    told = remembered(deployment.store)
+    times = [
+        value if isinstance(value := told.get(f"recovery_{what}_s"), float) else None for what in ("point", "time")
+    ]
+    return Restored(SIZE, before, digest_of(deployment.stock), *times)
 
 
 def _wait(deployment: Deployment, scenario: Scenario, victim: Victim) -> Answer | None:

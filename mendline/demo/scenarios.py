@@ -8,9 +8,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from mendline.demo.client import request
 from mendline.demo.config import LEAK_LIMIT
+from mendline.demo.stock import corrupt_stock
 
 STALL_S = 1.0
 BURST_S = 2.0
@@ -18,10 +20,11 @@ BURST_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """The service's process and where it listens."""
+    """The service's process, where it listens, and where its data lie, if it has any."""
 
     pid: int
     port: int
+    stock: Path
 
 
 Break = Callable[[Victim], None]
@@ -32,6 +35,7 @@ class Scenario:
     """Breaks in turn, how many actions each needs, and what the service then is.
 
     `lasts_s` is how long a break that needs none goes on; `limit` is the memory that must not be reached, in bytes.
+    `stock`: it is about the service's data.
     """
 
     title: str
@@ -39,6 +43,7 @@ class Scenario:
     needed: int = 1
     lasts_s: float = 0.0
     limit: int | None = None
+    stock: bool = False
 
     def break_of(self, number: int) -> Break:
         """Return how the round of this number (from 0) breaks the service."""
@@ -86,6 +91,11 @@ def burst(victim: Victim) -> None:
     request(victim.port, f"/burn?s={BURST_S:g}")
 
 
+def corrupt(victim: Victim) -> None:
+    """Overwrite all of its data in place."""
+    corrupt_stock(victim.stock)
+
+
 def _go_on(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGCONT)
@@ -99,6 +109,7 @@ SCENARIOS = {
     "stall": Scenario("stalled for 1 s", (pause, stall), needed=0, lasts_s=STALL_S),
     "leak": Scenario("leaking 10 MB/s", (leak,), limit=LEAK_LIMIT),
     "burn": Scenario("burning a core", (burn,)),
+    "corrupt-data": Scenario("robbed of its data", (corrupt,), stock=True),
     "burst": Scenario("busy for 2 s", (burst,), needed=0, lasts_s=BURST_S),
 }
 

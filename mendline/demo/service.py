@@ -1,9 +1,10 @@
 """The service that the demonstration breaks: one worker on one socket, that starts in a few hundredths of a second.
 
-GET /health answers `ok PID`. /deadlock makes the worker wait for a lock that it holds itself; /stall?s=1 keeps it busy
-for that many seconds, as a long collection of garbage or a slow disk would. /leak takes 10 MB of memory a second from
-then on and gives nothing back; /burn?s=2 computes for that many seconds beside the worker, without a number for ever.
-Port: the first argument.
+GET /health answers `ok PID`, or that its data are corrupt, of which it reads a block for each answer. /deadlock makes
+the worker wait for a lock that it holds itself; /stall?s=1 keeps it busy for that many seconds, as a long collection of
+garbage or a slow disk would. /leak takes 10 MB of memory a second from then on and gives nothing back; /burn?s=2
+computes for that many seconds beside the worker, without a number for ever.
+Port: the first argument; folder of the data, if it has any: the second.
 """
 
 import _thread
@@ -11,11 +12,14 @@ import os
 import socket
 import sys
 import time
+import zlib
 
 BACKLOG = 1024
 SEND_WAIT_S = 1.0
 LEAK = 1_000_000
 LEAK_EVERY_S = 0.1
+BLOCK = 40_000
+DATA = "".join(sys.argv[2:])
 
 
 def respond(link: socket.socket, text: str, status: str = "200 OK") -> None:
@@ -31,7 +35,7 @@ def serve(link: socket.socket) -> None:
     request = link.recv(4096).decode(errors="replace").split(" ")
     path, _, query = (request[1] if len(request) > 1 else "").partition("?s=")
     if path == "/health":
-        respond(link, f"ok {os.getpid()}")
+        respond(link, *health())
     elif path == "/stall":
         respond(link, "stalling", "202 Accepted")
         time.sleep(float(query or 1))
@@ -48,6 +52,19 @@ def serve(link: socket.socket) -> None:
         lock.acquire()
     else:
         respond(link, "there is /health, /stall?s=SECONDS, /leak, /burn?s=SECONDS and /deadlock", "404 Not Found")
+
+
+def health() -> tuple[str, ...]:
+    """Return what to answer, by a block of the data that is drawn at random."""
+    number = int.from_bytes(os.urandom(2), "big")
+    files = sorted(os.listdir(DATA)) if DATA else []  # noqa: PTH208 - pathlib would double its start
+    if files:
+        with open(f"{DATA}/{files[number % len(files)]}", "rb") as file:  # noqa: PTH123 - the same
+            file.seek(number % (os.fstat(file.fileno()).st_size // BLOCK) * BLOCK)
+            block = file.read(BLOCK)
+        if zlib.crc32(block[:-4]) != int.from_bytes(block[-4:], "big"):
+            return "its data are corrupt", "500 Internal Server Error"
+    return (f"ok {os.getpid()}",)
 
 
 def leak() -> None:

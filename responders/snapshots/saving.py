@@ -16,17 +16,13 @@ from mendline.responders.snapshots.examination import examine, filled_in
 from mendline.responders.snapshots.layout import lay_out, remove
 from mendline.responders.snapshots.manifest import Entry, Manifest, digest_of
 from mendline.responders.snapshots.store import Store, snapshot_id
-from mendline.responders.snapshots.tree import Found, data_path, entry_of, mount_of, walk
+from mendline.responders.snapshots.tree import SETTLED_NS, Found, data_path, entry_of, mount_of, walk
 
 if TYPE_CHECKING:
     from mendline.responders.snapshots.deadline import Deadline
     from mendline.schemas.settings import DataSettings
 
 TRIES = 3
-SETTLED_NS = 2_000_000_000
-"""A file that was touched less than this before it was hashed may have been written to again within the same tick of
-its time stamps, so that these prove nothing (git's racy entries)."""
-
 PAGES = 1024
 RESERVE = 16 << 20
 """Bytes that are left free on the disk."""

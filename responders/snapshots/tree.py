@@ -11,6 +11,10 @@ from typing import NamedTuple
 from mendline.responders.snapshots.errors import SnapshotError
 from mendline.responders.snapshots.manifest import Entry
 
+SETTLED_NS = 2_000_000_000
+"""A file that was touched less than this before it was hashed may have been written to again within the same tick of
+its time stamps, so that these prove nothing (git's racy entries)."""
+
 
 class Found(NamedTuple):
     """A thing that was found: its name below the root (empty for the root), its path, and what `lstat` says of it."""

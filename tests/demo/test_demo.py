@@ -57,6 +57,17 @@ def test_what_a_service_takes_too_much_of_is_seen_in_time() -> None:
     assert 2.5 <= told["burn"]["detected_s"]["min"]
 
 
+def test_corrupt_data_are_what_they_were_within_three_seconds() -> None:
+    """100 MB, by a hash that none of Mendline's own code takes part in, and the service answers from them."""
+    told = _demo("--rounds", "1", "--scenario", "corrupt-data")["scenarios"]["corrupt-data"]
+    assert (1, 1, 1, 100_000_000) == tuple(told[key] for key in ("mended", "actions", "intact", "bytes"))
+    (proof,) = told["sha256"]
+    assert proof["before"] == proof["after"]
+    assert told["answering_s"]["max"] <= 3
+    assert 0 < told["recovery_time_s"]["max"] < told["answering_s"]["max"]
+    assert 0 < told["recovery_point_s"]["min"]
+
+
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
     """Neither the service nor its folder outlives the demonstration, and a log given by the user stays."""
     before = _services()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from mendline.demo.client import Client, request
 from mendline.demo.config import PROGRAM, config_text, demo_settings, free_port
 from mendline.demo.journal import Journal
 from mendline.demo.peak import highest_memory
+from mendline.demo.stock import corrupt_stock, digest_of, make_stock
 from mendline.logs.open import open_log
 from mendline.schemas.records import Command, Evidence, Fault, Outcome, Transition, Verification, encode_record
 from mendline.schemas.stream import NewRecord
@@ -24,8 +26,8 @@ from tests.producers.support import until
 
 
 @contextmanager
-def _service(port: int) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen([sys.executable, "-I", "-S", str(PROGRAM), str(port)]) as process:
+def _service(port: int, *more: str) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([sys.executable, "-I", "-S", str(PROGRAM), str(port), *more]) as process:
         try:
             yield process
         finally:
@@ -49,6 +51,14 @@ def test_shown_configuration_is_valid_and_goes_through_the_log() -> None:
     assert shown.exit_code == 0
     assert settings.reflex.attempts == 0
     assert settings.services["web"].allow == ("restart",)
+
+
+def test_the_configuration_of_a_service_with_data_is_valid() -> None:
+    """It may restore them, and a policy of its own does."""
+    settings = demo_settings(CliRunner().invoke(cli, ["demo", "--scenario", "corrupt-data", "--show-config"]).output)
+    assert settings.services["web"].allow == ("restart", "restore_data")
+    assert list(settings.services["web"].data) == ["stock"]
+    assert ("corrupt",) == next(one.when.kind for one in settings.policies if one.play[0].action == "restore_data")
 
 
 def test_strange_characters_of_the_log_survive() -> None:
@@ -107,6 +117,22 @@ def test_the_memory_of_a_leaking_service_is_known_when_it_is_gone(client: Client
             process.kill()
             process.wait()
     assert before + 2e6 < peak.bytes < before + 1e8
+
+
+@pytest.mark.slow
+def test_a_service_with_corrupt_data_does_not_say_that_all_is_well(client: Client, tmp_path: Path) -> None:
+    """Every block that it reads then is wrong."""
+    folder = tmp_path / "stock"
+    make_stock(folder)
+    before = digest_of(folder)
+    first = client.expect(lambda _: True)
+    with _service(client._address[1], str(folder)):
+        first.result(10)
+        corrupt_stock(folder)
+        assert before != digest_of(folder)
+        with socket.create_connection(client._address) as link:
+            link.sendall(b"GET /health HTTP/1.1\r\n\r\n")
+            assert b" 500 " in link.recv(100)
 
 
 @pytest.mark.slow

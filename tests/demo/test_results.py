@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from mendline.demo.results import Round, all_good, report
+from mendline.demo.results import Restored, Round, all_good, report
 
 
 def test_report_has_the_promised_shape() -> None:
@@ -75,3 +75,16 @@ def test_a_limit_that_was_passed_is_not_good() -> None:
     assert 1 == report("sqlite", {"leak": crossed})["scenarios"]["leak"]["crossed"]
     assert [True, False, True] == [one.good for one in crossed]
     assert not all_good({"leak": crossed})
+
+
+def test_data_that_are_other_ones_afterwards_are_not_good() -> None:
+    """However quickly the service answers; the JSON has both hashes of each round."""
+    rounds = [
+        Round(mended=True, actions=1, needed=1, restored=Restored(100, "ab", after, point_s=2.5, time_s=0.75))
+        for after in ("ab", "cd")
+    ]
+    told = report("sqlite", {"corrupt-data": rounds})["scenarios"]["corrupt-data"]
+    assert (100, 1) == (told["bytes"], told["intact"])
+    assert [{"before": "ab", "after": "ab"}, {"before": "ab", "after": "cd"}] == told["sha256"]
+    assert (2.5, 0.75) == (told["recovery_point_s"]["max"], told["recovery_time_s"]["min"])
+    assert [True, False] == [one.good for one in rounds]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from mendline.config import log_of
+from mendline.coverage import coverage, covers
 from mendline.detectors import registry
 from mendline.keys import is_revoked
 from mendline.logs.base import LogError
@@ -59,6 +60,16 @@ def check_all(settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", "policies", "there are none: faults are told, and nothing is mended")
     for number, policy in enumerate(settings.policies):
         yield from _check_policy(f"policies.{policy.name}", policy, settings, number)
+    yield from _check_coverage(settings)
+
+
+def _check_coverage(settings: Settings) -> Iterator[Finding]:
+    """Say of each service what would be done about each kind of fault; wrong detectors are told of elsewhere."""
+    if not settings.policies or registry.check(settings):
+        return
+    for name in settings.services:
+        for done, kinds in coverage(settings, name):
+            yield Finding("ok", f"services.{name}", f"{', '.join(kinds)}: {done}")
 
 
 def _check_log(settings: Settings) -> Iterator[Finding]:
@@ -218,7 +229,7 @@ def _check_probe(about: str, probe: ProbeSettings) -> Iterator[Finding]:
 
 
 def _check_policy(about: str, policy: PolicySettings, settings: Settings, number: int) -> Iterator[Finding]:
-    if any(_covers(before, policy) for before in settings.policies[:number]):
+    if any(covers(before, policy) for before in settings.policies[:number]):
         yield Finding("warning", about, "never reached: a policy before it matches all that this one does")
     reached = [name for name in settings.services if _reaches(policy, name, settings)]
     if settings.services and not reached and policy.when.target != "*":
@@ -229,16 +240,6 @@ def _check_policy(about: str, policy: PolicySettings, settings: Settings, number
             yield Finding("warning", about, f"services.{name}.allow does not list {action}: this host will refuse it")
     if policy.mode == "shadow":
         yield Finding("ok", about, "mode shadow: it says what it would do, and does nothing")
-
-
-def _covers(one: PolicySettings, other: PolicySettings) -> bool:
-    everything = ("*",)
-    return (
-        fnmatchcase(other.when.target, one.when.target)
-        and (one.when.detector == everything or set(other.when.detector) <= set(one.when.detector))
-        and (one.when.kind == everything or set(other.when.kind) <= set(one.when.kind))
-        and set(other.when.severity) <= set(one.when.severity)
-    )
 
 
 def _reaches(policy: PolicySettings, service: str, settings: Settings) -> bool:

@@ -55,7 +55,8 @@ def judge_approval(journal: Journal, fault: FaultFact, asking: IntentFact) -> Ob
 
 def guards_objection(journal: Journal, intent: Intent, *, approved: bool) -> Objection | None:
     """Return the first objection of a guard to the intent under the policies in force, or None."""
-    policy = journal.policies and journal.policies.match(journal.faults[intent.fault].latest)
+    fault = journal.faults[intent.fault]
+    policy = journal.policy_for(fault.latest, fault.opened_at)
     if not journal.policies or not policy:
         return Objection("policies", "no policy is about its fault")
     case = Case(journal, intent, policy, journal.policies.guards_of(policy), journal.log_time)
@@ -63,8 +64,7 @@ def guards_objection(journal: Journal, intent: Intent, *, approved: bool) -> Obj
 
 
 def _is_next(journal: Journal, fault: FaultFact, intent: Intent) -> bool:
-    policies = journal.policies
-    policy = policies.match(fault.latest) if policies else None
+    policies, policy = journal.policies, journal.policy_for(fault.latest, fault.opened_at)
     what = next_try(fault, policy) if policy else None
     if not policies or not policy or not what:
         return False

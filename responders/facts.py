@@ -139,13 +139,14 @@ class ActionFact(Fact):
 class ChangeFact(Fact):
     """Something that was changed at `time`, in words. `target` is a pattern of targets: a cause of what is wrong there.
 
-    `rank` tells changes that often break things, 3, from those that seldom do, 1.
+    `rank` tells changes that often break things, 3, from those that seldom do, 1; `configuration`: a file of a service.
     """
 
     time: int
     target: str
     text: str
     rank: int = 1
+    configuration: bool = False
 
 
 class PartitionFact(Fact):

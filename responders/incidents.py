@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.facts import service_of
 from mendline.responders.guards import DOWN, GONE
+from mendline.responders.journal import LATE_MS, PROMPT_MS
 from mendline.responders.playbook import matches_target
 from mendline.schemas.base import record_id
 from mendline.schemas.records import REFUSES
@@ -40,10 +41,6 @@ if TYPE_CHECKING:
 JOIN_MS = 300_000
 CHANGED_MS = 1_800_000
 """What was changed longer ago than this before a fault opened is no candidate for its cause."""
-LATE_MS = 10_000
-"""A fault may be in the journal before the change that caused it, by so much."""
-PROMPT_MS = 600_000
-"""What breaks by a change mostly breaks within this time."""
 
 
 class Child(NamedTuple):

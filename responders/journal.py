@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import Field, ValidationError
 
 from mendline.responders.admission import judge, judge_approval
 from mendline.responders.facts import ActionFact, ChangeFact, Fact, FaultFact, IntentFact, PartitionFact, service_of
-from mendline.responders.guards import overrules
+from mendline.responders.guards import DOWN, overrules
 from mendline.responders.playbook import Policies, intent_id
 from mendline.schemas.records import (
     Activation,
@@ -35,6 +35,9 @@ from mendline.schemas.records import (
     Verification,
 )
 
+if TYPE_CHECKING:
+    from mendline.schemas.settings import PolicySettings
+
 POLICIES = "policies"
 KEEP_MS = 3_600_000
 KEEP_FAULTS = 1_000
@@ -45,6 +48,10 @@ KEEP_CHANGES = 200
 BEGIN_WITHIN_MS = 10_000
 LONGEST_WORK_STEP_MS = 5_000
 ASK_WITHIN_MS = 900_000
+LATE_MS = 10_000
+"""A fault may be in the journal before the change that caused it, by so much."""
+PROMPT_MS = 600_000
+"""What breaks by a change mostly breaks within this time."""
 CLOSING = ("resolved", "orphaned")
 FINAL_HOLDS = ("escalated", "denied")
 
@@ -131,6 +138,32 @@ class Journal(Fact):
         """Return the newest progress of the partition that the fault comes from."""
         return self.partitions[_partition(fault)].progress
 
+    def policy_for(self, record: Fault, opened_at: int | None = None) -> PolicySettings | None:
+        """Return the policy in force that a fault falls under; it opened at `opened_at` (log time, ms), or just now."""
+        return self.match(self.policies, record, opened_at) if self.policies else None
+
+    def match(self, policies: Policies, record: Fault, opened_at: int | None = None) -> PolicySettings | None:
+        """Return which of these policies a fault falls under; see `policy_for`."""
+        if not policies.causes:
+            return policies.match(record)
+        begun = self.log_time if opened_at is None else opened_at
+        holds = {"configuration": self._follows_change(record, begun), "dependency": self._lacks(policies, record)}
+        return policies.match(record, {cause for cause, held in holds.items() if held})
+
+    def _follows_change(self, record: Fault, opened_at: int) -> bool:
+        return any(
+            change.configuration and change.target == record.target and -LATE_MS <= opened_at - change.time <= PROMPT_MS
+            for change in self.changes
+        )
+
+    def _lacks(self, policies: Policies, record: Fault) -> bool:
+        """Say whether a service that the fault's own depends on is down."""
+        needed = policies.needed_by(service_of(record.target))
+        targets = {f"{record.host}/{name}" for name in needed}
+        return bool(targets) and any(
+            fault.latest.target in targets and fault.latest.kind in DOWN for fault in self.open_faults()
+        )
+
     def actions_on(self, target: str) -> list[ActionFact]:
         """Return what was done to the target, oldest first."""
         return self.actions.get(target, [])
@@ -187,7 +220,7 @@ class Journal(Fact):
         What was said to have mended it is taken back. A play goes on where it was, else a service that dies again
         right after each restart would be restarted for ever.
         """
-        policy = self.policies.match(record) if self.policies else None
+        policy = self.policy_for(record)
         if not self.policies or not policy:
             return {}
         since = self.log_time - self.policies.guards_of(policy).window
@@ -313,11 +346,11 @@ class Journal(Fact):
     def _take_configuration(self, record: ConfigurationChange) -> Change:
         gone = "" if record.hash else " and is gone"
         text = f"configuration {record.path} of {record.service} changed{gone}"
-        return self._remember_change(f"{record.source}/{record.service}", text, 3)
+        return self._remember_change(f"{record.source}/{record.service}", text, 3, configuration=True)
 
-    def _remember_change(self, target: str, text: str, rank: int) -> Change:
+    def _remember_change(self, target: str, text: str, rank: int, *, configuration: bool = False) -> Change:
         """Keep what may turn out to be the cause of a fault."""
-        change = ChangeFact(time=self.log_time, target=target, text=text, rank=rank)
+        change = ChangeFact(time=self.log_time, target=target, text=text, rank=rank, configuration=configuration)
         kept = [one for one in self.changes if one.time > self.log_time - KEEP_MS]
         self.changes = [*kept, change][-KEEP_CHANGES:]
         return NOTHING

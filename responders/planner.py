@@ -18,7 +18,7 @@ from mendline.responders.admission import guards_objection
 from mendline.responders.facts import FaultFact, IntentFact, service_of
 from mendline.responders.guards import Objection
 from mendline.responders.journal import ASK_WITHIN_MS, FINAL_HOLDS, POLICIES, Change, Journal, is_needless
-from mendline.responders.playbook import ASK, Policies, make_intent, next_try
+from mendline.responders.playbook import ASK, Policies, make_intent, next_try, where_it_ended
 from mendline.responders.sealing import Sealing
 from mendline.schemas.base import record_id
 from mendline.schemas.doubts import Vouch, doubted
@@ -39,7 +39,7 @@ from mendline.schemas.records import (
 from mendline.schemas.stream import Input, NewRecord, Partition, StateBlock
 
 if TYPE_CHECKING:
-    from mendline.schemas.settings import Settings
+    from mendline.schemas.settings import PolicySettings, Settings, StepSettings
 
 SOURCE = "planner"
 SCOPE_KEY = b"default"
@@ -257,6 +257,8 @@ def _decide_about(journal: Journal, policies: Policies, fault: FaultFact, log_ti
 
 
 def _verify(journal: Journal, fault: FaultFact, intent: IntentFact, log_time: int) -> Verification | None:
+    if fault.closed_at is not None and log_time < fault.closed_at + _stable_ms(journal, intent.record):
+        return None
     verdict = _verdict(fault, intent, log_time)
     if verdict is None:
         return None
@@ -275,6 +277,12 @@ def _verify(journal: Journal, fault: FaultFact, intent: IntentFact, log_time: in
         after_ms=after if mended else None,
         reason=reason,
     )
+
+
+def _stable_ms(journal: Journal, intent: Intent) -> int:
+    """Return how long what resolved must stay so before it counts as mended."""
+    step = journal.policies.step_of(intent.policy, intent.step) if journal.policies else None
+    return step.stable if step else 0
 
 
 def _verdict(fault: FaultFact, intent: IntentFact, log_time: int) -> tuple[bool, str] | None:
@@ -322,7 +330,7 @@ def _wait_for_person(journal: Journal, fault: FaultFact, asking: IntentFact, log
 
 
 def _go_on(journal: Journal, policies: Policies, fault: FaultFact) -> Intent | Hold | None:
-    policy = policies.match(fault.latest)
+    policy = journal.match(policies, fault.latest, fault.opened_at)
     if policy is None:
         return None
     newest, granted = fault.newest, fault.granted > fault.used
@@ -333,17 +341,24 @@ def _go_on(journal: Journal, policies: Policies, fault: FaultFact) -> Intent | H
         return None if closed else _hold(journal, fault, policy.name, Objection("denied", newest.why))
     what = next_try(fault, policy)
     if what is None:
-        why = Objection("escalated", _why_escalated(fault, policy.play[-1].action))
-        return _hold(journal, fault, policy.name, why)
+        return _hold(journal, fault, policy.name, _where_it_ended(fault, policy))
     intent = make_intent(fault, policies, policy, what, (journal.offset, journal.append_time))
     if objection := guards_objection(journal, intent, approved=granted):
         return _hold(journal, fault, policy.name, objection)
     return intent
 
 
-def _why_escalated(fault: FaultFact, last: str) -> str:
+def _where_it_ended(fault: FaultFact, policy: PolicySettings) -> Objection:
+    last = where_it_ended(fault, policy)
+    if last.action != ASK and last.on_failure == "stop":
+        return Objection("ended", f"{last.action} did not mend it, and the policy says to stop there")
+    owner = f"; {policy.owner} answers for it" if policy.owner else ""
+    return Objection("escalated", _why_escalated(fault, last) + owner)
+
+
+def _why_escalated(fault: FaultFact, last: StepSettings) -> str:
     tries = sum(one.tried for one in fault.intents.values()) + sum(fault.carried.values())
-    if not tries and last == ASK:
+    if not tries and last.action == ASK:
         return "the policy leaves it to a person"
     more = f"`mendline approve {fault.id[:8]}` allows one more"
     if refused := [one for one in fault.intents.values() if one.refused and one.outcome]:

@@ -18,6 +18,7 @@ from mendline.schemas.settings import GuardSettings, PolicySettings, Settings, S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
 ASK: Final = "ask"
 SCOPE = "default"
@@ -59,14 +60,24 @@ class Policies(Frozen):
         return tuple(reached)
 
     @cached_property
+    def causes(self) -> AbstractSet[str]:
+        """The causes that some policy asks for."""
+        return {policy.when.cause for policy in self.policies} - {"any"}
+
+    @cached_property
     def hash(self) -> str:
         """The name of exactly these policies."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
-    def match(self, fault: Fault) -> PolicySettings | None:
-        """Return the first policy that is about the fault."""
-        return next((policy for policy in self.policies if _is_about(policy, fault)), None)
+    def match(self, fault: Fault, causes: AbstractSet[str] = frozenset()) -> PolicySettings | None:
+        """Return the first policy that is about the fault; it may have the `causes`, words of `PolicyMatch.cause`."""
+        return next((policy for policy in self.policies if _is_about(policy, fault, causes)), None)
+
+    def step_of(self, policy: str, number: int) -> StepSettings | None:
+        """Return a step by the name of its policy and its place, if it is in force."""
+        play = next((one.play for one in self.policies if one.name == policy), ())
+        return play[number] if number < len(play) else None
 
     def guards_of(self, policy: PolicySettings) -> GuardSettings:
         """Return the bounds that hold for the policy."""
@@ -89,15 +100,46 @@ def next_try(fault: FaultFact, policy: PolicySettings) -> Try | None:
     """
     granted = fault.granted > fault.used and policy.mode != "shadow"
     mode: Mode = "auto" if granted else policy.mode
-    for number, step in enumerate(policy.play):
+    steps = steps_for(fault, policy)
+    for number, step in steps:
         if step.action == ASK:
             break
-        if _tried(fault, number) < step.attempts and refusals(fault, number) < MOST_REFUSALS:
+        if not is_used_up(fault, number, step):
             return Try(number, _seen(fault, number), mode, step)
-    deeds = [number for number, step in enumerate(policy.play) if step.action != ASK]
+        if step.on_failure == "stop":
+            return None
+        if step.on_failure != "next":
+            break
+    deeds = [number for number, step in steps if step.action != ASK]
     if granted and deeds:
         return Try(deeds[-1], _seen(fault, deeds[-1]), mode, policy.play[deeds[-1]])
     return None
+
+
+def steps_for(fault: FaultFact, policy: PolicySettings) -> list[tuple[int, StepSettings]]:
+    """Return the steps of the play that are for the fault as it is now, each with its place in the play."""
+    about = fault.latest
+    return [
+        (number, step)
+        for number, step in enumerate(policy.play)
+        if _any_matches(step.when.kind, about.kind) and about.severity in step.when.severity
+    ]
+
+
+def is_used_up(fault: FaultFact, number: int, step: StepSettings) -> bool:
+    """Say whether a step was tried, or refused by the host, as often as it may be."""
+    return _tried(fault, number) >= step.attempts or refusals(fault, number) >= MOST_REFUSALS
+
+
+def where_it_ended(fault: FaultFact, policy: PolicySettings) -> StepSettings:
+    """Return the step at which the play came to its end: one that says so, or the last."""
+    steps = [step for _, step in steps_for(fault, policy)] or list(policy.play)
+    used = [
+        step
+        for number, step in steps_for(fault, policy)
+        if step.action != ASK and step.on_failure != "next" and is_used_up(fault, number, step)
+    ]
+    return used[0] if used else steps[-1]
 
 
 def make_intent(
@@ -142,13 +184,15 @@ def matches_target(pattern: str, target: str) -> bool:
     return fnmatchcase(target, pattern) or fnmatchcase(service_of(target) or target, pattern)
 
 
-def _is_about(policy: PolicySettings, fault: Fault) -> bool:
+def _is_about(policy: PolicySettings, fault: Fault, causes: AbstractSet[str]) -> bool:
     when = policy.when
     return (
         matches_target(when.target, fault.target)
         and _any_matches(when.detector, fault.detector)
         and _any_matches(when.kind, fault.kind)
         and fault.severity in when.severity
+        and fnmatchcase(fault.evidence.series, when.series)
+        and (when.cause == "any" or when.cause in causes)
     )
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from mendline.schemas.base import MOST_COUNT, Frozen
+from mendline.schemas.playbooks import PLAYBOOKS
 from mendline.schemas.secrets import Reference
 
 MOST_SHOWN = 40
@@ -283,11 +284,27 @@ class PolicyMatch(Frozen):
     severity: tuple[Literal["info", "warning", "critical"], ...] = Field(
         default=("info", "warning", "critical"), description="severities of the fault"
     )
+    series: str = Field(default="*", description="series of the evidence, with its attributes: METRIC{NAME=VALUE,…}")
+    cause: Literal["any", "configuration", "dependency"] = Field(
+        default="any",
+        description="only where a configuration of the service was changed in the ten minutes before, or where a "
+        "service that it depends on is down",
+    )
+
+
+class StepMatch(Frozen):
+    """On which faults a step is done; on others it is left out. A fault may have another kind by now than at first."""
+
+    kind: tuple[str, ...] = Field(default=("*",), description="kinds of fault, shell patterns")
+    severity: tuple[Literal["info", "warning", "critical"], ...] = Field(
+        default=("info", "warning", "critical"), description="severities of the fault"
+    )
 
 
 class StepSettings(Frozen):
-    """One step of a playbook: an action, its bounds, and how its effect is verified."""
+    """One step of a playbook: an action, its bounds, how its effect is verified, and what comes after a failure."""
 
+    when: StepMatch = StepMatch()
     action: str = Field(description="name of the action, or `ask` to leave it to a person")
     parameters: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="the action's own settings: names and numbers, never a command line"
@@ -298,6 +315,12 @@ class StepSettings(Frozen):
         default=3,
         gt=0,
         description="tries of this step before the next one, those included that did not last for the guards' `window`",
+    )
+    stable: Duration = Field(default=0, description="it counts as mended when the fault stayed away for so long")
+    on_failure: Literal["next", "ask", "escalate", "stop"] = Field(
+        default="next",
+        description="after the last try: take the next step, leave the fault to a person, tell people that it could "
+        "not be mended, or do nothing more, a person's approval included",
     )
 
 
@@ -324,11 +347,30 @@ class PolicySettings(Frozen):
     name: Name = Field(description="stands in its intents; unique in the file")
     when: PolicyMatch = PolicyMatch()
     mode: Literal["shadow", "ask", "auto"] = Field(default="shadow", description="record only, ask a person, or act")
-    play: tuple[StepSettings, ...] = Field(min_length=1)
+    owner: str = Field(default="", description="who answers for it; stands in what asks for a person")
+    playbook: str = Field(default="", exclude=True, description="one that comes with Mendline, instead of `play`")
+    play: tuple[StepSettings, ...] = Field(min_length=1, description="what is tried, in this order")
     guards: GuardSettings | None = Field(default=None, description="instead of the common `guards`")
     flapping: Literal["hold", "act"] = Field(
         default="hold", description="what to do about a fault that comes and goes: nothing yet, or what the play says"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        """Write the playbook that is named in the place of `play`, and what it is about where `when` leaves it open."""
+        if not isinstance(given, dict) or not given.get("playbook"):
+            return given
+        if "play" in given:
+            msg = "give either play or playbook"
+            raise ValueError(msg)
+        name, when = given["playbook"], given.get("when") or {}
+        if name not in PLAYBOOKS:
+            msg = f"there is no playbook {name!r}; known are {', '.join(PLAYBOOKS)}"
+            raise ValueError(msg)
+        about = dict(PLAYBOOKS[name])
+        play = about.pop("play")
+        return given | {"play": play, "when": about | dict(when)} if isinstance(when, dict) else given
 
 
 class WindowSettings(Frozen):

@@ -46,6 +46,15 @@ class TemporaryError(Exception):
         self.delay_s = delay_s
 
 
+class TooSoonError(Exception):
+    """Raised by `take_back` when the deed is not to be undone yet; it is called again after `delay_s` seconds."""
+
+    def __init__(self, delay_s: float) -> None:
+        """Say in how many seconds it makes sense."""
+        super().__init__(f"not before {delay_s:.0f} s have passed")
+        self.delay_s = delay_s
+
+
 @dataclass(frozen=True, slots=True)
 class ActionContext:
     """What an action is told.
@@ -79,6 +88,11 @@ class ActionContext:
 
 class Action(Protocol):
     """A deed that policies name. One instance serves all services, from several threads.
+
+    A class whose deeds can be undone may have a method `take_back`, with the signature of `run`. It is called when the
+    fault of an intent is over that had the parameter `return: true`, or whose cancel came while it was at work: with a
+    context that has the intent and no parameters, maybe more than once. It returns an empty text when there is nothing
+    to undo, and raises TooSoonError to be called later.
 
     A class whose `touches` is False does nothing to the service, so it needs neither one nor the host's `allow`.
     """

@@ -18,13 +18,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING
 
-from mendline.responders.action import Action, ActionContext, OvertakenError, PermanentError, TemporaryError
+from mendline.responders.action import Action, ActionContext, TooSoonError
 from mendline.responders.ledger import Ledger, LedgerError
+from mendline.responders.work import Result, Work
 from mendline.schemas.base import record_id
-from mendline.schemas.records import NEWEST_MINOR, Cancel, Command, Outcome, OutcomeStatus, Stop, encode_record
+from mendline.schemas.records import NEWEST_MINOR, Cancel, Command, Outcome, Stop, encode_record
 from mendline.schemas.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -32,18 +33,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OVERTIME_S = 1.0
 START_GRAIN_MS = 10
 CANCELLED_KEPT = 1024
-
-
-class Result(NamedTuple):
-    """What became of a command, why, and what people should see beside that."""
-
-    status: OutcomeStatus
-    reason: str
-    attached: Mapping[str, str] = MappingProxyType({})
-
+TAKE_BACK_WITHIN_MS = 60_000
 
 Refusal = Callable[["Executor", Command], "str | None"]
 
@@ -83,6 +75,7 @@ class Executor:
         self._waiting: deque[Command] = deque()
         self._running: dict[str, str] = {}
         self._cancelled: dict[str, str] = {}
+        self._to_take_back: dict[str, float] = {}
         self._reflexes: set[str] = set()
         self._position: int | None = None
         self._caught_up = False
@@ -131,6 +124,12 @@ class Executor:
                 self._begin(command)
             return why
 
+    def tick(self) -> None:
+        """Take back what was to be taken back later, if it is time; call it every second or so."""
+        with self._mutex:
+            if any(due and due <= time.monotonic() for due in self._to_take_back.values()):
+                self._pump()
+
     def told(self, outcome: Outcome) -> None:
         """Note that the outcome is on the log, and need not be said again after a crash."""
         self._note(lambda ledger: ledger.told(outcome.intent), "outcomes may be said again")
@@ -151,6 +150,7 @@ class Executor:
         self._closing.set()
         with self._mutex:
             self._waiting.clear()
+            self._to_take_back.clear()
             self._position = None  # what was dropped here is read again in the next life
             return self._idle.wait_for(lambda: not self._running, timeout_s)
 
@@ -181,6 +181,8 @@ class Executor:
         self._cancelled[cancel.intent] = cancel.reason or "cancelled"
         while len(self._cancelled) > CANCELLED_KEPT:
             self._cancelled.pop(next(iter(self._cancelled)))
+        if self.host.ledger.known(cancel.intent):
+            self._to_take_back[cancel.intent] = 0.0
 
     def _take_command(self, command: Command) -> None:
         if why := self.host.keys.why_not(command):
@@ -201,13 +203,14 @@ class Executor:
         """Begin what waits, unless there is more to read: a stop or cancel may stand there."""
         if not self._caught_up:
             return
+        self._take_back_what_may_be()
         while self._waiting and len(self._running) < self._workers and not self._closing.is_set():
             command = self._waiting.popleft()
             if why := self._why_not(command, REFUSALS):
                 self._answer(command, Result("refused", why))
             else:
                 self._begin(command)
-        if not self._waiting and self._position is not None:
+        if not self._waiting and not self._to_take_back and self._position is not None:
             position, self._position = self._position, None
             self._note(lambda ledger: ledger.read_up_to(position), "commands will be read again, and not run again")
 
@@ -232,21 +235,78 @@ class Executor:
         except LedgerError as error:
             self._answer(command, Result("refused", str(error)))
             return
+        self._work(
+            command, self.host.actions[command.action].run, lambda result: self._finished(command, result, began)
+        )
+
+    def _work(self, command: Command, deed: Callable[[ActionContext], str], said: Callable[[Result], None]) -> None:
         self._running[command.service] = command.intent
-        work = _Work(self, command, began)
+        work = Work(command, self._context, deed, said, self._released, self._closing)
         threading.Thread(target=work.run, name=f"act-{command.service}", daemon=True).start()
 
-    def finished(self, command: Command, result: Result, began: int) -> None:
-        """Take in what became of a command; called by the work itself."""
+    def _context(self, command: Command, timeout_s: float) -> ActionContext:
+        return ActionContext(
+            intent=command.intent,
+            host=command.host,
+            service=command.service,
+            settings=self.host.services.get(command.service, ServiceSettings()),
+            timeout_s=timeout_s,
+            parameters=command.parameters,
+            started_since=_started_since(self.host, command),
+        )
+
+    def _finished(self, command: Command, result: Result, began: int) -> None:
         with self._mutex:
             self._answer(command, result, began, self.host.now_ms())
 
-    def released(self, command: Command) -> None:
+    def _released(self, command: Command) -> None:
         """Let the service go: its action does nothing any more, whatever it was said to have become before."""
         with self._mutex:
             self._running.pop(command.service, None)
             self._idle.notify_all()
             self._pump()
+
+    # Taking back ---------------------------------------------------------------------------------------------------
+
+    def _take_back_what_may_be(self) -> None:
+        """Begin to take back deeds whose cancel came when they were done: their fault is over.
+
+        They wait for their service to be free, until it is time, and while people have everything stopped; the position
+        is not noted before they ended, so that a next life reads their cancel again.
+        """
+        for intent, due in tuple(self._to_take_back.items()):
+            if self._closing.is_set() or self._stopped_by is not None:
+                return
+            if due > time.monotonic():
+                continue
+            done = self.host.ledger.outcome(intent)
+            command = _command_to_take_back(Outcome.model_validate(done)) if done else None
+            if command and command.service not in self._running:
+                self._take_back(command)
+
+    def _take_back(self, command: Command) -> None:
+        deed = getattr(self.host.actions.get(command.action), "take_back", None)
+        if deed is None or self._why_not(command, (_not_ours, _not_allowed)):
+            self._to_take_back.pop(command.intent)
+            return
+        began = self.host.now_ms()
+        self._work(command, partial(self._undo, deed), lambda result: self._taken_back(command, result, began))
+
+    def _undo(self, deed: Callable[[ActionContext], str], context: ActionContext) -> str:
+        try:
+            return deed(context)
+        except TooSoonError as error:
+            with self._mutex:
+                self._to_take_back[context.intent] = time.monotonic() + error.delay_s
+            return ""
+
+    def _taken_back(self, command: Command, result: Result, began: int) -> None:
+        with self._mutex:
+            if self._to_take_back.get(command.intent, 0.0) <= time.monotonic():
+                self._to_take_back.pop(command.intent, None)
+            if result != Result("succeeded", ""):
+                name = record_id("outcome", command.intent, "taken back")
+                self.host.emit(self._outcome(command, result, name, (began, self.host.now_ms())))
 
     # Answers -------------------------------------------------------------------------------------------------------
 
@@ -299,74 +359,19 @@ class Executor:
         return self._closing
 
 
-class _Work:
-    """One command at work: the action on one thread, its time limit on another; the first to end it wins."""
-
-    def __init__(self, executor: Executor, command: Command, began: int) -> None:
-        self._executor = executor
-        self._command = command
-        self._began = began
-        self._answered = threading.Lock()
-        self._deadline = time.monotonic() + command.timeout_ms / 1000
-
-    def run(self) -> None:
-        limit = threading.Timer(self._command.timeout_ms / 1000 + OVERTIME_S, self._overdue)
-        limit.daemon = True
-        limit.start()
-        try:
-            self._end(self._try())
-        finally:
-            limit.cancel()
-            self._executor.released(self._command)
-
-    def _overdue(self) -> None:
-        self._end(Result("timed_out", f"not done within {self._command.timeout_ms} ms; it may still be at work"))
-
-    def _end(self, result: Result) -> None:
-        if self._answered.acquire(blocking=False):
-            self._executor.finished(self._command, result, self._began)
-
-    def _try(self) -> Result:
-        action = self._executor.host.actions[self._command.action]
-        while True:
-            context = self._context()
-            try:
-                return Result(*self._attempt(action, context), context.attached)
-            except TemporaryError as error:
-                if not self._worth_waiting(error.delay_s):
-                    return Result("failed", str(error), context.attached)
-
-    def _attempt(self, action: Action, context: ActionContext) -> tuple[OutcomeStatus, str]:
-        """Do it once. Raises TemporaryError when another try may help."""
-        try:
-            return "succeeded", action.run(context)
-        except TemporaryError:
-            raise
-        except OvertakenError as error:
-            return "overtaken", str(error)
-        except PermanentError as error:
-            return "failed", str(error)
-        except TimeoutError as error:
-            return "timed_out", str(error)
-        except Exception as error:  # an action is foreign code; its fault must not end the agent
-            logger.exception("the action %s failed", self._command.action)
-            return "failed", f"{type(error).__name__}: {error}"
-
-    def _worth_waiting(self, delay_s: float) -> bool:
-        left = self._deadline - time.monotonic()
-        return left > delay_s and not self._executor.closing.wait(delay_s)
-
-    def _context(self) -> ActionContext:
-        command = self._command
-        return ActionContext(
-            intent=command.intent,
-            host=command.host,
-            service=command.service,
-            settings=self._executor.host.services.get(command.service, ServiceSettings()),
-            timeout_s=max(self._deadline - time.monotonic(), 0.0),
-            parameters=command.parameters,
-            started_since=_started_since(self._executor.host, command),
-        )
+def _command_to_take_back(done: Outcome) -> Command:
+    """Return a command about the service of a deed that ended."""
+    return Command(
+        source=done.host,
+        time=done.time,
+        intent=done.intent,
+        host=done.host,
+        target=done.target,
+        service=done.target.partition("/")[2],
+        action=done.action,
+        deadline=done.time,
+        timeout_ms=TAKE_BACK_WITHIN_MS,
+    )
 
 
 def _started_since(host: Host, command: Command) -> str:

@@ -55,6 +55,16 @@ class IntentFact(Fact):
         return self.state == "settled" and self.outcome is not None and self.outcome.status == "refused"
 
     @property
+    def unanswered(self) -> bool:
+        """Whether its command is out, and nobody knows yet what becomes of it."""
+        return self.state == "effective" and self.outcome is None
+
+    @property
+    def to_be_taken_back(self) -> bool:
+        """Whether it was done, in part at least, and is to be undone when the fault is over: its step says `return`."""
+        return self.record.parameters.get("return") is True and self.outcome is not None and not self.refused
+
+    @property
     def tried(self) -> bool:
         """Whether it counts as a try of its step: what was never begun is none."""
         return self.state in ("effective", "settled") and not self.needless and not self.refused

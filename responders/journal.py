@@ -249,9 +249,9 @@ class Journal(Fact):
         fault.closed_at = self.log_time
         if asking := fault.asking:
             asking.state, asking.why = "void", "the fault closed before anybody answered"
-        begun = fault.effective
         self._finish(fault)
-        return Change(cancel=(begun,)) if begun and begun.outcome is None else NOTHING
+        newest_first = reversed(fault.intents.values())
+        return Change(cancel=tuple(one for one in newest_first if one.unanswered or one.to_be_taken_back))
 
     def _take_intent(self, record: Intent) -> Change:
         fault = self.faults.get(record.fault)

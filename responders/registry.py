@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mendline.responders.adjust import Adjust
 from mendline.responders.command import Command
 from mendline.responders.notify import Notify
 from mendline.responders.restart import Restart, RestartProcess
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
     from mendline.responders.supervisor import Supervisor
     from mendline.schemas.settings import Settings
 
-ACTION_NAMES = ("command", "notify", "restart", "restore_data")
+ACTION_NAMES = ("adjust", "command", "notify", "restart", "restore_data")
 
 
 def built_in_actions(supervisor: Supervisor, settings: Settings) -> Mapping[str, Action]:
     """Return the built-in actions for a host with these settings, whose processes `supervisor` runs."""
     units = RestartUnit()
+    restart = Restart(RestartProcess(supervisor), units)
     actions: tuple[Action, ...] = (
-        Restart(RestartProcess(supervisor), units),
+        restart,
+        Adjust(restart, Path(settings.state)),
         RestoreData(supervisor, units, Path(settings.state)),
         Command(),
         Notify([one.webhook for one in settings.notify]),

@@ -224,6 +224,58 @@ class CommandSettings(Frozen):
     )
 
 
+_FORMATS: dict[str, Literal["yaml", "json", "toml", "ini"]] = {
+    ".yaml": "yaml",
+    ".yml": "yaml",
+    ".json": "json",
+    ".toml": "toml",
+}
+
+
+class AdjustableSettings(Frozen):
+    """A number of a service that a step may change by an offset: a key in a file, or behind two commands."""
+
+    file: str | None = Field(default=None, description="the file that holds it; not with `read` and `write`")
+    key: str | tuple[str | int, ...] = Field(
+        default="", description="where it stands in the file: server.workers, pools.0.size, or a list of names"
+    )
+    format: Literal["yaml", "json", "toml", "ini"] | None = Field(
+        default=None, description="of the file; default: by the end of its name, else ini (key = value)"
+    )
+    read: tuple[str, ...] = Field(default=(), description="argument vector that prints the number and nothing else")
+    write: tuple[str, ...] = Field(default=(), description="argument vector that sets it: {value} is the number")
+    min: float = Field(description="it is never set below")
+    max: float = Field(description="it is never set above")
+    apply: str = Field(
+        default="",
+        description="what makes it count: `restart`, or one of the service's `commands`; empty: nothing is needed",
+    )
+
+    return_after: Duration = Field(
+        default=600_000, description="a number that is to return does so this long after its fault was over"
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> AdjustableSettings:
+        by_file, by_commands = bool(self.file and self.key), bool(self.read and self.write)
+        if by_file == by_commands or (by_file and (self.read or self.write)) or (by_commands and self.file):
+            msg = "give either file and key, or read and write"
+            raise ValueError(msg)
+        if by_commands and not any("{value}" in part for part in self.write):
+            msg = "write has no {value}: it would set the same each time"
+            raise ValueError(msg)
+        if self.min > self.max:
+            msg = f"min {self.min:g} is above max {self.max:g}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def format_of_file(self) -> Literal["yaml", "json", "toml", "ini"]:
+        """The format that is given, or follows from the file's name."""
+        ending = (self.file or "").rpartition("/")[2].rpartition(".")
+        return self.format or _FORMATS.get(f".{ending[2]}", "ini")
+
+
 class ServiceSettings(Frozen):
     """One service on this host: how it is found, probed, and what may be done to it."""
 
@@ -233,6 +285,9 @@ class ServiceSettings(Frozen):
     data: dict[Name, DataSettings] = Field(default_factory=dict, description="data that may be restored, by name")
     commands: dict[Name, CommandSettings] = Field(
         default_factory=dict, description="commands that the action `command` may run here, by name"
+    )
+    adjustable: dict[Name, AdjustableSettings] = Field(
+        default_factory=dict, description="numbers that the action `adjust` may change here, by name"
     )
     depends_on: tuple[Name, ...] = Field(default=(), description="services that must be up before, and stop after it")
     allow: tuple[str, ...] = Field(default=(), description="actions this host permits here; its word is the last")

@@ -235,6 +235,7 @@ class Agent:
         while not self._stopped.wait(min(max(min(next_round, next_beat) - monotonic(), 0.0), LOOK_S)):
             self._check()
             self._reflexes.tick()
+            self._executor.tick()
             if monotonic() >= next_beat:
                 self._beat()
                 self._settle()

@@ -25,7 +25,7 @@ MOST_EMBEDDED = 256
 HIGHEST_PORT = 65_535
 ASK = "ask"
 STEPS = (*ACTION_NAMES, ASK)
-NAMED = {"command": "commands"}
+NAMED = {"adjust": "adjustable", "command": "commands"}
 """Actions whose steps must name something that the host's own settings declare, and where."""
 
 
@@ -136,9 +136,18 @@ def _service(at: Location, service: ServiceSettings, settings: Settings) -> Iter
         if other not in settings.services:
             known = ", ".join(settings.services)
             yield Problem((*at, "depends_on", number), f"there is no service {other} in this file; known: {known}")
+    yield from _adjustable(at, service)
     for number, action in enumerate(service.allow):
         if action not in ACTION_NAMES:
             yield Problem((*at, "allow", number), f"there is no action {action}; known: {', '.join(ACTION_NAMES)}")
+
+
+def _adjustable(at: Location, service: ServiceSettings) -> Iterator[Problem]:
+    known = ("restart", *service.commands)
+    for name, one in service.adjustable.items():
+        if one.apply and one.apply not in known:
+            text = f"there is no command {one.apply}; known: {', '.join(known)}"
+            yield Problem((*at, "adjustable", name, "apply"), text)
 
 
 def _probe(at: Location, probe: ProbeSettings) -> Iterator[Problem]:

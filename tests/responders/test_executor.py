@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mendline.responders import executor as module
+from mendline.responders import work
 from mendline.responders.action import ActionContext, OvertakenError, PermanentError, TemporaryError
 from mendline.responders.clock import LogClockEstimate
 from mendline.responders.ledger import Ledger, LedgerError
@@ -249,7 +249,7 @@ def test_an_action_that_does_not_come_back_is_timed_out_and_blocks_only_its_serv
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its outcome is said once; the service is busy until the action really ended."""
-    monkeypatch.setattr(module, "OVERTIME_S", 0.0)
+    monkeypatch.setattr(work, "OVERTIME_S", 0.0)
     gate = table.deed.does = Gate()
     table.take(table.command(timeout_ms=1))
     assert table.said().status == "timed_out"

@@ -14,6 +14,7 @@ from mendline.responders import executor
 from mendline.responders.action import ActionContext, TooSoonError
 from mendline.schemas.records import Cancel
 from mendline.schemas.settings import StepSettings
+from tests.producers.support import until
 from tests.responders.executing import PATIENCE_S, Deed, Gate, Table
 from tests.responders.support import SECOND, Scene, fault, outcome, policy, settings
 
@@ -80,8 +81,11 @@ def test_what_is_too_soon_to_take_back_is_taken_back_later(
     table.take(table.command())
     table.said()
     table.take(table.cancel())
+    until(lambda: deed.undone == ["i-1"] and not table.executor.busy)
     table.take(table.command("i-2"))
-    assert table.said().intent == "i-2"
+    said = table.said()
+    assert (said.intent, said.status) == ("i-2", "succeeded")
+    until(lambda: not table.executor.busy)
     table.executor.tick()
     assert deed.undone == ["i-1"]
     now = time.monotonic() + 3601
@@ -98,8 +102,8 @@ def test_nothing_to_take_back_is_not_talked_about(undoable: tuple[Table, Undoabl
     table.take(table.cancel("i-0"), table.command())
     assert table.said().status == "succeeded"
     table.take(table.cancel())
+    until(lambda: deed.undone == ["i-1"])
     assert table.executor.close(PATIENCE_S)
-    assert deed.undone == ["i-1"]
     assert table.outcomes.empty()
 
 

@@ -21,11 +21,15 @@ from mendline.logs.base import LogError
 from mendline.names import source_name
 from mendline.producers.probes.attempt import split_address
 from mendline.responders.signing import KeyFileError
+from mendline.responders.snapshots.errors import SnapshotError
+from mendline.responders.snapshots.inspection import can_be_inspected
+from mendline.responders.snapshots.tree import data_path
 from mendline.schemas.secrets import SecretError, is_reference, read_secret
 from mendline.topics import topic_settings
+from mendline.words import span
 
 if TYPE_CHECKING:
-    from mendline.schemas.settings import PolicySettings, ProbeSettings, ServiceSettings, Settings
+    from mendline.schemas.settings import DataSettings, PolicySettings, ProbeSettings, ServiceSettings, Settings
 
 ASK = "ask"
 PATIENCE_S = 2.0
@@ -158,6 +162,8 @@ def _check_service(about: str, service: ServiceSettings) -> Iterator[Finding]:
     yield from _check_process(about, service)
     for probe in service.probes:
         yield from _check_probe(f"{about}.probes", probe)
+    for name, data in service.data.items():
+        yield from _check_data(f"{about}.data.{name}", data)
     if not service.probes and service.process is None:
         yield Finding("warning", about, "neither a process nor a probe: nothing is watched")
 
@@ -223,6 +229,29 @@ def _check_probe(about: str, probe: ProbeSettings) -> Iterator[Finding]:
         yield Finding(
             "warning", about, f"{probe.label}: nobody answers now ({error}); well if the service is not up yet"
         )
+
+
+def _check_data(about: str, data: DataSettings) -> Iterator[Finding]:
+    for key in ("check", "save", "restore"):
+        if vector := getattr(data, key):
+            yield _check_command(f"{about}.{key}", vector[0], None)
+    if data.path is None:
+        return
+    try:
+        path = data_path(data.path)
+    except SnapshotError as error:
+        yield Finding("wrong", f"{about}.path", str(error))
+        return
+    if path.is_mount():
+        yield Finding("wrong", f"{about}.path", f"{path} is a mount point, which no copy can take the place of")
+    elif not os.access(path.parent, os.W_OK):
+        yield Finding("wrong", f"{about}.path", f"a copy must be put beside it, and {path.parent} cannot be written to")
+    elif not path.exists():
+        yield Finding("warning", f"{about}.path", f"there is no {path} now, so no snapshot can be taken")
+    elif not can_be_inspected(data):
+        yield Finding("warning", about, "nothing tells whether it is corrupt: give a check, or immutable")
+    else:
+        yield Finding("ok", about, f"{path}, a snapshot every {span(data.every)}")
 
 
 # Policies -------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,16 +17,15 @@ from mendline.responders.switch import ServiceSwitch
 if TYPE_CHECKING:
     from mendline.responders.restart_systemd import RestartUnit
     from mendline.responders.supervisor import Supervisor
-    from mendline.schemas.settings import DataSettings
-
 PARAMETERS = frozenset({"data", "snapshot"})
 
 
 class RestoreData:
     """Put a snapshot in the place of corrupt data: parameter `data`, its name in the settings, and maybe `snapshot`.
 
-    The snapshot is laid out beside the data and proven by hash and check before the service is stopped; the exchange
-    is a rename. Data that their check calls good by now are left alone.
+    Without a name all data of the service that are corrupt now are meant. The snapshot is laid out beside the data and
+    proven by hash and check before the service is stopped; the exchange is a rename. Data that their check calls good
+    by now are left alone.
     """
 
     name = "restore_data"
@@ -37,14 +37,45 @@ class RestoreData:
         self._state = state
 
     def run(self, context: ActionContext) -> str:
-        """Return which snapshot is in place, its proof, and the recovery point and time.
+        """Return which snapshots are in place, their proof, and the recovery points and times.
 
         Raises PermanentError when there is none or something is in its way, OvertakenError when the data are good,
         TemporaryError while a snapshot is being taken, TimeoutError.
         """
-        name = _data_name(context)
-        settings = context.settings.data[name]
-        store = Store(self._state, context.service, name)
+        deadline = Deadline.after(context.timeout_s)
+        return "; ".join(self._restored(context, name, deadline) for name in self._names(context, deadline))
+
+    def _names(self, context: ActionContext, deadline: Deadline) -> Sequence[str]:
+        """Return which data are meant: those that are named, the only ones, or all that are corrupt now."""
+        unknown = sorted(context.parameters.keys() - PARAMETERS)
+        if unknown:
+            msg = f"there is no parameter {unknown[0]!r}; known are {', '.join(sorted(PARAMETERS))}"
+            raise PermanentError(msg)
+        declared = context.settings.data
+        if "data" not in context.parameters and "snapshot" not in context.parameters and len(declared) > 1:
+            return self._corrupt(context, deadline)
+        name = str(context.parameters.get("data", next(iter(declared)) if len(declared) == 1 else ""))
+        if name not in declared:
+            where = f"services.{context.service}.data"
+            msg = f"{where} declares no data {name!r}; declared: {', '.join(sorted(declared)) or 'none'}"
+            raise PermanentError(msg)
+        return (name,)
+
+    def _corrupt(self, context: ActionContext, deadline: Deadline) -> Sequence[str]:
+        stores = {name: Store(self._state, context.service, name) for name in context.settings.data}
+        found = [
+            name
+            for name, store in stores.items()
+            if _done_before(store, context.intent)
+            or inspect(store, context.settings.data[name], deadline).health == "corrupt"
+        ]
+        if not found:
+            msg = f"no data of {context.service} are corrupt: their checks say so"
+            raise OvertakenError(msg)
+        return found
+
+    def _restored(self, context: ActionContext, name: str, deadline: Deadline) -> str:
+        settings, store = context.settings.data[name], Store(self._state, context.service, name)
         if text := _done_before(store, context.intent):
             return text
         switch = ServiceSwitch(
@@ -52,19 +83,19 @@ class RestoreData:
         )
         if settings.stop:
             switch.check()
-        report = _restored(context, store, settings, switch)
-        return f"{name} {report}"
+        restoration = Restoration(store, settings, switch, deadline)
+        return f"{name} {_report(restoration, context.intent, str(context.parameters.get('snapshot', '')))}"
 
 
-def _restored(context: ActionContext, store: Store, settings: DataSettings, switch: ServiceSwitch) -> Report:
-    deadline = Deadline.after(context.timeout_s)
-    snapshot = str(context.parameters.get("snapshot", ""))
+def _report(restoration: Restoration, intent: str, snapshot: str) -> Report:
+    store, settings = restoration.store, restoration.settings
     try:
-        if not snapshot and can_be_inspected(settings) and inspect(store, settings, deadline).health == "good":
-            msg = f"{store.name} of {context.service} is good: its check says so"
+        is_good = can_be_inspected(settings) and inspect(store, settings, restoration.deadline).health == "good"
+        if is_good and not snapshot:
+            msg = f"{store.name} of {store.service} is good: its check says so"
             raise OvertakenError(msg)
-        report = Restoration(store, settings, switch, deadline).run(snapshot)
-        remember(store, context.intent, report)
+        report = restoration.run(snapshot)
+        remember(store, intent, report)
     except StoreBusyError as error:
         raise TemporaryError(str(error), delay_s=0.2) from error
     except (SnapshotError, OSError) as error:
@@ -72,21 +103,6 @@ def _restored(context: ActionContext, store: Store, settings: DataSettings, swit
             raise
         raise PermanentError(str(error)) from error
     return report
-
-
-def _data_name(context: ActionContext) -> str:
-    """Return which data are meant; where a service has only one, it need not be named. Raises PermanentError."""
-    unknown = sorted(context.parameters.keys() - PARAMETERS)
-    if unknown:
-        msg = f"there is no parameter {unknown[0]!r}; known are {', '.join(sorted(PARAMETERS))}"
-        raise PermanentError(msg)
-    declared = context.settings.data
-    name = str(context.parameters.get("data", next(iter(declared)) if len(declared) == 1 else ""))
-    if name not in declared:
-        known = ", ".join(sorted(declared)) or "none"
-        msg = f"{context.service} declares no data {name!r} under services.{context.service}.data; declared: {known}"
-        raise PermanentError(msg)
-    return name
 
 
 def _done_before(store: Store, intent: str) -> str:

@@ -149,10 +149,16 @@ class DataKeeper:
             failing_since=None if is_good else self._bad_since,
             fail_after_ms=0,
             attempts=self._bad,
-            error=finding.text,
+            error="" if is_good else f"{finding.text}; {self._newest_told(now)}",
             failure=None if is_good else "wrong",
             data=self.store.name,
         )
+
+    def _newest_told(self, now: int) -> str:
+        """Return what could be restored: whoever is asked must know how much would be lost."""
+        if not self._newest:
+            return "there is no snapshot"
+        return f"the newest snapshot is {max(now - self._newest[0], 0) / 1000:.0f} s old"
 
     # Snapshots ------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from zlib import crc32
 
@@ -22,10 +23,15 @@ def make_stock(folder: Path) -> None:
 
 
 def corrupt_stock(folder: Path) -> None:
-    """Overwrite every byte of it in place, as a program that went wild does. Raises OSError."""
-    for path in folder.iterdir():
-        with path.open("r+b") as file:
-            file.write(os.urandom(BLOCKS * BLOCK))
+    """Overwrite every byte of it in place, as a program that went wild does. Raises OSError.
+
+    All files are open before the first is written to: those that take their place meanwhile are left alone.
+    """
+    noise = os.urandom(BLOCKS * BLOCK)
+    with ExitStack() as opened:
+        files = [opened.enter_context(path.open("r+b", buffering=0)) for path in folder.iterdir()]
+        for file in files:
+            file.write(noise)
 
 
 def digest_of(folder: Path) -> str:

@@ -93,6 +93,7 @@ def test_corrupt_data_are_told_when_confirmed_again_and_again_and_never_saved(de
     assert isinstance(event, ProbeEvent)
     assert ("data stock", "stock", "wrong", 4) == (event.probe, event.data, event.failure, event.attempts)
     assert "status 1" in event.error
+    assert event.error.endswith("the newest snapshot is 63 s old")
     desk.pass_time(7200)
     assert 1 == len(desk.store.ids())
     desk.file.write_text("good again")

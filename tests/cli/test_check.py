@@ -160,6 +160,36 @@ def test_a_probe_says_whether_somebody_listens_now(call: Caller, tmp_path: Path)
     assert "warning" == findings(call, config)["services.web.probes"][0]
 
 
+def test_data_that_cannot_be_saved_or_restored_are_told_of(call: Caller, tmp_path: Path) -> None:
+    """A path that is missing, or that no copy can take the place of; a check that cannot run, or that there is none."""
+    (tmp_path / "stock").write_text("good")
+    path = str(tmp_path / "stock")
+    data = {
+        "good": {"path": path, "check": ["true", "{path}"]},
+        "gone": {"path": str(tmp_path / "gone"), "check": ["/no/such/program"]},
+        "mount": {"path": "/proc"},
+        "root": {"path": "/"},
+        "blind": {"path": path},
+        "dump": {"kind": "command", "save": ["true"], "restore": ["/no/such/program"]},
+    }
+    services = {"db": {"data": data, "probes": [{"dns": "localhost"}]}}
+    found = findings(call, write_config(tmp_path, services=services))
+    of = {name.removeprefix("services.db.data."): text for name, text in found.items() if ".data." in name}
+    assert {name: verdict for name, (verdict, _) in of.items()} == {
+        "good": "ok",
+        "good.check": "ok",
+        "gone.path": "warning",
+        "gone.check": "wrong",
+        "mount.path": "wrong",
+        "root.path": "wrong",
+        "blind": "warning",
+        "dump.save": "ok",
+        "dump.restore": "wrong",
+    }
+    assert of["good"][1].endswith("a snapshot every 1 h")
+    assert "is a mount point" in of["mount.path"][1]
+
+
 def test_an_unknown_detector_is_wrong(call: Caller, tmp_path: Path) -> None:
     """The registered ones are named."""
     config = write_config(tmp_path, detectors=[{"name": "a", "use": "nope"}])

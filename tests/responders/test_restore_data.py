@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -138,6 +138,28 @@ def test_data_that_never_change_are_known_by_their_hashes(tmp_path: Path) -> Non
     assert "good" == host.file.read_text()
     with pytest.raises(OvertakenError, match="is good"):
         host.action.run(host.context("i-2"))
+
+
+def test_without_a_name_all_that_are_corrupt_are_restored(tmp_path: Path) -> None:
+    """And no other; a second try for the same intent does none of them again."""
+    data = {
+        name: {"path": str(tmp_path / name), "check": ["grep", "-q", "good", "{path}"], "stop": False}
+        for name in ("a", "b", "c")
+    }
+    web = ServiceSettings.model_validate({"data": data})
+    for name, settings in web.data.items():
+        (tmp_path / name).write_text("good")
+        save(Store(tmp_path / "state", "web", name), settings, 1_700_000_000_000, Deadline.after(10))
+        (tmp_path / name).write_text("good, newer" if name == "b" else "bad")
+    action = RestoreData(Supervisor({}, tmp_path / "state"), RestartUnit(), tmp_path / "state")
+    context = ActionContext("i-1", "host-1", "web", web, 20.0)
+    said = action.run(context)
+    assert ["good", "good, newer", "good"] == [(tmp_path / name).read_text() for name in ("a", "b", "c")]
+    assert "a restored from" in said
+    assert "; c restored from" in said
+    assert said == action.run(context)
+    with pytest.raises(OvertakenError, match="no data of web are corrupt"):
+        action.run(replace(context, intent="i-2"))
 
 
 @pytest.mark.heavy

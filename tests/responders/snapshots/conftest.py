@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.responders.snapshots.support import Place
+from tests.support.postgres import postgres
+
+__all__ = ["place", "postgres"]
 
 
 @pytest.fixture

@@ -134,6 +134,7 @@ class FaultFact(Fact):
 class ActionFact(Fact):
     """Something that was done to a target at `time`: by which step of which policy, about which kind of fault.
 
+    `look`: the target was only looked at.
     `mended` is None until that is known, and false again when the fault was back soon. `refused`: nothing was done.
     """
 
@@ -144,6 +145,7 @@ class ActionFact(Fact):
     step: int = 0
     mended: bool | None = None
     refused: bool = False
+    look: bool = False
 
 
 class ChangeFact(Fact):

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.facts import ActionFact, service_of
-from mendline.responders.notify import Notify
 from mendline.responders.playbook import matches_target
 
 if TYPE_CHECKING:
@@ -25,6 +24,8 @@ JITTER = 0.25
 GONE = frozenset({"missing", "silent"})
 DOWN = frozenset({"corrupt", "dead", "failing", "hung", "overloaded", "stopped", "traced", "unreachable"})
 """Kinds of fault with which a service does not serve those that depend on it."""
+LOOK = "diagnose"
+HARMLESS = frozenset({LOOK, "notify"})
 DELICATE = frozenset({"collector-sick", "corrupt", "disagreement", "overloaded", "stopped", "traced", "unreachable"})
 """Kinds of fault about which nothing is done but telling, unless a policy names them: a restart may do harm."""
 SMALLEST_CROWD = 3
@@ -117,9 +118,15 @@ def check_kind(case: Case) -> tuple[str, int | None] | None:
     kind = case.journal.faults[case.intent.fault].latest.kind
     if kind not in DELICATE or kind in case.policy.when.kind or case.intent.mode != "auto":
         return None
-    if case.intent.action == Notify.name:
+    if case.intent.action in HARMLESS:
         return None
     return f"what is {kind} is left to a person, unless the policy names this kind", None
+
+
+def _that_count(case: Case) -> list[ActionFact]:
+    """Return what was done to the target: a look at it bounds further looks only, and no deed."""
+    actions = case.journal.actions_on(case.intent.target)
+    return actions if case.intent.action == LOOK else [one for one in actions if not one.look]
 
 
 def check_fresh(case: Case) -> tuple[str, int | None] | None:
@@ -156,7 +163,7 @@ def check_blast_radius(case: Case) -> tuple[str, int | None] | None:
 
 def check_breaker(case: Case) -> tuple[str, int | None] | None:
     """Hold after too many actions on a target; after `breaker` one more try is let through (half-open)."""
-    opened = breaker_opened_at(case.journal.actions_on(case.intent.target), case.bounds)
+    opened = breaker_opened_at(_that_count(case), case.bounds)
     until = None if opened is None else opened + case.bounds.breaker
     if until is None or case.log_time >= until:
         return None
@@ -166,7 +173,7 @@ def check_breaker(case: Case) -> tuple[str, int | None] | None:
 def check_cooldown(case: Case) -> tuple[str, int | None] | None:
     """Hold for a while after an action on the same target, twice as long after each further one within `window`."""
     since = case.log_time - case.bounds.window
-    recent = [one.time for one in case.journal.actions_on(case.intent.target) if one.time > since]
+    recent = [one.time for one in _that_count(case) if one.time > since]
     if not recent:
         return None
     until = recent[-1] + pause_ms(len(recent), case.intent.id, case.bounds)

@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError
 
 from mendline.responders.admission import judge, judge_approval
 from mendline.responders.facts import ActionFact, ChangeFact, Fact, FaultFact, IntentFact, PartitionFact, service_of
-from mendline.responders.guards import DOWN, overrules
+from mendline.responders.guards import DOWN, HARMLESS, LOOK, overrules
 from mendline.responders.playbook import Policies, intent_id
 from mendline.schemas.records import (
     Activation,
@@ -290,10 +290,17 @@ class Journal(Fact):
     def _action(self, intent: IntentFact) -> ActionFact:
         record = intent.record
         kind = self.faults[record.fault].latest.kind
-        return ActionFact(time=self.log_time, intent=record.id, kind=kind, policy=record.policy, step=record.step)
+        return ActionFact(
+            time=self.log_time,
+            intent=record.id,
+            kind=kind,
+            policy=record.policy,
+            step=record.step,
+            look=record.action == LOOK,
+        )
 
     def _take_outcome(self, record: Outcome) -> Change:
-        if record.status == "succeeded" and record.began_at is not None:
+        if record.status == "succeeded" and record.began_at is not None and record.action not in HARMLESS:
             self._remember_change(record.target, f"{record.action} of {record.target} by Mendline", 2)
         if record.reflex:
             self._remember_action(record.target, ActionFact(time=self.log_time, intent=record.intent))

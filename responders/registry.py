@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mendline.responders.adjust import Adjust
 from mendline.responders.command import Command
+from mendline.responders.diagnose import Diagnose
 from mendline.responders.notify import Notify
 from mendline.responders.restart import Restart, RestartProcess
 from mendline.responders.restart_systemd import RestartUnit
@@ -18,11 +19,16 @@ if TYPE_CHECKING:
     from mendline.responders.supervisor import Supervisor
     from mendline.schemas.settings import Settings
 
-ACTION_NAMES = ("adjust", "command", "notify", "restart", "restore_data")
+ACTION_NAMES = ("adjust", "command", "diagnose", "notify", "restart", "restore_data")
 
 
-def built_in_actions(supervisor: Supervisor, settings: Settings) -> Mapping[str, Action]:
-    """Return the built-in actions for a host with these settings, whose processes `supervisor` runs."""
+def built_in_actions(
+    supervisor: Supervisor, settings: Settings, pid_of: Callable[[str], int | None]
+) -> Mapping[str, Action]:
+    """Return the built-in actions for a host with these settings, whose processes `supervisor` runs.
+
+    `pid_of` returns the process of any service, however it is run, None if none runs.
+    """
     units = RestartUnit()
     restart = Restart(RestartProcess(supervisor), units)
     actions: tuple[Action, ...] = (
@@ -30,6 +36,7 @@ def built_in_actions(supervisor: Supervisor, settings: Settings) -> Mapping[str,
         Adjust(restart, Path(settings.state)),
         RestoreData(supervisor, units, Path(settings.state)),
         Command(),
+        Diagnose(supervisor, pid_of),
         Notify([one.webhook for one in settings.notify]),
     )
     return {action.name: action for action in actions}

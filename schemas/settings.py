@@ -289,6 +289,9 @@ class ServiceSettings(Frozen):
     adjustable: dict[Name, AdjustableSettings] = Field(
         default_factory=dict, description="numbers that the action `adjust` may change here, by name"
     )
+    logs: tuple[str, ...] = Field(
+        default=(), description="log files of which the action `diagnose` attaches the end, secrets masked"
+    )
     depends_on: tuple[Name, ...] = Field(default=(), description="services that must be up before, and stop after it")
     allow: tuple[str, ...] = Field(default=(), description="actions this host permits here; its word is the last")
 

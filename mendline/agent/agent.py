@@ -156,7 +156,7 @@ class Agent:
             sign=keys.sign_event,
         )
         self.supervisor = WatchedSupervisor(settings.services, self._state.path, self._started, self._ended_unseen)
-        actions = built_in_actions(self.supervisor, settings)
+        actions = built_in_actions(self.supervisor, settings, self._pid_of)
         self._executor = Executor(
             Host(
                 self.source,
@@ -173,6 +173,9 @@ class Agent:
         self._commands = CommandReader(self._log, topics.topic("commands"), self.source, self._executor, self._ledger)
         self._reflexes = Reflexes(Reflex(self._executor, settings.reflex, lambda: self._publisher.away_s))
         self._observe()
+
+    def _pid_of(self, service: str) -> int | None:
+        return self.processes.pid(service)
 
     def _observe(self) -> None:
         settings = self.settings

@@ -142,7 +142,7 @@ SERVICE = "services:\n  web:\n    {0}\n"
         ('probes: [{http: "http://x", body: "("}]', "3: services.web.probes.0.body: '(' is no regular expression"),
         ("depends_on: [db]", "3: services.web.depends_on.0: there is no service db in this file; known: web"),
         ("depends_on: [web]", "3: services.web.depends_on: services depend on each other in a circle: web -> web"),
-        ("allow: [reboot]", "3: services.web.allow.0: there is no action reboot; known: adjust, command,"),
+        ("allow: [reboot]", "3: services.web.allow.0: there is no action reboot; known: adjust, command, diagnose,"),
     ],
 )
 def test_what_a_service_names_must_make_sense(text: str, told: str) -> None:

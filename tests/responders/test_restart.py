@@ -54,7 +54,7 @@ def test_a_process_younger_than_the_evidence_is_left_alone() -> None:
 def test_the_registry_knows_all_built_in_actions(tmp_path: Path) -> None:
     """By the names that settings use."""
     settings = Settings(notify=(NotifySettings(webhook="http://127.0.0.1:1/"),))
-    actions = built_in_actions(Supervisor({}, tmp_path), settings)
+    actions = built_in_actions(Supervisor({}, tmp_path), settings, lambda _: None)
     assert tuple(sorted(actions)) == ACTION_NAMES
     assert all(action.name == name for name, action in actions.items())
 

@@ -30,7 +30,7 @@ def test_a_killed_service_runs_again_and_that_is_verified(tmp_path: Path) -> Non
     scene, outcomes = Scene(settings()), queue.Queue[Outcome]()
     scene.stage = PlannerStage(scene.settings, JOURNAL, keys.sign, keys.why_not)
     with Ledger(tmp_path) as ledger:
-        actions = built_in_actions(supervisor, scene.settings)
+        actions = built_in_actions(supervisor, scene.settings, lambda _: None)
         host = Host("host-1", {"web": web}, actions, ledger, keys, lambda: START_MS, outcomes.put)
         executor = Executor(host)
         first = supervisor.start("web").pid

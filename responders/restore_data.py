@@ -101,7 +101,8 @@ def _report(restoration: Restoration, intent: str, snapshot: str) -> Report:
     except (SnapshotError, OSError) as error:
         if isinstance(error, TimeoutError):
             raise
-        raise PermanentError(str(error)) from error
+        why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise PermanentError(why) from error
     return report
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mendline.config import load_settings
 from mendline.responders.snapshots.store import Store
@@ -40,6 +44,11 @@ def data(call: Caller, config: Path, *words: str) -> Ran:
 def lines(ran: Ran) -> list[dict[str, object]]:
     """Return what was printed as JSON."""
     return [json.loads(line) for line in ran.out.splitlines()]
+
+
+def supervisor(config: Path) -> Supervisor:
+    """Return what knows which processes of services run now."""
+    return Supervisor(load_settings(config).services, config.parent / "state")
 
 
 def test_a_snapshot_is_taken_listed_and_verified(call: Caller, config: Path) -> None:
@@ -121,4 +130,55 @@ def test_an_agent_that_is_at_work_restores_what_a_person_wants(call: Caller, con
     finally:
         agent.send_signal(signal.SIGTERM)
         assert 0 == ended(agent).status
-        Supervisor(settings.services, config.parent / "state").stop("web")  # it outlives its agent
+        supervisor(config).stop("web")  # it outlives its agent
+
+
+def digest(folder: Path) -> str:
+    """Return a hash over all files of the folder."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.iterdir()))).hexdigest()
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("after_s", [0.0, 0.15])
+def test_who_dies_in_the_middle_of_a_restore_ends_it_in_its_next_life(
+    call: Caller, config: Path, after_s: float
+) -> None:
+    """The data are the old or the restored ones as a whole at once; then nothing is left beside them, and all works."""
+    folder = config.parent / "big"
+    folder.mkdir()
+    for number in range(20):
+        (folder / str(number)).write_bytes(os.urandom(4_000_000))
+    written = yaml.safe_load(config.read_text())
+    web = written["services"]["web"]
+    web["data"] = {"big": {"path": "big", "immutable": True, "check_every": "100ms", "confirm": 1}}
+    play = [{"action": "restore_data", "verify": "20s", "attempts": 100}]
+    policy = {"name": "data", "when": {"kind": ["corrupt"]}, "mode": "auto", "play": play}
+    guards = {"cooldown": "0s", "attempts": 100}
+    config.write_text(yaml.safe_dump(written | {"policies": [policy], "guards": guards}))
+    good = digest(folder)
+    store, side = Store(config.parent / "state", "web", "big"), config.parent / ".big.mendline-restored"
+    first = start(config, "up")
+    try:
+        until("a snapshot", store.ids)
+        for path in folder.iterdir():
+            path.write_bytes(b"bad")
+        bad = digest(folder)
+        until("a restore", side.exists)
+        time.sleep(after_s)
+    finally:
+        first.kill()
+        ended(first)
+    assert digest(folder) in (good, bad)
+    second = start(config, "agent")
+    try:
+        until("the second life", lambda: (config.parent / "state" / "epoch").read_text() == "2")
+        until("order", lambda: not (store.folder / "restoring").exists() and not (store.folder / "stopped").exists())
+        until("the service", supervisor(config).adopt_all)
+        assert not side.exists()
+        if digest(folder) == bad:
+            assert 0 == data(call, config, "restore", "web/big", "--yes").status
+        assert digest(folder) == good
+    finally:
+        second.send_signal(signal.SIGTERM)
+        assert 0 == ended(second).status
+        supervisor(config).stop("web")

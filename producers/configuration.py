@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,7 +26,7 @@ Look = tuple[int, int, int]
 
 
 class ConfigurationWatch:
-    """Looks at the files once a round; a collector without series."""
+    """Looks at the files once a round; a collector without series. May be used from several threads."""
 
     name = "configuration"
 
@@ -35,19 +36,21 @@ class ConfigurationWatch:
         self._files = [(service, path) for service, paths in files.items() for path in paths]
         self._memory = memory
         self._emit = emit
+        self._lock = threading.Lock()
         self._looks: dict[str, Look] = {}
         self._hashes = _recall(memory)
 
     def collect(self, now_ms: int) -> Collected:
         """Look at each file, and read it if it seems to have changed."""
-        changed = False
-        for service, path in self._files:
-            look = _look(path)
-            if self._looks.get(path) != look:
-                self._looks[path] = look
-                changed |= self._compare(service, path, now_ms)
-        if changed:
-            self._remember()
+        with self._lock:
+            changed = False
+            for service, path in self._files:
+                look = _look(path)
+                if self._looks.get(path) != look:
+                    self._looks[path] = look
+                    changed |= self._compare(service, path, now_ms)
+            if changed:
+                self._remember()
         return NOTHING
 
     def _compare(self, service: str, path: str, now_ms: int) -> bool:

@@ -13,13 +13,17 @@ from mendline.responders.notify import Notify
 from mendline.responders.restart import Restart, RestartProcess
 from mendline.responders.restart_systemd import RestartUnit
 from mendline.responders.restore_data import RestoreData
+from mendline.responders.rollback_config import RollbackConfig, UpdateConfig
 
 if TYPE_CHECKING:
     from mendline.responders.action import Action
     from mendline.responders.supervisor import Supervisor
     from mendline.schemas.settings import Settings
 
-ACTION_NAMES = ("adjust", "command", "diagnose", "notify", "restart", "restore_data")
+ACTION_NAMES = (
+    *("adjust", "command", "diagnose", "notify", "restart", "restore_data"),
+    *("rollback_config", "update_config"),
+)
 
 
 def built_in_actions(
@@ -30,11 +34,13 @@ def built_in_actions(
     `pid_of` returns the process of any service, however it is run, None if none runs.
     """
     units = RestartUnit()
-    restart = Restart(RestartProcess(supervisor), units)
+    restart, state = Restart(RestartProcess(supervisor), units), Path(settings.state)
     actions: tuple[Action, ...] = (
         restart,
-        Adjust(restart, Path(settings.state)),
-        RestoreData(supervisor, units, Path(settings.state)),
+        Adjust(restart, state),
+        RestoreData(supervisor, units, state),
+        RollbackConfig(state, restart),
+        UpdateConfig(state, restart),
         Command(),
         Diagnose(supervisor, pid_of),
         Notify([one.webhook for one in settings.notify]),

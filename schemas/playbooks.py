@@ -37,6 +37,15 @@ PLAYBOOKS: Mapping[str, Mapping[str, Any]] = MappingProxyType({
         "kind": ("overloaded",),
         "play": ({"action": "notify", "attempts": 1, "on_failure": "ask"},),
     },
+    "bad-config": {
+        "kind": ("dead", "failing", "hung"),
+        "cause": "configuration",
+        "play": (
+            {"action": "rollback_config", "attempts": 1, "verify": "10s", "stable": "5s"},
+            {"action": "restart", "attempts": 1, "verify": "10s"},
+            {"action": "ask"},
+        ),
+    },
     "corrupt-data": {
         "kind": ("corrupt",),
         "play": (

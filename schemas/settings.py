@@ -276,12 +276,27 @@ class AdjustableSettings(Frozen):
         return self.format or _FORMATS.get(f".{ending[2]}", "ini")
 
 
+class RollbackSettings(Frozen):
+    """How versions of a service's `config` are judged and taken over, for `rollback_config` and `update_config`."""
+
+    good_after: Duration = Field(
+        default=60_000, description="a version is good when the service was well with it for so long"
+    )
+    check: str = Field(
+        default="", description="one of the service's `commands`: exit status 0 says that the files in place are valid"
+    )
+    apply: str = Field(
+        default="restart", description="what makes files count: `restart`, or one of the service's `commands`"
+    )
+
+
 class ServiceSettings(Frozen):
     """One service on this host: how it is found, probed, and what may be done to it."""
 
     process: ProcessSettings | None = None
     probes: tuple[ProbeSettings, ...] = ()
-    config: tuple[str, ...] = Field(default=(), description="configuration files, watched")
+    config: tuple[str, ...] = Field(default=(), description="configuration files, watched and kept in versions")
+    rollback: RollbackSettings = RollbackSettings()
     data: dict[Name, DataSettings] = Field(default_factory=dict, description="data that may be restored, by name")
     commands: dict[Name, CommandSettings] = Field(
         default_factory=dict, description="commands that the action `command` may run here, by name"

@@ -32,6 +32,7 @@ from mendline.producers.probes.attempt import Names
 from mendline.producers.probes.prober import Prober, plans
 from mendline.producers.processes import ProcessWatch
 from mendline.producers.rounds import Collection
+from mendline.producers.threads import Aside
 from mendline.responders.clock import LogClockEstimate
 from mendline.responders.executor import Executor, Host
 from mendline.responders.identity import ZOMBIE, Identity, started_at_ms, state_of
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mendline.agent.data import DataWatch
+    from mendline.agent.versions import ConfigurationVersions
     from mendline.logs.base import Log, Position
     from mendline.schemas.settings import Settings
 
@@ -185,6 +187,9 @@ class Agent:
         self._prober = Prober(self.source, plans(settings, Names()), self._emit, self._clock, self.processes)
         files = {name: service.config for name, service in settings.services.items()}
         memory = self._state.path / "configurations.json"
+        configuration = ConfigurationWatch(self.source, files, memory, self._emit)
+        self._look = Aside(lambda: configuration.collect(self._clock()), configuration.name)
+        self._versions = self._watched_versions()
         self._data = self._watched_data()
         interval_s, deadline_s = settings.host.interval / 1000, settings.host.deadline / 1000
         self._collection = Collection(
@@ -192,7 +197,8 @@ class Agent:
                 self.processes,
                 self._prober,
                 *host_collectors(settings.host),
-                ConfigurationWatch(self.source, files, memory, self._emit),
+                configuration,
+                *self._versions,
                 *self._data,
                 OutputRotation(self.supervisor),
             ],
@@ -210,6 +216,15 @@ class Agent:
         from mendline.agent.data import DataWatch
 
         return (DataWatch(self.source, services, self._state.path, self._emit, self._clock),)
+
+    def _watched_versions(self) -> Sequence[ConfigurationVersions]:
+        """Return what keeps versions of configurations, where any are declared; elsewhere it is not imported."""
+        services = self.settings.services
+        if not any(service.config for service in services.values()):
+            return ()
+        from mendline.agent.versions import ConfigurationVersions
+
+        return (ConfigurationVersions(self._state.path, services, lambda name: bool(self.processes.pid(name))),)
 
     # Living -----------------------------------------------------------------------------------------------------------
 
@@ -302,6 +317,7 @@ class Agent:
             self._end_services,
             self.processes.close,
             self._collection.close,
+            self._look.close,
             partial(self._beat, leaving=True),
             partial(self._publisher.close, FLUSH_S),
             self._opened.close,
@@ -321,7 +337,11 @@ class Agent:
     # What others call -------------------------------------------------------------------------------------------------
 
     def _emit(self, event: Event) -> None:
+        for versions in self._versions:
+            versions.heard(event)
         if isinstance(event, ProcessEvent):
+            if event.state == "exited" and not event.meant and self._versions:
+                self._look.ask()  # that a file was changed just before must be known first, as the cause
             self._reflexes.heard(event)
         self._publisher.event(event)
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "maintenance": "orders",
     "stop-all": "orders",
     "data": "data",
+    "configs": "configs",
     "label": "opinions",
     "ack": "opinions",
     "note": "opinions",

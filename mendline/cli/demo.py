@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mendline.demo.results import Round
 
 NO = 1
-NAMES = ("kill", "hang", "stall", "leak", "burn", "burst", "corrupt-data")
+NAMES = ("kill", "hang", "stall", "bad-config", "leak", "burn", "burst", "corrupt-data")
 QUICK = NAMES[:3]
 
 
@@ -44,6 +44,7 @@ def demo(scenarios: tuple[str, ...], rounds: int, url: str | None, *, as_json: b
     kill   its process is killed
     hang   it is stopped, and in every second round deadlocked: it is there, but answers nobody
     stall  it pauses for a second and goes on by itself, so any action would be needless
+    bad-config  its configuration is edited so that it ends; the last good one must be in place again
     leak   it takes 10 MB of memory a second, and must be restarted before it has 128 MB
     burn   it computes without end, which is unusual for it
     burst  it computes for two seconds, which is not, so any action would be needless

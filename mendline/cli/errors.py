@@ -12,6 +12,7 @@ from mendline.responders.ledger import LedgerError
 from mendline.responders.signing import KeyFileError
 from mendline.responders.snapshots.errors import SnapshotError
 from mendline.responders.supervisor import SupervisorError
+from mendline.responders.versions.files import VersionError
 from mendline.runtime.deadletters import StageStoppedError
 from mendline.scoring import MalformedFileError
 from mendline.scoring.png import NoMatplotlibError
@@ -27,6 +28,7 @@ STATUS: dict[type[Exception], int] = {
     LedgerError: FAILED,
     KeyFileError: FAILED,
     SnapshotError: FAILED,
+    VersionError: FAILED,
     SupervisorError: FAILED,
     StageStoppedError: FAILED,
     OSError: FAILED,

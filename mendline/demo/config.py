@@ -39,6 +39,9 @@ services:
     process:
       command: [{python}, -I, -S, {program}, "{port}"{stock}]
       grace: 100ms
+      environment: {{CONFIG: {config}}}
+    config: [{config}]
+    rollback: {{good_after: 500ms}}    # impatient too
     probes:
       - name: health
         http: http://127.0.0.1:{port}/health
@@ -46,7 +49,7 @@ services:
         timeout: 200ms
         fail_after: 1.2s        # impatient: made for a demonstration with stalls of 1 s; 3 s or more suit most services
         body: ^ok
-    allow: [restart{also}]
+    allow: [restart, rollback_config{also}]
 {data}
 detectors:
   - name: leak                # 4 s before the limit: a restart takes a tenth of one
@@ -70,7 +73,13 @@ policies:
     mode: auto
     play:
       - {{action: restart, verify: 10s, attempts: 1000}}
-{restores}  - name: {service}-down
+{restores}  - name: {service}-config
+    when: {{target: {service}, kind: [dead], cause: configuration}}
+    mode: auto
+    play:
+      - {{action: rollback_config, verify: 10s, attempts: 1}}
+      - {{action: restart, verify: 10s, attempts: 1000}}
+  - name: {service}-down
     when: {{target: {service}, kind: [dead, hung, failing, stopped]}}
     mode: auto
     play:
@@ -80,6 +89,8 @@ guards: {{cooldown: 0s, attempts: 1000, window: 1s}}    # relaxed: here services
 reflex: {{attempts: 0}}         # everything goes the whole way through the log
 """
 
+CONFIG = "web.conf"
+GOOD = "answer = ok\n"
 STOCK = "stock"
 DATA = f"""\
     data:
@@ -106,7 +117,7 @@ def config_text(log: str, prefix: str, port: int, *, stock: bool = False) -> str
     if stock:
         restores = RESTORES.format(service=SERVICE)
         data = {"stock": f", {STOCK}", "also": ", restore_data", "data": DATA, "restores": restores}
-    return TEMPLATE.format(service=SERVICE, limit=LEAK_LIMIT, busy=BUSY / cores(), **places, **data)
+    return TEMPLATE.format(service=SERVICE, config=CONFIG, limit=LEAK_LIMIT, busy=BUSY / cores(), **places, **data)
 
 
 def demo_settings(text: str) -> Settings:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import mendline
 from mendline.config import load_settings, log_of
 from mendline.demo.client import Client
-from mendline.demo.config import SERVICE, STOCK, config_text, free_port
+from mendline.demo.config import CONFIG, GOOD, SERVICE, STOCK, config_text, free_port
 from mendline.demo.journal import Journal
 from mendline.demo.stock import make_stock
 from mendline.responders.snapshots.store import Store
@@ -57,6 +57,11 @@ class Deployment:
                 stderr=output,
                 start_new_session=True,  # Ctrl-C is for the demonstration, which ends it in order
             )
+
+    @property
+    def config(self) -> Path:
+        """Where the service's configuration lies."""
+        return self.folder / CONFIG
 
     @property
     def stock(self) -> Path:
@@ -114,6 +119,7 @@ def deployed(url: str | None, *, stock: bool = False) -> Iterator[Deployment]:
         port, prefix = free_port(), f"mendline-demo-{secrets.token_hex(4)}"
         file = folder / "mendline.yaml"
         file.write_text(config_text(url or OWN_LOG, prefix, port, stock=stock), encoding="utf-8")
+        folder.joinpath(CONFIG).write_text(GOOD)
         if stock:
             make_stock(folder / STOCK)
         settings = load_settings(file)

@@ -80,7 +80,7 @@ def wait_ready(deployment: Deployment) -> None:
 
 
 def _round(deployment: Deployment, scenario: Scenario, number: int) -> Round:
-    victim = Victim(deployment.client.pids[-1], deployment.port, deployment.stock)
+    victim = Victim(deployment.client.pids[-1], deployment.port, deployment.config, deployment.stock)
     before = digest_of(deployment.stock) if scenario.stock else ""
     broken = _Broken(victim, now_ms(), time.monotonic(), len(deployment.client.pids))
     with highest_memory(victim.pid) as peak:

@@ -20,10 +20,11 @@ BURST_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """The service's process, where it listens, and where its data lie, if it has any."""
+    """The service's process, where it listens, its configuration, and where its data lie, if it has any."""
 
     pid: int
     port: int
+    config: Path
     stock: Path
 
 
@@ -96,6 +97,11 @@ def corrupt(victim: Victim) -> None:
     corrupt_stock(victim.stock)
 
 
+def misconfigure(victim: Victim) -> None:
+    """Edit its configuration so that it cannot be read."""
+    victim.config.write_text("anser = ok\n")
+
+
 def _go_on(pid: int) -> None:
     try:
         os.kill(pid, signal.SIGCONT)
@@ -107,6 +113,7 @@ SCENARIOS = {
     "kill": Scenario("killed", (kill,)),
     "hang": Scenario("hung", (freeze, deadlock)),
     "stall": Scenario("stalled for 1 s", (pause, stall), needed=0, lasts_s=STALL_S),
+    "bad-config": Scenario("configured wrongly", (misconfigure,)),
     "leak": Scenario("leaking 10 MB/s", (leak,), limit=LEAK_LIMIT),
     "burn": Scenario("burning a core", (burn,)),
     "corrupt-data": Scenario("robbed of its data", (corrupt,), stock=True),

@@ -4,7 +4,8 @@ GET /health answers `ok PID`, or that its data are corrupt, of which it reads a 
 the worker wait for a lock that it holds itself; /stall?s=1 keeps it busy for that many seconds, as a long collection of
 garbage or a slow disk would. /leak takes 10 MB of memory a second from then on and gives nothing back; /burn?s=2
 computes for that many seconds beside the worker, without a number for ever.
-Port: the first argument; folder of the data, if it has any: the second.
+Port: the first argument; folder of the data, if it has any: the second. The file that $CONFIG names says what it
+answers; one that cannot be understood ends the service, as it does with many.
 """
 
 import _thread
@@ -20,6 +21,7 @@ LEAK = 1_000_000
 LEAK_EVERY_S = 0.1
 BLOCK = 40_000
 DATA = "".join(sys.argv[2:])
+CONFIG = os.environ.get("CONFIG", "")
 
 
 def respond(link: socket.socket, text: str, status: str = "200 OK") -> None:
@@ -64,7 +66,18 @@ def health() -> tuple[str, ...]:
             block = file.read(BLOCK)
         if zlib.crc32(block[:-4]) != int.from_bytes(block[-4:], "big"):
             return "its data are corrupt", "500 Internal Server Error"
-    return (f"ok {os.getpid()}",)
+    return (f"{configured()} {os.getpid()}",)
+
+
+def configured() -> str:
+    """Return the word that it answers, by the file as it is now."""
+    if not CONFIG:
+        return "ok"
+    with open(CONFIG) as file:  # noqa: PTH123 - pathlib would double its start
+        name, _, value = file.read().partition("=")
+    if name.strip() != "answer" or not value.strip():
+        sys.exit(f"{CONFIG}: there is no answer in it")
+    return value.strip()
 
 
 def leak() -> None:
@@ -84,6 +97,7 @@ def burn(seconds: float) -> None:
 
 def main() -> None:
     """Serve for ever, one connection at a time."""
+    configured()
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", int(sys.argv[1])))

@@ -50,13 +50,13 @@ def test_shown_configuration_is_valid_and_goes_through_the_log() -> None:
     settings = demo_settings(shown.output)
     assert shown.exit_code == 0
     assert settings.reflex.attempts == 0
-    assert settings.services["web"].allow == ("restart",)
+    assert settings.services["web"].allow == ("restart", "rollback_config")
 
 
 def test_the_configuration_of_a_service_with_data_is_valid() -> None:
     """It may restore them, and a policy of its own does."""
     settings = demo_settings(CliRunner().invoke(cli, ["demo", "--scenario", "corrupt-data", "--show-config"]).output)
-    assert settings.services["web"].allow == ("restart", "restore_data")
+    assert settings.services["web"].allow == ("restart", "rollback_config", "restore_data")
     assert list(settings.services["web"].data) == ["stock"]
     assert ("corrupt",) == next(one.when.kind for one in settings.policies if one.play[0].action == "restore_data")
 

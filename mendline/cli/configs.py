@@ -1,0 +1,138 @@
+"""The configuration files of this host's services: their versions listed, compared, and put back."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mendline.cli.options import config_option, json_option
+
+if TYPE_CHECKING:
+    from mendline.responders.versions.files import Files
+    from mendline.responders.versions.history import History, Version
+    from mendline.schemas.settings import Settings
+
+service_argument = click.argument("service", metavar="SERVICE")
+IN_PLACE = "in place"
+
+
+@click.group()
+def configs() -> None:
+    """List, compare and put back versions of the files that services declare (`services.….config`)."""
+
+
+@configs.command()
+@service_argument
+@config_option
+@json_option
+def log(service: str, config: Path, *, as_json: bool) -> None:
+    """List the versions of SERVICE's files, the newest first, with what is known of them.
+
+    `git log -p` shows more, in the repository that the first line names.
+
+    Example: mendline configs log web
+    """
+    history, _ = _history(config, service)
+    found = list(history.versions())
+    if not as_json:
+        click.echo(f"{history.folder}: {len(found)} versions")
+    for version in found:
+        click.echo(json.dumps(_facts(history, version)) if as_json else _line(history, version))
+
+
+@configs.command()
+@service_argument
+@click.argument("old", metavar="VERSION")
+@click.argument("new", metavar="[VERSION]", default="")
+@config_option
+def diff(service: str, old: str, new: str, config: Path) -> None:
+    """Show what differs between two versions of SERVICE's files, or one and what is in place.
+
+    Exit status 1 when anything does.
+
+    Example: mendline configs diff web 3f2a91c0
+    """
+    from mendline.responders.versions.files import read_files
+
+    history, settings = _history(config, service)
+    before = history.files(history.find(old))
+    after = history.files(history.find(new)) if new else read_files(settings.services[service].config)
+    lines = list(_differences(before, after, (old, new or IN_PLACE)))
+    for line in lines:
+        click.echo(line)
+    raise click.exceptions.Exit(1 if lines else 0)
+
+
+@configs.command()
+@service_argument
+@click.argument("version", metavar="[VERSION]", default="")
+@config_option
+def rollback(service: str, version: str, config: Path) -> None:
+    """Put a VERSION of SERVICE's files in place, by default the last that is good; what is there now is kept first.
+
+    An edit that somebody makes meanwhile is not overwritten. The service is not restarted: that is yours to do.
+
+    Example: mendline configs rollback web
+    """
+    from mendline.responders.action import OvertakenError
+    from mendline.responders.versions.files import VersionError, put_in_place, read_files
+
+    history, settings = _history(config, service)
+    paths = settings.services[service].config
+    now = read_files(paths)
+    current = history.take(now)
+    wanted = history.find(version) if version else history.last_good(current)
+    if wanted is None:
+        msg = f"no other version of {service}'s configuration is known to be good: name one of `mendline configs log`"
+        raise VersionError(msg)
+    try:
+        changed = put_in_place(now, history.files(wanted))
+    except OvertakenError as error:
+        raise VersionError(str(error)) from error
+    history.take(read_files(paths), f"put back to {wanted.short} by hand")
+    for path in changed:
+        click.echo(path)
+    click.echo(
+        f"version {wanted.short} is in place of {current.short}; restart {service} unless it reads them by itself"
+    )
+
+
+def _history(config: Path, service: str) -> tuple[History, Settings]:
+    """Return the history of a service that declares files. Raises click.BadParameter."""
+    from mendline.config import load_settings
+    from mendline.responders.versions.history import History
+
+    settings = load_settings(config)
+    declared = [name for name, one in settings.services.items() if one.config]
+    if service not in declared:
+        msg = f"no service {service!r} with `config` in {config}; there are: {', '.join(declared) or 'none'}"
+        raise click.BadParameter(msg, param_hint="SERVICE")
+    return History(Path(settings.state), service), settings
+
+
+def _facts(history: History, version: Version) -> dict[str, Any]:
+    judged = [name for name in ("good", "bad") if history.is_judged(version, name)]
+    return {"id": version.id, "time": version.time, "judged": judged, "text": version.text}
+
+
+def _line(history: History, version: Version) -> str:
+    facts = _facts(history, version)
+    when = datetime.fromtimestamp(version.time, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return f"{version.short}  {when}  {', '.join(facts['judged']):9} {version.text}"
+
+
+def _differences(before: Files, after: Files, names: tuple[str, str]) -> Iterator[str]:
+    for path in sorted({*before, *after}):
+        old, new = before.get(path), after.get(path)
+        if old == new:
+            continue
+        texts = [one.data.decode(errors="replace").splitlines() if one else [] for one in (old, new)]
+        labels = [f"{path} ({name})" for name in names]
+        lines = list(difflib.unified_diff(texts[0], texts[1], labels[0], labels[1], lineterm=""))
+        yield from lines or [f"{path}: owner, mode or kind differs"]

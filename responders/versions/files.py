@@ -1,0 +1,144 @@
+"""Configuration files as they are on the disk, and how one is put in the place of another without being torn."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from mendline.responders.action import OvertakenError
+from mendline.responders.snapshots.content import sync
+from mendline.responders.snapshots.exchange import exchange
+
+MOST_BYTES = 16 * 2**20
+DRAFT = ".mendline-new"
+
+
+class VersionError(Exception):
+    """Raised when a version cannot be kept, found or put in place; the message says which, why, and what to do."""
+
+
+class Entry(NamedTuple):
+    """What lies at a path: a file with its content, or a link with its target. `mode` are the permission bits."""
+
+    data: bytes
+    link: bool = False
+    mode: int = 0o644
+    owner: tuple[int, int] = (0, 0)
+
+
+Files = Mapping[str, Entry]
+
+
+def read_files(paths: Iterable[str]) -> dict[str, Entry]:
+    """Return what lies at the paths, and at the ends of links; what is not there has no entry.
+
+    Raises VersionError for what cannot be read.
+    """
+    found: dict[str, Entry] = {}
+    for path in paths:
+        place = os.path.abspath(path)  # noqa: PTH100 - links must stay, which Path.resolve would follow
+        if os.path.islink(place):  # noqa: PTH114 - a string stays one
+            target = os.readlink(place)  # noqa: PTH115
+            found[place] = Entry(os.fsencode(target), link=True)
+            place = os.path.realpath(place)
+        if entry := read_file(place):
+            found[place] = entry
+    return found
+
+
+def read_file(path: str) -> Entry | None:
+    """Return the file at a path, or None without one. Raises VersionError when it cannot be read or is too large."""
+    try:
+        with open(path, "rb", opener=_without_links) as file:
+            about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                return None
+            data = file.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}"
+        raise VersionError(msg) from error
+    if len(data) > MOST_BYTES:
+        msg = f"{path} is larger than {MOST_BYTES // 2**20} MiB: that is no configuration file"
+        raise VersionError(msg)
+    return Entry(data, mode=stat.S_IMODE(about.st_mode), owner=(about.st_uid, about.st_gid))
+
+
+def _without_links(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def put_in_place(now: Files, wanted: Files) -> list[str]:
+    """Put the files `wanted` in the place of those that are there `now`, and return the paths that changed.
+
+    Each path has the old or the new content as a whole at any time, and what somebody else wrote there meanwhile stays:
+    then OvertakenError is raised. Raises OSError.
+    """
+    changed = [path for path in sorted({*now, *wanted}) if now.get(path) != wanted.get(path)]
+    for path in changed:
+        _put(Path(path), now.get(path), wanted.get(path))
+    return changed
+
+
+def _put(path: Path, before: Entry | None, after: Entry | None) -> None:
+    draft = path.with_name(f".{path.name}{DRAFT}")
+    draft.unlink(missing_ok=True)  # of a life that ended in the middle
+    try:
+        if after is None:
+            _demand(path, before)
+            path.unlink()
+            sync(path.parent)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(draft, after)
+        _swap(path, draft, before)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _write(draft: Path, entry: Entry) -> None:
+    if entry.link:
+        draft.symlink_to(os.fsdecode(entry.data))
+        return
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with open(handle, "wb") as file:  # noqa: PTH123 - takes a handle
+        file.write(entry.data)
+        file.flush()
+        if (os.geteuid(), os.getegid()) != entry.owner:
+            os.fchown(handle, *entry.owner)
+        os.fchmod(handle, entry.mode)
+        os.fsync(handle)
+
+
+def _swap(path: Path, draft: Path, before: Entry | None) -> None:
+    """Exchange the two and look what was there: only then it is known that nobody wrote between a look and a write."""
+    _demand(path, before)
+    aside = path.with_name(f".{path.name}.mendline-old")
+    with contextlib.ExitStack() as rest:
+        rest.callback(aside.unlink, missing_ok=True)
+        old = draft if exchange(path, draft, aside) else aside
+        found = _look(old)
+        if found != before:
+            old.replace(path)
+            sync(path.parent)
+            raise OvertakenError(_edited(path))
+
+
+def _demand(path: Path, before: Entry | None) -> None:
+    if _look(path) != before:
+        raise OvertakenError(_edited(path))
+
+
+def _look(path: Path) -> Entry | None:
+    if path.is_symlink():
+        return Entry(os.fsencode(path.readlink()), link=True)
+    return read_file(str(path))
+
+
+def _edited(path: Path) -> str:
+    return f"{path} was edited meanwhile, and stays as it is"

@@ -1,0 +1,83 @@
+"""Versions of configuration files on the command line: listed, compared, put back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mendline.responders.versions.files import read_files
+from mendline.responders.versions.history import History
+from tests.cli.support import Caller, Ran, one_message, write_config
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write a configuration of which two versions are kept: the first is good, the second in place."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "web.conf"
+    written = write_config(tmp_path, services={"web": {"config": [str(file)]}, "db": {}})
+    history = History(tmp_path / "state", "web")
+    file.write_text("workers = 4\n")
+    history.judge(history.take(read_files([str(file)])), "good")
+    file.write_text("workers = 400\n")
+    history.take(read_files([str(file)]))
+    return written
+
+
+def configs(call: Caller, config: Path, *words: str) -> Ran:
+    """Call `mendline configs …`."""
+    return call("configs", *words, "-c", config)
+
+
+def versions(call: Caller, config: Path) -> list[dict[str, object]]:
+    """Return what `configs log` prints as JSON."""
+    return [json.loads(line) for line in configs(call, config, "log", "web", "--json").out.splitlines()]
+
+
+def test_versions_are_listed_newest_first(call: Caller, config: Path) -> None:
+    """With what is known of them, and where git finds them."""
+    newest, oldest = versions(call, config)
+    assert ([], ["good"]) == (newest["judged"], oldest["judged"])
+    ran = configs(call, config, "log", "web")
+    assert "web.git: 2 versions" in ran.out
+    assert f"{str(oldest['id'])[:12]}  " in ran.out
+
+
+def test_what_differs_is_shown(call: Caller, config: Path) -> None:
+    """Between two versions, or one and what is in place; exit status 1 when anything does."""
+    newest, oldest = (str(one["id"]) for one in versions(call, config))
+    ran = configs(call, config, "diff", "web", oldest, newest)
+    assert (1, True, True) == (ran.status, "-workers = 4\n" in ran.out, "+workers = 400\n" in ran.out)
+    assert 0 == configs(call, config, "diff", "web", newest).status
+
+
+def test_the_last_good_version_is_put_back(call: Caller, config: Path) -> None:
+    """What is there now is kept, and the files that changed are named."""
+    file = config.parent / "web.conf"
+    file.write_text("workers = 4000\n")
+    ran = configs(call, config, "rollback", "web")
+    assert (0, "workers = 4\n") == (ran.status, file.read_text())
+    assert ran.out.startswith(f"{file}\nversion ")
+    assert 4 == len(versions(call, config))
+
+
+def test_a_named_version_is_put_back(call: Caller, config: Path) -> None:
+    """By the beginning of its id; one that there is not is named, and nothing is changed."""
+    file, (newest, _) = config.parent / "web.conf", versions(call, config)
+    file.write_text("other")
+    assert 0 == configs(call, config, "rollback", "web", str(newest["id"])[:12]).status
+    assert "workers = 400\n" == file.read_text()
+    ran = configs(call, config, "rollback", "web", "ffff")
+    one_message(ran, 3)
+    assert "'ffff': there is none" in ran.err
+    assert "workers = 400\n" == file.read_text()
+
+
+def test_a_service_without_files_is_named(call: Caller, config: Path) -> None:
+    """With those that have some."""
+    ran = configs(call, config, "log", "db")
+    assert 2 == ran.status
+    assert "no service 'db' with `config`" in ran.err
+    assert "there are: web" in ran.err

@@ -1,0 +1,176 @@
+"""Configuration put back to what the service was well with: real files, a real history, a restart that is counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from mendline.responders.action import ActionContext, OvertakenError, PermanentError
+from mendline.responders.rollback_config import RollbackConfig, UpdateConfig
+from mendline.responders.versions.files import read_files
+from mendline.responders.versions.history import History, Version
+from mendline.schemas.settings import CommandSettings, RollbackSettings, ServiceSettings
+
+
+@dataclass
+class Scene:
+    """A service with one configuration file, whose versions are kept, and a restart that only counts."""
+
+    folder: Path
+    restarts: list[float] = field(default_factory=list)
+    name: str = "restart"
+
+    def __post_init__(self) -> None:
+        """Have one version that is good in place."""
+        self.file = self.folder / "web.conf"
+        self.history = History(self.folder / "state", "web")
+        self.file.write_text("good")
+        self.good = self.keep()
+        self.history.judge(self.good, "good")
+        self.settings = ServiceSettings(config=(str(self.file),))
+
+    def run(self, context: ActionContext) -> str:
+        """Restart, for show."""
+        self.restarts.append(context.timeout_s)
+        return "process 2 in place of 1"
+
+    def keep(self) -> Version:
+        """Keep what is in place as a version."""
+        return self.history.take(read_files([str(self.file)]))
+
+    @property
+    def rollback(self) -> RollbackConfig:
+        """The action."""
+        return RollbackConfig(self.folder / "state", self)
+
+    @property
+    def context(self) -> ActionContext:
+        """What the executor tells it."""
+        return ActionContext("i1", "host-1", "web", self.settings, 10.0)
+
+
+@pytest.fixture(name="scene")
+def _scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def test_the_last_good_version_is_put_back(scene: Scene) -> None:
+    """The service takes it over by a restart, and what was in place is kept and called bad."""
+    scene.file.write_text("bad")
+    told = scene.rollback.run(scene.context)
+    assert ("good", 1) == (scene.file.read_text(), len(scene.restarts))
+    assert told.startswith(f"version {scene.good.short} in place of ")
+    assert told.endswith("; restarted: process 2 in place of 1")
+    bad = [one for one in scene.history.versions() if scene.history.is_judged(one, "bad")]
+    assert ["bad"] == [scene.history.files(one)[str(scene.file)].data.decode() for one in bad]
+
+
+def test_the_same_intent_is_done_once(scene: Scene) -> None:
+    """Whatever was edited since: the answer is that of the first time."""
+    scene.file.write_text("bad")
+    told = scene.rollback.run(scene.context)
+    scene.file.write_text("edited since")
+    assert told == scene.rollback.run(scene.context)
+    assert ("edited since", 1) == (scene.file.read_text(), len(scene.restarts))
+
+
+def test_a_bad_version_is_never_gone_back_to(scene: Scene) -> None:
+    """Two versions must not take turns."""
+    scene.file.write_text("second")
+    second = scene.keep()
+    scene.history.judge(second, "good")
+    scene.file.write_text("third")
+    scene.rollback.run(scene.context)
+    assert "second" == scene.file.read_text()
+    scene.history.judge(second, "bad")
+    scene.file.write_text("fourth")
+    scene.rollback.run(replace(scene.context, intent="i2"))
+    assert "good" == scene.file.read_text()
+
+
+def test_what_the_service_was_well_with_is_not_the_cause(scene: Scene) -> None:
+    """Nothing is changed, and nothing restarted."""
+    with pytest.raises(PermanentError, match="the service was well with the configuration in place"):
+        scene.rollback.run(scene.context)
+    assert [] == scene.restarts
+
+
+def test_without_a_good_version_nothing_is_done(tmp_path: Path) -> None:
+    """A guess is no rollback."""
+    scene = Scene(tmp_path)
+    scene.history.judge(scene.good, "bad")
+    scene.file.write_text("bad")
+    with pytest.raises(PermanentError, match="no other version of web's configuration is known to be good"):
+        scene.rollback.run(scene.context)
+    assert ("bad", []) == (scene.file.read_text(), scene.restarts)
+
+
+def test_what_its_check_refuses_is_not_left_in_place(scene: Scene) -> None:
+    """The check looks at the files where the service will; what was there is put back."""
+    check = CommandSettings(argv=("sh", "-c", f"grep -q bad {scene.file}"))
+    scene.settings = ServiceSettings(
+        config=(str(scene.file),), commands={"check": check}, rollback=RollbackSettings(check="check")
+    )
+    scene.file.write_text("bad")
+    with pytest.raises(PermanentError, match="what was there is in place again, for the check refused"):
+        scene.rollback.run(scene.context)
+    assert ("bad", []) == (scene.file.read_text(), scene.restarts)
+
+
+def test_a_service_may_take_files_over_by_a_command(scene: Scene) -> None:
+    """A reload in place of a restart."""
+    reload = CommandSettings(argv=("cp", str(scene.file), str(scene.folder / "loaded")))
+    scene.settings = ServiceSettings(
+        config=(str(scene.file),), commands={"reload": reload}, rollback=RollbackSettings(apply="reload")
+    )
+    scene.file.write_text("bad")
+    scene.rollback.run(scene.context)
+    assert ("good", []) == ((scene.folder / "loaded").read_text(), scene.restarts)
+
+
+def test_a_service_that_was_started_since_is_left_alone(scene: Scene) -> None:
+    """Somebody is at it."""
+    scene.file.write_text("bad")
+    with pytest.raises(OvertakenError, match="started anew"):
+        scene.rollback.run(replace(scene.context, started_since="web was started anew"))
+    assert "bad" == scene.file.read_text()
+
+
+def test_files_that_cannot_be_written_are_named(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the system's reason."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(scene.file))
+
+    scene.file.write_text("bad")
+    monkeypatch.setattr("mendline.responders.versions.files._write", full)
+    with pytest.raises(PermanentError, match=r"web\.conf cannot be written: No space left on device"):
+        scene.rollback.run(scene.context)
+    assert "bad" == scene.file.read_text()
+
+
+def test_a_named_version_is_put_in_place(scene: Scene) -> None:
+    """Forward or back, good or not: somebody asked for it; and only by its id."""
+    scene.file.write_text("new")
+    new = scene.keep()
+    scene.file.write_text("good")
+    update = UpdateConfig(scene.folder / "state", scene)
+    update.run(replace(scene.context, parameters={"version": new.short}))
+    assert ("new", 1) == (scene.file.read_text(), len(scene.restarts))
+    with pytest.raises(PermanentError, match=r"no configuration version '\.\./x'"):
+        update.run(replace(scene.context, intent="i2", parameters={"version": "../x"}))
+    with pytest.raises(PermanentError, match="takes one parameter, `version`"):
+        update.run(replace(scene.context, intent="i3"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "parameters", "says"),
+    [(ServiceSettings(), {}, "services.web.config names no file"),
+     (ServiceSettings(config=("a",)), {"to": "b"}, "rollback_config takes no parameter")],
+)  # fmt: skip
+def test_a_wrong_use_is_named(scene: Scene, settings: ServiceSettings, parameters: dict[str, str], says: str) -> None:
+    """And nothing is done."""
+    with pytest.raises(PermanentError, match=says):
+        scene.rollback.run(replace(scene.context, settings=settings, parameters=parameters))

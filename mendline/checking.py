@@ -20,6 +20,8 @@ from mendline.keys import is_revoked
 from mendline.logs.base import LogError
 from mendline.names import source_name
 from mendline.producers.probes.attempt import split_address
+from mendline.responders.plugins import ActionPluginError, foreign_actions
+from mendline.responders.registry import ACTION_NAMES
 from mendline.responders.signing import KeyFileError
 from mendline.responders.snapshots.errors import SnapshotError
 from mendline.responders.snapshots.inspection import can_be_inspected
@@ -56,6 +58,10 @@ def check_all(settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", "services", "there are none: only this host itself is watched")
     for name, service in settings.services.items():
         yield from _check_service(f"services.{name}", service)
+    try:
+        foreign_actions(settings, ACTION_NAMES)
+    except ActionPluginError as error:
+        yield Finding("wrong", "services", str(error))
     for problem in registry.check(settings):
         yield Finding("wrong", "detectors", problem)
     if settings.detectors:

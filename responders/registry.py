@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ ACTION_NAMES = (
 
 def built_in_actions(
     supervisor: Supervisor, settings: Settings, pid_of: Callable[[str], int | None]
-) -> Mapping[str, Action]:
+) -> dict[str, Action]:
     """Return the built-in actions for a host with these settings, whose processes `supervisor` runs.
 
     `pid_of` returns the process of any service, however it is run, None if none runs.

@@ -308,6 +308,9 @@ class ServiceSettings(Frozen):
         default=(), description="log files of which the action `diagnose` attaches the end, secrets masked"
     )
     depends_on: tuple[Name, ...] = Field(default=(), description="services that must be up before, and stop after it")
+    actions: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="settings of actions of your own, by the action's name: docs/plugins.md"
+    )
     allow: tuple[str, ...] = Field(default=(), description="actions this host permits here; its word is the last")
 
 

@@ -37,6 +37,7 @@ from mendline.responders.clock import LogClockEstimate
 from mendline.responders.executor import Executor, Host
 from mendline.responders.identity import ZOMBIE, Identity, started_at_ms, state_of
 from mendline.responders.ledger import Ledger
+from mendline.responders.plugins import foreign_actions
 from mendline.responders.reflex import Reflex
 from mendline.responders.registry import built_in_actions
 from mendline.responders.supervisor import Started, SupervisorError
@@ -159,6 +160,7 @@ class Agent:
         )
         self.supervisor = WatchedSupervisor(settings.services, self._state.path, self._started, self._ended_unseen)
         actions = built_in_actions(self.supervisor, settings, self._pid_of)
+        actions |= foreign_actions(settings, actions)
         self._executor = Executor(
             Host(
                 self.source,

@@ -9,6 +9,7 @@ from mendline.demo.deployment import DemoError
 from mendline.detectors.registry import DetectorError
 from mendline.logs.base import LogError
 from mendline.responders.ledger import LedgerError
+from mendline.responders.plugins import ActionPluginError
 from mendline.responders.signing import KeyFileError
 from mendline.responders.snapshots.errors import SnapshotError
 from mendline.responders.supervisor import SupervisorError
@@ -20,6 +21,7 @@ from mendline.scoring.png import NoMatplotlibError
 STATUS: dict[type[Exception], int] = {
     ConfigError: WRONG_USE,
     DetectorError: WRONG_USE,
+    ActionPluginError: WRONG_USE,
     MalformedFileError: WRONG_USE,
     NoMatplotlibError: WRONG_USE,
     LogError: FAILED,

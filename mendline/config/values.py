@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from mendline.keys import texts
 from mendline.producers.probes.attempt import split_address
+from mendline.responders.plugins import installed
 from mendline.responders.registry import ACTION_NAMES
 from mendline.responders.signing import KeyFileError, PublicKey
 from mendline.schemas.secrets import is_reference
@@ -138,8 +139,13 @@ def _service(at: Location, service: ServiceSettings, settings: Settings) -> Iter
             yield Problem((*at, "depends_on", number), f"there is no service {other} in this file; known: {known}")
     yield from _adjustable(at, service)
     for number, action in enumerate(service.allow):
-        if action not in ACTION_NAMES:
+        if not _is_action(action):
             yield Problem((*at, "allow", number), f"there is no action {action}; known: {', '.join(ACTION_NAMES)}")
+
+
+def _is_action(name: str) -> bool:
+    """Say whether it is built in, of an installed package, or a dotted path: what that names may be elsewhere only."""
+    return name in ACTION_NAMES or ":" in name or name in installed()
 
 
 def _adjustable(at: Location, service: ServiceSettings) -> Iterator[Problem]:
@@ -182,7 +188,7 @@ def _circles(settings: Settings) -> Iterator[Problem]:
 
 def _policy(at: Location, policy: PolicySettings, settings: Settings, number: int) -> Iterator[Problem]:
     for place, step in enumerate(policy.play):
-        if step.action not in STEPS:
+        if step.action != ASK and not _is_action(step.action):
             yield Problem(
                 (*at, "play", place, "action"), f"there is no action {step.action}; known: {', '.join(STEPS)}"
             )

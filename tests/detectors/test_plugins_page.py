@@ -1,4 +1,4 @@
-"""The page for authors of detectors, followed to the letter; and its example."""
+"""The page for authors of detectors and actions, followed to the letter; and its examples."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from mendline.cli import cli
 from mendline.detectors import check, find
+from mendline.responders.plugins import foreign_actions
 from mendline.schemas.settings import Settings
 from mendline.testing.detectors import check_detector
 
@@ -62,3 +65,23 @@ def test_example(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for one in check_detector(find(f"jump:{name}")):
         one.run()
     sys.modules.pop("jump")
+
+
+def test_the_action_of_the_page_is_that_of_the_example() -> None:
+    """What people copy is what is checked."""
+    assert blocks("python")[3] in (ROOT / "examples" / "actions" / "purge.py").read_text()
+
+
+@pytest.mark.slow
+def test_check_the_action(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands on the page print what it says, and the class may be allowed by its path."""
+    monkeypatch.syspath_prepend(str(ROOT / "examples" / "actions"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.yaml").write_text(blocks("yaml")[1])
+    (tmp_path / "cache").mkdir()
+    _, command, *expected = blocks("console")[1].splitlines()
+    ran = CliRunner().invoke(cli, command.split()[2:])
+    assert (0, expected) == (ran.exit_code, ran.output.splitlines())
+    one = {"services": {"shop": {"allow": ["purge:Purge", "restart"]}}}
+    assert list(foreign_actions(Settings.model_validate(one), ["restart"])) == ["purge:Purge"]
+    sys.modules.pop("purge")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from mendline.responders.snapshots.deadline import Deadline
@@ -13,6 +14,9 @@ FICLONE = 0x40049409
 """ioctl(2) that lets a file share another's blocks until one of them is written to (Btrfs, XFS)."""
 
 CHUNK = 1 << 20
+
+MANY = 64
+"""From so many files on, one wait for all that the file system has to write is shorter than one for each of them."""
 
 
 def fill(source: int, target: int, deadline: Deadline) -> None:
@@ -59,6 +63,31 @@ def sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_all(paths: Sequence[Path]) -> None:
+    """Wait until files and folders of one file system are on the disk; many of them by one call. Raises OSError."""
+    if len(paths) > MANY:
+        sync_file_system(paths[0])
+    else:
+        for path in paths:
+            sync(path)
+
+
+def sync_file_system(path: Path) -> None:
+    """Wait until all of the file system that `path` lies on is on the disk: syncfs(2), which Python does not call.
+
+    Raises OSError.
+    """
+    import ctypes
+
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(handle):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(path))
     finally:
         os.close(handle)
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mendline.responders.snapshots.content import fill, hash_file, sync
+from mendline.responders.snapshots.content import MANY, fill, hash_file, sync, sync_file_system
 from mendline.responders.snapshots.errors import DamagedSnapshotError
 
 if TYPE_CHECKING:
@@ -23,13 +23,16 @@ def lay_out(store: Store, manifest: Manifest, root: Path, deadline: Deadline, *,
 
     Raises DamagedSnapshotError when content is missing, OSError, TimeoutError.
     """
+    are_many = len(manifest.entries) > MANY
     for entry in manifest.entries:
         deadline.check()
-        _make(store, entry, _place(root, entry), deadline, final=final)
+        _make(store, entry, _place(root, entry), deadline, waits=final and not are_many)
     for entry in reversed(manifest.entries):  # a folder last: what is made in it changes its time
         _dress(entry, _place(root, entry), owner=final)
-        if final and entry.kind == "folder":
+        if final and not are_many and entry.kind == "folder":
             sync(_place(root, entry))
+    if final and are_many:
+        sync_file_system(root)
 
 
 def prove(manifest: Manifest, root: Path, deadline: Deadline) -> None:
@@ -52,16 +55,16 @@ def _place(root: Path, entry: Entry) -> Path:
     return root / entry.name if entry.name else root
 
 
-def _make(store: Store, entry: Entry, place: Path, deadline: Deadline, *, final: bool) -> None:
+def _make(store: Store, entry: Entry, place: Path, deadline: Deadline, *, waits: bool) -> None:
     if entry.kind == "folder":
         place.mkdir(mode=0o700)
     elif entry.kind == "link":
         place.symlink_to(entry.target)
     else:
-        _make_file(store, entry, place, deadline, final=final)
+        _make_file(store, entry, place, deadline, waits=waits)
 
 
-def _make_file(store: Store, entry: Entry, place: Path, deadline: Deadline, *, final: bool) -> None:
+def _make_file(store: Store, entry: Entry, place: Path, deadline: Deadline, *, waits: bool) -> None:
     try:
         source = os.open(store.object(entry.hash), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError as error:
@@ -71,7 +74,7 @@ def _make_file(store: Store, entry: Entry, place: Path, deadline: Deadline, *, f
     try:
         target = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         fill(source, target, deadline)
-        if final:
+        if waits:
             os.fsync(target)
     finally:
         os.close(source)

@@ -6,6 +6,7 @@ import os
 import stat
 from contextlib import closing
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import DataSettings
 
 TRIES = 3
+TOGETHER = 1000
 PAGES = 1024
 RESERVE = 16 << 20
 """Bytes that are left free on the disk."""
@@ -164,6 +166,8 @@ class _Taking:
         self._before = {entry.name: entry for entry in before.entries} if before else {}
         self._settled_ns = before.taken_at * 1_000_000 - SETTLED_NS if before else 0
         self._deadline = deadline
+        self._drafts: list[tuple[Path, str]] = []
+        self._numbers = count()
         self.moving = 0
 
     def folder(self, root: Path) -> tuple[Entry, ...]:
@@ -174,6 +178,7 @@ class _Taking:
             raise SnapshotError(msg)
         _need_space(self._store, sum(one.status.st_size for one in found if self._is_new(one)))
         entries = tuple(entry for one in found if (entry := self._entry(one)))
+        self._keep()
         self.moving = sum(_has_changed(one) for one in found)
         return entries
 
@@ -212,7 +217,7 @@ class _Taking:
         raise SnapshotError(msg)
 
     def _copy(self, path: Path) -> tuple[str, int]:
-        draft = self._store.drafts / "content"
+        draft = self._store.drafts / f"content-{next(self._numbers)}"
         source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         target = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
@@ -221,8 +226,16 @@ class _Taking:
         finally:
             os.close(source)
             os.close(target)
-        self._store.keep(draft, content_hash)
+        self._drafts.append((draft, content_hash))
+        if len(self._drafts) >= TOGETHER:
+            self._keep()
         return content_hash, size
+
+    def _keep(self) -> None:
+        """Let the store have what was copied, many files at once: the disk is waited for once."""
+        drafts, self._drafts = self._drafts, []
+        if drafts:
+            self._store.keep(drafts)
 
 
 def _has_changed(found: Found) -> bool:

@@ -24,7 +24,7 @@ from pathlib import Path
 from time import gmtime, strftime
 from typing import TYPE_CHECKING
 
-from mendline.responders.snapshots.content import hash_file, sync, write_durably
+from mendline.responders.snapshots.content import hash_file, sync, sync_all, write_durably
 from mendline.responders.snapshots.errors import DamagedSnapshotError, StoreBusyError
 from mendline.responders.snapshots.manifest import Manifest, decode
 
@@ -98,16 +98,18 @@ class Store:
         """Return where content of this hash lies, or would."""
         return self.folder / "objects" / content_hash[:2] / content_hash
 
-    def keep(self, draft: Path, content_hash: str) -> None:
-        """Make the finished file `draft` the content of this hash, in place of any that is there. Raises OSError."""
-        place = self.object(content_hash)
-        draft.chmod(0o400)
-        sync(draft)
-        if not place.parent.exists():
-            place.parent.mkdir(mode=0o700)
-            sync(place.parent.parent)
-        draft.replace(place)
-        sync(place.parent)
+    def keep(self, drafts: Sequence[tuple[Path, str]]) -> None:
+        """Make each finished file the content of its hash, in place of any that is there. Raises OSError."""
+        for draft, _ in drafts:
+            draft.chmod(0o400)
+        sync_all([draft for draft, _ in drafts])
+        places = [self.object(content_hash) for _, content_hash in drafts]
+        folders = {place.parent for place in places}
+        for folder in folders:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        for (draft, _), place in zip(drafts, places, strict=True):
+            draft.replace(place)
+        sync_all([*folders, self.folder / "objects"])
 
     def damage(self, entries: Iterable[Entry], deadline: Deadline) -> Sequence[str]:
         """Return what is wrong with the content of these entries, in words; nothing if all is as it was hashed.

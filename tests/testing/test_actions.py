@@ -20,6 +20,10 @@ from mendline.responders.command import Command
 from mendline.responders.diagnose import Diagnose
 from mendline.responders.restart import Restart, RestartProcess
 from mendline.responders.restart_systemd import RestartUnit
+from mendline.responders.restore_data import RestoreData
+from mendline.responders.snapshots.deadline import Deadline
+from mendline.responders.snapshots.saving import save
+from mendline.responders.snapshots.store import Store
 from mendline.responders.supervisor import Supervisor
 from mendline.schemas.settings import ServiceSettings
 from mendline.testing.actions import SERVICE, Trial, check_action
@@ -314,6 +318,19 @@ def test_adjusting_passes(tmp_path: Path) -> None:
 def test_looking_passes(tmp_path: Path) -> None:
     """It touches nothing, so it may succeed on a service of which nothing is declared."""
     assert failures(lambda: Diagnose(Supervisor({}, tmp_path), lambda _: None), Trial()) == {}
+
+
+@pytest.mark.slow
+def test_restoring_passes(tmp_path: Path) -> None:
+    """A check that takes too long ends it before anything is touched."""
+    stock = tmp_path / "stock"
+    stock.write_text("good")
+    plain = {"path": str(stock), "stop": False}
+    settings = ServiceSettings.model_validate({"data": {"stock": plain, "slow": {**plain, "check": SLEEP}}})
+    for name in settings.data:
+        save(Store(tmp_path / "state", SERVICE, name), settings.data["stock"], 1_700_000_000_000, Deadline.after(20))
+    tried = Trial(settings, {"data": "stock"}, {"data": "slow"}, stock.read_text)
+    assert failures(lambda: RestoreData(Supervisor({}, tmp_path), RestartUnit(), tmp_path / "state"), tried) == {}
 
 
 @pytest.mark.slow

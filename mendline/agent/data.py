@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 RECHECK_S = 1.0
 LONGEST_RETRY_S = 60.0
 SAVE_S = 3600.0
+FIRST_READ_S, READ_EVERY_S = 3600.0, 86_400.0
+"""When all content of all snapshots is read: an hour after the start, then once a day. Disks forget."""
+
 JOIN_S = 5.0
 NEVER = float("inf")
 METRICS = (
@@ -73,6 +76,7 @@ class DataKeeper:
         self._bad_since = 0
         self._told: bool | None = None
         self._good = self._took_s = NO_VALUE
+        self._read_at = timer() + FIRST_READ_S
         self._said: dict[str, str] = {}
         self.series = tuple(series(metric, store.service, mendline__data=store.name) for metric in METRICS)
 
@@ -89,7 +93,7 @@ class DataKeeper:
 
     def idle_s(self) -> float:
         """Return for how many seconds there is nothing to do."""
-        return max(min(self._check_at, self._save_at, self._timer() + SAVE_S) - self._timer(), 0.0)
+        return max(min(self._check_at, self._save_at, self._read_at) - self._timer(), 0.0)
 
     def turn(self) -> None:
         """Do what is due, a check before a snapshot. Raises nothing: a sick disk must not end the agent."""
@@ -98,6 +102,8 @@ class DataKeeper:
                 self._check()
             elif self._timer() >= self._save_at:
                 self._save()
+            elif self._timer() >= self._read_at:
+                self._read_all()
         except Exception:
             logger.exception("the data %s of %s could not be looked after", self.store.name, self.store.service)
             self._check_at, self._save_at = self._timer() + LONGEST_RETRY_S, self._timer() + LONGEST_RETRY_S
@@ -177,6 +183,22 @@ class DataKeeper:
             self._said.pop("snapshot", None)
             self._newest, self._failures_in_row = (manifest.taken_at, manifest.size), 0
             self._save_at = self._timer() + self._settings.every / 1000
+
+    def _read_all(self) -> None:
+        """Read all snapshots, and take one at once when something is damaged: the data in place may still be good."""
+        self._read_at = self._timer() + READ_EVERY_S
+        try:
+            with self.store.locked():
+                names = self.store.drop_damaged(Deadline.after(SAVE_S, self._stop))
+        except StoreBusyError:
+            self._read_at = self._timer() + LONGEST_RETRY_S
+        except OSError as error:
+            self._say("reading", f"its snapshots cannot be read: {error}")
+        else:
+            if names:
+                self._failures += 1
+                self._save_at = self._timer()
+                logger.error("snapshots of %s/%s are damaged: %s", self.store.service, self.store.name, names)
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1

@@ -138,6 +138,9 @@ class Restoration:
         if manifest.mount != mount_of(note.place):
             msg = f"{note.place} lay on the file system at {manifest.mount}, which is not there now"
             raise SnapshotError(msg)
+        if note.place.is_mount():
+            msg = f"{note.place} is a mount point, which no copy can take the place of: declare what lies below it"
+            raise SnapshotError(msg)
         _need_space(note.place.parent, manifest.size)
         self._step("lay out")
         note.clear_side()

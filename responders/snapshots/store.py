@@ -120,6 +120,17 @@ class Store:
         found = ((name, self._wrong(content_hash, deadline)) for content_hash, name in wanted.items())
         return [f"{name or self.name}: {wrong}" for name, wrong in found if wrong]
 
+    def drop_damaged(self, deadline: Deadline) -> Sequence[str]:
+        """Remove content of any snapshot that is not what it was, and return whose; the next snapshot reads it anew.
+
+        Raises OSError, TimeoutError.
+        """
+        entries = {entry.hash: entry for one in self.readable() for entry in one.entries if entry.kind == "file"}
+        found = [entry for entry in entries.values() if self._wrong(entry.hash, deadline)]
+        for entry in found:
+            self.object(entry.hash).unlink(missing_ok=True)
+        return [entry.name or self.name for entry in found]
+
     def _wrong(self, content_hash: str, deadline: Deadline) -> str:
         try:
             is_right = hash_file(self.object(content_hash), deadline) == content_hash

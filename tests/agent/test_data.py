@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,6 +122,21 @@ def test_a_snapshot_that_fails_is_counted_and_tried_again_soon(desk: Desk) -> No
     desk.pass_time(61)
     age, size, now_failures = desk.keeper.values(desk.clock())[2:]
     assert (True, 4.0, failures) == (0 <= age <= 61, size, now_failures)
+
+
+def test_content_that_the_disk_forgot_is_found_within_a_day_and_saved_anew(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though the file that it is of was not touched since, and is not read again otherwise."""
+    long_ago = desk.file.stat().st_mtime - 100
+    os.utime(desk.file, (long_ago, long_ago))
+    desk.pass_time(7300)
+    (content,) = (desk.store.folder / "objects").glob("*/*")
+    content.chmod(0o600)
+    content.write_text("bad!")
+    desk.pass_time(86_400)
+    assert "snapshots of web/stock are damaged: ['stock']" in caplog.text
+    assert "good" == content.read_text()
 
 
 def test_data_without_anything_to_tell_good_from_bad_are_only_saved(tmp_path: Path) -> None:

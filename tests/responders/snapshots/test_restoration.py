@@ -147,6 +147,16 @@ def test_data_whose_file_system_is_not_mounted_are_left_alone(place: Place, monk
         restore(place)
 
 
+def test_a_mount_point_is_left_alone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the service is stopped for nothing."""
+    place.fill({"a": "one"})
+    place.save()
+    monkeypatch.setattr(Path, "is_mount", lambda path: path in (place.path, Path("/")))
+    with pytest.raises(SnapshotError, match="is a mount point"):
+        restore(place)
+    assert not place.service.said
+
+
 def test_without_room_nothing_is_touched(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is looked at before anything is written."""
     place.fill({"a": "one"})

@@ -60,8 +60,8 @@ CALLS = (
     "keys revoke host-2",
     "journal verify",
     "configs log web",
-    "configs diff web 0",
-    "configs rollback web",
+    "configs diff web VERSION",
+    "configs rollback web VERSION",
     "data list --json",
     "data save web",
     "data check",
@@ -104,7 +104,8 @@ def config(
     folder = tmp_path / "host"
     folder.mkdir()
     (tmp_path / "webhook").write_text(f"{webhook.url}/{MARKER}?token={MARKER}\n")
-    (folder / "stock").write_text("of no interest")
+    for name in ("stock", "web.conf"):
+        (folder / name).write_text("of no interest")
     stock = {"stock": {"path": str(folder / "stock"), "stop": False}}
     login = {"username": "me", "password": "env:TEST_KAFKA_PASSWORD", "sasl_mechanism": "PLAIN"}
     process = {"command": [sys.executable, "-c", SERVICE], "environment": {"TOKEN": MARKER}}
@@ -115,7 +116,14 @@ def config(
         host={"interval": "200ms", "collect": ["load"]},
         windows={"pane": "1s", "widths": ["1s"]},
         reflex={"attempts": 0},
-        services={"web": {"process": process, "allow": ["restart", "notify"], "data": stock}},
+        services={
+            "web": {
+                "process": process,
+                "allow": ["restart", "notify"],
+                "data": stock,
+                "config": [str(folder / "web.conf")],
+            }
+        },
         policies=[{"name": "web", "mode": "auto", "play": [{"action": "notify"}, {"action": "restart"}]}],
         notify=[{"webhook": "file:../webhook"}],
         watchdog={"webhook": "file:../webhook", "every": "1s"},
@@ -192,8 +200,10 @@ def test_no_secret_leaves_its_place(call: Caller, config: Path, webhook: Webhook
     said += run(config, RUNNING[1:], lambda: until("a webhook told", lambda: len(webhook.heard) > heard))
     fault = json.loads(call("faults", "--all", "--json", "-c", config).out.splitlines()[0])["latest"]["id"]
     letter = json.loads(call("topics", "dead", "list", "--json", "-c", config).out.splitlines()[0])["id"]
+    version = json.loads(call("configs", "log", "web", "--json", "-c", config).out.splitlines()[0])["id"]
+    places = {"FAULT": fault, "LETTER": letter, "FILE": str(config), "VERSION": version}
     for one in CALLS:
-        words = one.replace("FAULT", fault).replace("LETTER", letter).replace("FILE", str(config)).split()
+        words = [places.get(word, word) for word in one.split()]
         ran = call(*words, *(() if words[0] == "check" else ("-c", config)))
         assert ran.status in (0, 1), (one, ran)
         said.append(ran.out + ran.err)

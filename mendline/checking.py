@@ -52,7 +52,7 @@ def check_all(settings: Settings) -> Iterator[Finding]:
     yield from _check_endpoint(settings)
     yield from _check_keys(settings)
     for number, one in enumerate(settings.notify):
-        yield from _check_webhook(f"notify.{number}.webhook", one.webhook)
+        yield from _check_webhook(f"notify.{number}.webhook", one.webhook or "")
     yield from _check_webhook("watchdog.webhook", settings.watchdog.webhook or "")
     if not settings.services:
         yield Finding("warning", "services", "there are none: only this host itself is watched")

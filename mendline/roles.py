@@ -17,7 +17,7 @@ from mendline.logs.partitioner import partition_of
 from mendline.names import claim_name
 from mendline.processors.windows import WindowsStage
 from mendline.producers.defaults import DETECTORS
-from mendline.responders.notifier import Notifier
+from mendline.responders.notifier import Notifier, receivers
 from mendline.responders.planner import PlannerStage
 from mendline.responders.watchdog import Watchdog
 from mendline.runtime.follower import Follower
@@ -142,10 +142,10 @@ def respond_members(settings: Settings, log: Log, metrics: Metrics, stop: thread
     """
     runners: list[Runner] = list(members(settings, log, [planner_spec(settings, key_ring(settings))], metrics))
     if settings.notify:
-        notifier = Notifier([one.webhook for one in settings.notify], stop)
+        notifier = Notifier(receivers(settings.notify), stop)
         group = f"{settings.topics.prefix}.notifier"
         name = claim_name(settings, "notifier")
-        runners.append(Follower(log, settings.topics.topic("journal"), name, notifier.take, group))
+        runners.append(Follower(log, settings.topics.topic("journal"), name, notifier.take, group, notifier.settle))
     if webhook := settings.watchdog.webhook:
         watchdog = Watchdog(webhook, settings.watchdog.every, time.monotonic)
         runners.append(Follower(log, settings.topics.topic("journal"), "watchdog", watchdog.take))

@@ -1,18 +1,25 @@
-"""Tell people: POST what happened, as JSON, to webhooks."""
+"""Tell people: POST what happened, as JSON, to webhooks, or send it by e-mail."""
 
 from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from mendline.responders.action import ActionContext, PermanentError, TemporaryError
 from mendline.schemas.secrets import SecretError, is_reference, read_secret
+
+if TYPE_CHECKING:
+    from mendline.schemas.settings import NotifySettings
 
 ANSWER_WITHIN_S = 5.0
 RETRY_AFTER_S = 1.0
 SERVER_AT_FAULT = 500
 TOO_MANY = 429
+SHORTEST_S = 0.05
+REMEMBERED = 256
 
 
 def post(webhook: str, message: Mapping[str, object], timeout_s: float = ANSWER_WITHIN_S) -> None:
@@ -65,27 +72,50 @@ def _without_path(url: str) -> str:
     return f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0].rpartition('@')[2]}"
 
 
+def tell(receiver: NotifySettings, message: Mapping[str, object], timeout_s: float = ANSWER_WITHIN_S) -> None:
+    """Tell one receiver of the settings. Raises PermanentError and TemporaryError, as `post` and `send_mail` do."""
+    from mendline.responders.mail import send_mail
+
+    if receiver.email:
+        send_mail(receiver.email, message, timeout_s)
+    elif receiver.webhook:
+        post(receiver.webhook, message, timeout_s)
+
+
 class Notify:
-    """Tell the webhooks of this host's settings that a policy came to this step."""
+    """Tell the receivers of this host's settings that a policy came to this step."""
 
     name = "notify"
     touches = False
 
-    def __init__(self, webhooks: Sequence[str]) -> None:
-        """Post to all of `webhooks`."""
-        self._webhooks = tuple(webhooks)
+    def __init__(self, receivers: Sequence[NotifySettings]) -> None:
+        """Tell all of `receivers`."""
+        self._receivers = tuple(receivers)
+        self._told: dict[str, set[int]] = {}
 
     def run(self, context: ActionContext) -> str:
-        """Return how many were told. Raises PermanentError and TemporaryError; a repeat tells all of them again."""
-        if not self._webhooks:
+        """Return how many were told. Raises PermanentError, TemporaryError; a repeat tells who did not hear."""
+        if not self._receivers:
             msg = "there is nobody to tell: the settings have no `notify`"
             raise PermanentError(msg)
+        target = f"{context.host}/{context.service}" if context.service else context.host
         message = {
             "what": "notify",
-            "target": f"{context.host}/{context.service}",
+            "text": f"a policy wants you to know of {target}",
+            "target": target,
             "intent": context.intent,
             "parameters": dict(context.parameters),
         }
-        for url in self._webhooks:
-            post(url, message, min(ANSWER_WITHIN_S, context.timeout_s))
-        return f"{len(self._webhooks)} webhooks told"
+        deadline = time.monotonic() + context.timeout_s
+        told = self._told_of(context.intent)
+        for number, receiver in enumerate(self._receivers):
+            if number not in told:
+                tell(receiver, message, min(ANSWER_WITHIN_S, max(deadline - time.monotonic(), SHORTEST_S)))
+                told.add(number)
+        return f"{len(told)} told"
+
+    def _told_of(self, intent: str) -> set[int]:
+        """Return who heard of the intent, in this life of the agent."""
+        while len(self._told) >= REMEMBERED:
+            self._told.pop(next(iter(self._told)))
+        return self._told.setdefault(intent, set())

@@ -43,6 +43,6 @@ def built_in_actions(
         UpdateConfig(state, restart),
         Command(),
         Diagnose(supervisor, pid_of),
-        Notify([one.webhook for one in settings.notify]),
+        Notify(settings.notify),
     )
     return {action.name: action for action in actions}

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 
 from mendline.responders.action import PermanentError, TemporaryError
-from mendline.responders.notifier import Message
+from mendline.responders.grouping import Message
 from mendline.responders.notify import post
 from mendline.schemas.records import Progress, Record
 

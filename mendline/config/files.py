@@ -13,7 +13,7 @@ from mendline.config.values import problems
 from mendline.logs.base import Log
 from mendline.logs.open import open_log
 from mendline.schemas.secrets import below
-from mendline.schemas.settings import KafkaSettings, ServiceSettings, Settings
+from mendline.schemas.settings import KafkaSettings, NotifySettings, ServiceSettings, Settings
 
 DEFAULT_FILE = "mendline.yaml"
 
@@ -61,11 +61,20 @@ def resolve(settings: Settings, folder: Path) -> Settings:
         "services": services,
         "keys": keys,
         "kafka": _kafka(settings.kafka, folder),
-        "notify": tuple(one.model_copy(update={"webhook": below(one.webhook, folder)}) for one in settings.notify),
+        "notify": tuple(_notify(one, folder) for one in settings.notify),
     }
     if webhook := settings.watchdog.webhook:
         update["watchdog"] = settings.watchdog.model_copy(update={"webhook": below(webhook, folder)})
     return settings.model_copy(update=update)
+
+
+def _notify(one: NotifySettings, folder: Path) -> NotifySettings:
+    if not one.email:
+        return one.model_copy(update={"webhook": below(one.webhook or "", folder)})
+    email = one.email
+    password = below(email.password, folder) if email.password else None
+    ca_file = str(folder / email.ca_file) if email.ca_file else None
+    return one.model_copy(update={"email": email.model_copy(update={"password": password, "ca_file": ca_file})})
 
 
 def _kafka(kafka: KafkaSettings, folder: Path) -> KafkaSettings:
@@ -85,8 +94,13 @@ def _resolved(service: ServiceSettings, folder: Path) -> ServiceSettings:
         probe.model_copy(update={"ca_file": str(folder / probe.ca_file)}) if probe.ca_file else probe
         for probe in service.probes
     )
-    config = tuple(str(folder / one) for one in service.config)
-    return service.model_copy(update={"process": process, "probes": probes, "config": config})
+    adjustable = {
+        name: one.model_copy(update={"file": str(folder / one.file)}) if one.file else one
+        for name, one in service.adjustable.items()
+    }
+    config, logs = (tuple(str(folder / one) for one in paths) for paths in (service.config, service.logs))
+    update = {"process": process, "probes": probes, "config": config, "logs": logs, "adjustable": adjustable}
+    return service.model_copy(update=update)
 
 
 def log_of(settings: Settings, *, fetch_max_wait_ms: int | None = None) -> Log:

@@ -51,7 +51,10 @@ def problems(settings: Settings) -> Iterator[Problem]:
     for number, policy in enumerate(settings.policies):
         yield from _policy(("policies", number), policy, settings, number)
     for number, one in enumerate(settings.notify):
-        yield from _about(("notify", number, "webhook"), _wrong_webhook(one.webhook))
+        if one.webhook:
+            yield from _about(("notify", number, "webhook"), _wrong_webhook(one.webhook))
+        if one.email:
+            yield from _about(("notify", number, "email", "server"), wrong_address(one.email.server))
     if settings.watchdog.webhook:
         yield from _about(("watchdog", "webhook"), _wrong_webhook(settings.watchdog.webhook))
     yield from _keys(settings.keys)

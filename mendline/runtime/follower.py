@@ -32,13 +32,27 @@ class Follower:
     record; without one it begins at the end of partition 0 each time.
     """
 
-    def __init__(self, log: Log, topic: str, name: str, take: Take, group: str | None = None) -> None:
-        """Follow `topic`. `take` says whether it is done with the record; if not, the record comes again later."""
+    def __init__(
+        self,
+        log: Log,
+        topic: str,
+        name: str,
+        take: Take,
+        group: str | None = None,
+        settle: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Follow `topic`. `take` says whether it is done with the record; if not, the record comes again later.
+
+        `settle` is called about twice a second. It says whether what was taken need not come again after a crash: until
+        then the group's place stays where it was.
+        """
         self.name = name
         self._log = log
         self._topic = topic
         self._take = take
         self._group = group
+        self._settle = settle
+        self._places: dict[Partition, Committed] = {}
         self._consumer: Consumer | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -82,9 +96,14 @@ class Follower:
         for batch in polled.batches:
             done = self._hand_over(batch)
             if self._group and done > batch.offsets[0]:
-                consumer.commit({batch.partition: Committed(done)})
+                self._places[batch.partition] = Committed(done)
             if done < batch.next_offset:
                 consumer.start(batch.partition, done)
+        for partition in polled.revoked:
+            self._places.pop(partition, None)
+        if self._settle() and self._places:
+            consumer.commit(self._places)
+            self._places = {}
         for partition in polled.assigned:
             self._begin(consumer, partition)
 

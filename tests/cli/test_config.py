@@ -157,6 +157,11 @@ def test_what_a_service_names_must_make_sense(text: str, told: str) -> None:
         ("host: {peers: {x: nonsense}}", "1: host.peers.x: 'nonsense' is no address"),
         ("metrics: {listen: localhost}", "1: metrics.listen: 'localhost' is no address"),
         ("keys: {trust: [x]}", "1: keys.trust.0: 'x' is no public key"),
+        ("notify: [{wait: 1s}]", "1: notify.0: give exactly one of webhook, email"),
+        (
+            "notify: [{email: {to: [a@b], sender: c@d, server: 'm:25', security: none, username: u, password: env:P}}]",
+            "1: notify.0.email: a password is not sent without encryption",
+        ),
         ("notify: [{webhook: hunter2}]", "1: notify.0.webhook: is no webhook; begin it with http://"),
         ("policies: [{name: a, play: [{action: x}]}]", "1: policies.0.play.0.action: there is no action x; known:"),
         (
@@ -211,8 +216,10 @@ def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     file = folder / "m.yaml"
     file.write_text(
         "log: sqlite://log\nstate: state\nkeys: {directory: k}\nkafka: {ca_file: ca.pem, password: file:p}\n"
-        "notify: [{webhook: file:w}, {webhook: env:W}]\nwatchdog: {webhook: file:/etc/w}\n"
+        "notify: [{webhook: file:w}, {webhook: env:W}, {email: {to: [a@b], sender: c@d, server: 'm:25', username: u, "
+        "password: file:p, ca_file: m.pem}}]\nwatchdog: {webhook: file:/etc/w}\n"
         "services:\n  web:\n    process: {command: [./app], output: out.log}\n    config: [a.conf, /etc/b.conf]\n"
+        "    logs: [a.log]\n    adjustable: {n: {file: a.ini, key: n, min: 1, max: 2}}\n"
         "    probes: [{http: 'https://x', ca_file: web.pem}, {http: 'https://x', ca_file: /etc/web.pem}]\n"
     )
     monkeypatch.chdir(tmp_path)
@@ -222,11 +229,15 @@ def test_paths_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert f"sqlite://{folder}/log" == settings.log
     assert (f"{folder}/state", f"{folder}/k") == (settings.state, settings.keys.directory)
     assert (f"{folder}/ca.pem", f"file:{folder}/p") == (settings.kafka.ca_file, settings.kafka.password)
-    assert [f"file:{folder}/w", "env:W"] == [one.webhook for one in settings.notify]
+    assert [f"file:{folder}/w", "env:W", None] == [one.webhook for one in settings.notify]
+    email = settings.notify[2].email
+    assert email is not None
+    assert (f"file:{folder}/p", f"{folder}/m.pem") == (email.password, email.ca_file)
     assert "file:/etc/w" == settings.watchdog.webhook
     assert (str(folder), f"{folder}/out.log") == (web.process.cwd, web.process.output)
     assert [f"{folder}/web.pem", "/etc/web.pem"] == [probe.ca_file for probe in web.probes]
     assert (f"{folder}/a.conf", "/etc/b.conf") == web.config
+    assert ((f"{folder}/a.log",), f"{folder}/a.ini") == (web.logs, web.adjustable["n"].file)
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:

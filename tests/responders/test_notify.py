@@ -6,16 +6,18 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from mendline.responders.action import ActionContext, PermanentError, TemporaryError
-from mendline.responders.notifier import Message, Notifier, message_of
+from mendline.responders.grouping import Message
+from mendline.responders.notifier import Notifier, Receiver, message_of
 from mendline.responders.notify import Notify, post
 from mendline.schemas.records import Hold, Record
-from mendline.schemas.settings import ServiceSettings
+from mendline.schemas.settings import NotifySettings, ServiceSettings
 from tests.responders.support import Scene, fault, order, outcome, policy, settings
 
 
@@ -101,9 +103,12 @@ def unused_port() -> int:
 def test_the_action_tells_every_webhook(webhook: Webhook) -> None:
     """With the target and the step's parameters."""
     context = ActionContext("i-1", "host-1", "web", ServiceSettings(), 5.0, {"team": "shop"})
-    assert Notify([webhook.url, webhook.url]).run(context) == "2 webhooks told"
+    one = NotifySettings(webhook=webhook.url)
+    assert Notify([one, one]).run(context) == "2 told"
+    assert len(webhook.heard) == 2
     assert webhook.heard[0][1] == {
         "what": "notify",
+        "text": "a policy wants you to know of host-1/web",
         "target": "host-1/web",
         "intent": "i-1",
         "parameters": {"team": "shop"},
@@ -143,13 +148,14 @@ def test_the_notifier_tries_three_times_and_gives_up(caplog: pytest.LogCaptureFi
     """One webhook that is away keeps no other from hearing, and what was not heard is said."""
     tried: list[str] = []
 
-    def send(url: str, message: Message) -> None:
-        tried.append(url)
-        if url != "good":
-            raise {"away": TemporaryError("away", delay_s=0), "wrong": PermanentError("wrong")}[url]
+    def send(name: str, _: Message) -> None:
+        tried.append(name)
+        if name != "good":
+            raise {"away": TemporaryError("away", delay_s=0), "wrong": PermanentError("wrong")}[name]
 
     records: list[Record] = [fault(), fault(transition="affirmed", revision=1)]
-    notifier = Notifier(["away", "wrong", "good"], threading.Event(), send)
+    told = [Receiver(partial(send, name)) for name in ("away", "wrong", "good")]
+    notifier = Notifier(told, threading.Event())
     assert all(notifier.take(record) for record in records)
     assert tried == ["away", "away", "away", "wrong", "good"]
     assert caplog.text.count("nobody heard that host-1/web is dead: opened") == 2
@@ -160,12 +166,25 @@ def test_a_notifier_that_is_to_stop_does_not_wait() -> None:
     stop, tried = threading.Event(), []
     stop.set()
 
-    def send(url: str, message: Message) -> None:
-        tried.append(url)
+    def send(_: Message) -> None:
+        tried.append("away")
         raise TemporaryError("away", delay_s=600)
 
-    assert not Notifier(["away"], stop, send).take(fault())
-    assert tried == ["away"]
+    notifier = Notifier([Receiver(send)], stop)
+    assert not notifier.take(fault())
+    assert not notifier.settle()
+    assert tried == ["away", "away"]
+
+
+def test_the_action_tells_again_only_who_did_not_hear(webhook: Webhook, unused_port: int) -> None:
+    """The second try of an intent does not ring twice where it was heard."""
+    context = ActionContext("i-1", "host-1", "web", ServiceSettings(), 5.0)
+    away = NotifySettings(webhook=f"http://127.0.0.1:{unused_port}/")
+    action = Notify([NotifySettings(webhook=webhook.url), away])
+    for _ in range(2):
+        with pytest.raises(TemporaryError, match="cannot be reached"):
+            action.run(context)
+    assert len(webhook.heard) == 1
 
 
 def test_a_webhook_may_stand_elsewhere(webhook: Webhook, tmp_path: Path) -> None:

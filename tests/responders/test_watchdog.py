@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mendline.responders.action import TemporaryError
-from mendline.responders.notifier import Message
+from mendline.responders.grouping import Message
 from mendline.responders.watchdog import Watchdog
 from mendline.schemas.records import Progress
 from tests.responders.support import fault

@@ -77,9 +77,11 @@ def say(log: MemoryLog, *names: str) -> None:
 
 
 @contextmanager
-def following(log: MemoryLog, take: Callable[[Record], bool], group: str | None) -> Iterator[None]:
+def following(
+    log: MemoryLog, take: Callable[[Record], bool], group: str | None, settle: Callable[[], bool] = lambda: True
+) -> Iterator[None]:
     """Follow on a thread of its own."""
-    follower, stop = Follower(log, "j", "f", take, group), threading.Event()
+    follower, stop = Follower(log, "j", "f", take, group, settle), threading.Event()
     thread = threading.Thread(target=follower.run, args=(stop,))
     thread.start()
     try:
@@ -117,6 +119,20 @@ def test_a_record_that_is_not_done_with_comes_again_and_holds_up_the_rest(log: M
     listener.refuses = set()
     with following(log, listener.take, "g"):
         assert listener.wait(2) == ["b", "c"]
+
+
+def test_what_was_taken_and_is_not_settled_comes_again_after_a_crash(log: MemoryLog) -> None:
+    """The group's place stays where it was until then."""
+    begin(log)
+    say(log, "a", "b")
+    listener, settled = Listener(), threading.Event()
+    with following(log, listener.take, "g", settled.is_set):
+        assert listener.wait(2) == ["a", "b"]
+    assert place(log) == Committed(0)
+    with following(log, listener.take, "g", settled.is_set):
+        assert listener.wait(4) == ["a", "b"] * 2
+        settled.set()
+        until(lambda: place(log) == Committed(2))
 
 
 def test_what_nobody_can_read_is_passed_over(log: MemoryLog) -> None:

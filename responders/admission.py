@@ -22,6 +22,7 @@ from mendline.responders.playbook import make_intent, next_try
 if TYPE_CHECKING:
     from mendline.responders.facts import FaultFact, IntentFact
     from mendline.responders.journal import Journal
+    from mendline.responders.playbook import Proposal
     from mendline.schemas.records import Intent
 
 COMPARED = (
@@ -53,7 +54,7 @@ def judge_approval(journal: Journal, fault: FaultFact, asking: IntentFact) -> Ob
     return guards_objection(journal, asking.record, approved=True)
 
 
-def guards_objection(journal: Journal, intent: Intent, *, approved: bool) -> Objection | None:
+def guards_objection(journal: Journal, intent: Intent | Proposal, *, approved: bool) -> Objection | None:
     """Return the first objection of a guard to the intent under the policies in force, or None."""
     fault = journal.faults[intent.fault]
     policy = journal.policy_for(fault.latest, fault.opened_at)

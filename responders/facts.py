@@ -6,11 +6,12 @@ exact; what changes it is in `journal`.
 
 from __future__ import annotations
 
-from typing import Literal
+import sys
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mendline.schemas.records import Fault, Hold, Intent, Order, Outcome, Progress, Verification
+from mendline.schemas.records import Evidence, Fault, Hold, Intent, Order, Outcome, Progress, Verification
 
 IntentState = Literal["void", "shadow", "asking", "effective", "denied", "settled"]
 
@@ -19,6 +20,38 @@ class Fact(BaseModel):
     """Something the fold keeps and changes."""
 
     model_config = ConfigDict(extra="forbid")
+
+    __setattr__ = object.__setattr__  # the model's own notes who set what, a third of the time that folding takes
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_COMMON = frozenset({
+    *("type", "source", "detector", "kind", "severity", "stage", "topic", "transition"),
+    *("policy", "guard", "reason"),
+})  # fmt: skip
+_NAMES: dict[frozenset[str], set[str]] = {}
+
+
+def lean(model: _Model, *known: str) -> _Model:
+    """Return a copy of the model that takes half the memory: what it has in common with others is kept once.
+
+    That are the names of its fields, and of those given with it, and texts that many have, or that are `known` already.
+    A dictionary shares its keys with others of its class when the attributes are set one by one (PEP 412).
+    """
+    copy = type(model).__new__(type(model))
+    for name, value in model.__dict__.items():
+        object.__setattr__(copy, name, _once(name, value, known))
+    given = model.model_fields_set
+    object.__setattr__(copy, "__pydantic_fields_set__", _NAMES.setdefault(frozenset(given), given))
+    object.__setattr__(copy, "__pydantic_extra__", model.__pydantic_extra__)
+    object.__setattr__(copy, "__pydantic_private__", model.__pydantic_private__)
+    return copy
+
+
+def _once(name: str, value: object, known: tuple[str, ...]) -> object:
+    if type(value) is str:
+        return sys.intern(value) if name in _COMMON else known[known.index(value)] if value in known else value
+    return lean(value) if type(value) is Evidence else value
 
 
 class IntentFact(Fact):

@@ -17,6 +17,7 @@ from mendline.responders.playbook import matches_target
 
 if TYPE_CHECKING:
     from mendline.responders.journal import Journal
+    from mendline.responders.playbook import Proposal
     from mendline.schemas.records import Intent
     from mendline.schemas.settings import GuardSettings, PolicySettings
 
@@ -36,7 +37,7 @@ class Case:
     """What a guard judges: the intent, the fold up to it, the policy and bounds it falls under, log time in ms."""
 
     journal: Journal
-    intent: Intent
+    intent: Intent | Proposal
     policy: PolicySettings
     bounds: GuardSettings
     log_time: int
@@ -86,8 +87,8 @@ def check_dependency(case: Case) -> tuple[str, int | None] | None:
     """Hold while the host itself is gone: nobody there would obey, and its services are not the cause."""
     if not service_of(case.intent.target):
         return None
-    for fault in case.journal.open_faults():
-        if fault.latest.target == case.intent.host and fault.latest.kind in GONE:
+    for fault in case.journal.open_on(case.intent.host):
+        if fault.latest.kind in GONE:
             return f"the host {case.intent.host} is {fault.latest.kind}", None
     return None
 
@@ -96,13 +97,11 @@ def check_cause(case: Case) -> tuple[str, int | None] | None:
     """Hold while a service that this one needs does not serve: mend the cause, not the symptom."""
     policies = case.journal.policies
     needed = policies.needed_by(service_of(case.intent.target)) if policies else ()
-    if not needed:
-        return None
-    targets = {f"{case.intent.host}/{name}" for name in needed}
-    for fault in case.journal.open_faults():
-        about = fault.latest
-        if about.target in targets and about.kind in DOWN:
-            return f"it depends on {about.target}, which is {about.kind}: that is mended first", None
+    for name in needed:
+        for fault in case.journal.open_on(f"{case.intent.host}/{name}"):
+            if fault.latest.kind in DOWN:
+                about = fault.latest
+                return f"it depends on {about.target}, which is {about.kind}: that is mended first", None
     return None
 
 
@@ -154,9 +153,8 @@ def check_blast_radius(case: Case) -> tuple[str, int | None] | None:
     Known targets are those that had a fault before; fewer than three sick ones are no crowd.
     """
     service = service_of(case.intent.target)
-    sick = {fault.latest.target for fault in case.journal.open_faults() if service_of(fault.latest.target) == service}
-    known = case.journal.targets_of(service) | sick
-    if not service or len(sick) < SMALLEST_CROWD or len(sick) <= case.bounds.blast_radius * len(known):
+    sick, known = case.journal.sick_of(service), case.journal.known_of(service)
+    if not service or sick < SMALLEST_CROWD or sick <= case.bounds.blast_radius * known:
         return None
     return f"more than {case.bounds.blast_radius:.0%} of the known targets of {service} are sick at once", None
 

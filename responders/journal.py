@@ -16,11 +16,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from mendline.responders.admission import judge, judge_approval
-from mendline.responders.facts import ActionFact, ChangeFact, Fact, FaultFact, IntentFact, PartitionFact, service_of
+from mendline.responders.facts import (
+    ActionFact,
+    ChangeFact,
+    Fact,
+    FaultFact,
+    IntentFact,
+    PartitionFact,
+    lean,
+    service_of,
+)
 from mendline.responders.guards import DOWN, HARMLESS, LOOK, overrules
+from mendline.responders.places import Places
 from mendline.responders.playbook import Policies, intent_id
 from mendline.schemas.records import (
     Activation,
@@ -77,6 +87,7 @@ class Journal(Fact):
     """The state of the fold. `offset`, `log_time` and `append_time` (ms) are those of the last record, -1 and 0 before.
 
     `at_work` maps targets to the intent at work on them; `finished` the faults nothing more will come of to when.
+    `places` follows from `faults`, and stands in no snapshot.
     """
 
     offset: int = -1
@@ -94,6 +105,18 @@ class Journal(Fact):
     stopped: Order | None = None
     policies: Policies | None = None
     policies_at: int = 0
+    places: Places = Field(default_factory=Places, exclude=True)
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    @classmethod
+    def of(cls, values: Any, faults: Mapping[str, FaultFact]) -> Journal:
+        """Return the fold that was dumped as `values`, without its faults, and these."""
+        journal = cls.model_validate(values)
+        for fault in faults.values():
+            journal.faults[fault.id] = fault
+            journal.places.take(fault)
+        return journal
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -160,17 +183,23 @@ class Journal(Fact):
         """Say whether a service that the fault's own depends on is down."""
         needed = policies.needed_by(service_of(record.target))
         targets = {f"{record.host}/{name}" for name in needed}
-        return bool(targets) and any(
-            fault.latest.target in targets and fault.latest.kind in DOWN for fault in self.open_faults()
-        )
+        return any(fault.latest.kind in DOWN for target in targets for fault in self.open_on(target))
 
     def actions_on(self, target: str) -> list[ActionFact]:
         """Return what was done to the target, oldest first."""
         return self.actions.get(target, [])
 
-    def targets_of(self, service: str) -> set[str]:
-        """Return the targets of a service that ever had a fault."""
-        return set(self.targets.get(service, ()))
+    def open_on(self, target: str) -> Iterator[FaultFact]:
+        """Yield the open faults of a target, those first that the journal heard of first."""
+        return (fault for fault in self.places.faults_of(target) if fault.open)
+
+    def sick_of(self, service: str) -> int:
+        """Return how many targets of a service have an open fault."""
+        return self.places.sick_of(service)
+
+    def known_of(self, service: str) -> int:
+        """Return how many targets of a service had a fault lately: as many as are remembered, or are sick."""
+        return max(len(self.targets.get(service, ())), self.sick_of(service))
 
     def worked_ms(self, fault: FaultFact) -> int:
         """Return how long (ms) the fault's partition has been at work since the last record of the fault."""
@@ -192,7 +221,9 @@ class Journal(Fact):
             if len(self.finished) <= KEEP_FAULTS and log_time - when <= KEEP_MS:
                 return
             del self.finished[name]
-            for intent in self.faults.pop(name).intents:
+            fault = self.faults.pop(name)
+            self.places.forget(fault)
+            for intent in fault.intents:
                 self.intents.pop(intent, None)
 
     def _take_fault(self, record: Fault) -> Change:
@@ -201,18 +232,24 @@ class Journal(Fact):
         if fault and record.revision <= fault.latest.revision:
             return NOTHING
         if fault is None:
-            fault = self.faults[record.id] = FaultFact(
-                latest=record,
-                opened_at=self.log_time,
-                seen_at=0,
-                age_ms=0,
-                progressed_at=0,
-                carried=self._count_against(record),
+            fault = self.faults[record.id] = lean(
+                FaultFact(
+                    latest=record,
+                    opened_at=self.log_time,
+                    seen_at=0,
+                    age_ms=0,
+                    progressed_at=0,
+                    carried=self._count_against(record),
+                )
             )
+        elif record.target != fault.latest.target:
+            self.places.forget(fault)
         fault.age_ms = self._age_ms(record, fault.latest)
-        fault.latest, fault.seen_at, fault.progressed_at = record, self.log_time, partition.worked_ms
+        fault.latest, fault.seen_at, fault.progressed_at = lean(record), self.log_time, partition.worked_ms
         self._remember_target(record.target)
-        return self._close(fault) if record.transition in CLOSING else self._reopen(fault)
+        change = self._close(fault) if record.transition in CLOSING else self._reopen(fault)
+        self.places.take(fault)
+        return change
 
     def _count_against(self, record: Fault) -> dict[int, int]:
         """Return the tries, by step, that did not rid the target of the fault for good: it is here again soon after.
@@ -336,7 +373,7 @@ class Journal(Fact):
 
     def _take_hold(self, record: Hold) -> Change:
         if fault := self.faults.get(record.fault):
-            fault.hold = record
+            fault.hold = lean(record, fault.id, fault.latest.target)
             fault.holds += 1
             if record.guard in FINAL_HOLDS and (asking := fault.asking):
                 asking.state, asking.why = "denied", record.reason

@@ -18,7 +18,7 @@ from mendline.responders.admission import guards_objection
 from mendline.responders.facts import FaultFact, IntentFact, service_of
 from mendline.responders.guards import Objection
 from mendline.responders.journal import ASK_WITHIN_MS, FINAL_HOLDS, POLICIES, Change, Journal, is_needless
-from mendline.responders.playbook import ASK, Policies, make_intent, next_try, where_it_ended
+from mendline.responders.playbook import ASK, Policies, make_intent, next_try, propose, where_it_ended
 from mendline.responders.sealing import Sealing
 from mendline.schemas.base import record_id
 from mendline.schemas.doubts import Vouch, doubted
@@ -79,15 +79,14 @@ def decide(journal: Journal, settings: Settings, log_time: int) -> Sequence[Deci
 
 def load_journal(blocks: Iterable[StateBlock]) -> Journal:
     """Return the fold that is in a planner's snapshot."""
-    journal = Journal()
     faults: dict[str, FaultFact] = {}
+    common: object = {}
     for block in blocks:
         if isinstance(found := block.values.get("faults"), dict):
             faults |= {name: FaultFact.model_validate(fault) for name, fault in found.items()}
         else:
-            journal = Journal.model_validate(block.values["journal"])
-    journal.faults = faults
-    return journal
+            common = block.values["journal"]
+    return Journal.of(common, faults)
 
 
 class PlannerStage:
@@ -121,7 +120,7 @@ class PlannerStage:
             )
             out.extend(self._commands(change))
         self.journal.advance(batch.offsets[-1], int(batch.log_times[-1]), int(batch.append_times[-1]))
-        if batch.caught_up and not batch.muted:
+        if batch.caught_up and not batch.muted and not _tells_nothing_new(batch):
             out.extend(self._say(record) for record in self._decide())
         return out
 
@@ -342,10 +341,9 @@ def _go_on(journal: Journal, policies: Policies, fault: FaultFact) -> Intent | H
     what = next_try(fault, policy)
     if what is None:
         return _hold(journal, fault, policy.name, _where_it_ended(fault, policy))
-    intent = make_intent(fault, policies, policy, what, (journal.offset, journal.append_time))
-    if objection := guards_objection(journal, intent, approved=granted):
+    if objection := guards_objection(journal, propose(fault, what), approved=granted):
         return _hold(journal, fault, policy.name, objection)
-    return intent
+    return make_intent(fault, policies, policy, what, (journal.offset, journal.append_time))
 
 
 def _where_it_ended(fault: FaultFact, policy: PolicySettings) -> Objection:
@@ -387,6 +385,14 @@ def _hold(journal: Journal, fault: FaultFact, policy: str, why: Objection) -> Ho
         reason=why.reason,
         until=why.until,
         wait_ms=None if why.until is None else max(why.until - journal.log_time, 0),
+    )
+
+
+def _tells_nothing_new(batch: Input) -> bool:
+    """Say whether a batch has only seals, and holds that wait for something else: of them alone nothing follows."""
+    return bool(batch.records) and all(
+        isinstance(record, Seal) or (isinstance(record, Hold) and record.guard not in FINAL_HOLDS)
+        for _, record in batch.records
     )
 
 

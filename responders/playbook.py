@@ -24,6 +24,8 @@ ASK: Final = "ask"
 SCOPE = "default"
 
 Mode = Literal["shadow", "ask", "auto"]
+ANY: Final = ("*",)
+MATCHES_KEPT = 10_000
 MOST_REFUSALS = 3
 """So often the host may refuse a step before the next one is taken."""
 
@@ -72,7 +74,17 @@ class Policies(Frozen):
 
     def match(self, fault: Fault, causes: AbstractSet[str] = frozenset()) -> PolicySettings | None:
         """Return the first policy that is about the fault; it may have the `causes`, words of `PolicyMatch.cause`."""
-        return next((policy for policy in self.policies if _is_about(policy, fault, causes)), None)
+        about = (fault.target, fault.detector, fault.kind, fault.severity, fault.evidence.series, frozenset(causes))
+        if about not in self._matched:
+            if len(self._matched) >= MATCHES_KEPT:
+                self._matched.clear()
+            self._matched[about] = next((one for one in self.policies if _is_about(one, fault, causes)), None)
+        return self._matched[about]
+
+    @cached_property
+    def _matched(self) -> dict[tuple[object, ...], PolicySettings | None]:
+        """What was matched lately, by all that a policy looks at: each decision asks, and patterns are dear."""
+        return {}
 
     def step_of(self, policy: str, number: int) -> StepSettings | None:
         """Return a step by the name of its policy and its place, if it is in force."""
@@ -91,6 +103,17 @@ class Try(NamedTuple):
     attempt: int
     mode: Mode
     settings: StepSettings
+
+
+class Proposal(NamedTuple):
+    """What guards look at of an intent, before there is one: most are never made, for a guard objects."""
+
+    id: str
+    fault: str
+    target: str
+    host: str
+    action: str
+    mode: str
 
 
 def next_try(fault: FaultFact, policy: PolicySettings) -> Try | None:
@@ -170,6 +193,12 @@ def make_intent(
     )
 
 
+def propose(fault: FaultFact, what: Try) -> Proposal:
+    """Return what guards are to judge of the intent that `make_intent` would return."""
+    about, name = fault.latest, intent_id(fault.id, what.step, what.attempt)
+    return Proposal(name, fault.id, about.target, about.host, what.settings.action, what.mode)
+
+
 def intent_id(fault: str, step: int, attempt: int) -> str:
     """Return the id of the intent for a try."""
     return record_id("intent", SCOPE, fault, step, attempt)
@@ -197,7 +226,7 @@ def _is_about(policy: PolicySettings, fault: Fault, causes: AbstractSet[str]) ->
 
 
 def _any_matches(patterns: Sequence[str], name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    return patterns == ANY or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _tried(fault: FaultFact, step: int) -> int:

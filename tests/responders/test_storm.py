@@ -1,0 +1,24 @@
+"""A thousand services of one group fail at once: what is at work, what is held, what is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.planner import Storm, storm
+
+MANY = 60
+
+
+def test_a_storm_is_held_by_the_blast_radius_and_no_fault_is_lost() -> None:
+    """Nothing is done, and each fault is held by the blast radius."""
+    scene = Storm(MANY)
+    scene.second()
+    assert (scene.restarted, scene.most, scene.open) == (0, 0, MANY)
+    assert scene.scene.holds == ["blast_radius"] * MANY
+
+
+@pytest.mark.slow
+def test_without_a_blast_radius_a_storm_is_mended_a_few_at_a_time() -> None:
+    """Never more than the configured number are at work, each is restarted once, and all are well in the end."""
+    found = storm(MANY, 200, blast_radius=1.0, concurrent=7)
+    assert (found["most_at_work"], found["restarted"], found["still_open"]) == (7, MANY, 0)

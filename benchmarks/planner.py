@@ -3,8 +3,8 @@
 python -m benchmarks.planner [--faults N] [--services N] [--json]
 
 `throughput`: N fault records (each opens or resolves one of 1,000 targets) in batches of 500, each followed by what the
-planner said about it, as the runtime hands them over; the time is what the
-planner's stage takes of the processor, its decisions included.
+planner said about it, as the runtime hands them over; the time is what the planner's stage takes of the processor, its
+decisions included.
 `memory`: how much the process grows by N open faults, each with a hold, and how long one round of decisions takes then.
 `storm`: that many services of one group fail at once, on hosts of their own, with the default guards and then with a
 blast radius of 1; each action takes a second, and its fault resolves with it. The most that was ever at work, and the

@@ -18,6 +18,7 @@ from mendline.coverage import coverage, covers
 from mendline.detectors import registry
 from mendline.keys import is_revoked
 from mendline.logs.base import LogError
+from mendline.managers.supervisord import Supervisord, SupervisordError
 from mendline.names import source_name
 from mendline.producers.probes.attempt import split_address
 from mendline.responders.plugins import ActionPluginError, foreign_actions
@@ -31,7 +32,14 @@ from mendline.topics import topic_settings
 from mendline.words import span
 
 if TYPE_CHECKING:
-    from mendline.schemas.settings import DataSettings, PolicySettings, ProbeSettings, ServiceSettings, Settings
+    from mendline.schemas.settings import (
+        DataSettings,
+        PolicySettings,
+        ProbeSettings,
+        ProcessSettings,
+        ServiceSettings,
+        Settings,
+    )
 
 ASK = "ask"
 PATIENCE_S = 2.0
@@ -182,9 +190,20 @@ def _check_process(about: str, service: ServiceSettings) -> Iterator[Finding]:
         yield _check_command(f"{about}.process.command", process.command[0], process.cwd)
     elif process.unit:
         yield from _check_unit(f"{about}.process.unit", process.unit)
+    elif process.program:
+        yield _check_program(f"{about}.process.program", process)
     elif process.pidfile and not Path(process.pidfile).is_file():
         text = f"there is no {process.pidfile} now; well if the service is not up yet"
         yield Finding("warning", f"{about}.process.pidfile", text)
+
+
+def _check_program(about: str, process: ProcessSettings) -> Finding:
+    name = process.program or ""
+    try:
+        found = Supervisord.of(process).program(name, PATIENCE_S)
+    except (SupervisordError, TimeoutError) as error:
+        return Finding("warning", about, f"{error}; well if it is not up yet")
+    return Finding("ok", about, f"{name} is {found.state}; supervisord's own autorestart comes first")
 
 
 def _check_command(about: str, program: str, cwd: str | None) -> Finding:

@@ -11,6 +11,8 @@ from mendline.responders.command import Command
 from mendline.responders.diagnose import Diagnose
 from mendline.responders.notify import Notify
 from mendline.responders.restart import Restart, RestartProcess
+from mendline.responders.restart_commands import RestartByCommands
+from mendline.responders.restart_program import RestartProgram
 from mendline.responders.restart_systemd import RestartUnit
 from mendline.responders.restore_data import RestoreData
 from mendline.responders.rollback_config import RollbackConfig, UpdateConfig
@@ -34,7 +36,8 @@ def built_in_actions(
     `pid_of` returns the process of any service, however it is run, None if none runs.
     """
     units = RestartUnit()
-    restart, state = Restart(RestartProcess(supervisor), units), Path(settings.state)
+    restart = Restart(RestartProcess(supervisor), units, RestartProgram(), RestartByCommands(pid_of))
+    state = Path(settings.state)
     actions: tuple[Action, ...] = (
         restart,
         Adjust(restart, state),

@@ -1,4 +1,4 @@
-"""Restart a service: its process, where Mendline runs it itself, or its systemd unit."""
+"""Restart a service in the way it is run: by Mendline itself, systemd, supervisord, or two programs of the host."""
 
 from __future__ import annotations
 
@@ -35,10 +35,12 @@ class Restart:
 
     name = "restart"
 
-    def __init__(self, process: Action, unit: Action) -> None:
-        """Use `process` for services with a `command` and `unit` for those with a systemd `unit`."""
+    def __init__(self, process: Action, unit: Action, program: Action, commands: Action) -> None:
+        """Use `process` for a `command`, `unit` for a systemd `unit`, and so on."""
         self._process = process
         self._unit = unit
+        self._program = program
+        self._commands = commands
 
     def run(self, context: ActionContext) -> str:
         """Return what was done.
@@ -49,9 +51,14 @@ class Restart:
         if context.started_since:
             raise OvertakenError(context.started_since)
         settings = context.settings.process
-        if settings and settings.command:
-            return self._process.run(context)
-        if settings and settings.unit:
-            return self._unit.run(context)
-        msg = f"nobody here can start {context.service}: its process settings have neither `command` nor `unit`"
+        ways = (
+            (settings and settings.command, self._process),
+            (settings and settings.unit, self._unit),
+            (settings and settings.program, self._program),
+            (settings and settings.start, self._commands),
+        )
+        for given, way in ways:
+            if given:
+                return way.run(context)
+        msg = f"nobody here can start {context.service}: its process settings have no command, unit, program or start"
         raise PermanentError(msg)

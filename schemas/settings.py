@@ -95,12 +95,24 @@ class HostSettings(Frozen):
 
 
 class ProcessSettings(Frozen):
-    """How the process of a service is found, or run. Exactly one of `command`, `unit`, `pidfile`, `match` is given."""
+    """How a service's process is found, or run: exactly one of `command`, `unit`, `program`, `pidfile`, `match`."""
 
     command: tuple[str, ...] | None = Field(default=None, description="argument vector that Mendline runs itself")
     unit: str | None = Field(default=None, description="systemd unit")
+    program: str | None = Field(default=None, description="program of supervisord, with its group: GROUP:NAME")
+    supervisord: str = Field(
+        default="unix:///var/run/supervisor.sock",
+        pattern=r"^(unix:///|http://)\S+$",
+        description="its server: unix:///PATH or http://HOST:PORT",
+    )
+    supervisord_user: str = Field(default="", description="user of the server, if it asks for one")
+    supervisord_password: Reference | None = Field(default=None, description="that user's password")
     pidfile: str | None = Field(default=None, description="file that holds the process id")
     match: str | None = Field(default=None, description="regular expression over the command line")
+    start: tuple[str, ...] = Field(
+        default=(), description="argument vector that starts what `pidfile` or `match` finds, and leaves it running"
+    )
+    stop: tuple[str, ...] = Field(default=(), description="argument vector that stops it; both or none")
     cwd: str | None = Field(default=None, description="working directory for `command`")
     environment: dict[str, str] = Field(default_factory=dict, description="added to Mendline's own environment")
     stop_signal: Literal["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGKILL"] = Field(
@@ -114,9 +126,12 @@ class ProcessSettings(Frozen):
 
     @model_validator(mode="after")
     def _one_way(self) -> ProcessSettings:
-        given = [name for name in ("command", "unit", "pidfile", "match") if getattr(self, name)]
+        given = [name for name in ("command", "unit", "program", "pidfile", "match") if getattr(self, name)]
         if len(given) != 1:
-            msg = f"give exactly one of command, unit, pidfile, match (given: {', '.join(given) or 'none'})"
+            msg = f"give exactly one of command, unit, program, pidfile, match (given: {', '.join(given) or 'none'})"
+            raise ValueError(msg)
+        if bool(self.start) != bool(self.stop) or (self.start and given[0] not in ("pidfile", "match")):
+            msg = "start and stop go together, and with pidfile or match only"
             raise ValueError(msg)
         return self
 

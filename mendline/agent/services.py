@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mendline.managers.supervisord import Supervisord
 from mendline.producers.base import NOTHING, Collected
 from mendline.producers.exits import Exit
 from mendline.producers.locators import Ending, Locator, MatchLocator, PidfileLocator
+from mendline.producers.programs import ProgramLocator
 from mendline.producers.systemd import Systemd, UnitLocator
 from mendline.responders.identity import Identity
 from mendline.responders.supervisor import Started, Supervisor
@@ -101,6 +103,8 @@ def locators(services: Mapping[str, ServiceSettings], supervisor: Supervisor) ->
     for name, process in processes.items():
         if process.unit:
             found[name] = UnitLocator(process.unit, systemd)
+        elif process.program:
+            found[name] = ProgramLocator(process.program, Supervisord.of(process))
         elif process.pidfile:
             found[name] = PidfileLocator(process.pidfile)
         elif process.match:

@@ -33,12 +33,14 @@ def context(timeout_s: float = 10.0, **process: object) -> ActionContext:
 
 
 def test_the_way_is_that_of_the_process_settings() -> None:
-    """A command is restarted by the supervisor, a unit by systemctl, and nothing else can be."""
-    action = Restart(Deed(does=lambda _: "process"), Deed(does=lambda _: "unit"))
+    """A command is restarted by the supervisor, a unit by systemctl, and so on; nothing else can be."""
+    action = Restart(*(Deed(does=lambda _, word=word: word) for word in ("process", "unit", "program", "commands")))  # type: ignore[misc]
     assert action.run(context(command=["true"])) == "process"
     assert action.run(context(unit="web.service")) == "unit"
+    assert action.run(context(program="web")) == "program"
+    assert action.run(context(pidfile="/run/web.pid", start=["a"], stop=["b"])) == "commands"
     for other in (context(pidfile="/run/web.pid"), context(match="web"), context()):
-        with pytest.raises(PermanentError, match="neither `command` nor `unit`"):
+        with pytest.raises(PermanentError, match="have no command, unit, program or start"):
             action.run(other)
 
 
@@ -47,7 +49,7 @@ def test_a_process_younger_than_the_evidence_is_left_alone() -> None:
     deed = Deed()
     for one in (context(command=["true"]), context(unit="web.service")):
         with pytest.raises(OvertakenError, match="started anew"):
-            Restart(deed, deed).run(replace(one, started_since="web was started anew"))
+            Restart(deed, deed, deed, deed).run(replace(one, started_since="web was started anew"))
     assert not deed.asked
 
 

@@ -1,0 +1,1 @@
+"""Clients of other programs that run services, for those who watch them and those who restart them."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from mendline.managers.supervisord import ABOUT_TO_RUN, MEANT, Supervisord, SupervisordError
+from typing import TYPE_CHECKING
+
 from mendline.responders.action import ActionContext, PermanentError, TemporaryError
 from mendline.responders.snapshots.deadline import Deadline
+
+if TYPE_CHECKING:
+    from mendline.managers.supervisord import Supervisord
 
 RUNNING = "RUNNING"
 
@@ -24,6 +28,8 @@ class RestartProgram:
         Raises PermanentError when it is not known, stopped on purpose, or does not come up; TemporaryError while
         supervisord starts it; TimeoutError.
         """
+        from mendline.managers.supervisord import Supervisord, SupervisordError  # only where there is one
+
         settings = context.settings.process
         if settings is None or not settings.program:
             msg = f"services.{context.service}.process names no program"
@@ -36,6 +42,8 @@ class RestartProgram:
 
 
 def _restarted(server: Supervisord, name: str, deadline: Deadline) -> str:
+    from mendline.managers.supervisord import ABOUT_TO_RUN, MEANT
+
     before = server.program(name, deadline.left)
     if before.state in ABOUT_TO_RUN:
         msg = f"supervisord is about to start {name} itself ({before.state})"

@@ -7,17 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mendline.managers.supervisord import Supervisord
 from mendline.producers.base import NOTHING, Collected
 from mendline.producers.exits import Exit
 from mendline.producers.locators import Ending, Locator, MatchLocator, PidfileLocator
-from mendline.producers.programs import ProgramLocator
 from mendline.producers.systemd import Systemd, UnitLocator
 from mendline.responders.identity import Identity
 from mendline.responders.supervisor import Started, Supervisor
 
 if TYPE_CHECKING:
-    from mendline.schemas.settings import ServiceSettings
+    from mendline.schemas.settings import ProcessSettings, ServiceSettings
 
 ERROR_LINES = 20
 ROTATE_EVERY_MS = 5000
@@ -95,6 +93,14 @@ class OutputRotation:
         return NOTHING
 
 
+def _program(name: str, process: ProcessSettings) -> Locator:
+    """Return how a program of supervisord is found; what its server needs is not imported elsewhere."""
+    from mendline.managers.supervisord import Supervisord
+    from mendline.producers.programs import ProgramLocator
+
+    return ProgramLocator(name, Supervisord.of(process))
+
+
 def locators(services: Mapping[str, ServiceSettings], supervisor: Supervisor) -> dict[str, Locator]:
     """Return how the process of each service that has one is found. Raises re.error for a bad pattern."""
     processes = {name: service.process for name, service in services.items() if service.process}
@@ -104,7 +110,7 @@ def locators(services: Mapping[str, ServiceSettings], supervisor: Supervisor) ->
         if process.unit:
             found[name] = UnitLocator(process.unit, systemd)
         elif process.program:
-            found[name] = ProgramLocator(process.program, Supervisord.of(process))
+            found[name] = _program(process.program, process)
         elif process.pidfile:
             found[name] = PidfileLocator(process.pidfile)
         elif process.match:

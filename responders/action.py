@@ -64,6 +64,7 @@ class ActionContext:
     over the log: never make a command line of them. `timeout_s` is what is left of the command's time, in seconds:
     return or raise before it is over. `intent` names the deed in messages. `started_since` says that the service's
     process was started after the evidence for the deed, so that the evidence is about another; empty if it was not.
+    `evidence_time` is when the newest evidence for it was seen, ms by this host's clock; None where a person wants it.
     `attached` is what people should see beside the outcome: `attach` adds to it.
     """
 
@@ -74,6 +75,7 @@ class ActionContext:
     timeout_s: float
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     started_since: str = ""
+    evidence_time: int | None = None
     attached: dict[str, str] = field(default_factory=dict)
 
     def attach(self, name: str, text: str) -> None:

@@ -253,6 +253,7 @@ class Executor:
             timeout_s=timeout_s,
             parameters=command.parameters,
             started_since=_started_since(self.host, command),
+            evidence_time=command.evidence_time,
         )
 
     def _finished(self, command: Command, result: Result, began: int) -> None:

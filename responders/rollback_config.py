@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mendline.responders.action import Action, ActionContext, OvertakenError, PermanentError, TemporaryError
 from mendline.responders.command import run_named
 from mendline.responders.snapshots.deadline import Deadline
-from mendline.responders.versions.files import Files, VersionError, put_in_place, read_files
+from mendline.responders.versions.files import Files, VersionError, clear_drafts, edited_after, put_in_place, read_files
 from mendline.responders.versions.history import History, Version
 
 if TYPE_CHECKING:
@@ -91,12 +91,16 @@ def _changed(state: Path, restart: Action, context: ActionContext, name: str | N
 def _replaced(history: History, context: ActionContext, deadline: Deadline, name: str | None) -> str:
     """Put the version of that name in place, or the last good one; return what was done."""
     paths = context.settings.config
+    clear_drafts(paths)
+    if name is None and context.evidence_time is not None and (path := edited_after(paths, context.evidence_time)):
+        msg = f"{path} was edited after the evidence for this, and stays as it is"
+        raise OvertakenError(msg)
     now = read_files(paths)
     current = history.take(now)
     wanted = history.find(name) if name else _good(history, current)
+    changed = _put(context, deadline, now, history.files(wanted))
     if name is None:
         history.judge(current, "bad")
-    changed = _put(context, deadline, now, history.files(wanted))
     history.take(read_files(paths), f"{'updated' if name else 'rolled back'} to {wanted.short}")
     return f"version {wanted.short} in place of {current.short} ({', '.join(changed) or 'no file differs'})"
 

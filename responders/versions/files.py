@@ -15,6 +15,7 @@ from mendline.responders.snapshots.exchange import exchange
 
 MOST_BYTES = 16 * 2**20
 DRAFT = ".mendline-new"
+ASIDE = ".mendline-old"
 
 
 class VersionError(Exception):
@@ -73,6 +74,24 @@ def _without_links(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
+def edited_after(paths: Iterable[str], moment_ms: int) -> str:
+    """Return the first of these files that was changed after the moment (ms since the epoch), or an empty text."""
+    for path in paths:
+        for place in dict.fromkeys((path, os.path.realpath(path))):
+            with contextlib.suppress(FileNotFoundError):
+                if os.lstat(place).st_ctime_ns // 1_000_000 > moment_ms:
+                    return place
+    return ""
+
+
+def clear_drafts(paths: Iterable[str]) -> None:
+    """Remove what a life that ended in the middle left beside these files. Raises OSError."""
+    for path in paths:
+        for place in map(Path, dict.fromkeys((os.path.abspath(path), os.path.realpath(path)))):  # noqa: PTH100 - links
+            for end in (DRAFT, ASIDE):
+                place.with_name(f".{place.name}{end}").unlink(missing_ok=True)
+
+
 def put_in_place(now: Files, wanted: Files) -> list[str]:
     """Put the files `wanted` in the place of those that are there `now`, and return the paths that changed.
 
@@ -118,7 +137,7 @@ def _write(draft: Path, entry: Entry) -> None:
 def _swap(path: Path, draft: Path, before: Entry | None) -> None:
     """Exchange the two and look what was there: only then it is known that nobody wrote between a look and a write."""
     _demand(path, before)
-    aside = path.with_name(f".{path.name}.mendline-old")
+    aside = path.with_name(f".{path.name}{ASIDE}")
     with contextlib.ExitStack() as rest:
         rest.callback(aside.unlink, missing_ok=True)
         old = draft if exchange(path, draft, aside) else aside

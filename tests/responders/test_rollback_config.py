@@ -138,6 +138,27 @@ def test_a_service_that_was_started_since_is_left_alone(scene: Scene) -> None:
     assert "bad" == scene.file.read_text()
 
 
+def test_an_edit_made_after_the_failure_stays(scene: Scene) -> None:
+    """Somebody is mending it by hand; it is not called bad either. What was edited before is what failed."""
+    scene.file.write_text("bad")
+    changed_ms = scene.file.stat().st_ctime_ns // 1_000_000
+    with pytest.raises(OvertakenError, match=r"web\.conf was edited after the evidence for this, and stays as it is"):
+        scene.rollback.run(replace(scene.context, evidence_time=changed_ms - 1))
+    assert ("bad", []) == (scene.file.read_text(), scene.restarts)
+    assert not any(scene.history.is_judged(one, "bad") for one in scene.history.versions())
+    scene.rollback.run(replace(scene.context, evidence_time=changed_ms))
+    assert "good" == scene.file.read_text()
+
+
+def test_what_an_earlier_life_left_beside_the_file_is_cleared(scene: Scene) -> None:
+    """A kill right after the exchange leaves the old content under another name."""
+    scene.file.write_text("bad")
+    for end in ("new", "old"):
+        (scene.folder / f".web.conf.mendline-{end}").write_text("left")
+    scene.rollback.run(scene.context)
+    assert ["state", "web.conf"] == sorted(path.name for path in scene.folder.iterdir())
+
+
 def test_files_that_cannot_be_written_are_named(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the system's reason."""
 

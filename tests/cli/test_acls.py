@@ -137,12 +137,20 @@ def guarded(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="module")
 def lacking(guarded: Guarded) -> Mapping[str, Ran]:
-    """Start all who lack a right at once, each as a host of its own; return how each ended."""
+    """Start those who lack a right, each as a host of its own; return how each ended.
+
+    One of each role at a time: two in a group may each own the partitions for which the other lacks a right, for ever.
+    """
+    return {user: ran for turn in ("-1", "-2") for user, ran in _ended_of_turn(guarded, turn).items()}
+
+
+def _ended_of_turn(guarded: Guarded, turn: str) -> Mapping[str, Ran]:
     with ExitStack() as stack:
         running: dict[str, subprocess.Popen[str]] = {}
         for user, (role, *_) in LACKING.items():
-            running[user] = start(guarded.config(user, name=user), role)
-            stack.callback(running[user].kill)
+            if user.endswith(turn):
+                running[user] = start(guarded.config(user, name=user), role)
+                stack.callback(running[user].kill)
         return {user: ended(process, 90) for user, process in running.items()}
 
 

@@ -17,7 +17,7 @@ from mendline.producers.files import KeptFile
 from mendline.producers.locators import Ending, Locator, MatchLocator, PidfileLocator
 from mendline.producers.oom import KillCount, group_kills
 from mendline.producers.processes import ProcessWatch
-from mendline.producers.procfs import LinuxProcess, PortableProcess
+from mendline.producers.procfs import LinuxProcess, PortableProcess, command_line
 from mendline.schemas.records import ProcessEvent
 from tests.producers.support import Heard, by_label, program, sleeper, until
 
@@ -231,6 +231,8 @@ def test_a_pattern_leads_to_the_oldest_process() -> None:
     mark = f"1000.{os.getpid()}"
     both = [subprocess.Popen(["sleep", mark]) for _ in range(2)]
     try:
+        for one in both:  # a process has its command line a moment after it was started
+            until(lambda pid=one.pid: mark in command_line(pid))  # type: ignore[misc]
         assert min(one.pid for one in both) == MatchLocator(f"^sleep {mark}$").locate()
     finally:
         for one in both:

@@ -323,7 +323,7 @@ def test_slow_members_lose_and_regain(kafka: LocalKafka, client: str, topic: str
         reading.own(*both(topic))
         time.sleep(6)
         polled = Polled()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not polled.revoked:
             assert time.monotonic() < deadline
             polled = reading.consumer.poll(1)

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["mendline", "mendline.agent.agent", "mendline.producers"])
 def test_the_agent_loads_nothing_heavy(module: str) -> None:
     """Neither numpy, nor models built on it, which would double the agent's memory, nor the Kafka client."""

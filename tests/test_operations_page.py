@@ -72,6 +72,7 @@ def modules() -> Iterator[Path]:
                 yield path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(ROOT))) for path in modules()])
 def test_every_message_is_in_the_page(path: Path) -> None:
     """Whoever searches the page for what was printed finds it."""

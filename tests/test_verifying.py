@@ -324,6 +324,7 @@ def edit(name: str, rows: Rows, at: int, content: bytes) -> None:
 EDITS = ("value", "key", "headers", "append_time", "remove", "insert")
 
 
+@pytest.mark.slow
 @given(data=st.data(), name=st.sampled_from(EDITS), content=st.binary(max_size=30))
 def test_any_single_change_of_what_is_sealed_is_found(data: st.DataObject, name: str, content: bytes) -> None:
     """Wherever it is: in a record, in a seal, between two."""

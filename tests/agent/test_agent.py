@@ -381,6 +381,7 @@ def test_what_fails_before_the_first_round_leaves_nothing_open(
         pass
 
 
+@pytest.mark.slow
 def test_an_agent_works_before_its_log_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It starts and watches its services, mends by reflex, and tells all of it once it has made the topics."""
     monkeypatch.setattr(clock, "TRUSTED_FOR_S", 0.2)

@@ -82,6 +82,7 @@ def test_good_data_are_told_once_and_saved_at_once_and_then_on_schedule(desk: De
     assert 2 == len(desk.store.ids())
 
 
+@pytest.mark.slow
 def test_corrupt_data_are_told_when_confirmed_again_and_again_and_never_saved(desk: Desk) -> None:
     """After the second check, a second later; then every second; then that they are good again, once."""
     desk.pass_time(1)
@@ -124,6 +125,7 @@ def test_a_snapshot_that_fails_is_counted_and_tried_again_soon(desk: Desk) -> No
     assert (True, 4.0, failures) == (0 <= age <= 61, size, now_failures)
 
 
+@pytest.mark.slow
 def test_content_that_the_disk_forgot_is_found_within_a_day_and_saved_anew(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:

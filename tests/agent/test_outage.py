@@ -100,6 +100,7 @@ def test_nothing_touches_the_disk_while_the_log_is_there(
         assert (number, []) == (spool._number, [*(tmp_path / "spool").iterdir()])
 
 
+@pytest.mark.slow
 def test_an_outage_changes_neither_order_nor_callbacks(log: MemoryLog, tmp_path: Path) -> None:
     """What is on the disk goes first, what came after it follows, and who waits for an event hears of it."""
     told: list[int] = []
@@ -117,6 +118,7 @@ def test_an_outage_changes_neither_order_nor_callbacks(log: MemoryLog, tmp_path:
     assert [*range(40)] == told
 
 
+@pytest.mark.slow
 def test_a_next_life_says_what_the_last_could_not(log: MemoryLog, tmp_path: Path) -> None:
     """Ends with the log away, one after the other: the records of the older epoch come first."""
     log.away = True
@@ -179,6 +181,7 @@ def _killed_after(folder: Path, epoch: int, count: int) -> int:
     return safe
 
 
+@pytest.mark.slow
 def test_a_partial_send_is_repeated_in_order(log: MemoryLog, tmp_path: Path) -> None:
     """A life that dies after a batch arrived, and before it knew: the batch comes again, and readers see no gap."""
     log.away = True
@@ -198,6 +201,7 @@ def test_a_partial_send_is_repeated_in_order(log: MemoryLog, tmp_path: Path) -> 
     assert [*((1, number) for number in range(1200)), (3, 0)] == news(log)
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_agent_alive(
     log: MemoryLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

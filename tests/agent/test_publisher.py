@@ -112,6 +112,7 @@ def test_a_record_that_is_too_large_is_dropped_alone() -> None:
     publisher.close(1.0)
 
 
+@pytest.mark.slow
 def test_closing_gives_up_in_time(log: MemoryLog, caplog: pytest.LogCaptureFixture) -> None:
     """A log that stays away does not keep the agent from ending; what is lost is logged."""
     log.away = True

@@ -54,6 +54,7 @@ def judged(log: Log, settings: Settings, topic: str, change: Callable[[list[NewR
     return compare(seen_on(log, settings), seen_on(other, settings), as_folded(log, settings))
 
 
+@pytest.mark.slow
 def test_the_story_follows_from_the_seed_alone(settings: Settings, log: MemoryLog) -> None:
     """Two passes say the same, another seed says something else, and faults of three detectors are in it."""
     expected, again = seen_on(log, settings), seen_on(undisturbed(settings, SEED, BEGAN, ROUNDS), settings)

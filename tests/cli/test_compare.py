@@ -23,6 +23,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_each_detector_has_a_line_for_each_file(file: Path) -> None:
     """All of them, in the order asked for, with what `mendline score` says of the file."""
     names = ["auto", "mad", "zscore"]

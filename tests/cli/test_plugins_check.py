@@ -23,6 +23,7 @@ class Forgets(ZScore):
 """
 
 
+@pytest.mark.slow
 def test_a_registered_detector_passes() -> None:
     """Each check is a line, and the status is 0."""
     ran = CliRunner().invoke(cli, ["plugins", "check", "threshold", "-p", "above=100"])

@@ -197,6 +197,7 @@ def test_tail_of_a_missing_topic_says_how_to_make_it(call: Caller, config: Path)
     one_message(call("topics", "tail", "journal", "-c", config), 3, "mendline.journal", "topics create")
 
 
+@pytest.mark.slow
 def test_topics_are_made_and_listed(call: Caller, config: Path) -> None:
     """Missing ones are told; those that exist stay."""
     assert call("topics", "list", "-c", config).out.count("missing") == 6

@@ -89,6 +89,7 @@ def test_client_tells_one_process_from_the_next(client: Client) -> None:
             assert client.pids == [old, successor.pid]
 
 
+@pytest.mark.slow
 def test_client_hears_a_stalled_service_again(client: Client) -> None:
     """Questions that hang do not keep the client from the first answer after a stall."""
     port = client._address[1]
@@ -158,6 +159,7 @@ def _fault(transition: Transition) -> Fault:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_quiet_means_resolved_and_verified(tmp_path: Path) -> None:
     """The next break waits for the end of the last one, to its proof."""
     settings = demo_settings(config_text("memory:", "demo-1", 8080))

@@ -25,6 +25,7 @@ def bursts(seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     return steps**1.5
 
 
+@pytest.mark.slow
 def test_surprise_means_what_it_says_whatever_the_statistic_assumed() -> None:
     """On skewed values the bare z-score claims 1 in 1,000 ten times too often, the calibrated one does not."""
     values = bursts(1)
@@ -34,6 +35,7 @@ def test_surprise_means_what_it_says_whatever_the_statistic_assumed() -> None:
     assert (calibrated >= 3.0).mean() < 0.002
 
 
+@pytest.mark.slow
 def test_what_never_was_is_still_found() -> None:
     """A value far beyond all bursts has a large surprise."""
     values = bursts(2)

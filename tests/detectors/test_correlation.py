@@ -91,6 +91,7 @@ def test_a_missing_value_takes_no_part() -> None:
     assert surprise[2] > 8
 
 
+@pytest.mark.slow
 def test_services_are_judged_apart() -> None:
     """What one service does says nothing about another on the same host."""
     names = [*columns("cpu", "latency"), *columns("cpu", "latency", service="db")]

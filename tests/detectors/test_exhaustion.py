@@ -51,6 +51,7 @@ def test_nothing_is_foretold_of_what_goes_nowhere(kind: str) -> None:
     assert np.mean(inside) < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "step"), [("line", 0.0), ("walk", 0.0002)])
 def test_the_interval_is_honest(kind: str, step: float) -> None:
     """The limit is reached before the lower end in less than 5 % of cases, after the upper one in less than 20 %."""
@@ -71,6 +72,7 @@ def test_the_interval_is_honest(kind: str, step: float) -> None:
     assert float(np.mean(late)) < 0.2, kind
 
 
+@pytest.mark.slow
 def test_it_opens_before_it_happens_and_says_by_when() -> None:
     """A disk that begins to fill is a fault hours before it is full, with the times in words."""
     story = Story(partition=WINDOWS)
@@ -90,6 +92,7 @@ def test_it_opens_before_it_happens_and_says_by_when() -> None:
     assert "at the latest" in opened.reason
 
 
+@pytest.mark.slow
 def test_a_jump_is_no_trend() -> None:
     """A single step of half the whole, up or down, foretells nothing."""
     for to in (0.9, 0.1):

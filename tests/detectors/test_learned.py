@@ -136,6 +136,7 @@ def test_restored_after_several_versions() -> None:
     assert forest.play(following, 150).tobytes() == restored.play(following, 150).tobytes()
 
 
+@pytest.mark.slow
 def test_one_model_a_series_is_kept() -> None:
     """A new version takes the place of the one before in memory."""
     forest = player()
@@ -167,6 +168,7 @@ def stage() -> DetectStage:
     return DetectStage(settings(one | {"clear": {"below": 1.5, "for": "20s"}}), WINDOWS)
 
 
+@pytest.mark.slow
 def test_fault_names_model_and_training_range() -> None:
     """A fault says by which version it was found and what that was trained on; a restored stage says the same."""
     made = faults(said(stage(), told().inputs()))

@@ -221,6 +221,7 @@ def failing(cls: type[Any], **more: Any) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_good_detector() -> None:
     """The detector that the bad ones are made of passes every check."""
     assert failing(Good) == []
@@ -297,12 +298,14 @@ class GrowingHighest(Highest):
         return {"highest": self.highest, "all": self.all}
 
 
+@pytest.mark.slow
 def test_per_series_class() -> None:
     """A per-series class passes the same checks, wrapped."""
     assert failing(Highest) == []
     assert run(Highest, {}, [1.0, 1.0, 3.0]).surprise.tolist() == pytest.approx([float("nan"), 0.0, 2.1], nan_ok=True)
 
 
+@pytest.mark.slow
 def test_per_series_class_over_its_bound() -> None:
     """A per-series class that dumps more than it declared fails for its memory."""
     assert [name for name in failing(GrowingHighest) if name.startswith("Memory")]

@@ -40,6 +40,7 @@ def python(folder: Path, code: str) -> str:
     return ran.stdout
 
 
+@pytest.mark.slow
 def test_try_it(folder: Path) -> None:
     """Trying it prints what the page says."""
     assert python(folder, blocks("python")[1]) == blocks("text")[0]

@@ -63,6 +63,7 @@ def test_no_season_is_made_up() -> None:
     assert "no season is known" in player.detector.words(_step(50.0, 1), answers[-1], 0)
 
 
+@pytest.mark.slow
 def test_one_bad_day_is_no_habit() -> None:
     """After a day on which nobody came, the same on the next day is still unusual."""
     values = _wave(16)

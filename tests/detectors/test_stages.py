@@ -571,6 +571,7 @@ def test_stories_are_worth_it(kind: str) -> None:
         assert any("stale" in one.ended for one in found)
 
 
+@pytest.mark.slow
 def test_snapshot_blocks_are_small() -> None:
     """Blocks of a snapshot stay far below 1 MB, however many series a source has."""
     wide = table(*(f"m{number}" for number in range(3000)))

@@ -26,6 +26,7 @@ def _tail(z: float) -> float:
     return float(gaussian_surprise(np.array([z]))[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cls", "given"),
     [
@@ -67,6 +68,7 @@ def test_ewma_against_its_formula(values: list[float]) -> None:
         assert scores.surprise[place] == pytest.approx(_tail((values[place] - mean) / s), rel=1e-4, abs=1e-4)
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_mad_against_its_formula(values: list[float]) -> None:
     """Each score is that of the median and the median absolute deviation of the values before."""
@@ -98,6 +100,7 @@ def test_looks_are_spread_out() -> None:
     assert 0 < min(changed) <= max(changed) < 200
 
 
+@pytest.mark.slow
 def test_ranks_of_skewed_values() -> None:
     """On exponential values, a surprise of 2 comes about once in a hundred windows, where a Gaussian tail overrates."""
     values = np.random.default_rng(5).exponential(1.0, (2000, 40)) + 10

@@ -84,6 +84,7 @@ def test_journal_and_commands_are_apart(tmp_path: Path) -> None:
         assert stores.store("bulk").rows("PRAGMA synchronous") == [(1,)]
 
 
+@pytest.mark.slow
 def test_members_that_lost_their_lease_start_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Who did not poll for a session commits in vain, is told what it lost, and joins again."""
     log = open_sqlite(tmp_path / "log", session_timeout_s=0.3)
@@ -121,6 +122,7 @@ def test_partitions_wait_for_their_live_owner(tmp_path: Path) -> None:
     two.consumer.close()
 
 
+@pytest.mark.slow
 def test_commits_are_bounded_in_time(tmp_path: Path) -> None:
     """A commit is written while its consumer waits in `poll`, about 50 ms later."""
     log = open_sqlite(tmp_path / "log")
@@ -155,6 +157,7 @@ def test_dead_bells_are_removed(tmp_path: Path) -> None:
     live.close()
 
 
+@pytest.mark.slow
 def test_full_bells_ring(tmp_path: Path) -> None:
     """A consumer that does not wake up for long blocks no writer."""
     ringer, bell = Ringer(tmp_path), Bell(tmp_path)

@@ -154,6 +154,7 @@ def test_damage_inside_a_file_is_named(folder: Path, log: Log) -> None:
         read_all(log, "bulk")
 
 
+@pytest.mark.slow
 def test_locked_files_are_named(folder: Path, log: Log) -> None:
     """While a foreign program holds a file locked, appends are answered LogUnavailableError; afterwards they work."""
     producer = log.producer("p")
@@ -168,6 +169,7 @@ def test_locked_files_are_named(folder: Path, log: Log) -> None:
     producer.close()
 
 
+@pytest.mark.slow
 def test_exclusively_locked_files_are_named(folder: Path, log: Log) -> None:
     """A file that a foreign program opened for itself alone is LogUnavailableError when it is opened."""
     foreign = sqlite3.connect(folder / "bulk.db", isolation_level=None)

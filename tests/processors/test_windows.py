@@ -184,6 +184,7 @@ def test_the_bytes_of_windows_do_not_depend_on_batches(
     assert repr(sorted(whole.items())) == repr(sorted(single.items())) == repr(sorted(mixed.items()))
 
 
+@pytest.mark.slow
 @given(histories())
 @settings(max_examples=examples(100), deadline=None)
 def test_the_bytes_of_windows_do_not_depend_on_other_sources(sent: list[Sent]) -> None:

@@ -151,6 +151,7 @@ def test_how_far_a_failure_came_is_told(bench: Bench, answer: bytes, failure: st
         assert failure == bench.failure(http(server.address)).failure
 
 
+@pytest.mark.slow
 def test_a_hung_service_fails_every_interval_and_delays_no_other(bench: Bench) -> None:
     """Tries go on being made while earlier ones wait; the other probe has its successes all the while."""
     with serving(None) as hung, serving(OK) as well:

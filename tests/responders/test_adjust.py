@@ -221,6 +221,7 @@ def test_what_somebody_changed_since_is_not_put_back(bench: Bench) -> None:
     assert bench.number == 5
 
 
+@pytest.mark.slow
 def test_a_number_behind_commands_is_read_set_and_read_back(tmp_path: Path) -> None:
     """The number alone is put into the vector, and what was set must be there then."""
     store = tmp_path / "number"

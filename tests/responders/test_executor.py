@@ -322,6 +322,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 def test_an_executor_killed_in_the_middle_never_does_it_twice(tmp_path: Path) -> None:
     """Kill -9 while an action is at work: the next life reports `interrupted`, and a repeat changes nothing."""
     with subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE) as child:

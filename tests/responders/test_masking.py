@@ -30,6 +30,7 @@ def test_secrets_are_hidden(text: str, expected: str) -> None:
     assert masked(text) == expected
 
 
+@pytest.mark.slow
 def test_what_is_attached_is_masked_and_bounded() -> None:
     """The end of a long text is kept, and all texts together stay below the limit."""
     context = ActionContext("i-1", "host-1", "web", ServiceSettings(), 5.0)

@@ -70,6 +70,7 @@ def test_what_runs_is_stopped_and_started(daemon: Daemon) -> None:
     assert daemon.pid() not in (None, old.pid)
 
 
+@pytest.mark.slow
 def test_what_does_not_end_is_killed(daemon: Daemon) -> None:
     """Asked first, then by force, within its time."""
     with old_process(daemon, STUBBORN) as old:

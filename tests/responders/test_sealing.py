@@ -77,6 +77,7 @@ def test_a_planner_that_was_killed_goes_on_from_its_snapshot() -> None:
         assert scene.all(Seal) == said + seals_of(after, scene.entries[cut:])
 
 
+@pytest.mark.slow
 @given(cuts=st.lists(st.integers(1, MINUTES * 60), max_size=20, unique=True).map(sorted))
 def test_seals_do_not_depend_on_where_batches_end(cuts: list[int]) -> None:
     """One batch or hundreds."""

@@ -136,6 +136,7 @@ def test_the_stop_signal_is_the_settings(make: Make) -> None:
     os.waitpid(pid, 0)
 
 
+@pytest.mark.slow
 def test_what_ignores_the_signal_is_killed_after_its_grace(make: Make) -> None:
     """The grace is kept, then SIGKILL."""
     supervisor = make(web=service(*STUBBORN, grace=200))
@@ -147,6 +148,7 @@ def test_what_ignores_the_signal_is_killed_after_its_grace(make: Make) -> None:
     assert os.waitpid(pid, 0)[1] == signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_a_restart_in_a_hurry_cuts_the_grace_short(make: Make) -> None:
     """The command's time bounds the whole."""
     supervisor = make(web=service(*STUBBORN, grace=600_000))
@@ -169,6 +171,7 @@ def test_a_stopped_process_ends_at_once(make: Make) -> None:
     assert supervisor.current("web") == second[:2]
 
 
+@pytest.mark.slow
 def test_a_process_that_is_held_is_killed_without_waiting(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that stays stopped whatever it is told, as under a debugger, cannot end by itself."""
     supervisor = make(web=service(*STUBBORN, grace=600_000))
@@ -361,6 +364,7 @@ module._spawn = spawn_and_die
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ["", DIE_BEFORE_THE_NOTE], ids=["running", "in the middle of the start"])
 def test_services_outlive_mendlines_death_and_are_adopted(make: Make, tmp_path: Path, before: str) -> None:
     """Kill -9 of Mendline at any moment: the service runs on, is found, and no second copy is started."""
@@ -440,6 +444,7 @@ def test_the_tail_is_short_whatever_the_file_is(tmp_path: Path) -> None:
     assert [len(line) for line in output.tail(9)] == [500, 4]
 
 
+@pytest.mark.slow
 def test_no_popen_is_left_that_would_reap_or_warn(make: Make) -> None:
     """The exit code stays for the agent, whatever the garbage collector and later starts do."""
     supervisor = make(web=service("sh", "-c", "exit 7"), db=service())

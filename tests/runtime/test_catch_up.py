@@ -275,6 +275,7 @@ def test_input_faster_than_the_reader_is_closed_by_its_own_time(scene: Scene) ->
     scene.judge()
 
 
+@pytest.mark.slow
 def test_old_time_stamps_are_taken_at_their_word(scene: Scene) -> None:
     """Sources days apart share a partition: last week's rounds, sent now, make last week's windows."""
     begins = {"now": START_S, "yesterday": START_S - 24 * HOUR_S, "last-week": START_S - 7 * 24 * HOUR_S}

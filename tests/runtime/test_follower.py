@@ -121,6 +121,7 @@ def test_a_record_that_is_not_done_with_comes_again_and_holds_up_the_rest(log: M
         assert listener.wait(2) == ["b", "c"]
 
 
+@pytest.mark.slow
 def test_what_was_taken_and_is_not_settled_comes_again_after_a_crash(log: MemoryLog) -> None:
     """The group's place stays where it was until then."""
     begin(log)

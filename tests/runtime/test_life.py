@@ -76,6 +76,7 @@ def test_two_signals_at_once_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [True] == [stop.meant for stop in stops(signals(signal.SIGINT, signal.SIGTERM))]
 
 
+@pytest.mark.slow
 def test_a_second_signal_later_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever cannot wait for the end does not have to."""
     left: list[int] = []

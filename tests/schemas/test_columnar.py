@@ -52,6 +52,7 @@ def blocks(draw: st.DrawFn) -> WindowBlock:
     )
 
 
+@pytest.mark.slow
 @given(st.lists(blocks(), max_size=6), st.sampled_from([1, 500, 2_000, 900_000]))
 @settings(deadline=None)
 def test_windows_come_back_bit_by_bit_however_they_are_split(sent: list[WindowBlock], limit: int) -> None:

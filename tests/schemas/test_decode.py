@@ -114,6 +114,7 @@ rounds = st.tuples(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(rounds, min_size=1, max_size=6))
 @settings(deadline=None)
 def test_rounds_come_back_as_they_were_in_either_form(sent: list[tuple]) -> None:  # type: ignore[type-arg]

@@ -23,6 +23,7 @@ tables = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(tables)
 def test_a_table_comes_back_from_its_blob(rows: list[Series]) -> None:
     """Order, attributes and kinds included; the digest is that of the blob."""
@@ -34,6 +35,7 @@ def test_a_table_comes_back_from_its_blob(rows: list[Series]) -> None:
     assert SeriesTable.from_blob(table.blob) is again
 
 
+@pytest.mark.slow
 @given(tables)
 def test_the_order_of_attributes_makes_no_other_table(rows: list[Series]) -> None:
     """A table is known by what it says."""

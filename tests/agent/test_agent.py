@@ -222,6 +222,7 @@ def test_a_service_that_cannot_start_is_missing(tmp_path: Path, log: MemoryLog) 
     assert "/no/such/program does not exist" in event.detail
 
 
+@pytest.mark.slow
 def test_a_changed_configuration_is_told_over_lives(tmp_path: Path, log: MemoryLog) -> None:
     """The first sight of a file is no change; one that was made while nobody looked is."""
     path = tmp_path / "web.yaml"
@@ -238,6 +239,7 @@ def test_a_changed_configuration_is_told_over_lives(tmp_path: Path, log: MemoryL
     assert 2 == len(records(log, ConfigurationChange))
 
 
+@pytest.mark.slow
 def test_what_happens_while_the_log_is_away_is_told_later_in_order(tmp_path: Path, log: MemoryLog) -> None:
     """Nothing is lost, nothing is out of order."""
     with running(settings(tmp_path, {"web": service()}), log) as agent:
@@ -280,6 +282,7 @@ def test_no_reflex_while_the_log_answers(tmp_path: Path, log: MemoryLog) -> None
         assert agent.supervisor.current("web") is None
 
 
+@pytest.mark.slow
 def test_no_reflex_because_nothing_was_said_for_long(
     tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
+@pytest.mark.slow
 def test_good_data_are_told_once_and_saved_at_once_and_then_on_schedule(desk: Desk) -> None:
     """A new agent goes on with the schedule instead of beginning a new one."""
     desk.pass_time(1)

@@ -67,6 +67,7 @@ def test_the_story_follows_from_the_seed_alone(settings: Settings, log: MemoryLo
     assert {one.detector for one in expected.records.values()} == {"level-now", "level", "liveness"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("topic", ["windows", "journal"])
 def test_a_log_without_harm_is_equal_also_with_repeats(settings: Settings, log: MemoryLog, topic: str) -> None:
     """All records once more, as after a crash, are dropped by order."""
@@ -76,6 +77,7 @@ def test_a_log_without_harm_is_equal_also_with_repeats(settings: Settings, log: 
     assert not verdict.examples
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("topic", ["windows", "journal"])
 def test_what_is_not_there_is_lost(settings: Settings, log: MemoryLog, topic: str) -> None:
     """The last record is missing."""

@@ -38,6 +38,7 @@ def test_each_detector_has_a_line_for_each_file(file: Path) -> None:
         assert expected["rows_in_fault"] == one["rows_in_fault"]
 
 
+@pytest.mark.slow
 def test_a_table_for_people(file: Path) -> None:
     """A head, and a line for each of the default detectors."""
     ran = CliRunner().invoke(cli, ["detectors", "compare", str(file)])

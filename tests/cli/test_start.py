@@ -117,6 +117,7 @@ def test_init_where_nothing_can_be_written_is_one_message(call: Caller, tmp_path
     one_message(call("init", tmp_path / "nowhere" / "mendline.yaml"), 3, "nowhere")
 
 
+@pytest.mark.slow
 def test_plugins_are_listed_with_their_parameters(call: Caller) -> None:
     """In words and as JSON."""
     assert "zscore" in call("plugins", "list").out

@@ -149,6 +149,7 @@ def test_a_client_that_writes_its_series_in_turns() -> None:
     assert told(story) == []
 
 
+@pytest.mark.slow
 def test_a_series_of_another_unit_is_another() -> None:
     """One that goes on in another unit is not missed in the old one, and an open fault of the old one is orphaned."""
     other = SeriesTable([Series(metric="a"), Series(metric="b", unit="ms")])

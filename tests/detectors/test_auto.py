@@ -80,6 +80,7 @@ def test_what_goes_on_becomes_usual() -> None:
     assert np.nanmax(surprise[4 * HOUR :]) < OPENS / 2
 
 
+@pytest.mark.slow
 def test_a_season_that_breaks_is_surprising_where_the_value_alone_is_not() -> None:
     """Night's values at noon: seen every night, and never at noon."""
     windows = 10 * 144
@@ -106,6 +107,7 @@ def test_short_histories_claim_little() -> None:
     assert scored(constant)[-1] == pytest.approx(3.0, abs=0.01)
 
 
+@pytest.mark.slow
 def test_it_says_what_it_saw() -> None:
     """The words are those of the view that is the most surprised; nothing before it is ready."""
     player = Player(Auto, {}, 1)

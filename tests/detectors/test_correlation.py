@@ -29,6 +29,7 @@ def player(names: tuple[str, ...] = NAMES, sources: int = 1, **parameters: float
     return Player(Correlation, {"ready": READY, **parameters}, len(names) * sources, columns(*names))
 
 
+@pytest.mark.slow
 def test_what_follows_the_others_is_no_surprise() -> None:
     """Three deviations up is much for each metric, and nothing where all of them go."""
     one = player()
@@ -56,6 +57,7 @@ def test_the_range_is_where_the_others_say_that_it_is() -> None:
     assert 110 < scores.low[2] < 120 < scores.high[2] < 130
 
 
+@pytest.mark.slow
 def test_bonds_by_chance_are_not_believed() -> None:
     """Metrics that have nothing to do with each other are judged as each would be by itself."""
     independent = np.random.default_rng(5).normal(50.0, 2.0, (600, 4))
@@ -64,6 +66,7 @@ def test_bonds_by_chance_are_not_believed() -> None:
     assert 0.2 < (surprise > 1).mean() * 10 < 1.5
 
 
+@pytest.mark.slow
 def test_a_spike_does_not_become_what_is_usual() -> None:
     """It is learned as four deviations, so what comes after is seen as well as before."""
     spiked, quiet = player(), player()
@@ -82,6 +85,7 @@ def test_a_metric_alone_has_no_answer() -> None:
     assert np.isnan(one.play(together(300)[:, :1])).all()
 
 
+@pytest.mark.slow
 def test_a_missing_value_takes_no_part() -> None:
     """The others are judged by those that are there, and the one that is missing has no answer."""
     one = player()
@@ -103,6 +107,7 @@ def test_services_are_judged_apart() -> None:
     assert alone.tobytes() == whole[:, :2].copy().tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turned", [(3, 2, 1, 0), (1, 3, 0, 2)])
 def test_the_order_of_metrics_does_not_matter(turned: tuple[int, ...]) -> None:
     """They are taken by name, to the last bit."""
@@ -112,6 +117,7 @@ def test_the_order_of_metrics_does_not_matter(turned: tuple[int, ...]) -> None:
     assert expected.tobytes() == other.play(values[:, turned].copy()).tobytes()
 
 
+@pytest.mark.slow
 def test_a_metric_that_comes_later_is_judged_when_it_is_known() -> None:
     """And the others are judged all the time; what stayed away for a while begins anew."""
     values, names = together(700), columns(*NAMES)

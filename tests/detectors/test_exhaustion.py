@@ -101,6 +101,7 @@ def test_a_jump_is_no_trend() -> None:
         assert np.nanmin(scores.measure) > 1e9
 
 
+@pytest.mark.slow
 def test_time_that_is_left() -> None:
     """Of a certificate the time left is the answer itself, and one that is renewed is no news any more."""
     left = [40_000.0 - 10.0 * number for number in range(800)]

@@ -73,6 +73,7 @@ def test_trained_in_the_order_of_time() -> None:
     assert [1.0] * 31 == np.diff(newest).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drift", [1e-6, 0.0])
 def test_trained_by_drift(drift: float) -> None:
     """Where scores are distributed otherwise than after training, a model is trained before its time."""
@@ -127,6 +128,7 @@ def test_surprise_lasts_as_long_as_the_fault() -> None:
     assert surprise.min() == surprise.max()
 
 
+@pytest.mark.slow
 def test_restored_after_several_versions() -> None:
     """A model that is trained anew from the state gives the same scores to the last bit."""
     forest = player(lags=2, drift=1e-6)
@@ -206,6 +208,7 @@ def test_wrong_model(use: str, given: dict[str, Any], message: str) -> None:
     assert message in refused(use, given)
 
 
+@pytest.mark.slow
 def test_every_model_of_river_that_learns_alone() -> None:
     """Each detector of River that is offered can be trained and scores what it is asked about."""
     vectors = np.random.default_rng(0).normal(size=(64, 3))

@@ -227,6 +227,7 @@ def told_of(values: list[float], **more: Any) -> list[str]:
     return told
 
 
+@pytest.mark.slow
 def test_a_storm_is_one_fault_that_flaps() -> None:
     """However long it comes and goes, one record says so and one says that it is over."""
     storm = [9.0, 0.0] * 500 + [0.0] * 30

@@ -64,6 +64,7 @@ def test_open_and_clear_have_holds_of_their_own(rule: str) -> None:
     assert held[1] > resolved
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "good"), [("threshold", 6.5), ("ratio", 0.65)])
 def test_between_the_two_conditions_a_fault_stays(rule: str, good: float) -> None:
     """A value that is no more bad and not yet good keeps a fault open; without `clear` what is not bad is good."""

@@ -72,6 +72,7 @@ def test_a_run_as_long_as_the_longest_has_its_rank() -> None:
     assert surprise[-1] == pytest.approx(math.log10(402 + 1), abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_series_that_hardly_moves_is_never_flat() -> None:
     """One that changes every 50 windows is not surprising when it stands for 60."""
     values = [float(number // 50) for number in range(1000)] + [20.0] * 60

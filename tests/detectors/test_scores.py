@@ -42,6 +42,7 @@ def test_tail_at_the_ends() -> None:
     assert gaussian_surprise(given_z).tolist() == pytest.approx([300, 300, 300, 0, math.nan], abs=1e-7, nan_ok=True)
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-1e3, 1e3), min_size=4, max_size=40), st.sampled_from([0.0, 1e6]))
 def test_zscore_against_its_formula(values: list[float], level: float) -> None:
     """Each score is that of mean and standard deviation of the values before, worked out the slow way."""

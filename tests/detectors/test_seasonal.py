@@ -32,6 +32,7 @@ def _wave(days: int, height: float = 20.0) -> NDArray[np.float64]:
     return 50 + height * np.sin(2 * np.pi * np.arange(days * DAY) / DAY) + lots.normal(0, 1, days * DAY)
 
 
+@pytest.mark.slow
 def test_a_day_is_learned_and_used() -> None:
     """After some days a value that is usual at noon and wrong by night is found, and the words say why."""
     values = _wave(14)

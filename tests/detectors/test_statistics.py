@@ -54,6 +54,7 @@ def test_a_file_is_scored_as_window_by_window(cls: type[Detector], given: dict[s
         }
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_ewma_against_its_formula(values: list[float]) -> None:
     """Each score is that of weighted mean and variance, worked out from all values and their weights."""
@@ -145,6 +146,7 @@ def test_cusum_forgets_a_fault() -> None:
     assert surprise[1120:].max() < 5
 
 
+@pytest.mark.slow
 def test_extremes_of_records() -> None:
     """A surprise above log10(n / 2) comes as often as records do, for exponential values of any order."""
     values = np.random.default_rng(11).exponential(1.0, (3000, 20)) + 10

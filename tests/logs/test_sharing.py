@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ def test_shares_are_complete_and_even(members: set[str], count: int) -> None:
     assert max(load.values(), default=0) - min((load[name] for name in members), default=0) <= 1
 
 
+@pytest.mark.slow
 @given(names, names, counts)
 def test_as_little_moves_as_can_be(old: set[str], new: set[str], count: int) -> None:
     """A member that stays loses a partition only when it has more than the new share allows."""

@@ -41,6 +41,7 @@ def test_old_records_go(tmp_path: Path) -> None:
     consumer.close()
 
 
+@pytest.mark.slow
 def test_excess_records_go(tmp_path: Path) -> None:
     """Producers delete the oldest records beyond the topic's size, in step with what they append."""
     log = SqliteLog(f"sqlite://{tmp_path}/log", sweep_interval_s=0.0)
@@ -105,6 +106,7 @@ def test_members_that_lost_their_lease_start_over(tmp_path: Path, caplog: pytest
     slow.consumer.close()
 
 
+@pytest.mark.slow
 def test_partitions_wait_for_their_live_owner(tmp_path: Path) -> None:
     """A partition is not given away before its live owner was told."""
     log = open_sqlite(tmp_path / "log", session_timeout_s=60.0)

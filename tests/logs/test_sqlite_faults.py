@@ -85,6 +85,7 @@ def test_killed_writers_lose_nothing_acknowledged(log: Log, topic: str) -> None:
         first = len(rows)
 
 
+@pytest.mark.slow
 def test_processes_append_together(log: Log) -> None:
     """Two processes append to one topic: nobody is refused, and each one's order holds."""
     writers = [start_python("tests.logs.writer", log.url, "bulk", str(first), "8") for first in (0, 1_000_000)]

@@ -196,6 +196,7 @@ def test_the_bytes_of_windows_do_not_depend_on_other_sources(sent: list[Sent]) -
     assert repr(sorted(alone.items())) == repr(sorted((k, v) for k, v in together.items() if k[0] == "x"))
 
 
+@pytest.mark.slow
 @given(histories(), st.integers(0, 60), st.sampled_from(KINDS))
 @settings(max_examples=examples(30), deadline=None)
 def test_a_stage_that_was_dumped_and_loaded_goes_on_as_if_nothing_had_happened(

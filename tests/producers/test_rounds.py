@@ -61,6 +61,7 @@ def read(rounds: Collection) -> dict[str, float]:
     return {series.label: value for series, value in zip(table.series, values, strict=True)}
 
 
+@pytest.mark.slow
 def test_a_hung_collector_delays_no_other() -> None:
     """The others are measured in the very round in which one hangs, and in all later ones."""
     hung = Hung("hung")

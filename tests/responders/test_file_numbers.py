@@ -109,6 +109,7 @@ def test_a_number_that_stands_everywhere_is_not_looked_for() -> None:
         replaced(f"[{'4, ' * 1000}4]", "json", (7,), Decimal(5))
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(-9, 9), min_size=1, max_size=8), st.data())
 def test_in_any_list_the_one_meant_is_changed(numbers: list[int], data: st.DataObject) -> None:
     """Against the naive way: change the data and write them anew."""

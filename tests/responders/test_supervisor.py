@@ -247,6 +247,7 @@ def daemonising(make: Make, tmp_path: Path) -> Callable[[str], Daemonising]:
     return one
 
 
+@pytest.mark.slow
 def test_a_daemon_ends_in_order_with_its_service(daemonising: Callable[[str], Daemonising]) -> None:
     """It gets the stop signal and what is left of the grace, though no signal to the group reaches it."""
     one = daemonising("orderly")

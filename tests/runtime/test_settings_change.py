@@ -74,6 +74,7 @@ def _fleet() -> Fleet:
     return Fleet()
 
 
+@pytest.mark.slow
 def test_an_edited_detector_warms_up_by_reading_back_and_says_nothing_twice(fleet: Fleet) -> None:
     """It is ready at once, what it read again is muted, and the activation says from where it read and counts."""
     fleet.live(spec_of(LIMIT, UNUSUAL), *QUIET, 90.0, *QUIET[:4])

@@ -101,6 +101,7 @@ def test_windows_whose_header_lies_are_refused(change: dict[str, object]) -> Non
         decode_windows(b"MLW1" + struct.pack("<I", len(head)) + head + value[8 + length :], 0)
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.text(max_size=5),

@@ -60,6 +60,7 @@ def reason_of(value: bytes, headers: Headers = ROUND_HEADERS) -> str:
     return reason
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.binary(max_size=200), st.sampled_from(HEADERS)), min_size=1, max_size=8))
 def test_any_bytes_are_records_or_told_to_be_unreadable(records: list[tuple[bytes, Headers]]) -> None:
     """Nothing crashes, and each position is accounted for exactly once."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mendline.schemas.export import export, schemas, stale
 
 DOCS = Path(__file__).parents[2] / "docs" / "schemas"
@@ -14,6 +16,7 @@ def test_the_schemas_in_the_documents_are_those_of_the_models() -> None:
     assert stale(DOCS) == []
 
 
+@pytest.mark.slow
 def test_a_schema_that_was_edited_or_is_missing_is_told(tmp_path: Path) -> None:
     """The check above can fail."""
     export(tmp_path)

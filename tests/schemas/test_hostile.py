@@ -168,6 +168,7 @@ def test_a_damaged_snapshot_is_one_or_is_refused(value: bytes) -> None:
     assert sum(array.nbytes for array in arrays.values()) <= len(value)
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(KINDS)).flatmap(lambda kind: st.composite(damaged)(KINDS[kind])))
 @settings(max_examples=examples(600), deadline=None)
 def test_a_damaged_json_record_of_any_type_is_one_or_is_refused(value: bytes) -> None:

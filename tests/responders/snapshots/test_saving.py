@@ -74,6 +74,7 @@ def test_one_of_the_same_content_takes_the_place_of_the_newest(place: Place) -> 
     assert [again.id] == list(place.store.ids())
 
 
+@pytest.mark.slow
 def test_only_so_many_are_kept_and_one_of_each_day(place: Place) -> None:
     """And content goes with the last snapshot that needs it."""
     ids = []

@@ -21,7 +21,11 @@ from mendline.schemas.records import Work
 
 MOST_PROCESSES = 500
 MOST_OF_A_CORE = 0.005
-"""A look that took t seconds of CPU is kept for t / 0.005, so no failing service costs more than this."""
+"""A look that took t seconds of CPU is kept for t / 0.005 in the end, so no failing service costs more than this."""
+
+FIRST_PAUSE_S = 0.2
+"""So long at most the first look is kept, and each one after it twice as long as the one before: whether anything is
+done shows between two looks, and one takes long on a host with many connections, where a hang must be told as soon."""
 
 
 LOOK_BACK_S = 10.0
@@ -55,10 +59,11 @@ class WorkWatch:
     _last: _Look | None = None
     _done: deque[_Done] = field(default_factory=deque)
     _next: float = 0.0
+    _looks: int = 0
 
     def begin(self) -> None:
         """Count anew from the next look on."""
-        self._pid, self._last, self._next = 0, None, 0.0
+        self._pid, self._last, self._next, self._looks = 0, None, 0.0, 0
         self._done.clear()
 
     def look(self, pid: int) -> Work | None:
@@ -72,7 +77,9 @@ class WorkWatch:
         if now >= self._next:
             began = thread_time()
             self._take(_look(pid, now, self.proc))
-            self._next = now + (thread_time() - began) / MOST_OF_A_CORE
+            pause_s = FIRST_PAUSE_S * 2 ** min(self._looks, 16)
+            self._next = now + min((thread_time() - began) / MOST_OF_A_CORE, pause_s)
+            self._looks += 1
         return self._work()
 
     def _take(self, look: _Look) -> None:

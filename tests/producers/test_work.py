@@ -8,11 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 
 from mendline.producers.listening import listening
-from mendline.producers.work import WorkWatch
+from mendline.producers.work import WorkWatch, _Look
 from tests.producers.support import program, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="from /proc")
@@ -93,3 +94,25 @@ def test_another_process_begins_anew() -> None:
         work = watch.look(second.pid)
     assert work
     assert (0, 0) == (work.over_ms, work.cpu_ms)
+
+
+def test_looks_that_are_dear_come_soon_at_first_and_seldom_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hang shows between two looks, and on a host with many connections one costs much."""
+    looks: list[float] = []
+    now, used = [0.0], [0.0]
+
+    def look(_: int, at: float, __: str) -> _Look:
+        looks.append(at)
+        used[0] += 0.05  # ten seconds of what may be used
+        return _Look(at, {1: 0}, {}, None)
+
+    monkeypatch.setattr("mendline.producers.work._look", look)
+    monkeypatch.setattr("mendline.producers.work.monotonic", lambda: now[0])
+    monkeypatch.setattr("mendline.producers.work.thread_time", lambda: used[0])
+    watch = WorkWatch()
+    for tenth in range(600):
+        now[0] = tenth / 10
+        watch.look(1)
+    gaps = [after - before for before, after in pairwise(looks)]
+    assert [0.2, 0.4, 0.8, 1.6, 3.2, 6.4] == pytest.approx(gaps[:6], abs=0.11)
+    assert all(gap > 9.9 for gap in gaps[6:])

@@ -15,7 +15,7 @@ from tests.faults.fleet import wait_for
 from tests.faults.injuries import GREEDY, HARMLESS, INJURIES, Victim, jam, mislead
 from tests.faults.observing import FAIL_AFTER_MS, Ward, faults_of, ward, watching
 
-pytestmark = pytest.mark.heavy
+pytestmark = pytest.mark.slow
 
 WAYS = {
     f"{kind}-{number}": ("" if kind in HARMLESS else kind, injury)

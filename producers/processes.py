@@ -123,10 +123,12 @@ class ProcessWatch:
         return letter
 
     def started_at(self, service: str) -> int | None:
-        """Return when the service's process was started (ms), None without one."""
+        """Return when the service's process was started (ms); 0 without one, None before anybody looked for one."""
         of = self._services.get(service)
-        life = of.life if of else None
-        return life.process.started_at if life else None
+        if not of or not of.looked_for:
+            return None
+        life = of.life
+        return life.process.started_at if life else 0
 
     def pid(self, service: str) -> int | None:
         """Return the service's process, None without one."""
@@ -156,11 +158,11 @@ class ProcessWatch:
     def _look_for(self, of: _Service) -> None:
         pid = of.locator.locate()
         first = not of.looked_for
-        of.looked_for = True
         if pid is not None and self._alive(pid):
             self.attach(of.name, pid, adopted=first)
         elif first:
             self._say(of.name, "missing", pid or 0, None, meant=of.locator.meant_absence())
+        of.looked_for = True
 
     def _alive(self, pid: int) -> bool:
         """Say whether the process is there: a pidfile may be stale, and a zombie is no service."""

@@ -359,7 +359,7 @@ class Agent:
         self.processes.ended_unseen(service, process.pid, started_at_ms(process), ended or Exit())
 
     def _started_at(self, service: str) -> int | None:
-        return self.processes.started_at(service)
+        return self.processes.started_at(service) or None
 
     def _acknowledged(self, position: Position) -> None:
         self._log_time.acknowledged(position.timestamp)

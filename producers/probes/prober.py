@@ -45,7 +45,7 @@ class ProcessLook(Protocol):
         """Return the state letter of the service's process, empty without one."""
 
     def started_at(self, service: str) -> int | None:
-        """Return when it was started (ms)."""
+        """Return when it was started (ms); 0 without one, None before anybody looked for one."""
 
     def pid(self, service: str) -> int | None:
         """Return its id, None without one."""

@@ -96,7 +96,8 @@ class Tally:
     ) -> ProbeEvent | None:
         """Count a good try; return an event when it is the first one ever, after failures, or of a new process.
 
-        A try that began before the process was started tells nothing about the new one.
+        A try that began before the process was started tells nothing about the new one. That no process is found any
+        more, or was never found, counts as a new one: whoever says so must hear that the service answers all the same.
         """
         new_life = process_began != self._life and now_ms - took_s * 1000 >= (process_began or 0)
         with self._lock:

@@ -270,6 +270,14 @@ def test_the_first_success_of_every_process_is_told() -> None:
     assert one.succeeded(2100, 0.1, Answer(), 1950)
 
 
+def test_a_success_is_told_again_when_the_process_turns_out_to_be_missing() -> None:
+    """The probe may have spoken before the first look at the processes: else a wrong pidfile were a death."""
+    one = tally()
+    assert one.succeeded(1000, 0.1, Answer(), None)
+    assert one.succeeded(1100, 0.1, Answer(), 0)
+    assert not one.succeeded(1200, 0.1, Answer(), 0)
+
+
 def test_a_round_without_a_try_has_no_values() -> None:
     """No try since the last round is neither success nor failure."""
     one = tally()

@@ -195,6 +195,14 @@ def test_a_service_that_is_not_there_is_missing_once(watched: list[ProcessWatch]
     assert ["missing"] == heard.states()
 
 
+def test_that_nobody_looked_is_told_apart_from_that_nothing_is_there(watched: list[ProcessWatch], heard: Heard) -> None:
+    """A probe must know on which side of the first look its success was."""
+    watching = watch(watched, heard, Told(None))
+    assert watching.started_at("web") is None
+    watching.collect(now_ms())
+    assert 0 == watching.started_at("web")
+
+
 def test_a_pidfile_leads_to_the_process(tmp_path: Path) -> None:
     """The first word of the file is the id; a missing or odd file is no process."""
     path = tmp_path / "pid"

@@ -31,9 +31,15 @@ demo: $(READY) ## break a throw-away service in several ways and show it mended,
 kafka: $(READY) ## run a local Apache Kafka until Ctrl-C (PORT=9092; needs Java 17 and Maven)
 	@$(BIN)/python -m mendline.testing.kafka --port $(PORT)
 
+# Tests of real processes share the cores with others: what failed so must pass by itself, or make test fails.
+define run-tests
+@$(BIN)/python -m pytest $(1) -m "$(2)" || { [ $$? = 1 ] && echo "Once more, by itself, what failed above:" && \
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 1 -m "$(2)"; }
+endef
+
 test: $(READY) ## run all tests, those on a real Kafka included
-	@$(BIN)/python -m pytest -n auto -m "not broker and not heavy"
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "broker or heavy"
+	$(call run-tests,-n auto,not broker and not heavy)
+	$(call run-tests,-n 4 --dist loadfile --no-loadscope-reorder,broker or heavy)
 
 test-fast: $(READY) ## run the tests that need neither Kafka nor patience
 	@MENDLINE_FEW_EXAMPLES=1 $(BIN)/python -m pytest -n auto -m "not broker and not heavy and not slow"

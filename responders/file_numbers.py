@@ -14,11 +14,9 @@ Cost: the text is parsed once for each place at which the number stands.
 
 from __future__ import annotations
 
-import configparser
 import copy
 import json
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
@@ -138,11 +136,13 @@ def _same(one: object, other: object) -> bool:
 
 # Formats --------------------------------------------------------------------------------------------------------------
 
+# Parsers are imported by what is read with them: an agent whose services have no such file does without.
+
 
 def _parsed(text: str, form: Format) -> Any:
     try:
         return _PARSERS[form](text)
-    except (ValueError, configparser.Error, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         msg = f"it cannot be read as {form}: {' '.join(str(error).split())}"
         raise FileNumberError(msg) from error
 
@@ -163,16 +163,27 @@ def _yaml(text: str) -> Any:
         raise ValueError(str(error)) from error
 
 
+def _toml(text: str) -> Any:
+    import tomllib
+
+    return tomllib.loads(text)
+
+
 def _ini(text: str) -> Mapping[str, Mapping[str, _Text]]:
     """Return the sections; what stands before the first one, or in a file without any, is one of its own."""
+    import configparser
+
     parser = configparser.ConfigParser(
         interpolation=None, strict=False, allow_no_value=True, default_section="", inline_comment_prefixes=("#", ";")
     )
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read_string(f"[{BARE}]\n{text}")
+    try:
+        parser.read_string(f"[{BARE}]\n{text}")
+    except configparser.Error as error:
+        raise ValueError(str(error)) from error
     return {name: {key: _Text(value or "") for key, value in parser[name].items()} for name in parser.sections()}
 
 
 _PARSERS: Mapping[Format, Callable[[str], Any]] = MappingProxyType(
-    {"yaml": _yaml, "json": json.loads, "toml": tomllib.loads, "ini": _ini}
+    {"yaml": _yaml, "json": json.loads, "toml": _toml, "ini": _ini}
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
@@ -34,6 +33,8 @@ def find_action(use: str) -> Callable[[], Action]:
     known = installed()
     path = use if ":" in use else known.get(use, "")
     if not path:
+        from difflib import get_close_matches
+
         near = get_close_matches(use, known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         listed = ", ".join(known) or "none"

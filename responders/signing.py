@@ -6,8 +6,7 @@ they came. Of events `epoch` and `sequence` are signed too: an old one cannot be
 get theirs later, on the way, and are known by their id. Ed25519 is deterministic: the same record has the same
 signature (RFC 8032).
 
-A key is named by the first 16 hexadecimal digits of the BLAKE2b hash of its public half. `cryptography` is imported
-when the first key is needed: an agent that watches no service and never acts does not pay its 7 MB.
+A key is named by the first 16 hexadecimal digits of the BLAKE2b hash of its public half.
 
 A key that was rotated out counts for records of before the end of its grace, by their own time: whoever reads again
 what was signed with it comes to the same answer, today and in a year. A revoked key counts for nothing, ever.
@@ -29,6 +28,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from mendline.responders.ed25519 import curve
 from mendline.schemas.records import (
     Cancel,
     Command,
@@ -41,8 +41,6 @@ from mendline.schemas.records import (
 )
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
     from mendline.schemas.base import Envelope
 
 Signable = Command | Cancel | Stop | Outcome | Order | Seal | Event
@@ -95,21 +93,13 @@ class PublicKey:
         """The key in base64, as it stands in `keys.trust`."""
         return base64.b64encode(self.raw).decode()
 
-    @cached_property
-    def _verifier(self) -> Ed25519PublicKey:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-        return Ed25519PublicKey.from_public_bytes(self.raw)
-
     def verifies(self, message: bytes, signature: str) -> bool:
         """Say whether `signature` (base64) over `message` was made with this key's other half."""
-        from cryptography.exceptions import InvalidSignature
-
         try:
-            self._verifier.verify(base64.b64decode(signature, validate=True), message)
-        except (InvalidSignature, binascii.Error, ValueError):
+            raw = base64.b64decode(signature, validate=True)
+        except (binascii.Error, ValueError):
             return False
-        return True
+        return curve().verifies(self.raw, message, raw)
 
 
 @dataclass(frozen=True)
@@ -124,19 +114,13 @@ class PrivateKey:
         return cls(secrets.token_bytes(KEY_BYTES))
 
     @cached_property
-    def _signer(self) -> Ed25519PrivateKey:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-        return Ed25519PrivateKey.from_private_bytes(self.raw)
-
-    @cached_property
     def public(self) -> PublicKey:
         """The half that may be shown."""
-        return PublicKey(self._signer.public_key().public_bytes_raw())
+        return PublicKey(curve().public(self.raw))
 
     def sign(self, message: bytes) -> str:
         """Return the signature over `message`, in base64."""
-        return base64.b64encode(self._signer.sign(message)).decode()
+        return base64.b64encode(curve().sign(self.raw, message)).decode()
 
     def __repr__(self) -> str:
         """Return a text that does not give the key away."""

@@ -109,7 +109,8 @@ class FaultFact(Fact):
     `latest` is the newest revision, `seen_at` when it came and `age_ms` how old it and its evidence were then;
     `progressed_at` is the work (ms) that its partition had done. `carried` counts, by step, the tries of earlier faults
     of the kind on the target that did not last. `granted` counts the tries a person allowed, `used` those of them that
-    were made. `label` and `acknowledged` are what people said of it last.
+    were made. `waits_since` is since when it waits for what others do. `label` and `acknowledged` are what people said
+    of it last.
     """
 
     latest: Fault
@@ -122,6 +123,7 @@ class FaultFact(Fact):
     carried: dict[int, int] = Field(default_factory=dict)
     hold: Hold | None = None
     holds: int = 0
+    waits_since: int | None = None
     granted: int = 0
     used: int = 0
     label: Order | None = None

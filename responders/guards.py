@@ -29,6 +29,8 @@ LOOK = "diagnose"
 HARMLESS = frozenset({LOOK, "notify"})
 DELICATE = frozenset({"collector-sick", "corrupt", "disagreement", "overloaded", "stopped", "traced", "unreachable"})
 """Kinds of fault about which nothing is done but telling, unless a policy names them: a restart may do harm."""
+AWAITED = frozenset({"cause"})
+"""Guards that wait for what others do; after the bounds' `patience` a person is asked."""
 SMALLEST_CROWD = 3
 
 
@@ -94,15 +96,25 @@ def check_dependency(case: Case) -> tuple[str, int | None] | None:
 
 
 def check_cause(case: Case) -> tuple[str, int | None] | None:
-    """Hold while a service that this one needs does not serve: mend the cause, not the symptom."""
+    """Hold while a service that this one needs does not serve, or its mending is not proven: the cause comes first."""
     policies = case.journal.policies
-    needed = policies.needed_by(service_of(case.intent.target)) if policies else ()
-    for name in needed:
-        for fault in case.journal.open_on(f"{case.intent.host}/{name}"):
-            if fault.latest.kind in DOWN:
-                about = fault.latest
-                return f"it depends on {about.target}, which is {about.kind}: that is mended first", None
+    if not policies or case.intent.action in HARMLESS:
+        return None
+    for name in policies.needed_by(service_of(case.intent.target)):
+        if why := _why_unfit(case.journal, f"{case.intent.host}/{name}"):
+            return f"it depends on {why}", None
     return None
+
+
+def _why_unfit(journal: Journal, target: str) -> str:
+    """Return that a target is down, or worked on without proof so far that it serves; empty when neither is so."""
+    for fault in journal.open_on(target):
+        if fault.latest.kind in DOWN:
+            return f"{target}, which is {fault.latest.kind}: that is mended first"
+    deed = journal.intent(journal.at_work.get(target, ""))
+    if deed is None or deed.record.action in HARMLESS:
+        return ""
+    return f"{target}: whether its {deed.record.action} mended it is not proven yet"
 
 
 def check_flapping(case: Case) -> tuple[str, int | None] | None:

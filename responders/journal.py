@@ -29,7 +29,7 @@ from mendline.responders.facts import (
     lean,
     service_of,
 )
-from mendline.responders.guards import DOWN, HARMLESS, LOOK, overrules
+from mendline.responders.guards import AWAITED, DOWN, HARMLESS, LOOK, overrules
 from mendline.responders.places import Places
 from mendline.responders.playbook import Policies, intent_id
 from mendline.schemas.records import (
@@ -304,7 +304,7 @@ class Journal(Fact):
         if objection:
             intent.why = f"{objection.guard}: {objection.reason}"
             return NOTHING
-        fault.hold = None
+        fault.hold = fault.waits_since = None
         return self._admit(fault, intent)
 
     def _admit(self, fault: FaultFact, intent: IntentFact) -> Change:
@@ -375,9 +375,17 @@ class Journal(Fact):
         if fault := self.faults.get(record.fault):
             fault.hold = lean(record, fault.id, fault.latest.target)
             fault.holds += 1
+            self._wait(fault, record.guard)
             if record.guard in FINAL_HOLDS and (asking := fault.asking):
                 asking.state, asking.why = "denied", record.reason
         return NOTHING
+
+    def _wait(self, fault: FaultFact, guard: str) -> None:
+        """Note since when a fault waits for others; that a person is asked meanwhile does not end it."""
+        if guard in AWAITED and fault.waits_since is None:
+            fault.waits_since = self.log_time
+        elif guard not in AWAITED and guard not in FINAL_HOLDS:
+            fault.waits_since = None
 
     def _take_progress(self, record: Progress) -> Change:
         partition = self._hear(f"{record.stage}/{record.partition}")

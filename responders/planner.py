@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mendline.responders.admission import guards_objection
 from mendline.responders.facts import FaultFact, IntentFact, service_of
-from mendline.responders.guards import Objection
+from mendline.responders.guards import AWAITED, Objection
 from mendline.responders.journal import ASK_WITHIN_MS, FINAL_HOLDS, POLICIES, Change, Journal, is_needless
 from mendline.responders.playbook import ASK, Policies, make_intent, next_try, propose, where_it_ended
 from mendline.responders.sealing import Sealing
@@ -342,8 +342,18 @@ def _go_on(journal: Journal, policies: Policies, fault: FaultFact) -> Intent | H
     if what is None:
         return _hold(journal, fault, policy.name, _where_it_ended(fault, policy))
     if objection := guards_objection(journal, propose(fault, what), approved=granted):
-        return _hold(journal, fault, policy.name, objection)
+        patience = policies.guards_of(policy).patience
+        return _hold(journal, fault, policy.name, _unless_too_long(journal, fault, objection, patience))
     return make_intent(fault, policies, policy, what, (journal.offset, journal.append_time))
+
+
+def _unless_too_long(journal: Journal, fault: FaultFact, why: Objection, patience: int) -> Objection:
+    """Return the objection, or that a person is wanted once it has waited for others for `patience` ms."""
+    since = fault.waits_since
+    if why.guard not in AWAITED or since is None or journal.log_time - since < patience:
+        return why
+    more = f"it has waited {patience / 1000:g} s for that; `mendline approve {fault.id[:8]}` does not wait any more"
+    return Objection("escalated", f"{why.reason}; {more}")
 
 
 def _where_it_ended(fault: FaultFact, policy: PolicySettings) -> Objection:

@@ -430,6 +430,10 @@ class GuardSettings(Frozen):
     blast_radius: float = Field(
         default=0.3, gt=0, le=1, description="share of targets of a service sick beyond which all is held"
     )
+    patience: Duration = Field(
+        default=600_000,
+        description="so long a service waits until those that it depends on are mended; then a person is asked",
+    )
 
 
 class PolicySettings(Frozen):

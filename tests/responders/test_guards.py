@@ -11,16 +11,17 @@ from mendline.responders.facts import ActionFact
 from mendline.responders.guards import GUARDS, breaker_opened_at, pause_ms
 from mendline.schemas.base import record_id
 from mendline.schemas.records import Command, Hold, OrderKind
-from mendline.schemas.settings import GuardSettings, ServiceSettings, Settings, StepSettings
+from mendline.schemas.settings import GuardSettings, PolicySettings, ServiceSettings, Settings, StepSettings
 from tests.responders.support import SECOND, Scene, fault, order, outcome, policy, progress, settings
 
 OFTEN = {"cooldown": 0, "attempts": 3, "window": 600 * SECOND, "breaker": 60 * SECOND}
 
 
-def depending(**services: tuple[str, ...]) -> Settings:
+def depending(one: PolicySettings | None = None, /, patience: int = 600_000, **services: tuple[str, ...]) -> Settings:
     """Return settings with services that depend on others."""
     given = {name: ServiceSettings(depends_on=needed) for name, needed in services.items()}
-    return settings(policy("auto"), concurrent=9, cooldown=0).model_copy(update={"services": given})
+    found = settings(one or policy("auto"), concurrent=9, cooldown=0, patience=patience)
+    return found.model_copy(update={"services": given})
 
 
 def targets(scene: Scene) -> list[str]:
@@ -467,12 +468,55 @@ def test_the_cause_is_mended_and_not_the_symptom() -> None:
     assert targets(scene)[-1] == "host-1/web"
 
 
+def test_the_next_waits_for_the_proof_that_the_cause_is_mended() -> None:
+    """A fault that resolved may be back in a moment: what depends on the service goes on when it has stayed away."""
+    lasting = policy("auto", StepSettings(action="restart", attempts=3, stable=5 * SECOND))
+    scene = Scene(depending(lasting, web=("db",), db=()))
+    scene.say(fault("host-1/db"), fault("host-1/web"))
+    scene.say(outcome(scene.intents[0]), fault("host-1/db", "resolved", 1))
+    scene.tick(4 * SECOND)
+    assert ["host-1/db"] == targets(scene)
+    scene.tick(SECOND)
+    assert ["host-1/db", "host-1/web"] == targets(scene)
+
+
+def test_a_service_waits_while_one_that_it_needs_is_worked_on_for_another_reason() -> None:
+    """A leak is no outage, but its mending is: nobody starts into that."""
+    scene = Scene(depending(web=("db",), db=()))
+    scene.say(fault("host-1/db", name="leaking"))
+    scene.say(fault("host-1/web"))
+    assert (["host-1/db"], ["cause"]) == (targets(scene), scene.holds)
+    scene.say(outcome(scene.intents[0]), fault("host-1/db", "resolved", 1, name="leaking"))
+    assert ["host-1/db", "host-1/web"] == targets(scene)
+
+
+def test_a_person_is_asked_when_the_cause_is_not_mended_in_time() -> None:
+    """Nobody waits for ever: the wait is bounded, an approval ends it, and so does the cause's own mending."""
+    for mended in (False, True):
+        scene = Scene(depending(policy("auto", target="web"), patience=60 * SECOND, web=("db",), db=()))
+        scene.say(fault("host-1/db"), fault("host-1/web"))
+        scene.tick(59 * SECOND)
+        assert ["cause"] == scene.holds
+        scene.tick(10 * SECOND)
+        assert (["cause", "escalated"], []) == (scene.holds, targets(scene))
+        scene.say(fault("host-1/db", "resolved", 1) if mended else order("approve", fault("host-1/web").id))
+        assert ["host-1/web"] == targets(scene)
+
+
+def test_people_are_told_of_a_service_whose_cause_is_another() -> None:
+    """Telling and looking wait for nothing."""
+    for action in ("notify", "diagnose"):
+        scene = Scene(depending(policy("auto", StepSettings(action=action), target="web"), web=("db",), db=()))
+        scene.say(fault("host-1/db"), fault("host-1/web"))
+        assert (["host-1/web"], []) == (targets(scene), scene.holds)
+
+
 def test_a_metric_of_what_is_needed_holds_nobody() -> None:
     """A service that is only unusual still serves: none waits for it."""
-    scene = Scene(depending(web=("db",), db=()))
+    scene = Scene(depending(policy("auto", target="web"), web=("db",), db=()))
     scene.say(fault("host-1/db", name="unusual", severity="warning", detector="z"))
     scene.say(fault("host-1/web"))
-    assert "host-1/web" in targets(scene)
+    assert ["host-1/web"] == targets(scene)
 
 
 def test_services_in_a_circle_are_mended_all_the_same() -> None:

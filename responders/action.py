@@ -6,6 +6,7 @@ error that comes out:
     PermanentError      trying again is useless: the outcome is `failed`
     TemporaryError      worth another try after `delay_s`, while the command's time lasts; then `failed`
     TimeoutError        the bound was reached inside the action: the outcome is `timed_out`
+    DeferredError       another healer is about to do it: `deferred`, no try, and it is asked for again a little later
     OvertakenError      somebody else has done it since: the outcome is `overtaken`, and the fault gets time to resolve
 
 Any other exception is a fault of the action itself: `failed`, with its type and message. No error: `succeeded`.
@@ -32,6 +33,13 @@ class PermanentError(Exception):
 
 class OvertakenError(Exception):
     """Raised by an action that did nothing, because somebody else had done it before; the message says so."""
+
+
+class DeferredError(Exception):
+    """Raised by an action that did nothing, because another healer is about to mend the target; the message says who.
+
+    It is commanded again later, in case that one gives up: nobody waits in it.
+    """
 
 
 class TemporaryError(Exception):
@@ -107,5 +115,5 @@ class Action(Protocol):
         """Do it, and return in a few words what was done.
 
         Runs on a thread of its own and may block up to `context.timeout_s`. Raises PermanentError, TemporaryError,
-        OvertakenError or TimeoutError.
+        DeferredError, OvertakenError or TimeoutError.
         """

@@ -20,6 +20,7 @@ from mendline.responders.action import ActionContext, OvertakenError, PermanentE
 from mendline.responders.adjustments import Adjustment, Adjustments
 from mendline.responders.command import run_named
 from mendline.responders.levers import Lever, lever_of
+from mendline.responders.restart import restart_or_leave
 from mendline.responders.snapshots.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class _Work(NamedTuple):
             return ""
         context = replace(self.context, timeout_s=self.deadline.left * APPLY_SHARE)
         if self.settings.apply == RESTART:
-            return f"; restarted: {self.restart.run(context)}"
+            return f"; restarted: {restart_or_leave(self.restart, context)}"
         return f"; {run_named(self.settings.apply, context)}"
 
 

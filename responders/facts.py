@@ -88,6 +88,11 @@ class IntentFact(Fact):
         return self.state == "settled" and self.outcome is not None and self.outcome.status == "refused"
 
     @property
+    def deferred(self) -> bool:
+        """Whether the host left it to another healer, which is about to mend the target."""
+        return self.outcome is not None and self.outcome.status == "deferred"
+
+    @property
     def unanswered(self) -> bool:
         """Whether its command is out, and nobody knows yet what becomes of it."""
         return self.state == "effective" and self.outcome is None

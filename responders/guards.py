@@ -29,9 +29,11 @@ LOOK = "diagnose"
 HARMLESS = frozenset({LOOK, "notify"})
 DELICATE = frozenset({"collector-sick", "corrupt", "disagreement", "overloaded", "stopped", "traced", "unreachable"})
 """Kinds of fault about which nothing is done but telling, unless a policy names them: a restart may do harm."""
-AWAITED = frozenset({"cause"})
+AWAITED = frozenset({"cause", "healer"})
 """Guards that wait for what others do; after the bounds' `patience` a person is asked."""
 SMALLEST_CROWD = 3
+FIRST_LOOK_MS, LAST_LOOK_MS = 2_000, 60_000
+"""So long another healer is left alone before it is looked whether it gave up: twice as long each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,20 @@ def _why_unfit(journal: Journal, target: str) -> str:
     if deed is None or deed.record.action in HARMLESS:
         return ""
     return f"{target}: whether its {deed.record.action} mended it is not proven yet"
+
+
+def check_healer(case: Case) -> tuple[str, int | None] | None:
+    """Hold while another healer is about to mend the target, and look now and then, for `patience`, if it gave up."""
+    fault = case.journal.faults[case.intent.fault]
+    looks = [(one.outcome_at, one.outcome.reason) for one in fault.intents.values() if one.outcome and one.deferred]
+    if not looks or case.intent.action in HARMLESS:
+        return None
+    last, said = looks[-1]
+    until = (last or 0) + min(FIRST_LOOK_MS << min(len(looks) - 1, 32), LAST_LOOK_MS)
+    tired = fault.waits_since is not None and case.log_time - fault.waits_since >= case.bounds.patience
+    if not tired and case.log_time >= until:
+        return None
+    return f"another healer is at work: {said}", None if tired else until
 
 
 def check_flapping(case: Case) -> tuple[str, int | None] | None:
@@ -205,6 +221,7 @@ GUARDS: Sequence[Guard] = (
     Guard("busy", check_busy, overruled=False),
     Guard("dependency", check_dependency, overruled=False),
     Guard("cause", check_cause, overruled=True),
+    Guard("healer", check_healer, overruled=True),
     Guard("flapping", check_flapping, overruled=True),
     Guard("kind", check_kind, overruled=True),
     Guard("fresh", check_fresh, overruled=True),

@@ -283,7 +283,7 @@ class Journal(Fact):
         return NOTHING
 
     def _close(self, fault: FaultFact) -> Change:
-        fault.closed_at = self.log_time
+        fault.closed_at, fault.waits_since = self.log_time, None
         if asking := fault.asking:
             asking.state, asking.why = "void", "the fault closed before anybody answered"
         self._finish(fault)
@@ -304,7 +304,7 @@ class Journal(Fact):
         if objection:
             intent.why = f"{objection.guard}: {objection.reason}"
             return NOTHING
-        fault.hold = fault.waits_since = None
+        fault.hold = None
         return self._admit(fault, intent)
 
     def _admit(self, fault: FaultFact, intent: IntentFact) -> Change:
@@ -349,6 +349,8 @@ class Journal(Fact):
             # What is attached is for people, who read it on the log: here it would be kept for each fault.
             intent.outcome = record.model_copy(update={"attached": None}) if record.attached else record
             intent.outcome_at = self.log_time
+            if not intent.deferred:
+                self.faults[intent.record.fault].waits_since = None
         return NOTHING
 
     def _take_verification(self, record: Verification) -> Change:
@@ -528,8 +530,9 @@ class Journal(Fact):
 
 
 def is_needless(fault: FaultFact, intent: IntentFact) -> bool:
-    """Say whether nothing was done because the fault was over before: that is no try and no action."""
-    return not fault.open and intent.outcome is not None and intent.outcome.status in ("refused", "overtaken")
+    """Say whether nothing was done because the fault was over before, or left to another: that is no try, no action."""
+    nothing = intent.outcome is not None and intent.outcome.status in ("refused", "overtaken")
+    return intent.deferred or (nothing and not fault.open)
 
 
 def _partition(fault: Fault) -> str:

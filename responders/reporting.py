@@ -136,7 +136,7 @@ class Tally:
         if isinstance(record, Verification) and record.fault in self._faults:
             took = append_time - self._faults[record.fault].opened_at
             self._verified.setdefault(record.intent, (record.mended, took))
-        elif isinstance(record, Outcome) and record.status == "overtaken":
+        elif isinstance(record, Outcome) and record.status in ("overtaken", "deferred"):
             self._needless.add(record.intent)
         elif isinstance(record, Hold):
             self._held[record.guard] += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mendline.responders.action import Action, ActionContext, OvertakenError, PermanentError
+from mendline.responders.action import Action, ActionContext, DeferredError, OvertakenError, PermanentError
 from mendline.responders.supervisor import StopTimeoutError, Supervisor, SupervisorError
 
 
@@ -30,6 +30,14 @@ class RestartProcess:
         return f"process {started.pid} in place of {before[0]}" if before else f"process {started.pid} started"
 
 
+def restart_or_leave(restart: Action, context: ActionContext) -> str:
+    """Restart the service after its files were changed and return how; who is about to do so reads them as well."""
+    try:
+        return restart.run(context)
+    except DeferredError as error:
+        return str(error)
+
+
 class Restart:
     """Restart a service in the way its process settings call for."""
 
@@ -45,8 +53,8 @@ class Restart:
     def run(self, context: ActionContext) -> str:
         """Return what was done.
 
-        Raises OvertakenError when the process is newer than the evidence against it, PermanentError when nothing here
-        can start the service.
+        Raises OvertakenError when the process is newer than the evidence against it, DeferredError while another healer
+        is about to start it, PermanentError when nothing here can start the service.
         """
         if context.started_since:
             raise OvertakenError(context.started_since)

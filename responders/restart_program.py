@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mendline.responders.action import ActionContext, PermanentError, TemporaryError
+from mendline.responders.action import ActionContext, DeferredError, PermanentError
 from mendline.responders.snapshots.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class RestartProgram:
     def run(self, context: ActionContext) -> str:
         """Return the program's new process.
 
-        Raises PermanentError when it is not known, stopped on purpose, or does not come up; TemporaryError while
+        Raises PermanentError when it is not known, stopped on purpose, or does not come up; DeferredError while
         supervisord starts it; TimeoutError.
         """
         from mendline.managers.supervisord import Supervisord, SupervisordError  # only where there is one
@@ -47,7 +47,7 @@ def _restarted(server: Supervisord, name: str, deadline: Deadline) -> str:
     before = server.program(name, deadline.left)
     if before.state in ABOUT_TO_RUN:
         msg = f"supervisord is about to start {name} itself ({before.state})"
-        raise TemporaryError(msg)
+        raise DeferredError(msg)
     if before.state in MEANT:
         msg = f"{name} was stopped on purpose: start it by `supervisorctl start {name}`"
         raise PermanentError(msg)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 
-from mendline.responders.action import ActionContext, PermanentError, TemporaryError
-
-logger = logging.getLogger(__name__)
+from mendline.responders.action import ActionContext, DeferredError, PermanentError
 
 PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "Restart", "MainPID")
 ASK_TIMEOUT_S = 5.0
@@ -29,12 +26,11 @@ class RestartUnit:
     def __init__(self, systemctl: Sequence[str] = ()) -> None:
         """Use the argument vector `systemctl` in place of the installed program."""
         self._systemctl = tuple(systemctl)
-        self._warned: set[str] = set()
 
     def run(self, context: ActionContext) -> str:
         """Return the unit's new main process.
 
-        Raises PermanentError when it is not there, stopped on purpose, or does not come up; TemporaryError while
+        Raises PermanentError when it is not there, stopped on purpose, or does not come up; DeferredError while
         systemd restarts it; TimeoutError.
         """
         unit = (context.settings.process and context.settings.process.unit) or ""
@@ -81,13 +77,10 @@ class RestartUnit:
             raise PermanentError(msg)
         if state["SubState"].startswith("auto-restart"):
             msg = f"systemd is about to restart {unit} itself (Restart={state['Restart']})"
-            raise TemporaryError(msg)
+            raise DeferredError(msg)
         if _was_meant(state):
             msg = f"{unit} was stopped on purpose: start it by `systemctl start {unit}`"
             raise PermanentError(msg)
-        if state["Restart"] != "no" and unit not in self._warned:
-            self._warned.add(unit)
-            logger.warning("%s has Restart=%s: this healer waits for systemd's", unit, state["Restart"])
 
     def _show(self, unit: str, deadline: float) -> Mapping[str, str]:
         text = self._call(("show", f"--property={','.join(PROPERTIES)}", "--", unit), deadline)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mendline.responders.action import Action, ActionContext, OvertakenError, PermanentError, TemporaryError
 from mendline.responders.command import run_named
+from mendline.responders.restart import restart_or_leave
 from mendline.responders.snapshots.deadline import Deadline
 from mendline.responders.versions.files import Files, VersionError, clear_drafts, edited_after, put_in_place, read_files
 from mendline.responders.versions.history import History, Version
@@ -133,4 +134,4 @@ def _put(context: ActionContext, deadline: Deadline, now: Files, wanted: Files) 
 def _take_over(context: ActionContext, deadline: Deadline, restart: Action) -> str:
     """Make the service read its files, and return how."""
     apply, rest = context.settings.rollback.apply, replace(context, timeout_s=deadline.left)
-    return f"restarted: {restart.run(rest)}" if apply == RESTART else run_named(apply, rest)
+    return f"restarted: {restart_or_leave(restart, rest)}" if apply == RESTART else run_named(apply, rest)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
-from mendline.responders.action import ActionContext, OvertakenError, PermanentError, TemporaryError
+from mendline.responders.action import ActionContext, DeferredError, OvertakenError, PermanentError, TemporaryError
 from mendline.schemas.records import Command, OutcomeStatus
 
 logger = logging.getLogger(__name__)
@@ -80,6 +80,8 @@ class Work:
             raise
         except OvertakenError as error:
             return "overtaken", str(error)
+        except DeferredError as error:
+            return "deferred", str(error)
         except PermanentError as error:
             return "failed", str(error)
         except TimeoutError as error:

@@ -284,14 +284,15 @@ class Stop(Envelope):
     signature: Signature | None = None
 
 
-OutcomeStatus = Literal["succeeded", "failed", "refused", "interrupted", "timed_out", "overtaken"]
+OutcomeStatus = Literal["succeeded", "failed", "refused", "interrupted", "timed_out", "overtaken", "deferred"]
 
 
 class Outcome(Envelope):
     """What became of a command, signed by the host's key. `reflex` marks what an agent did while it was cut off.
 
     `began_at` and `ended_at` are the host's time in ms; both None when nothing was begun. `overtaken`: nothing was
-    done, for the service had been started anew after the evidence. `attached` are texts for people, by name, such as
+    done, for the service had been started anew after the evidence. `deferred`: nothing was done, for another healer,
+    such as systemd, is about to mend it. `attached` are texts for people, by name, such as
     what a program printed: at most 16 kB, secrets masked.
     """
 

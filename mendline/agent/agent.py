@@ -16,6 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from mendline.agent.commands import CommandReader
+from mendline.agent.healers import tell_healers
 from mendline.agent.publisher import Publisher
 from mendline.agent.reflexes import Reflexes
 from mendline.agent.services import OutputRotation, WatchedSupervisor, cores, locators
@@ -232,6 +233,7 @@ class Agent:
 
     def _begin(self) -> None:
         self._beat()
+        tell_healers(self.settings.services)
         self._executor.recover()
         self._publisher.start()
         for data in self._data:

@@ -25,6 +25,7 @@ import psutil
 from mendline.responders.action import (
     Action,
     ActionContext,
+    DeferredError,
     OvertakenError,
     Parameter,
     PermanentError,
@@ -40,7 +41,7 @@ OVERTIME_S = 1.0
 MARK = "MENDLINE_CHECK"
 SHELLS = frozenset({"ash", "bash", "csh", "dash", "fish", "ksh", "sh", "tcsh", "zsh"})
 BY_SHELL = ("os.system", "pty.spawn")
-CONTRACT = (PermanentError, TemporaryError, OvertakenError, TimeoutError)
+CONTRACT = (PermanentError, TemporaryError, DeferredError, OvertakenError, TimeoutError)
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ class Fleet:
 
     def _outcome(self, which: int, how: int) -> None:
         commands = [command for planner in self.planners for command in planner.commands]
-        statuses: Sequence[OutcomeStatus] = ("succeeded", "failed", "refused", "refused", "overtaken")
+        statuses: Sequence[OutcomeStatus] = ("succeeded", "failed", "refused", "refused", "overtaken", "deferred")
         if commands:
             self.scene.append(outcome(commands[-1 - which % 2 % len(commands)], statuses[how % len(statuses)]))
 

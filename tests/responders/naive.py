@@ -48,6 +48,7 @@ class View:
             and self.is_next(intent)
             and self.is_free(intent.target)
             and self.has_rested(intent.target, entry.log_time)
+            and self.is_not_left_to_another(intent.fault, entry.log_time)
         )
 
     def all(self, kind: type[Kind]) -> Iterator[Kind]:
@@ -97,6 +98,16 @@ class View:
         recent = [one.record for one in done if now - one.log_time < self.model.pause]
         return all(self.is_needless(one) for one in recent if isinstance(one, Intent))
 
+    def is_not_left_to_another(self, fault: str, now: int) -> bool:
+        """Say whether nobody else mends the fault, or it is time to look again whether somebody still does."""
+        left = [one.id for one in self.intents() if one.fault == fault and self.answer(one) == "deferred"]
+        said = [
+            one.log_time
+            for one in self.model.entries[: self.until]
+            if isinstance(one.record, Outcome) and one.record.intent in left and one.record.status == "deferred"
+        ]
+        return not left or now >= max(said) + min(2_000 * 2 ** (len(left) - 1), 60_000)
+
     # What became of the intents that count ----------------------------------------------------------------------------
 
     def intents(self) -> list[Intent]:
@@ -119,4 +130,5 @@ class View:
         if not verified:
             return False
         then = View(self.model, verified[0].offset, self.counted)
-        return not then.is_open(intent.fault) and then.answer(intent) in {"refused", "overtaken"}
+        said = then.answer(intent)
+        return said == "deferred" or (not then.is_open(intent.fault) and said in {"refused", "overtaken"})

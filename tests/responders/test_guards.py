@@ -72,6 +72,15 @@ def needed() -> Scene:
     return scene
 
 
+def left_to_another() -> Scene:
+    """Tell a fault that systemd is about to mend."""
+    scene = Scene()
+    scene.say(fault())
+    scene.commands.clear()
+    scene.say(outcome(scene.intents[0], "deferred"))
+    return scene
+
+
 def flapping() -> Scene:
     """Tell a fault that comes and goes."""
     scene = Scene()
@@ -136,6 +145,7 @@ HELD: dict[str, Callable[[], Scene]] = {
     "busy": busy,
     "dependency": host_gone,
     "cause": needed,
+    "healer": left_to_another,
     "flapping": flapping,
     "kind": delicate,
     "fresh": stale,

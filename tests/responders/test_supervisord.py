@@ -15,7 +15,7 @@ import pytest
 from mendline.managers.supervisord import Supervisord, SupervisordError
 from mendline.producers.exits import Exit
 from mendline.producers.programs import ProgramLocator
-from mendline.responders.action import ActionContext, PermanentError, TemporaryError
+from mendline.responders.action import ActionContext, DeferredError, PermanentError
 from mendline.responders.restart_program import RestartProgram
 from mendline.schemas.settings import ProcessSettings, ServiceSettings
 from tests.producers.support import until
@@ -125,7 +125,7 @@ def test_supervisord_comes_first(server: Server) -> None:
     pid = server.pid("keen")
     os.kill(pid, signal.SIGKILL)
     until(lambda: server.state("keen") == "STARTING")
-    with pytest.raises(TemporaryError, match="supervisord is about to start keen itself"):
+    with pytest.raises(DeferredError, match="supervisord is about to start keen itself"):
         RestartProgram().run(server.context("keen"))
     assert pid != server.pid("keen")
 

@@ -7,19 +7,17 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from mendline.config import log_of
-from mendline.coverage import coverage, covers
+from mendline.coverage import coverage, covers, is_eclipsed, reaches
 from mendline.detectors import registry
 from mendline.keys import is_revoked
 from mendline.logs.base import LogError
 from mendline.managers.supervisord import Supervisord, SupervisordError
-from mendline.names import source_name
 from mendline.producers.probes.attempt import split_address
 from mendline.responders.plugins import ActionPluginError, foreign_actions
 from mendline.responders.registry import ACTION_NAMES
@@ -34,6 +32,7 @@ from mendline.words import span
 if TYPE_CHECKING:
     from mendline.schemas.settings import (
         DataSettings,
+        PolicyMatch,
         PolicySettings,
         ProbeSettings,
         ProcessSettings,
@@ -285,9 +284,11 @@ def _check_data(about: str, data: DataSettings) -> Iterator[Finding]:
 def _check_policy(about: str, policy: PolicySettings, settings: Settings, number: int) -> Iterator[Finding]:
     if any(covers(before, policy) for before in settings.policies[:number]):
         yield Finding("warning", about, "never reached: a policy before it matches all that this one does")
-    reached = [name for name in settings.services if _reaches(policy, name, settings)]
-    if settings.services and not reached and policy.when.target != "*":
-        yield Finding("warning", about, f"no service on this host matches target {policy.when.target}")
+    elif not registry.check(settings) and is_eclipsed(settings, number):
+        yield Finding("warning", about, "never reached on this host: those before it match all that this one does")
+    reached = [name for name in settings.services if reaches(policy, name, settings)]
+    if settings.services and not reached:
+        yield Finding("warning", about, f"no service on this host matches {_whom(policy.when)}")
     for name in reached if policy.mode != "shadow" else ():
         allowed = settings.services[name].allow
         for action in {step.action for step in policy.play} - {ASK, "notify"} - set(allowed):
@@ -296,6 +297,7 @@ def _check_policy(about: str, policy: PolicySettings, settings: Settings, number
         yield Finding("ok", about, "mode shadow: it says what it would do, and does nothing")
 
 
-def _reaches(policy: PolicySettings, service: str, settings: Settings) -> bool:
-    pattern = policy.when.target
-    return fnmatchcase(service, pattern) or fnmatchcase(f"{source_name(settings)}/{service}", pattern)
+def _whom(when: PolicyMatch) -> str:
+    labels = ", ".join(f"{name}: {value}" for name, value in when.labels.items())
+    asked = {"target": when.target if when.target != "*" else "", "group": when.group, "labels": labels}
+    return ", ".join(f"{name} {value}" for name, value in asked.items() if value)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mendline.detectors import registry
 from mendline.names import source_name
 from mendline.responders.guards import DELICATE, DOWN
-from mendline.responders.playbook import matches_target
+from mendline.responders.playbook import Policies
 
 if TYPE_CHECKING:
     from mendline.schemas.settings import PolicySettings, ServiceSettings, Settings
@@ -20,24 +20,44 @@ ANY = ("*",)
 
 def coverage(settings: Settings, service: str) -> Iterator[tuple[str, Sequence[str]]]:
     """Yield what is done about faults of a service, in words, with the kinds of fault that it is done about."""
-    target = f"{source_name(settings)}/{service}"
     found: dict[str, list[str]] = {}
+    mine = [one for one in settings.policies if reaches(one, service, settings)]
     for kind in _kinds(settings, service):
-        policies = [one for one in settings.policies if matches_target(one.when.target, target) and _is_for(one, kind)]
+        policies = [one for one in mine if _is_for(one, kind)]
         found.setdefault(_in_words(policies, kind), []).append(kind)
     yield from found.items()
+
+
+def reaches(policy: PolicySettings, service: str, settings: Settings) -> bool:
+    """Say whether the policy may be about faults of a service of this host."""
+    host = source_name(settings)
+    return Policies.of(settings).concerns(policy, f"{host}/{service}", host)
 
 
 def covers(one: PolicySettings, other: PolicySettings) -> bool:
     """Say whether all that the other policy matches is matched by the first."""
     return (
         fnmatchcase(other.when.target, one.when.target)
+        and one.when.group in ("", other.when.group)
+        and one.when.labels.items() <= other.when.labels.items()
         and (one.when.detector == ANY or set(other.when.detector) <= set(one.when.detector))
         and (one.when.kind == ANY or set(other.when.kind) <= set(one.when.kind))
         and set(other.when.severity) <= set(one.when.severity)
         and one.when.series in ("*", other.when.series)
         and one.when.cause in ("any", other.when.cause)
     )
+
+
+def is_eclipsed(settings: Settings, number: int) -> bool:
+    """Say whether policies before the one of this number are about all that it could be about on this host."""
+    policy, host = settings.policies[number], source_name(settings)
+    if Policies.of(settings).concerns(policy, host, host):
+        return False
+    before = [one for one in settings.policies[:number] if not _conditions(one)]
+    named = [name for name in settings.services if reaches(policy, name, settings)]
+    about = [(name, kind) for name in named for kind in _kinds(settings, name) if _is_for(policy, kind)]
+    taken = [any(reaches(one, name, settings) and _is_for(one, kind) for one in before) for name, kind in about]
+    return bool(taken) and all(taken)
 
 
 def _kinds(settings: Settings, service: str) -> Sequence[str]:

@@ -39,12 +39,19 @@ class Policies(Frozen):
     policies: tuple[PolicySettings, ...] = ()
     guards: GuardSettings = GuardSettings()
     depends_on: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Settings) -> Policies:
-        """Return the policies in the settings, and which services need which on their host."""
-        needs = {name: one.depends_on for name, one in settings.services.items() if one.depends_on}
-        return cls(policies=settings.policies, guards=settings.guards, depends_on=needs)
+        """Return the policies in the settings, which services need which on their host, and what tells them apart."""
+        return cls(
+            policies=settings.policies,
+            guards=settings.guards,
+            depends_on={name: one.depends_on for name, one in settings.services.items() if one.depends_on},
+            labels={name: one.labels for name, one in settings.services.items() if one.labels},
+            groups=settings.groups,
+        )
 
     def needed_by(self, service: str) -> tuple[str, ...]:
         """Return what a service depends on, near first; what depends on it in turn, in a circle, is left out."""
@@ -74,17 +81,45 @@ class Policies(Frozen):
 
     def match(self, fault: Fault, causes: AbstractSet[str] = frozenset()) -> PolicySettings | None:
         """Return the first policy that is about the fault; it may have the `causes`, words of `PolicyMatch.cause`."""
-        about = (fault.target, fault.detector, fault.kind, fault.severity, fault.evidence.series, frozenset(causes))
+        about = (
+            fault.target,
+            fault.host,
+            fault.detector,
+            fault.kind,
+            fault.severity,
+            fault.evidence.series,
+            frozenset(causes),
+        )
         if about not in self._matched:
             if len(self._matched) >= MATCHES_KEPT:
                 self._matched.clear()
-            self._matched[about] = next((one for one in self.policies if _is_about(one, fault, causes)), None)
+            self._matched[about] = next((one for one in self.policies if self._is_about(one, fault, causes)), None)
         return self._matched[about]
 
     @cached_property
     def _matched(self) -> dict[tuple[object, ...], PolicySettings | None]:
         """What was matched lately, by all that a policy looks at: each decision asks, and patterns are dear."""
         return {}
+
+    def concerns(self, policy: PolicySettings, target: str, host: str) -> bool:
+        """Say whether the policy may be about faults of a target of a host: by its name, its group and its labels."""
+        when, labels = policy.when, self.labels.get(service_of(target), {})
+        return (
+            matches_target(when.target, target)
+            and (not when.group or any(fnmatchcase(host, one) for one in self.groups.get(when.group, ())))
+            and all(name in labels and fnmatchcase(labels[name], value) for name, value in when.labels.items())
+        )
+
+    def _is_about(self, policy: PolicySettings, fault: Fault, causes: AbstractSet[str]) -> bool:
+        when = policy.when
+        return (
+            self.concerns(policy, fault.target, fault.host)
+            and _any_matches(when.detector, fault.detector)
+            and _any_matches(when.kind, fault.kind)
+            and fault.severity in when.severity
+            and fnmatchcase(fault.evidence.series, when.series)
+            and (when.cause == "any" or when.cause in causes)
+        )
 
     def step_of(self, policy: str, number: int) -> StepSettings | None:
         """Return a step by the name of its policy and its place, if it is in force."""
@@ -211,18 +246,6 @@ def matches_target(pattern: str, target: str) -> bool:
     [True, True, False]
     """
     return fnmatchcase(target, pattern) or fnmatchcase(service_of(target) or target, pattern)
-
-
-def _is_about(policy: PolicySettings, fault: Fault, causes: AbstractSet[str]) -> bool:
-    when = policy.when
-    return (
-        matches_target(when.target, fault.target)
-        and _any_matches(when.detector, fault.detector)
-        and _any_matches(when.kind, fault.kind)
-        and fault.severity in when.severity
-        and fnmatchcase(fault.evidence.series, when.series)
-        and (when.cause == "any" or when.cause in causes)
-    )
 
 
 def _any_matches(patterns: Sequence[str], name: str) -> bool:

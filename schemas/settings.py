@@ -322,6 +322,9 @@ class ServiceSettings(Frozen):
     logs: tuple[str, ...] = Field(
         default=(), description="log files of which the action `diagnose` attaches the end, secrets masked"
     )
+    labels: dict[Name, str] = Field(
+        default_factory=dict, description="words by which policies may choose it, such as team: shop"
+    )
     depends_on: tuple[Name, ...] = Field(default=(), description="services that must be up before, and stop after it")
     actions: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="settings of actions of your own, by the action's name: docs/plugins.md"
@@ -370,6 +373,10 @@ class PolicyMatch(Frozen):
     """Which faults a policy is about; every given field must match. Strings are shell patterns."""
 
     target: str = Field(default="*", description="HOST/SERVICE or SERVICE, shell pattern")
+    group: str = Field(default="", description="only hosts of this one of the `groups`; default: all hosts")
+    labels: dict[Name, str] = Field(
+        default_factory=dict, description="`labels` that the service must have, by name; values are shell patterns"
+    )
     detector: tuple[str, ...] = Field(default=("*",), description="names of detectors")
     kind: tuple[str, ...] = Field(default=("*",), description="kinds of fault, such as dead or hung")
     severity: tuple[Literal["info", "warning", "critical"], ...] = Field(
@@ -746,6 +753,9 @@ class Settings(Frozen):
     budget: float = Field(default=1.0, gt=0, description="false faults a day, over the whole fleet")
     series: int = Field(
         default=10_000, gt=0, le=MOST_COUNT, description="series in the whole fleet that share the budget"
+    )
+    groups: dict[Name, tuple[str, ...]] = Field(
+        default_factory=dict, description="hosts by the name of their group, for policies; shell patterns"
     )
     policies: tuple[PolicySettings, ...] = ()
     guards: GuardSettings = GuardSettings()

@@ -199,5 +199,8 @@ def _policy(at: Location, policy: PolicySettings, settings: Settings, number: in
             where = NAMED[step.action]
             text = f"{step.action} needs the parameter name: which of the service's `{where}`, such as {{name: NAME}}"
             yield Problem((*at, "play", place, "parameters"), text)
+    if policy.when.group and policy.when.group not in settings.groups:
+        known = ", ".join(settings.groups) or "none"
+        yield Problem((*at, "when", "group"), f"there is no group {policy.when.group}; known in `groups`: {known}")
     if any(policy.name == before.name for before in settings.policies[:number]):
         yield Problem((*at, "name"), f"{policy.name} is the name of another policy too; give each its own")

@@ -202,6 +202,16 @@ def test_an_unknown_detector_is_wrong(call: Caller, tmp_path: Path) -> None:
     [
         ([policy(), policy(name="q")], ["restart"], "never reached: a policy before it matches all"),
         ([policy(when={"target": "db"})], ["restart"], "no service on this host matches target db"),
+        ([policy(when={"labels": {"team": "ops"}})], ["restart"], "no service on this host matches labels team: ops"),
+        (
+            [
+                policy(when={"kind": ["dead"]}),
+                policy(name="q", when={"kind": ["hung"]}),
+                policy(name="r", when={"target": "web", "kind": ["dead", "hung"]}),
+            ],
+            ["restart"],
+            "never reached on this host",
+        ),
         ([policy()], [], "services.web.allow does not list restart: this host will refuse it"),
     ],
 )

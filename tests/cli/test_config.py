@@ -163,6 +163,10 @@ def test_what_a_service_names_must_make_sense(text: str, told: str) -> None:
             "1: notify.0.email: a password is not sent without encryption",
         ),
         ("notify: [{webhook: hunter2}]", "1: notify.0.webhook: is no webhook; begin it with http://"),
+        (
+            "groups: {a: [h]}\npolicies: [{name: a, when: {group: b}, play: [{action: ask}]}]",
+            "2: policies.0.when.group: there is no group b; known in `groups`: a",
+        ),
         ("policies: [{name: a, play: [{action: x}]}]", "1: policies.0.play.0.action: there is no action x; known:"),
         (
             "policies: [{name: a, play: [{action: ask}]}, {name: a, play: [{action: ask}]}]",

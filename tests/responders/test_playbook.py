@@ -23,7 +23,7 @@ QUICK = {"cooldown": 0, "attempts": 100}
 def policies(*given: dict[str, Any], **services: ServiceSettings) -> Settings:
     """Return settings with these policies, that act by themselves."""
     named = [{"name": f"policy-{number}", "mode": "auto", **one} for number, one in enumerate(given)]
-    return Settings.model_validate({"policies": named, "guards": QUICK, "services": services})
+    return Settings.model_validate({"policies": named, "guards": {**QUICK, "concurrent": 9}, "services": services})
 
 
 def step(action: str = "restart", **fields: Any) -> dict[str, Any]:
@@ -57,6 +57,31 @@ def test_the_first_policy_that_matches_wins() -> None:
     scene = Scene(policies({"when": {"kind": ["hung"]}, "play": [step("command")]}, {"play": [step("restart")]}))
     scene.say(fault())
     assert ["restart"] == actions(scene)
+
+
+def test_a_policy_may_be_about_a_group_of_hosts() -> None:
+    """By the names of hosts; the first that matches wins, so others come after it."""
+    front = {"when": {"group": "front"}, "play": [step("command")]}
+    groups = {"groups": {"front": ("host-1", "edge-*"), "back": ("db-*",)}}
+    scene = Scene(policies(front, {"play": [step("restart")]}).model_copy(update=groups))
+    scene.say(fault(), fault("host-2/web"), fault("edge-7", name="threshold"))
+    assert {"host-1/web": "command", "host-2/web": "restart", "edge-7": "command"} == {
+        one.target: one.action for one in scene.intents
+    }
+
+
+def test_a_policy_may_be_about_services_with_a_label() -> None:
+    """All that it names must be there, wherever the service is; a host has none."""
+    shop = {"when": {"labels": {"team": "shop", "tier": "[12]"}}, "play": [step("command")]}
+    services = {
+        "web": ServiceSettings(labels={"team": "shop", "tier": "1"}),
+        "db": ServiceSettings(labels={"team": "shop"}),
+    }
+    scene = Scene(policies(shop, {"play": [step("restart")]}, **services))
+    scene.say(fault(), fault("host-2/db"), fault("host-3", name="threshold"))
+    assert {"host-1/web": "command", "host-2/db": "restart", "host-3": "restart"} == {
+        one.target: one.action for one in scene.intents
+    }
 
 
 def test_a_policy_may_be_about_some_series() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from mendline.config import log_of
-from mendline.coverage import coverage, covers, is_eclipsed, reaches
+from mendline.coverage import coverage, covers, is_eclipsed, reached
 from mendline.detectors import registry
 from mendline.keys import is_revoked
 from mendline.logs.base import LogError
@@ -69,21 +69,23 @@ def check_all(settings: Settings) -> Iterator[Finding]:
         foreign_actions(settings, ACTION_NAMES)
     except ActionPluginError as error:
         yield Finding("wrong", "services", str(error))
-    for problem in registry.check(settings):
+    wrong_detectors = registry.check(settings)
+    for problem in wrong_detectors:
         yield Finding("wrong", "detectors", problem)
     if settings.detectors:
         yield Finding("ok", "detectors", f"{len(settings.detectors)} configured, beside liveness")
     if settings.services and not settings.policies:
         yield Finding("warning", "policies", "there are none: faults are told, and nothing is mended")
     for number, policy in enumerate(settings.policies):
-        yield from _check_policy(f"policies.{policy.name}", policy, settings, number)
-    yield from _check_coverage(settings)
+        # Which kinds of fault there are is known by the detectors.
+        eclipsed = not wrong_detectors and is_eclipsed(settings, number)
+        yield from _check_policy(f"policies.{policy.name}", policy, settings, number, eclipsed=eclipsed)
+    if settings.policies and not wrong_detectors:
+        yield from _check_coverage(settings)
 
 
 def _check_coverage(settings: Settings) -> Iterator[Finding]:
-    """Say of each service what would be done about each kind of fault; wrong detectors are told of elsewhere."""
-    if not settings.policies or registry.check(settings):
-        return
+    """Say of each service what would be done about each kind of fault."""
     for name in settings.services:
         for done, kinds in coverage(settings, name):
             yield Finding("ok", f"services.{name}", f"{', '.join(kinds)}: {done}")
@@ -281,15 +283,17 @@ def _check_data(about: str, data: DataSettings) -> Iterator[Finding]:
 # Policies -------------------------------------------------------------------------------------------------------------
 
 
-def _check_policy(about: str, policy: PolicySettings, settings: Settings, number: int) -> Iterator[Finding]:
+def _check_policy(
+    about: str, policy: PolicySettings, settings: Settings, number: int, *, eclipsed: bool
+) -> Iterator[Finding]:
     if any(covers(before, policy) for before in settings.policies[:number]):
         yield Finding("warning", about, "never reached: a policy before it matches all that this one does")
-    elif not registry.check(settings) and is_eclipsed(settings, number):
+    elif eclipsed:
         yield Finding("warning", about, "never reached on this host: those before it match all that this one does")
-    reached = [name for name in settings.services if reaches(policy, name, settings)]
-    if settings.services and not reached:
+    services = reached(policy, settings)
+    if settings.services and not services:
         yield Finding("warning", about, f"no service on this host matches {_whom(policy.when)}")
-    for name in reached if policy.mode != "shadow" else ():
+    for name in services if policy.mode != "shadow" else ():
         allowed = settings.services[name].allow
         for action in {step.action for step in policy.play} - {ASK, "notify"} - set(allowed):
             yield Finding("warning", about, f"services.{name}.allow does not list {action}: this host will refuse it")

@@ -21,17 +21,18 @@ ANY = ("*",)
 def coverage(settings: Settings, service: str) -> Iterator[tuple[str, Sequence[str]]]:
     """Yield what is done about faults of a service, in words, with the kinds of fault that it is done about."""
     found: dict[str, list[str]] = {}
-    mine = [one for one in settings.policies if reaches(one, service, settings)]
+    host, known = source_name(settings), Policies.of(settings)
+    mine = [one for one in settings.policies if known.concerns(one, f"{host}/{service}", host)]
     for kind in _kinds(settings, service):
         policies = [one for one in mine if _is_for(one, kind)]
         found.setdefault(_in_words(policies, kind), []).append(kind)
     yield from found.items()
 
 
-def reaches(policy: PolicySettings, service: str, settings: Settings) -> bool:
-    """Say whether the policy may be about faults of a service of this host."""
-    host = source_name(settings)
-    return Policies.of(settings).concerns(policy, f"{host}/{service}", host)
+def reached(policy: PolicySettings, settings: Settings) -> list[str]:
+    """Return the services of this host about whose faults the policy may be."""
+    host, known = source_name(settings), Policies.of(settings)
+    return [name for name in settings.services if known.concerns(policy, f"{host}/{name}", host)]
 
 
 def covers(one: PolicySettings, other: PolicySettings) -> bool:
@@ -53,11 +54,14 @@ def is_eclipsed(settings: Settings, number: int) -> bool:
     policy, host = settings.policies[number], source_name(settings)
     if Policies.of(settings).concerns(policy, host, host):
         return False
-    before = [one for one in settings.policies[:number] if not _conditions(one)]
-    named = [name for name in settings.services if reaches(policy, name, settings)]
-    about = [(name, kind) for name in named for kind in _kinds(settings, name) if _is_for(policy, kind)]
-    taken = [any(reaches(one, name, settings) and _is_for(one, kind) for one in before) for name, kind in about]
-    return bool(taken) and all(taken)
+    named = reached(policy, settings)
+    about = {(name, kind) for name in named for kind in _kinds(settings, name) if _is_for(policy, kind)}
+    left = set(about)
+    for one in settings.policies[:number]:
+        if not _conditions(one):
+            names = set(reached(one, settings))
+            left = {(name, kind) for name, kind in left if not (name in names and _is_for(one, kind))}
+    return bool(about) and not left
 
 
 def _kinds(settings: Settings, service: str) -> Sequence[str]:

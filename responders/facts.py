@@ -150,6 +150,10 @@ class FaultFact(Fact):
         outcomes = (intent.outcome.time for intent in self.intents.values() if intent.outcome)
         return max(self.latest.evidence.event_time, *outcomes, 0)
 
+    def has_waited(self, patience_ms: int, log_time: int) -> bool:
+        """Say whether it waits for what others do, and has done so for `patience_ms` at `log_time` (ms)."""
+        return self.waits_since is not None and log_time - self.waits_since >= patience_ms
+
     @property
     def done(self) -> bool:
         """Whether nothing more will come of it."""

@@ -127,7 +127,7 @@ def check_healer(case: Case) -> tuple[str, int | None] | None:
         return None
     last, said = looks[-1]
     until = (last or 0) + min(FIRST_LOOK_MS << min(len(looks) - 1, 32), LAST_LOOK_MS)
-    tired = fault.waits_since is not None and case.log_time - fault.waits_since >= case.bounds.patience
+    tired = fault.has_waited(case.bounds.patience, case.log_time)
     if not tired and case.log_time >= until:
         return None
     return f"another healer is at work: {said}", None if tired else until

@@ -349,8 +349,7 @@ def _go_on(journal: Journal, policies: Policies, fault: FaultFact) -> Intent | H
 
 def _unless_too_long(journal: Journal, fault: FaultFact, why: Objection, patience: int) -> Objection:
     """Return the objection, or that a person is wanted once it has waited for others for `patience` ms."""
-    since = fault.waits_since
-    if why.guard not in AWAITED or since is None or journal.log_time - since < patience:
+    if why.guard not in AWAITED or not fault.has_waited(patience, journal.log_time):
         return why
     more = f"it has waited {patience / 1000:g} s for that; `mendline approve {fault.id[:8]}` does not wait any more"
     return Objection("escalated", f"{why.reason}; {more}")

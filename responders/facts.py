@@ -196,6 +196,8 @@ class ChangeFact(Fact):
     """Something that was changed at `time`, in words. `target` is a pattern of targets: a cause of what is wrong there.
 
     `rank` tells changes that often break things, 3, from those that seldom do, 1; `configuration`: a file of a service.
+    What Mendline did itself has the id of the `fault` that it answered, if one is known, and the host's time (ms) at
+    which it `began`.
     """
 
     time: int
@@ -203,6 +205,8 @@ class ChangeFact(Fact):
     text: str
     rank: int = 1
     configuration: bool = False
+    fault: str = ""
+    began: int | None = None
 
 
 class PartitionFact(Fact):

@@ -189,11 +189,13 @@ def causes(journal: Journal, root: FaultFact, children: Sequence[tuple[int, Chil
     The root has 50, and 5 more for each fault that it explains, 75 at most. A change has 40, and 15 for each of: it was
     to the root's own target; it is of a sort that often breaks things; it was within ten minutes before. So what was
     changed at the very place right before comes before the fault itself, and a change elsewhere or long
-    before, comes after one that explains others.
+    before, comes after one that explains others. What Mendline did about one of the faults is the cause of none.
     """
     about = _about_root(root, len(children)) + _from_outside(root, children)
     found = [Cause(min(50 + 5 * len(children), 75), about)]
-    found += [_changed(change, root) for change in journal.changes if _is_candidate(change, root)]
+    answered = {root.id, *(child.fault.id for _, child in children)}
+    changes = (change for change in journal.changes if change.fault not in answered)
+    found += [_changed(change, root) for change in changes if _is_candidate(change, root)]
     return sorted(found, key=lambda cause: (-cause.score, cause.text))
 
 
@@ -221,6 +223,8 @@ def _from_outside(root: FaultFact, children: Sequence[tuple[int, Child]]) -> str
 
 def _is_candidate(change: ChangeFact, root: FaultFact) -> bool:
     at_place = matches_target(change.target, root.latest.target) or change.target.startswith(f"{root.latest.host}/")
+    if change.began is not None and change.began >= root.latest.opened_at:
+        return False  # a deed of ours about another fault, or while the log was away: this one was there before
     return at_place and -LATE_MS <= root.opened_at - change.time <= CHANGED_MS
 
 

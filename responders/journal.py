@@ -338,7 +338,8 @@ class Journal(Fact):
 
     def _take_outcome(self, record: Outcome) -> Change:
         if record.status == "succeeded" and record.began_at is not None and record.action not in HARMLESS:
-            self._remember_change(record.target, f"{record.action} of {record.target} by Mendline", 2)
+            about, fault = f"{record.action} of {record.target} by Mendline", self.intents.get(record.intent, "")
+            self._remember_change(record.target, about, 2, fault=fault, began=record.began_at)
         if record.reflex:
             self._remember_action(record.target, ActionFact(time=self.log_time, intent=record.intent))
             return NOTHING
@@ -399,12 +400,17 @@ class Journal(Fact):
 
     def _take_configuration(self, record: ConfigurationChange) -> Change:
         gone = "" if record.hash else " and is gone"
-        text = f"configuration {record.path} of {record.service} changed{gone}"
-        return self._remember_change(f"{record.source}/{record.service}", text, 3, configuration=True)
+        text, target = (
+            f"configuration {record.path} of {record.service} changed{gone}",
+            f"{record.source}/{record.service}",
+        )
+        # What changes while a deed is at work there is part of it, or came too late for the fault that it answers.
+        answered = self.intents.get(self.at_work.get(target, ""), "")
+        return self._remember_change(target, text, 3, configuration=True, fault=answered)
 
-    def _remember_change(self, target: str, text: str, rank: int, *, configuration: bool = False) -> Change:
-        """Keep what may turn out to be the cause of a fault."""
-        change = ChangeFact(time=self.log_time, target=target, text=text, rank=rank, configuration=configuration)
+    def _remember_change(self, target: str, text: str, rank: int, **more: Any) -> Change:
+        """Keep what may turn out to be the cause of a fault, with more fields of a `ChangeFact`."""
+        change = ChangeFact(time=self.log_time, target=target, text=text, rank=rank, **more)
         kept = [one for one in self.changes if one.time > self.log_time - KEEP_MS]
         self.changes = [*kept, change][-KEEP_CHANGES:]
         return NOTHING

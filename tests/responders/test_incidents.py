@@ -10,10 +10,10 @@ from mendline.responders.facts import FaultFact
 from mendline.responders.incidents import CHANGED_MS, JOIN_MS, Incident, incidents
 from mendline.responders.journal import KEEP_CHANGES, Journal
 from mendline.responders.playbook import Policies
-from mendline.schemas.records import REFUSES, Activation, ConfigurationChange, Evidence, Fault, Record
+from mendline.schemas.records import REFUSES, Activation, ConfigurationChange, Evidence, Fault, Outcome, Record
 from mendline.schemas.series import peer_label
 from mendline.schemas.settings import ServiceSettings, Settings
-from tests.responders.support import SECOND, START_MS, fault, order
+from tests.responders.support import SECOND, START_MS, Scene, fault, order, outcome
 
 NEEDS = Settings(
     services={
@@ -122,6 +122,70 @@ def test_a_change_right_before_is_the_likeliest_cause() -> None:
 def test_old_changes_are_no_causes(passed: int, causes: int) -> None:
     """What was changed half an hour ago or more would have shown before."""
     assert len(only(folded(configuration("web"), passed, fault())).causes) == causes
+
+
+def texts(journal: Journal, target: str) -> list[str]:
+    """Return what else than the fault itself the incident of a target may come from."""
+    (mine,) = (one for one in incidents(journal) if one.root.latest.target == target)
+    return [cause.text for cause in mine.causes if f"{target} is " not in cause.text]
+
+
+def mended(scene: Scene, about: Fault, took_ms: int = 700) -> None:
+    """Let Mendline restart what a fault is about, and with it a file of its configuration change."""
+    scene.say(about)
+    began = START_MS + scene.now
+    scene.now += took_ms
+    service = about.target.partition("/")[2]
+    scene.say(outcome(scene.intents[-1], began_at=began, ended_at=began + took_ms), configuration(service))
+    scene.say(about.model_copy(update={"revision": 1, "transition": "resolved"}))
+    scene.tick(10 * SECOND)
+    assert scene.verifications[-1].mended
+
+
+def test_what_mended_a_fault_is_not_its_cause() -> None:
+    """Neither the restart nor what it changed, though both come right after the fault, when causes may still come."""
+    scene = Scene()
+    mended(scene, fault())
+    assert len(scene.journal.changes) == 2
+    assert texts(scene.journal, "host-1/web") == []
+
+
+def test_what_mended_a_child_is_not_the_cause_of_the_root() -> None:
+    """Whatever was done about a fault of the incident came after it had begun."""
+    scene = Scene()
+    mended(scene, fault("host-1/web"))
+    back = fault("host-1/web", name="again", earlier=fault().id, again=1, opened_at=START_MS + 90 * SECOND)
+    scene.tick(90 * SECOND)
+    scene.say(back)
+    assert only(scene.journal).children[0][1].fault.id == back.id
+    assert texts(scene.journal, "host-1/web") == []
+
+
+def test_an_earlier_restart_by_mendline_is_a_candidate() -> None:
+    """Of the service itself, about a fault that is over for long, as well as of another one of its host."""
+    scene = Scene()
+    mended(scene, fault("host-1/web"))
+    scene.tick(10 * SECOND + JOIN_MS)
+    now = START_MS + scene.now
+    scene.say(fault("host-1/web", name="hung", time=now, opened_at=now), fault("host-1/db", time=now, opened_at=now))
+    expected = [
+        "configuration /etc/x.conf of web changed, 320 s before",
+        "restart of host-1/web by Mendline, 320 s before",
+    ]
+    (later,) = (one for one in incidents(scene.journal) if one.root.latest.kind == "hung")
+    assert [cause.text for cause in later.causes if "Mendline" in cause.text] == expected[1:]
+    assert texts(scene.journal, "host-1/db") == expected
+
+
+@pytest.mark.parametrize(("began_ms", "said"), [(-1, ["restart of host-1/db by Mendline, 0 s before"]), (0, [])])
+@pytest.mark.parametrize("reflex", [True, False])
+def test_what_began_after_the_fault_is_not_its_cause(began_ms: int, said: list[str], *, reflex: bool) -> None:
+    """By the host's own clock, be it a reflex while the log was away or an answer to another fault."""
+    deed = Outcome(
+        source="host-1", time=START_MS, intent="x", host="host-1", target="host-1/db", action="restart",
+        status="succeeded", began_at=START_MS + began_ms, reflex=reflex,
+    )  # fmt: skip
+    assert texts(folded(fault("host-1/web"), 900, deed), "host-1/web") == said
 
 
 def test_a_note_of_a_deployment_is_a_candidate() -> None:

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from mendline.config import log_of
+from mendline.config.files import place_in
+from mendline.config.values import misfits
 from mendline.coverage import coverage, covers, is_eclipsed, reached
 from mendline.detectors import registry
 from mendline.keys import is_revoked
 from mendline.logs.base import LogError
 from mendline.managers.supervisord import Supervisord, SupervisordError
 from mendline.producers.probes.attempt import split_address
-from mendline.responders.plugins import ActionPluginError, foreign_actions
+from mendline.responders.parameters import parameters_of
+from mendline.responders.plugins import ActionPluginError, find_action, foreign_actions
 from mendline.responders.registry import ACTION_NAMES
 from mendline.responders.signing import KeyFileError
 from mendline.responders.snapshots.errors import SnapshotError
@@ -30,6 +33,8 @@ from mendline.topics import topic_settings
 from mendline.words import span
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from mendline.schemas.settings import (
         DataSettings,
         PolicyMatch,
@@ -52,8 +57,8 @@ class Finding(NamedTuple):
     text: str
 
 
-def check_all(settings: Settings) -> Iterator[Finding]:
-    """Yield all findings about the settings on this host."""
+def check_all(settings: Settings, file: Path) -> Iterator[Finding]:
+    """Yield all findings about the settings, which stand in `file`, on this host."""
     yield from _check_log(settings)
     yield from _check_folder("state", Path(settings.state))
     yield from _check_endpoint(settings)
@@ -80,6 +85,7 @@ def check_all(settings: Settings) -> Iterator[Finding]:
         # Which kinds of fault there are is known by the detectors.
         eclipsed = not wrong_detectors and is_eclipsed(settings, number)
         yield from _check_policy(f"policies.{policy.name}", policy, settings, number, eclipsed=eclipsed)
+    yield from _check_parameters(settings, file)
     if settings.policies and not wrong_detectors:
         yield from _check_coverage(settings)
 
@@ -299,6 +305,23 @@ def _check_policy(
             yield Finding("warning", about, f"services.{name}.allow does not list {action}: this host will refuse it")
     if policy.mode == "shadow":
         yield Finding("ok", about, "mode shadow: it says what it would do, and does nothing")
+
+
+def _check_parameters(settings: Settings, file: Path) -> Iterator[Finding]:
+    """Look at what steps give actions of outside authors, as far as they are installed here."""
+    for number, policy in enumerate(settings.policies):
+        for place, step in enumerate(policy.play):
+            for one in misfits(("policies", number, "play", place), step, _foreign_model(step.action)):
+                yield Finding("wrong", ".".join(map(str, one.at)), f"{place_in(file, one.at)}: {one.text}")
+
+
+def _foreign_model(action: str) -> type[BaseModel] | None:
+    if action in ACTION_NAMES or action == ASK:
+        return None
+    try:
+        return parameters_of(find_action(action))
+    except ActionPluginError:
+        return None  # told where `allow` names it; elsewhere it need not be installed
 
 
 def _whom(when: PolicyMatch) -> str:

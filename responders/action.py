@@ -104,6 +104,9 @@ class Action(Protocol):
     context that has the intent and no parameters, maybe more than once. It returns an empty text when there is nothing
     to undo, and raises TooSoonError to be called later.
 
+    A class `Parameters` in it, a pydantic model such as `StepParameters` of `mendline.responders.parameters`, says what
+    a step may give it: what does not fit is told by `mendline check`, and refused by the host.
+
     A class whose `touches` is False does nothing to the service, so it needs neither one nor the host's `allow`.
     """
 

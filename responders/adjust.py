@@ -16,12 +16,16 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
+from pydantic import Field, field_validator
+
 from mendline.responders.action import ActionContext, OvertakenError, PermanentError, TemporaryError, TooSoonError
 from mendline.responders.adjustments import Adjustment, Adjustments
 from mendline.responders.command import run_named
 from mendline.responders.levers import Lever, lever_of
+from mendline.responders.parameters import StepParameters
 from mendline.responders.restart import restart_or_leave
 from mendline.responders.snapshots.deadline import Deadline
+from mendline.schemas.settings import Name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
     from mendline.responders.action import Action
     from mendline.schemas.settings import AdjustableSettings
 
-PARAMETERS = {"name", "by", "return"}
 RESTART = "restart"
 APPLY_SHARE = 0.8
 """Of the time that is left: the rest is for putting the number back if it cannot be made to count."""
@@ -40,10 +43,32 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+class Asked(StepParameters):
+    """Which number, and by how much."""
+
+    name: Name = Field(description="which of the service's `adjustable` numbers")
+    by: float = Field(allow_inf_nan=False, description="what is added, a number that is not 0")
+    returns: bool = Field(default=False, alias="return", description="put it back when the fault is over")
+
+    @field_validator("by")
+    @classmethod
+    def _changes_something(cls, by: float) -> float:
+        if not by:
+            msg = "must not be 0"
+            raise ValueError(msg)
+        return by
+
+    @property
+    def offset(self) -> Decimal:
+        """`by` as it was written."""
+        return Decimal(repr(self.by))
+
+
 class Adjust:
     """Change a number that the host's settings declare under `services.NAME.adjustable`."""
 
     name = "adjust"
+    Parameters = Asked
 
     def __init__(self, restart: Action, state: Path, now_ms: Callable[[], int] = _now_ms) -> None:
         """Use `restart` where a number counts from a restart on; notes lie in the host's state folder `state`."""
@@ -59,7 +84,7 @@ class Adjust:
         """
         if context.started_since:
             raise OvertakenError(context.started_since)
-        asked = _Asked.of(context)
+        asked = Asked.of(context)
         work = self._work(context, asked.name)
         notes = Adjustments(self._folder, context.service)
         noted = notes.get(context.intent) or self._plan(context, asked, work, notes)
@@ -104,10 +129,10 @@ class Adjust:
         if left > 0:
             raise TooSoonError(left / 1000)
 
-    def _plan(self, context: ActionContext, asked: _Asked, work: _Work, notes: Adjustments) -> Adjustment:
+    def _plan(self, context: ActionContext, asked: Asked, work: _Work, notes: Adjustments) -> Adjustment:
         now = work.lever.read()
-        after = min(max(now + asked.by, Decimal(repr(work.settings.min))), Decimal(repr(work.settings.max)))
-        if (after - now) * asked.by <= 0:
+        after = min(max(now + asked.offset, Decimal(repr(work.settings.min))), Decimal(repr(work.settings.max)))
+        if (after - now) * asked.offset <= 0:
             msg = f"{asked.name} is {now}, and may only be {work.settings.min:g} to {work.settings.max:g}"
             raise PermanentError(msg)
         noted = Adjustment(name=asked.name, before=_plain(now), after=_plain(after), returns=asked.returns)
@@ -138,30 +163,6 @@ def _put_back(work: _Work, noted: Adjustment) -> str:
     if work.lever.read() != Decimal(noted.before):
         work.lever.change(Decimal(noted.after), Decimal(noted.before))
     return f"{noted.name}: {noted.after} -> {noted.before}, as the fault is over{work.apply()}"
-
-
-class _Asked(NamedTuple):
-    """What a step asks for."""
-
-    name: str
-    by: Decimal
-    returns: bool
-
-    @staticmethod
-    def of(context: ActionContext) -> _Asked:
-        """Return what the parameters say. Raises PermanentError."""
-        given = context.parameters
-        by = given.get("by")
-        if not isinstance(given.get("name"), str) or isinstance(by, bool) or not isinstance(by, int | float) or not by:
-            msg = "adjust needs the parameters `name` and `by`, a number that is not 0"
-            raise PermanentError(msg)
-        if unknown := sorted(given.keys() - PARAMETERS):
-            msg = f"there is no parameter {unknown[0]!r}; known are {', '.join(sorted(PARAMETERS))}"
-            raise PermanentError(msg)
-        if not isinstance(given.get("return", False), bool):
-            msg = f"return is true or false (given: {given['return']!r})"
-            raise PermanentError(msg)
-        return _Asked(str(given["name"]), Decimal(repr(by)), bool(given.get("return", False)))
 
 
 class _Work(NamedTuple):

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from mendline.responders.action import ActionContext, PermanentError, TemporaryError
+from mendline.responders.parameters import StepParameters
 from mendline.responders.running import Ended, run_bounded
+from mendline.schemas.settings import Name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,13 +29,18 @@ class Command:
 
     name = "command"
 
+    class Parameters(StepParameters):
+        """Which command."""
+
+        name: Name = Field(description="which of the service's `commands`")
+
     def run(self, context: ActionContext) -> str:
         """Return the end of what the program printed, 500 characters at most.
 
         Raises PermanentError for a name this host does not know, a program that cannot be run, and any status that is
         neither 0 nor among its `retry`; TemporaryError for those; TimeoutError.
         """
-        return run_named(_name_in(context), context)
+        return run_named(self.Parameters.of(context).name, context)
 
 
 def run_named(name: str, context: ActionContext) -> str:
@@ -45,13 +54,6 @@ def run_named(name: str, context: ActionContext) -> str:
     if ended.status:
         raise PermanentError(told)
     return told
-
-
-def _name_in(context: ActionContext) -> str:
-    if set(context.parameters) != {"name"}:
-        msg = f"command takes one parameter, `name` (given: {', '.join(context.parameters) or 'none'})"
-        raise PermanentError(msg)
-    return str(context.parameters["name"])
 
 
 def _find(name: str, context: ActionContext) -> CommandSettings:

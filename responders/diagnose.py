@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from mendline.responders import looking
 from mendline.responders.output import OutputFile
+from mendline.responders.parameters import StepParameters
 from mendline.responders.running import run_bounded
 from mendline.responders.snapshots.deadline import Deadline
 
@@ -40,6 +41,7 @@ class Diagnose:
 
     name = "diagnose"
     touches = False
+    Parameters = StepParameters
 
     def __init__(self, supervisor: Supervisor, pid_of: Callable[[str], int | None]) -> None:
         """Read the output of what `supervisor` runs; `pid_of` returns a service's process, None if none runs."""

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from mendline.responders.action import Action, ActionContext, TooSoonError
 from mendline.responders.ledger import Ledger, LedgerError
+from mendline.responders.parameters import parameters_of, wrong_parameters
 from mendline.responders.work import Result, Work
 from mendline.schemas.base import record_id
 from mendline.schemas.records import NEWEST_MINOR, Cancel, Command, Outcome, Stop, encode_record
@@ -435,10 +436,16 @@ def _unknown(executor: Executor, command: Command) -> str | None:
     return f"there is no action {command.action!r}; known are {', '.join(sorted(executor.host.actions))}"
 
 
+def _unfit(executor: Executor, command: Command) -> str | None:
+    model = parameters_of(executor.host.actions[command.action])
+    wrong = wrong_parameters(model, command.parameters) if model else ()
+    return next((f"its parameters do not fit {command.action}: {one.text}" for one in wrong), None)
+
+
 def _busy(executor: Executor, command: Command) -> str | None:
     intent = executor.busy.get(command.service)
     return f"the action of {intent} is still at work on {command.service}" if intent else None
 
 
-REFUSALS: Sequence[Refusal] = (_stopped, _cancelled, _late, _not_ours, _unknown, _not_allowed, _busy)
+REFUSALS: Sequence[Refusal] = (_stopped, _cancelled, _late, _not_ours, _unknown, _not_allowed, _unfit, _busy)
 REFLEX_REFUSALS: Sequence[Refusal] = (_stopped, _not_ours, _unknown, _not_allowed, _busy)

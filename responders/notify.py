@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mendline.responders.action import ActionContext, PermanentError, TemporaryError
+from mendline.responders.parameters import AnyParameters
 from mendline.schemas.secrets import SecretError, is_reference, read_secret
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Notify:
 
     name = "notify"
     touches = False
+    Parameters = AnyParameters
 
     def __init__(self, receivers: Sequence[NotifySettings]) -> None:
         """Tell all of `receivers`."""

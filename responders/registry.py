@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mendline.responders.adjust import Adjust
@@ -19,6 +20,7 @@ from mendline.responders.rollback_config import RollbackConfig, UpdateConfig
 
 if TYPE_CHECKING:
     from mendline.responders.action import Action
+    from mendline.responders.parameters import StepParameters
     from mendline.responders.supervisor import Supervisor
     from mendline.schemas.settings import Settings
 
@@ -26,6 +28,13 @@ ACTION_NAMES = (
     *("adjust", "command", "diagnose", "notify", "restart", "restore_data"),
     *("rollback_config", "update_config"),
 )
+
+
+PARAMETERS: Mapping[str, type[StepParameters]] = MappingProxyType({
+    one.name: one.Parameters
+    for one in (Adjust, Command, Diagnose, Notify, Restart, RestoreData, RollbackConfig, UpdateConfig)
+})  # fmt: skip
+"""What a step may give each of them."""
 
 
 def built_in_actions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mendline.responders.action import Action, ActionContext, DeferredError, OvertakenError, PermanentError
+from mendline.responders.parameters import StepParameters
 from mendline.responders.supervisor import StopTimeoutError, Supervisor, SupervisorError
 
 
@@ -42,6 +43,7 @@ class Restart:
     """Restart a service in the way its process settings call for."""
 
     name = "restart"
+    Parameters = StepParameters
 
     def __init__(self, process: Action, unit: Action, program: Action, commands: Action) -> None:
         """Use `process` for a `command`, `unit` for a systemd `unit`, and so on."""

@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from mendline.responders.action import ActionContext, OvertakenError, PermanentError, TemporaryError
+from mendline.responders.parameters import StepParameters
 from mendline.responders.snapshots.deadline import Deadline
 from mendline.responders.snapshots.errors import SnapshotError, StoreBusyError
 from mendline.responders.snapshots.inspection import can_be_inspected, inspect
 from mendline.responders.snapshots.restoration import Report, Restoration, remember, remembered
 from mendline.responders.snapshots.store import Store
 from mendline.responders.switch import ServiceSwitch
+from mendline.schemas.settings import Name
 
 if TYPE_CHECKING:
     from mendline.responders.restart_systemd import RestartUnit
     from mendline.responders.supervisor import Supervisor
-PARAMETERS = frozenset({"data", "snapshot"})
 
 
 class RestoreData:
@@ -29,6 +32,14 @@ class RestoreData:
     """
 
     name = "restore_data"
+
+    class Parameters(StepParameters):
+        """Which data, and from which snapshot."""
+
+        data: Name | None = Field(default=None, description="which of the service's `data`; default: all corrupt ones")
+        snapshot: str | None = Field(
+            default=None, min_length=1, description="id as `mendline data list` prints it; default: the newest good"
+        )
 
     def __init__(self, supervisor: Supervisor, units: RestartUnit, state: Path) -> None:
         """Stop and start by `supervisor` or `units`; the snapshots lie in the host's state folder `state`."""
@@ -47,14 +58,10 @@ class RestoreData:
 
     def _names(self, context: ActionContext, deadline: Deadline) -> Sequence[str]:
         """Return which data are meant: those that are named, the only ones, or all that are corrupt now."""
-        unknown = sorted(context.parameters.keys() - PARAMETERS)
-        if unknown:
-            msg = f"there is no parameter {unknown[0]!r}; known are {', '.join(sorted(PARAMETERS))}"
-            raise PermanentError(msg)
-        declared = context.settings.data
-        if "data" not in context.parameters and "snapshot" not in context.parameters and len(declared) > 1:
+        asked, declared = self.Parameters.of(context), context.settings.data
+        if asked.data is None and asked.snapshot is None and len(declared) > 1:
             return self._corrupt(context, deadline)
-        name = str(context.parameters.get("data", next(iter(declared)) if len(declared) == 1 else ""))
+        name = asked.data or (next(iter(declared)) if len(declared) == 1 else "")
         if name not in declared:
             where = f"services.{context.service}.data"
             msg = f"{where} declares no data {name!r}; declared: {', '.join(sorted(declared)) or 'none'}"

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from mendline.responders.action import Action, ActionContext, OvertakenError, PermanentError, TemporaryError
 from mendline.responders.command import run_named
+from mendline.responders.parameters import StepParameters
 from mendline.responders.restart import restart_or_leave
 from mendline.responders.snapshots.deadline import Deadline
 from mendline.responders.versions.files import Files, VersionError, clear_drafts, edited_after, put_in_place, read_files
@@ -29,6 +32,7 @@ class RollbackConfig:
     """
 
     name = "rollback_config"
+    Parameters = StepParameters
 
     def __init__(self, state: Path, restart: Action) -> None:
         """Find the history below the host's state folder `state`; `restart` is for services that read at a start."""
@@ -43,9 +47,7 @@ class RollbackConfig:
         """
         if context.started_since:
             raise OvertakenError(context.started_since)
-        if context.parameters:
-            msg = f"rollback_config takes no parameter (given: {', '.join(context.parameters)})"
-            raise PermanentError(msg)
+        self.Parameters.of(context)
         return _changed(self._state, self._restart, context, None)
 
 
@@ -54,6 +56,11 @@ class UpdateConfig:
 
     name = "update_config"
 
+    class Parameters(StepParameters):
+        """Which version."""
+
+        version: str = Field(min_length=1, description="as `mendline configs log` prints it")
+
     def __init__(self, state: Path, restart: Action) -> None:
         """Find the history below the host's state folder `state`; `restart` is for services that read at a start."""
         self._state = state
@@ -61,10 +68,7 @@ class UpdateConfig:
 
     def run(self, context: ActionContext) -> str:
         """Return which version is in place. Raises PermanentError, OvertakenError, TimeoutError."""
-        if set(context.parameters) != {"version"}:
-            msg = f"update_config takes one parameter, `version` (given: {', '.join(context.parameters) or 'none'})"
-            raise PermanentError(msg)
-        return _changed(self._state, self._restart, context, str(context.parameters["version"]))
+        return _changed(self._state, self._restart, context, self.Parameters.of(context).version)
 
 
 def _changed(state: Path, restart: Action, context: ActionContext, name: str | None) -> str:

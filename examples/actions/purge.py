@@ -16,6 +16,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from mendline.responders.action import ActionContext, PermanentError
+from mendline.responders.parameters import StepParameters
 from mendline.schemas.base import Frozen
 
 
@@ -31,10 +32,15 @@ class Purge:
 
     name = "purge"
 
+    class Parameters(StepParameters):
+        """Which folder."""
+
+        folder: str = Field(description="one of the `folders` of the host")
+
     def run(self, context: ActionContext) -> str:
         """Return how many files went. Raises PermanentError, and TimeoutError with some of them left."""
         settings = _settings(context)
-        folder = settings.folders.get(str(context.parameters.get("folder")))
+        folder = settings.folders.get(self.Parameters.of(context).folder)
         if folder is None:
             msg = f"the parameter folder must name one of: {', '.join(settings.folders)}"
             raise PermanentError(msg)

@@ -24,7 +24,7 @@ def check(file: Path, *, as_json: bool) -> None:
     from mendline.checking import check_all
     from mendline.config import load_settings
 
-    findings = list(check_all(load_settings(file)))
+    findings = list(check_all(load_settings(file), file))
     colours = {"ok": "green", "warning": "yellow", "wrong": "red"}
     for finding in findings:
         if as_json:

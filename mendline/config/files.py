@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -14,6 +15,9 @@ from mendline.logs.base import Log
 from mendline.logs.open import open_log
 from mendline.schemas.secrets import below
 from mendline.schemas.settings import KafkaSettings, NotifySettings, ServiceSettings, Settings
+
+if TYPE_CHECKING:
+    from mendline.config.tree import Location
 
 DEFAULT_FILE = "mendline.yaml"
 
@@ -44,6 +48,11 @@ def parse_settings(text: str, name: str) -> Settings:
     if found:
         raise ConfigError("\n".join(f"{name}:{line}: {path}: {text}" for line, path, text in found))
     return settings
+
+
+def place_in(file: Path, at: Location) -> str:
+    """Return where in the file a key stands, as FILE:LINE. Raises ConfigError."""
+    return f"{file}:{read_tree(_read(file), str(file)).line(at)}"
 
 
 def resolve(settings: Settings, folder: Path) -> Settings:

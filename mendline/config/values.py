@@ -13,21 +13,29 @@ from urllib.parse import urlsplit
 
 from mendline.keys import texts
 from mendline.producers.probes.attempt import split_address
+from mendline.responders.parameters import wrong_parameters
 from mendline.responders.plugins import installed
-from mendline.responders.registry import ACTION_NAMES
+from mendline.responders.registry import ACTION_NAMES, PARAMETERS
 from mendline.responders.signing import KeyFileError, PublicKey
 from mendline.schemas.secrets import is_reference
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from mendline.config.tree import Location
-    from mendline.schemas.settings import KeysSettings, PolicySettings, ProbeSettings, ServiceSettings, Settings
+    from mendline.schemas.settings import (
+        KeysSettings,
+        PolicySettings,
+        ProbeSettings,
+        ServiceSettings,
+        Settings,
+        StepSettings,
+    )
 
 MOST_EMBEDDED = 256
 HIGHEST_PORT = 65_535
 ASK = "ask"
 STEPS = (*ACTION_NAMES, ASK)
-NAMED = {"adjust": "adjustable", "command": "commands"}
-"""Actions whose steps must name something that the host's own settings declare, and where."""
 
 
 class Problem(NamedTuple):
@@ -189,16 +197,20 @@ def _circles(settings: Settings) -> Iterator[Problem]:
 # Policies -------------------------------------------------------------------------------------------------------------
 
 
+def misfits(at: Location, step: StepSettings, model: type[BaseModel] | None) -> Iterator[Problem]:
+    """Yield what is wrong with the parameters of the step at a place, whose action takes what `model` says."""
+    for one in wrong_parameters(model, step.parameters) if model else ():
+        known = (one.name,) if one.name in step.parameters else ()
+        yield Problem((*at, "parameters", *known), f"of {step.action}: {one.text}")
+
+
 def _policy(at: Location, policy: PolicySettings, settings: Settings, number: int) -> Iterator[Problem]:
     for place, step in enumerate(policy.play):
         if step.action != ASK and not _is_action(step.action):
             yield Problem(
                 (*at, "play", place, "action"), f"there is no action {step.action}; known: {', '.join(STEPS)}"
             )
-        if step.action in NAMED and not isinstance(step.parameters.get("name"), str):
-            where = NAMED[step.action]
-            text = f"{step.action} needs the parameter name: which of the service's `{where}`, such as {{name: NAME}}"
-            yield Problem((*at, "play", place, "parameters"), text)
+        yield from misfits((*at, "play", place), step, PARAMETERS.get(step.action))
     if policy.when.group and policy.when.group not in settings.groups:
         known = ", ".join(settings.groups) or "none"
         yield Problem((*at, "when", "group"), f"there is no group {policy.when.group}; known in `groups`: {known}")

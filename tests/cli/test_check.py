@@ -12,6 +12,21 @@ import pytest
 from mendline.responders.signing import PublicKey
 from tests.cli.support import Caller, opened, write_config
 
+FOREIGN = """
+from pydantic import BaseModel, ConfigDict, Field
+
+class Free:
+    name = "free"
+
+    def run(self, context):
+        return "done"
+
+class Purge(Free):
+    class Parameters(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        days: int = Field(default=7, ge=1, description="age")
+"""
+
 
 def findings(call: Caller, config: Path) -> dict[str, tuple[str, str]]:
     """Return verdict and text of each thing that was looked at; the exit status must fit."""
@@ -223,6 +238,29 @@ def test_a_policy_that_can_do_nothing_is_told(
     ran = call("check", config)
     assert ran.status == 0
     assert [line for line in ran.out.splitlines() if line.startswith("warning") and words in line], ran.out
+
+
+def test_a_step_that_does_not_fit_an_action_of_ones_own_is_wrong(
+    call: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the model that the action has for it, with file, line, and what to do; one without a model takes anything."""
+    (tmp_path / "foreign_purge.py").write_text(FOREIGN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    steps = [{"action": f"foreign_purge:{name}", "parameters": given} for name, given in
+             (("Purge", {"days": 7}), ("Purge", {"days": 0}), ("Purge", {"dayz": 7}), ("Free", {"x": 1}))]  # fmt: skip
+    config = write_config(tmp_path, policies=[policy(play=steps)])
+    found = {about: told for about, told in findings(call, config).items() if ".parameters" in about}
+    line = config.read_text().splitlines().index("      days: 0") + 1
+    assert {
+        "policies.0.play.1.parameters.days": (
+            "wrong",
+            f"{config}:{line}: of foreign_purge:Purge: days must be greater than or equal to 1 (age); given: 0",
+        ),
+        "policies.0.play.2.parameters.dayz": (
+            "wrong",
+            f"{config}:{line + 3}: of foreign_purge:Purge: dayz is no parameter; did you mean days?",
+        ),
+    } == found
 
 
 def test_what_will_work_and_do_nothing_is_a_warning(call: Caller, tmp_path: Path) -> None:

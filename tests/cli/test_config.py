@@ -168,6 +168,18 @@ def test_what_a_service_names_must_make_sense(text: str, told: str) -> None:
             "2: policies.0.when.group: there is no group b; known in `groups`: a",
         ),
         ("policies: [{name: a, play: [{action: x}]}]", "1: policies.0.play.0.action: there is no action x; known:"),
+        *(
+            (f"policies:\n  - name: a\n    play:\n      - {{action: {step}}}", f"4: policies.0.play.0.parameters{told}")
+            for step, told in {
+                "restart, parameters: {hard: true}": ".hard: of restart: hard is no parameter; this action takes none",
+                "command": ": of command: name is missing; add it (which of the service's `commands`)",
+                "command, parameters: {nmae: x}": ": of command: name is missing",
+                "adjust, parameters: {name: a, by: '2'}": ".by: of adjust: by must be a valid number (what is added, a",
+                "adjust, parameters: {name: a, by: 0}": ".by: of adjust: by must not be 0 (what is added",
+                "update_config, parameters: {version: 7}": ".version: of update_config: version must be a valid string",
+                "restore_data, parameters: {dta: x}": ".dta: of restore_data: dta is no parameter; did you mean data?",
+            }.items()
+        ),
         (
             "policies: [{name: a, play: [{action: ask}]}, {name: a, play: [{action: ask}]}]",
             "1: policies.1.name: a is the name of another policy too",
@@ -176,7 +188,7 @@ def test_what_a_service_names_must_make_sense(text: str, told: str) -> None:
 )
 def test_what_the_rest_names_must_make_sense(text: str, told: str) -> None:
     """The same for peers, keys, webhooks and policies; a webhook, which often holds a token, is not repeated."""
-    (line,) = refused(text + "\n")
+    line, *_ = refused(text + "\n")
     assert line.startswith(told), line
     assert "hunter2" not in line
 

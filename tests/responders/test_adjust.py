@@ -115,11 +115,11 @@ def test_somebody_elses_edit_is_not_overwritten(bench: Bench, monkeypatch: pytes
     ("parameters", "why"),
     [
         ({"name": "threads"}, "declares no number 'threads' of web; services.….adjustable has: workers"),
-        ({"by": "2"}, "needs the parameters `name` and `by`"),
-        ({"by": 0}, "a number that is not 0"),
-        ({"by": True}, "a number that is not 0"),
-        ({"file": "/etc/passwd"}, "there is no parameter 'file'; known are by, name, return"),
-        ({"return": "yes"}, "return is true or false"),
+        ({"by": "2"}, "by must be a valid number"),
+        ({"by": 0}, "by must not be 0"),
+        ({"by": True}, "by must be a valid number"),
+        ({"file": "/etc/passwd"}, "file is no parameter; known here: name, by, return"),
+        ({"return": "yes"}, "return must be a valid boolean"),
         ({"by": 0.5}, r"4\.5 is no whole number"),
     ],
 )

@@ -42,8 +42,8 @@ def test_no_shell_reads_the_vector() -> None:
     ("parameters", "why"),
     [
         ({"name": "rm"}, "knows no command 'rm' of web; services.….commands has: mend"),
-        ({}, "takes one parameter, `name` .given: none"),
-        ({"name": "mend", "argv": "rm -r /"}, "takes one parameter, `name` .given: name, argv"),
+        ({}, "name is missing; add it .which of the service's `commands`"),
+        ({"name": "mend", "argv": "rm -r /"}, "argv is no parameter; known here: name"),
     ],
 )
 def test_a_record_can_only_choose_among_names(parameters: dict[str, str], why: str) -> None:

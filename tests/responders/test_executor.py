@@ -10,15 +10,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 from mendline.responders import work
 from mendline.responders.action import ActionContext, OvertakenError, PermanentError, TemporaryError
 from mendline.responders.clock import LogClockEstimate
 from mendline.responders.ledger import Ledger, LedgerError
+from mendline.responders.parameters import StepParameters
 from mendline.responders.reflex import Reflex
 from mendline.responders.signing import KeyRing
 from mendline.schemas.settings import ReflexSettings
 from tests.responders.executing import NOW_MS, PATIENCE_S, Deed, Gate, Table
+
+
+class Fitted(Deed):
+    """A deed that takes a number of seconds."""
+
+    class Parameters(StepParameters):
+        """What a step may give."""
+
+        seconds: int = Field(gt=0)
 
 
 @pytest.fixture
@@ -61,6 +72,18 @@ def test_a_bad_command_is_refused_and_that_is_said(table: Table, changes: dict[s
     assert said.began_at is None
     assert table.keys.why_not(said) is None
     assert not table.deed.asked
+
+
+def test_parameters_that_do_not_fit_are_refused_before_anything_is_begun(table: Table) -> None:
+    """The action says what it takes; what came over the log is held against that, and the ledger knows of no begin."""
+    table.actions["restart"] = fitted = Fitted()
+    table.take(table.command("i-1", parameters={"seconds": -1}), table.command("i-2", parameters={"seconds": 1}))
+    said = {one.intent: (one.status, one.reason) for one in (table.said(), table.said())}
+    assert {
+        "i-1": ("refused", "its parameters do not fit restart: seconds must be greater than 0; given: -1"),
+        "i-2": ("succeeded", "done"),
+    } == said
+    assert ["i-2"] == [one.intent for one in fitted.asked]
 
 
 def test_a_command_of_an_unknown_key_is_refused_and_its_id_stays_free(table: Table, tmp_path: Path) -> None:

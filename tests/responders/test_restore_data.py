@@ -108,8 +108,9 @@ def test_a_snapshot_under_way_is_waited_for(host: Host) -> None:
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"data": "../../etc"}, "declares no data"),
-        ({"data": "stock", "path": "/etc"}, "no parameter 'path'"),
+        ({"data": "../../etc"}, "data must match pattern"),
+        ({"data": "other"}, "declares no data 'other'"),
+        ({"data": "stock", "path": "/etc"}, "path is no parameter; known here: data, snapshot"),
         ({"snapshot": "../../../etc/passwd"}, "there is no snapshot"),
     ],
 )

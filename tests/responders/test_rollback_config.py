@@ -182,14 +182,14 @@ def test_a_named_version_is_put_in_place(scene: Scene) -> None:
     assert ("new", 1) == (scene.file.read_text(), len(scene.restarts))
     with pytest.raises(PermanentError, match=r"no configuration version '\.\./x'"):
         update.run(replace(scene.context, intent="i2", parameters={"version": "../x"}))
-    with pytest.raises(PermanentError, match="takes one parameter, `version`"):
+    with pytest.raises(PermanentError, match="version is missing; add it"):
         update.run(replace(scene.context, intent="i3"))
 
 
 @pytest.mark.parametrize(
     ("settings", "parameters", "says"),
     [(ServiceSettings(), {}, "services.web.config names no file"),
-     (ServiceSettings(config=("a",)), {"to": "b"}, "rollback_config takes no parameter")],
+     (ServiceSettings(config=("a",)), {"to": "b"}, "to is no parameter; this action takes none, take it out")],
 )  # fmt: skip
 def test_a_wrong_use_is_named(scene: Scene, settings: ServiceSettings, parameters: dict[str, str], says: str) -> None:
     """And nothing is done."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ RATE_ARRAYS: Mapping[str, StateArray] = MappingProxyType({
 
 ROWS_A_RUN = 1000
 """Gathering this many rows costs about as much as one more step of a detector."""
+MOST_ROWS = 1 << 16
+"""Rows in one step, but for sources with more: each array of it takes half a megabyte, and there are dozens."""
 
 
 def matches(match: MatchSettings, series: Series) -> bool:
@@ -132,15 +135,18 @@ class Store:
     def chunks(self, slots: NDArray[np.intp]) -> Iterator[tuple[slice, Chunk]]:
         """Yield the rows of the slots (ascending) in a few chunks, each with its place among the slots.
 
-        Neighbouring slots are slices of the arrays; where there are many small runs of them, all rows are copied
-        out, and back after the step.
+        Neighbouring slots are slices of the arrays; where there are many small runs of them, the rows are copied out,
+        and back after the step. A chunk has at most `MOST_ROWS` rows, or those of one slot.
         """
         breaks = np.flatnonzero(np.diff(slots) != 1) + 1
-        if (len(breaks) + 1) * ROWS_A_RUN > len(slots) * len(self.columns) and len(breaks):
-            yield slice(0, len(slots)), Chunk(self, slots)
-            return
-        for first, end in zip([0, *breaks.tolist()], [*breaks.tolist(), len(slots)], strict=True):
-            yield slice(first, end), Chunk(self, slice(int(slots[first]), int(slots[end - 1]) + 1))
+        scattered = (len(breaks) + 1) * ROWS_A_RUN > len(slots) * len(self.columns) and len(breaks) > 0
+        ends = [len(slots)] if scattered else [*breaks.tolist(), len(slots)]
+        at_once = max(1, MOST_ROWS // max(1, len(self.columns)))
+        for first, end in pairwise([0, *ends]):
+            for begin in range(first, end, at_once):
+                part = slice(begin, min(begin + at_once, end))
+                mine = slots[part]
+                yield part, Chunk(self, mine if scattered else slice(int(mine[0]), int(mine[-1]) + 1))
 
 
 @dataclass(slots=True)

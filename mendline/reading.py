@@ -86,7 +86,7 @@ def fold_journal(log: Log, settings: Settings) -> Journal:
     found = _last_snapshot(log, settings)
     journal, begin, clock = Journal(), None, LogClock()
     if found:
-        journal, begin = load_journal(found.blocks), found.offset
+        journal, begin = load_journal(found.taken()), found.offset
         clock = LogClock(found.log_time, found.append_time)
     for offset, append_time, log_time, record in read_journal(log, settings, begin, clock):
         journal.apply(record, offset, log_time, append_time)

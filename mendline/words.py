@@ -181,7 +181,8 @@ _TELLERS: Mapping[type, Callable[[Any], str]] = {
     r.Progress: lambda e: f"{e.stage} at offset {e.offset} of {e.topic}/{e.partition}, lag {e.lag}",
     r.Seal: lambda e: f"seal of {e.records} records, offsets {e.first} to {e.last}: {e.digest[:16]}",
     r.Snapshot: lambda e: (
-        f"{e.stage} snapshot at offset {e.offset} of {e.topic}/{e.partition}, block {e.block + 1} of {e.blocks}"
+        f"{e.stage} snapshot at offset {e.offset} of {e.topic}/{e.partition}, block {e.block + 1}"
+        + (f" of {e.blocks}" if e.blocks else "")
     ),
     r.DeadLetter: lambda e: f"unreadable record {e.topic}/{e.partition} offset {e.offset}: {e.reason}",
 }

@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 
+MOST_VALUES = 1 << 16
+"""Panes of so many series are made at once, or those of one source: each takes 64 bytes, twice."""
+
+
 class Shape(NamedTuple):
     """What windows there are, in ms: panes, whether they are written themselves, and kinds of wider windows."""
 
@@ -76,9 +80,12 @@ class Folding:
         self.residents = Residents(shape.kinds, shape.statistics)
         self._forget_ms = forget_ms
 
-    @np.errstate(all="ignore")  # what is no number, or too large for one, is told by NaN
-    def fold(self, blocks: Sequence[RoundBlock], batch: Input) -> list[WindowBlock]:
-        """Take rounds in and return the windows they close, those of a source and width in order of start."""
+    def fold(self, blocks: Sequence[RoundBlock], batch: Input) -> Iterator[WindowBlock]:
+        """Take rounds in and yield the windows they close, those of a source and width in order of start.
+
+        All must be asked for before anything else is. What is no number, or too large for one, is told by NaN: let
+        numpy ignore it.
+        """
         blocks = _one_for_each_table(blocks)
         arrived = self._arrivals(blocks)
         new = firsts(arrived.source)
@@ -87,15 +94,14 @@ class Folding:
         before = self._closed(touched)
         rounds = self.gate.admit(arrived, batch.append_times, self.open.counts())
         phases = self._close_panes(Taken(rounds, rounds.time // self.shape.pane, blocks), touched)
-        made: list[WindowBlock] = []
         for phase in phases:
             ended: list[Ended] = []
             for group in phase:
-                made += self._fold_group(group, rounds, blocks, ended)
-            made += self._blocks(ended)
+                for part in group.parts(max(1, MOST_VALUES // len(group.table))):
+                    yield from self._fold_group(part, rounds, blocks, ended)
+            yield from self._blocks(ended)
         moved = touched[self._closed(touched) > before]
-        made += self._blocks(list(self.residents.close(moved, self._closed(moved) * self.shape.pane)))
-        return made
+        yield from self._blocks(list(self.residents.close(moved, self._closed(moved) * self.shape.pane)))
 
     def forget(self, source: int) -> None:
         """Drop all that is open of the source, and how far it has come."""

@@ -6,7 +6,7 @@ Panes are worked on in *phases*: in each, a source has panes of one table only. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -29,6 +29,18 @@ class Group(NamedTuple):
     table: SeriesTable
     waiting: Waiting
     ranks: Sequence[int]
+
+    def parts(self, most: int) -> Iterator[Group]:
+        """Yield the panes of at most `most` sources at a time."""
+        sources = self.waiting.source[: self.ranks[1]]
+        if len(sources) <= most:
+            yield self
+            return
+        for begin in range(0, len(sources), most):
+            some = sources[begin : begin + most]
+            inside = (self.waiting.source >= some[0]) & (self.waiting.source <= some[-1])
+            ranks = np.append(0, np.cumsum(inside))[self.ranks]
+            yield Group(self.table, selected(self.waiting, np.flatnonzero(inside)), np.unique(ranks).tolist())
 
 
 class Taken(NamedTuple):

@@ -22,7 +22,7 @@ import numpy as np
 from mendline.processors.folding import Folding, Shape
 from mendline.processors.order import TALLIES
 from mendline.processors.state import dump_sources, load_sources
-from mendline.schemas.columnar import RoundBlock, encode_windows
+from mendline.schemas.columnar import RoundBlock, WindowBlock, encode_windows
 from mendline.schemas.stream import WINDOWS_HEADERS, Input, NewRecord, Partition, StateBlock
 
 if TYPE_CHECKING:
@@ -46,9 +46,10 @@ class WindowsStage:
 
     def fold(self, batch: Input) -> Iterator[NewRecord]:
         """Take the rounds in and yield the windows they close."""
-        blocks = [block for part in self._parts(batch) if part for block in self._folding.fold(part, batch)]
+        with np.errstate(all="ignore"):
+            values = encode_windows(self._closed(batch))
         self._sweep(batch)
-        for value in encode_windows(blocks):
+        for value in values:
             yield NewRecord(self._topic, value, None, self._partition.number, WINDOWS_HEADERS)
 
     def dump(self) -> Iterator[StateBlock]:
@@ -69,6 +70,12 @@ class WindowsStage:
                 if marks.numbers.get(name := marks.names[number]) == number:
                     found.setdefault(name, {})[tally] = int(counts[number])
         return found
+
+    def _closed(self, batch: Input) -> Iterator[WindowBlock]:
+        """Take the rounds in and yield the windows they close, so that few of them are there at a time."""
+        for part in self._parts(batch):
+            if part:
+                yield from self._folding.fold(part, batch)
 
     def _parts(self, batch: Input) -> Iterator[Sequence[RoundBlock]]:
         """Yield the rounds, cut so that no source can be forgotten in the midst of a part."""

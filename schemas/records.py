@@ -394,7 +394,10 @@ class Seal(Envelope):
 
 
 class Snapshot(Envelope):
-    """The state of some sources of a stage at `offset` (next to read) of its input partition; arrays follow."""
+    """The state of some sources of a stage at `offset` (next to read) of its input partition; arrays follow.
+
+    A snapshot is made of blocks, numbered from 0 on; the last one tells how many `blocks` there are, others may say 0.
+    """
 
     type: Literal["snapshot"] = "snapshot"
     stage: str

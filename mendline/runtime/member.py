@@ -20,7 +20,7 @@ from mendline.runtime.deadletters import FoldError, Limit, Poison
 from mendline.runtime.metrics import Metrics
 from mendline.runtime.outbox import Outbox
 from mendline.runtime.restore import find_start
-from mendline.runtime.snapshots import SnapshotPlace, write_snapshot
+from mendline.runtime.snapshots import SnapshotPlace, in_portions, write_snapshot
 from mendline.runtime.worker import Worker, cut
 from mendline.schemas.base import record_id
 from mendline.schemas.records import Activation, encode_record
@@ -327,10 +327,15 @@ class Member:
     def _snapshot(self, worker: Worker, outbox: Outbox) -> None:
         if worker.position < worker.muted_until:
             return  # older than the snapshot it came from would be
+        stored: list[Position] = []
         records = write_snapshot(worker.head(), worker.stage.dump(), self._topics.topic("state"))
+        for portion in in_portions(records):
+            if outbox.unavailable:
+                return  # the rest would only fill the memory; what stands of it harms nobody
+            outbox.append(portion, stored.extend)
         worker.snapshot_offset = worker.position
         worker.tell_tallies()
-        outbox.append(records, partial(_snapshot_stands, worker, self.metrics))
+        outbox.append([], partial(_snapshot_stands, worker, self.metrics, stored))
 
 
 def _acknowledged(reached: Sequence[tuple[Worker, int]], _: Sequence[Position]) -> None:
@@ -338,7 +343,7 @@ def _acknowledged(reached: Sequence[tuple[Worker, int]], _: Sequence[Position]) 
         worker.acknowledged = max(worker.acknowledged, offset)
 
 
-def _snapshot_stands(worker: Worker, metrics: Metrics, positions: Sequence[Position]) -> None:
+def _snapshot_stands(worker: Worker, metrics: Metrics, positions: Sequence[Position], _: Sequence[Position]) -> None:
     worker.snapshot = SnapshotPlace.of(positions)
     # What is committed next carries the new place; without new records the place alone is worth a commit.
     worker.committed = min(worker.committed, worker.acknowledged - 1)

@@ -64,7 +64,7 @@ def find_start(spec: StageSpec, partition: Partition, consumer: Consumer, log: L
     stage = spec.make(partition)
     is_usable = found and (found.config == spec.config or isinstance(stage, Parted))
     if found and is_usable and found.offset >= min(oldest, committed.offset):
-        stage.load(found.blocks)
+        stage.load(found.taken())
         clock = LogClock(found.log_time, found.append_time)
         offset, warming = _warm_up(stage, partition, consumer, found, oldest)
         changed = found.config != spec.config

@@ -3,12 +3,17 @@
 A snapshot is a run of records on one partition of the state topic, one for each block of the stage's state. Where it
 stands is kept beside the group's committed offset (`Committed.metadata`, as `PARTITION:FIRST:LAST`), so that the way
 back is one short read and needs no search.
+
+State may be as large as memory allows, so a snapshot is made and read block by block: only the last block tells how
+many there are. Within its run there may be blocks of other snapshots, and blocks twice, where the log did not answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.schemas.base import UnreadableRecordError, record_id
@@ -17,10 +22,14 @@ from mendline.schemas.records import Snapshot
 from mendline.schemas.stream import SNAPSHOT_HEADERS, NewRecord, Partition, StateBlock
 
 if TYPE_CHECKING:
-    from mendline.logs.base import Log, Position
+    from mendline.logs.base import Consumer, Log, Position
     from mendline.runtime.logtime import LogClock
 
 READ_TIMEOUT_S = 10.0
+PORTION_BYTES = 4 << 20
+"""What of a snapshot is appended at once, and so held in memory."""
+UNKNOWN = 0
+"""How many blocks there are, in all blocks but the last."""
 NO_STATE = StateBlock(sources=())
 
 
@@ -60,30 +69,48 @@ class SnapshotHead:
     config: str
 
 
-def write_snapshot(head: SnapshotHead, blocks: Iterable[StateBlock], topic: str) -> list[NewRecord]:
-    """Return the records of a snapshot for the state `topic`; at least one, even when there is no state."""
-    whole = list(blocks) or [NO_STATE]
+def write_snapshot(head: SnapshotHead, blocks: Iterable[StateBlock], topic: str) -> Iterator[NewRecord]:
+    """Yield the records of a snapshot for the state `topic`; at least one, even when there is no state."""
+    following = iter(blocks)
+    first = next(following, NO_STATE)
+    for number, (block, after) in enumerate(pairwise(chain((first,), following, (None,)))):
+        if block is not None:
+            yield _record(head, block, number, UNKNOWN if after else number + 1, topic)
+
+
+def _record(head: SnapshotHead, block: StateBlock, number: int, blocks: int, topic: str) -> NewRecord:
+    snapshot = Snapshot(
+        id=record_id("snapshot", head.stage, head.input.topic, head.input.number, head.offset, number),
+        source=head.stage,
+        time=max(head.clock.append_time, 0),
+        stage=head.stage,
+        topic=head.input.topic,
+        partition=head.input.number,
+        offset=head.offset,
+        log_time=head.clock.now,
+        append_time=head.clock.append_time,
+        config=head.config,
+        block=number,
+        blocks=blocks,
+        sources=tuple(block.sources),
+        values=block.values,
+    )
     key = f"{head.stage}/{head.input.topic}/{head.input.number}".encode()
-    records = []
-    for number, block in enumerate(whole):
-        snapshot = Snapshot(
-            id=record_id("snapshot", head.stage, head.input.topic, head.input.number, head.offset, number),
-            source=head.stage,
-            time=max(head.clock.append_time, 0),
-            stage=head.stage,
-            topic=head.input.topic,
-            partition=head.input.number,
-            offset=head.offset,
-            log_time=head.clock.now,
-            append_time=head.clock.append_time,
-            config=head.config,
-            block=number,
-            blocks=len(whole),
-            sources=tuple(block.sources),
-            values=block.values,
-        )
-        records.append(NewRecord(topic, encode_snapshot(snapshot, block.arrays), key, headers=SNAPSHOT_HEADERS))
-    return records
+    return NewRecord(topic, encode_snapshot(snapshot, block.arrays), key, headers=SNAPSHOT_HEADERS)
+
+
+def in_portions(records: Iterable[NewRecord]) -> Iterator[list[NewRecord]]:
+    """Yield the records in portions of about `PORTION_BYTES`; one larger than that by itself."""
+    portion: list[NewRecord] = []
+    size = 0
+    for record in records:
+        portion.append(record)
+        size += len(record.value)
+        if size >= PORTION_BYTES:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +121,12 @@ class Restored:
     log_time: int
     append_time: int
     config: str
-    blocks: tuple[StateBlock, ...]
+    blocks: deque[StateBlock]
+
+    def taken(self) -> Iterator[StateBlock]:
+        """Yield the blocks, and forget each: what a stage has taken over need not be there twice."""
+        while self.blocks:
+            yield self.blocks.popleft()
 
 
 def read_snapshot(log: Log, topic: str, place: SnapshotPlace, stage: str, source: Partition) -> Restored | None:
@@ -106,32 +138,43 @@ def read_snapshot(log: Log, topic: str, place: SnapshotPlace, stage: str, source
         if consumer.beginning_offset(partition) > place.first or consumer.end_offset(partition) <= place.last:
             return None
         consumer.start(partition, place.first)
-        values: list[bytes] = []
-        while len(values) <= place.last - place.first:
-            batches = consumer.poll(READ_TIMEOUT_S).batches
-            if not batches:
-                return None
-            values.extend(value for batch in batches for value in batch.values)
+        parts = _read(consumer, place.last - place.first + 1, stage, source)
     finally:
         consumer.close()
-    return _assemble(values[: place.last - place.first + 1], stage, source)
+    return _assemble(parts)
 
 
-def _assemble(values: Iterable[bytes], stage: str, source: Partition) -> Restored | None:
-    heads: list[Snapshot] = []
-    blocks: list[StateBlock] = []
-    for value in values:
-        try:
-            head, arrays = decode_snapshot(value)
-        except UnreadableRecordError:
-            return None
-        # Several members may snapshot into one partition of the state topic at once.
-        if (head.stage, head.topic, head.partition) == (stage, source.topic, source.number):
-            heads.append(head)
-            blocks.append(StateBlock(head.sources, arrays, head.values))
-    if blocks == [NO_STATE]:
-        blocks = []
-    if not heads or [head.block for head in heads] != list(range(heads[0].blocks)):
+Part = tuple[Snapshot, StateBlock]
+
+
+def _read(consumer: Consumer, count: int, stage: str, source: Partition) -> list[Part]:
+    """Return the blocks of the stage and partition among the next records; none when one is missing or damaged."""
+    parts: list[Part] = []
+    while count > 0:
+        batches = consumer.poll(READ_TIMEOUT_S).batches
+        if not batches:
+            return []
+        for value in [value for batch in batches for value in batch.values][:count]:
+            try:
+                head, arrays = decode_snapshot(value)
+            except UnreadableRecordError:
+                return []
+            # Several members may snapshot into one partition of the state topic at once.
+            if (head.stage, head.topic, head.partition) == (stage, source.topic, source.number):
+                parts.append((head, StateBlock(head.sources, arrays, head.values)))
+        count -= sum(map(len, batches))
+    return parts
+
+
+def _assemble(parts: Sequence[Part]) -> Restored | None:
+    """Return the snapshot that the last block ends, or None when one of its blocks is not there."""
+    if not parts:
         return None
-    one = heads[0]
-    return Restored(one.offset, one.log_time, one.append_time, one.config, tuple(blocks))
+    one = parts[-1][0]
+    blocks = {head.block: block for head, block in parts if head.offset == one.offset}
+    if blocks.keys() != set(range(one.blocks)):
+        return None
+    whole = deque(blocks[number] for number in range(one.blocks))
+    if one.blocks == 1 and whole[0] == NO_STATE:
+        whole.clear()
+    return Restored(one.offset, one.log_time, one.append_time, one.config, whole)

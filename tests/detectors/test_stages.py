@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import settings as tune
 from hypothesis import strategies as st
 
-from mendline.detectors import Detector, NoParameters, Rows, Scores, StateArray, Step, bank, bank_state, pools
+from mendline.detectors import Detector, NoParameters, Rows, Scores, StateArray, Step, bank, bank_state, pools, rows
 from mendline.detectors import stage as stage_module
 from mendline.detectors.stage import DetectStage
 from mendline.schemas.records import Work, decode_record
@@ -553,6 +553,17 @@ def test_order_of_sources_does_not_matter(seed: int) -> None:
     turned = Story(story.told, partition=WINDOWS)
     turned.told = [(time, item[::-1] if isinstance(item, list) else item) for time, item in story.told]
     assert said(make(), turned.inputs([20, 40])) == said(make(), story.inputs([20, 40]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_how_much_is_a_step_does_not_matter(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """A stage says the same, to the bit, whether the windows of all sources are one step or each is its own."""
+    make, story = stages("detect", 80, seed)
+    together = said(make(), story.inputs([30]))
+    monkeypatch.setattr(rows, "MOST_ROWS", 1)
+    assert together
+    assert together == said(make(), story.inputs([30]))
 
 
 @pytest.mark.slow

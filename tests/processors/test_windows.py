@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mendline.processors import order
+from mendline.processors import folding, order
 from mendline.processors.windows import WindowsStage
 from mendline.runtime.logtime import LogClock
 from mendline.schemas.columnar import WindowBlock
@@ -175,13 +176,16 @@ def test_windows_are_those_of_the_rules(sent: list[Sent], grace: int, kinds: dic
 def test_the_bytes_of_windows_do_not_depend_on_batches(
     sent: list[Sent], sizes: list[int], grace: int, kinds: dict[str, Any]
 ) -> None:
-    """Fed one by one, in any batches or all at once, each window has the same bytes."""
+    """Fed one by one, in any batches, all at once, or a source worked on at a time: each window has the same bytes."""
     made = configured(grace=grace, quantiles=[0.5, 0.99], **kinds)
     whole, single, mixed = (
         rows_of(fold(WindowsStage(made, METRICS), sent, each))
         for each in (forever(1000), forever(1), iter(sizes * len(sent)))
     )
+    with patch.object(folding, "MOST_VALUES", 1):
+        apart = rows_of(fold(WindowsStage(made, METRICS), sent, forever(1000)))
     assert repr(sorted(whole.items())) == repr(sorted(single.items())) == repr(sorted(mixed.items()))
+    assert repr(sorted(whole.items())) == repr(sorted(apart.items()))
 
 
 @pytest.mark.slow

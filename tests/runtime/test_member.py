@@ -9,6 +9,7 @@ import pytest
 
 from mendline.logs.base import Committed, LogRefusedError, LogUnavailableError
 from mendline.runtime import member as member_module
+from mendline.runtime import snapshots
 from mendline.runtime.deadletters import StageStoppedError
 from mendline.runtime.member import Member
 from mendline.runtime.outbox import MOST_PENDING
@@ -29,6 +30,11 @@ def _bench() -> Bench:
 def committed(bench: Bench) -> Committed | None:
     """Return the group's place."""
     return bench.log.consumer("x", group="t.sum").committed(METRICS)
+
+
+def place_of(bench: Bench) -> str:
+    """Return where the newest snapshot stands that counts."""
+    return (committed(bench) or Committed(0)).metadata
 
 
 def turns(member: Member, count: int = 3) -> None:
@@ -98,6 +104,35 @@ def test_what_was_acknowledged_after_the_snapshot_is_folded_again_but_muted(benc
         turns(member)
     assert [["a", 1], ["a", 3], ["a", 7]] == bench.totals()
     assert [True, False] == [one.muted for one in bench.stages[-1].inputs]
+
+
+def test_a_snapshot_that_the_log_did_not_take_whole_does_not_count(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one before goes on counting, and the next is whole again."""
+    monkeypatch.setattr(snapshots, "PORTION_BYTES", 1)
+    with bench.running() as member:
+        bench.put(1)
+        bench.put(2, source="b")
+        turns(member)
+    place = place_of(bench)
+    assert place
+    cut_short = bench.member()
+    cut_short.turn()
+    bench.put(4)
+    turns(cut_short)
+    bench.clock.advance(11)
+    bench.log.fail_next()
+    turns(cut_short)
+    assert place == place_of(bench)
+    bench.clock.advance(60)
+    turns(cut_short)
+    assert place != place_of(bench)
+    cut_short.close()
+    with bench.running() as member:
+        bench.put(8)
+        turns(member)
+    assert [["a", 1], ["b", 2], ["a", 5], ["a", 13]] == bench.totals()
 
 
 def test_a_batch_that_crosses_the_muted_border_is_cut_there(bench: Bench) -> None:

@@ -34,8 +34,8 @@ class Stored(NamedTuple):
     record: Record
 
 
-def read_batches(log: Log, partition: Partition, begin: int | None = None) -> Iterator[Batch]:
-    """Yield the partition's records from `begin` (None: the oldest) to its end now.
+def read_batches(log: Log, partition: Partition, begin: int | None = None, until: int | None = None) -> Iterator[Batch]:
+    """Yield the partition's records from `begin` (None: the oldest) to its end now, or to `until`, and maybe some more.
 
     Raises LogUnavailableError when the log stops answering, LogRefusedError for a topic that does not exist.
     """
@@ -43,7 +43,7 @@ def read_batches(log: Log, partition: Partition, begin: int | None = None) -> It
     try:
         consumer.assign([partition])
         at = consumer.beginning_offset(partition) if begin is None else begin
-        end = consumer.end_offset(partition)
+        end = consumer.end_offset(partition) if until is None else until
         if at < end:
             consumer.start(partition, at)
         while at < end:

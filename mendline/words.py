@@ -69,6 +69,20 @@ def size(count: int) -> str:
     return f"{count} B"
 
 
+def rate(speed: float | None, what: str) -> str:
+    """Return how many of something are done a second, as people say it; nothing while that is not known.
+
+    >>> rate(3_210_000.0, "samples"), rate(12.0, "records"), rate(None, "records")
+    ('3.21 M samples/s', '12 records/s', '')
+    """
+    if speed is None:
+        return ""
+    for power, unit in ((1_000_000, "M "), (1_000, "k ")):
+        if speed >= power:
+            return f"{speed / power:.3g} {unit}{what}/s"
+    return f"{speed:.3g} {what}/s"
+
+
 def in_force(journal: Journal) -> Iterator[str]:
     """Yield what people ordered that stands: that everything is stopped, maintenance, silences."""
     if stop := journal.stopped:

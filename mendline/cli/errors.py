@@ -7,6 +7,7 @@ from mendline.cli import FAILED, WRONG_USE
 from mendline.config import ConfigError
 from mendline.demo.deployment import DemoError
 from mendline.detectors.registry import DetectorError
+from mendline.dumps.errors import DumpError
 from mendline.logs.base import LogError
 from mendline.responders.ledger import LedgerError
 from mendline.responders.plugins import ActionPluginError
@@ -27,6 +28,7 @@ STATUS: dict[type[Exception], int] = {
     LogError: FAILED,
     StateError: FAILED,
     DemoError: FAILED,
+    DumpError: FAILED,
     LedgerError: FAILED,
     KeyFileError: FAILED,
     SnapshotError: FAILED,

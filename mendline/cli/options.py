@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,28 @@ config_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 verbose_option = click.option("-v", "--verbose", count=True, help="Say more of what goes on; twice for everything.")
+
+
+def moment_ms(text: str | None, option: str) -> int | None:
+    """Return the moment (ms since the epoch) that `option` gives: a date and time of day, or how long ago.
+
+    UTC unless it says otherwise. Raises click.BadParameter.
+    """
+    from datetime import UTC, datetime
+
+    from mendline.schemas.settings import duration_ms
+
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            return time.time_ns() // 1_000_000 - int(str(duration_ms(text)))
+        except ValueError:
+            msg = f"{text!r} is no time; write 2026-01-31T12:30:00 (UTC), or how long ago: 90m, 2d"
+            raise click.BadParameter(msg, param_hint=option) from None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def parameters_of(given: tuple[str, ...]) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ import click
 
 from mendline.cli.acls import print_acls
 from mendline.cli.dead import dead
+from mendline.cli.dumps import dump, load
 from mendline.cli.options import config_option, json_option
 from mendline.cli.salvage import salvage
 
@@ -29,6 +30,8 @@ def topics() -> None:
 
 
 topics.add_command(dead)
+topics.add_command(dump)
+topics.add_command(load)
 topics.add_command(print_acls)
 topics.add_command(salvage)
 

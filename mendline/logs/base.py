@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 from mendline.schemas.stream import Batch, NewRecord, Partition
 
@@ -197,3 +197,14 @@ class Log(Protocol):
 
     def __exit__(self, *exc: object) -> None:
         """Close the log."""
+
+
+@runtime_checkable
+class Restorable(Protocol):
+    """A log that can take over records with the offsets and append times they have elsewhere: a dump's, for example."""
+
+    def restore(self, batch: Batch) -> None:
+        """Append the records as they are, behind those that are there; retention is not applied.
+
+        Raises LogRefusedError when their offsets or times do not follow on what is there, LogUnavailableError.
+        """

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from mendline.logs.base import TopicSettings
 from mendline.logs.clock import append_time
+from mendline.logs.routing import check_restored
 from mendline.schemas.stream import Batch, Headers, NewRecord, Partition
 
 _SLACK = 16
@@ -43,6 +44,18 @@ class Columns:
         self._headers += [record.headers for record in records]
         self.size += sum(map(len, values))
         return first, self._last
+
+    def restore(self, batch: Batch) -> None:
+        """Append records as they are. Raises LogRefusedError when they do not follow on what is there."""
+        empty = self.first == self.end
+        check_restored(batch, None if empty else self.end, self._last, whole=True)
+        self.first = batch.offsets[0] if empty else self.first
+        self._last = batch.timestamps[-1]
+        self._timestamps += batch.timestamps
+        self._keys += batch.keys
+        self._values += batch.values
+        self._headers += batch.headers
+        self.size += sum(map(len, batch.values))
 
     def read(self, offset: int, limit: int) -> Batch | None:
         """Return up to `limit` records from `offset` on, or None when there are none yet."""

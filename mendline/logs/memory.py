@@ -16,7 +16,7 @@ from mendline.logs.clock import Clock, wall_clock
 from mendline.logs.columns import Columns
 from mendline.logs.memory_consumer import GroupState, MemoryConsumer
 from mendline.logs.routing import Router, check_partition, unknown_topic
-from mendline.schemas.stream import NewRecord, Partition
+from mendline.schemas.stream import Batch, NewRecord, Partition
 
 
 class MemoryLog:
@@ -89,6 +89,13 @@ class MemoryLog:
         """Delete the partition's records below `offset` for good."""
         with self.lock:
             self.columns(partition).trim(offset)
+
+    def restore(self, batch: Batch) -> None:
+        """Append the records with the offsets and append times they have. Raises LogRefusedError."""
+        with self.lock:
+            self.check_away()
+            self.columns(batch.partition).restore(batch)
+            self.ring()
 
     def close(self) -> None:
         """Do nothing: the records live as long as the object."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from mendline.logs.base import LogRefusedError, RecordTooLargeError, TopicSettings
 from mendline.logs.partitioner import partition_of
-from mendline.schemas.stream import NewRecord, Partition
+from mendline.schemas.stream import Batch, NewRecord, Partition
 
 
 def unknown_topic(name: str, known: Mapping[str, object]) -> LogRefusedError:
@@ -21,6 +22,21 @@ def check_partition(partition: Partition, partitions: int) -> None:
     """Raise LogRefusedError when the topic has no partition of that number."""
     if not 0 <= partition.number < partitions:
         msg = f"topic {partition.topic!r} has partitions 0 to {partitions - 1}, not {partition.number}"
+        raise LogRefusedError(msg)
+
+
+def check_restored(batch: Batch, end: int | None, last_ms: int, *, whole: bool) -> None:
+    """Raise LogRefusedError when records do not follow on what is there, up to offset `end` (None: nothing).
+
+    `whole`: there must be no gap, neither before them nor among them.
+    """
+    offsets, times = batch.offsets, [last_ms, *batch.timestamps]
+    first = offsets[0] if end is None else end
+    steps = [after - before for before, after in pairwise([first - 1, *offsets])]
+    sound = set(steps) == {1} if whole else min(steps) > 0
+    if not sound or any(after < before for before, after in pairwise(times)):
+        where = f"{batch.partition.topic}/{batch.partition.number}"
+        msg = f"{where}: offsets {offsets[0]} to {offsets[-1]} cannot be taken over: there are others, or gaps"
         raise LogRefusedError(msg)
 
 

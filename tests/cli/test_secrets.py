@@ -50,6 +50,8 @@ CALLS = (
     "topics create",
     "topics tail journal --last 1000",
     "topics tail metrics --last 1000 --json",
+    "topics dump DUMP",
+    "topics load DUMP --into copy",
     "topics dead list --json",
     "topics dead show LETTER",
     "topics dead requeue --all",
@@ -202,6 +204,7 @@ def test_no_secret_leaves_its_place(call: Caller, config: Path, webhook: Webhook
     letter = json.loads(call("topics", "dead", "list", "--json", "-c", config).out.splitlines()[0])["id"]
     version = json.loads(call("configs", "log", "web", "--json", "-c", config).out.splitlines()[0])["id"]
     places = {"FAULT": fault, "LETTER": letter, "FILE": str(config), "VERSION": version}
+    places["DUMP"] = str(config.parent / "all.dump")
     for one in CALLS:
         words = [places.get(word, word) for word in one.split()]
         ran = call(*words, *(() if words[0] == "check" else ("-c", config)))

@@ -16,7 +16,7 @@ from mendline.logs.sqlite.store import file_of
 from mendline.logs.sqlite.stores import Stores
 from mendline.logs.sqlite.tables import Limits
 from mendline.logs.sqlite.wake import Ringer
-from mendline.schemas.stream import Partition
+from mendline.schemas.stream import Batch, Partition
 
 _SCHEME = "sqlite://"
 
@@ -65,6 +65,13 @@ class SqliteLog:
             table = stores.table(partition)
             while table.trim(Limits(offset=offset)):
                 pass
+
+    def restore(self, batch: Batch) -> None:
+        """Append the records with the offsets and append times they have. Raises LogError."""
+        with self.stores() as stores:
+            table = stores.table(batch.partition)
+            with stores.store(file_of(batch.partition.topic)).transaction():
+                table.restore(batch)
 
     def close(self) -> None:
         """Do nothing: nothing is held open."""

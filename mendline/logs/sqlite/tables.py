@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mendline.logs.clock import append_time
+from mendline.logs.routing import check_restored
 from mendline.logs.sqlite.codec import decode_headers, encode_headers
 from mendline.logs.sqlite.errors import damaged, translated
 from mendline.logs.sqlite.store import Store, StoredTopic
@@ -81,6 +82,23 @@ class Table:
             (span.next + len(records), ms, ahead, size, *self._key),
         )
         return span.next, ms
+
+    def restore(self, batch: Batch) -> None:
+        """Append records as they are, inside the caller's transaction.
+
+        Raises LogRefusedError when they do not follow on what is there.
+        """
+        span = self.span()
+        empty = span.first == span.next
+        check_restored(batch, None if empty else span.next, span.last_ms, whole=False)
+        headers = map(encode_headers, batch.headers)
+        rows = list(zip(batch.offsets, batch.timestamps, batch.keys, batch.values, headers, strict=True))
+        self._store.run_many(f"INSERT INTO {self._name} VALUES (?, ?, ?, ?, ?)", rows)
+        size = sum(len(value) + len(key or b"") for key, value in zip(batch.keys, batch.values, strict=True))
+        self._store.rows(
+            "UPDATE partitions SET first = ?, next = ?, last_ms = ?, bytes = bytes + ? WHERE topic = ? AND number = ?",
+            (batch.offsets[0] if empty else span.first, batch.next_offset, batch.timestamps[-1], size, *self._key),
+        )
 
     def read(self, offset: int, limit: int, max_bytes: int) -> Batch | None:
         """Return up to `limit` records of about `max_bytes` from `offset` on, or None when there are none yet."""

@@ -17,11 +17,13 @@ from mendline.responders.running import Ended, run_bounded
 from mendline.schemas.settings import Name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from mendline.schemas.settings import CommandSettings
 
 MOST_TOLD = 500
+PATH = "{path}"
 
 
 class Command:
@@ -43,10 +45,14 @@ class Command:
         return run_named(self.Parameters.of(context).name, context)
 
 
-def run_named(name: str, context: ActionContext) -> str:
-    """Run the command of that name of the context's service. Returns and raises as `Command.run` does."""
+def run_named(name: str, context: ActionContext, path: Path | None = None) -> str:
+    """Run the command of that name of the context's service. Returns and raises as `Command.run` does.
+
+    `path` takes the place of {path} in its arguments.
+    """
     command = _find(name, context)
-    ended = _run(name, command, min(context.timeout_s, command.timeout / 1000))
+    argv = command.argv if path is None else [part.replace(PATH, str(path)) for part in command.argv]
+    ended = _run(name, argv, min(context.timeout_s, command.timeout / 1000), command.user)
     context.attach("output", ended.output)
     told = f"{name} ended with {ended.status}: {ended.output[-MOST_TOLD:] or 'it printed nothing'}"
     if ended.status in command.retry:
@@ -65,11 +71,11 @@ def _find(name: str, context: ActionContext) -> CommandSettings:
     return known[name]
 
 
-def _run(name: str, command: CommandSettings, timeout_s: float) -> Ended:
+def _run(name: str, argv: Sequence[str], timeout_s: float, user: str | None) -> Ended:
     try:
-        return run_bounded(command.argv, timeout_s, command.user)
+        return run_bounded(argv, timeout_s, user)
     except OSError as error:
         if isinstance(error, TimeoutError):
             raise
-        msg = f"the command {name} cannot be run: {error.filename or command.argv[0]}: {error.strerror or error}"
+        msg = f"the command {name} cannot be run: {error.filename or argv[0]}: {error.strerror or error}"
         raise PermanentError(msg) from error

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from mendline.responders.action import Action, ActionContext, OvertakenError, PermanentError, TemporaryError
+from mendline.responders.action import Action, ActionContext, OvertakenError, PermanentError
 from mendline.responders.command import run_named
 from mendline.responders.parameters import StepParameters
 from mendline.responders.restart import restart_or_leave
 from mendline.responders.snapshots.deadline import Deadline
-from mendline.responders.versions.files import Files, VersionError, clear_drafts, edited_after, put_in_place, read_files
+from mendline.responders.versions.files import VersionError, clear_drafts, edited_after, read_files
 from mendline.responders.versions.history import History, Version
+from mendline.responders.versions.replacement import Replacement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-CHECK_SHARE = 0.4
-"""Of the time that is left; the rest is for the service to take the files over."""
 RESTART = "restart"
 
 
@@ -71,6 +71,17 @@ class UpdateConfig:
         return _changed(self._state, self._restart, context, self.Parameters.of(context).version)
 
 
+def end_unfinished(state: Path, restart: Action, context: ActionContext, started_at: int | None) -> str:
+    """Bring to an end what an earlier life left in the middle, and return what was done, empty when it left nothing.
+
+    `started_at` is when the service's process was started (ms), None where that is not known. Raises PermanentError,
+    OvertakenError, TemporaryError, TimeoutError.
+    """
+    with _told():
+        ended = _replacement(History(state, context.service), restart, context).end_unfinished(started_at)
+        return ended.text if ended else ""
+
+
 def _changed(state: Path, restart: Action, context: ActionContext, name: str | None) -> str:
     history, paths = History(state, context.service), context.settings.config
     if text := history.remembered(context.intent):
@@ -78,24 +89,17 @@ def _changed(state: Path, restart: Action, context: ActionContext, name: str | N
     if not paths:
         msg = f"services.{context.service}.config names no file"
         raise PermanentError(msg)
-    deadline = Deadline.after(context.timeout_s)
-    try:
-        said = _replaced(history, context, deadline, name)
-        told = f"{said}; {_take_over(context, deadline, restart)}"
-        history.remember(context.intent, told)
-    except VersionError as error:
-        raise PermanentError(str(error)) from error
-    except TimeoutError:
-        raise
-    except OSError as error:
-        msg = f"{error.filename or 'a configuration file'} cannot be written: {error.strerror}"
-        raise PermanentError(msg) from error
-    return told
+    with _told():
+        return _replaced(_replacement(history, restart, context), name)
 
 
-def _replaced(history: History, context: ActionContext, deadline: Deadline, name: str | None) -> str:
+def _replaced(replacement: Replacement, name: str | None) -> str:
     """Put the version of that name in place, or the last good one; return what was done."""
+    history, context = replacement.history, replacement.context
     paths = context.settings.config
+    ended = replacement.end_unfinished()
+    if ended and ended.version.startswith(name or "") and ended.version:
+        return ended.text
     clear_drafts(paths)
     if name is None and context.evidence_time is not None and (path := edited_after(paths, context.evidence_time)):
         msg = f"{path} was edited after the evidence for this, and stays as it is"
@@ -103,11 +107,26 @@ def _replaced(history: History, context: ActionContext, deadline: Deadline, name
     now = read_files(paths)
     current = history.take(now)
     wanted = history.find(name) if name else _good(history, current)
-    changed = _put(context, deadline, now, history.files(wanted))
-    if name is None:
-        history.judge(current, "bad")
-    history.take(read_files(paths), f"{'updated' if name else 'rolled back'} to {wanted.short}")
-    return f"version {wanted.short} in place of {current.short} ({', '.join(changed) or 'no file differs'})"
+    return replacement.run(now, current, wanted, is_bad=name is None)
+
+
+def _replacement(history: History, restart: Action, context: ActionContext) -> Replacement:
+    deadline = Deadline.after(context.timeout_s)
+    return Replacement(history, context, deadline, lambda: _take_over(context, deadline, restart))
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Raise as an action what the history and the disk raise."""
+    try:
+        yield
+    except VersionError as error:
+        raise PermanentError(str(error)) from error
+    except TimeoutError:
+        raise
+    except OSError as error:
+        msg = f"{error.filename or 'a configuration file'} cannot be written: {error.strerror}"
+        raise PermanentError(msg) from error
 
 
 def _good(history: History, current: Version) -> Version:
@@ -119,20 +138,6 @@ def _good(history: History, current: Version) -> Version:
         msg = f"no other version of {history.service}'s configuration is known to be good"
         raise PermanentError(msg)
     return wanted
-
-
-def _put(context: ActionContext, deadline: Deadline, now: Files, wanted: Files) -> Sequence[str]:
-    """Put the files in place and return which changed; where their check refuses them, put back what was there."""
-    changed = put_in_place(now, wanted)
-    check = context.settings.rollback.check
-    if check and changed:
-        try:
-            run_named(check, replace(context, timeout_s=CHECK_SHARE * deadline.left))
-        except (PermanentError, TemporaryError, TimeoutError) as error:
-            put_in_place(wanted, now)
-            msg = f"what was there is in place again, for the check refused the other version: {error}"
-            raise PermanentError(msg) from error
-    return changed
 
 
 def _take_over(context: ActionContext, deadline: Deadline, restart: Action) -> str:

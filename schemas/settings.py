@@ -298,7 +298,9 @@ class RollbackSettings(Frozen):
         default=60_000, description="a version is good when the service was well with it for so long"
     )
     check: str = Field(
-        default="", description="one of the service's `commands`: exit status 0 says that the files in place are valid"
+        default="",
+        description="one of the service's `commands`: exit status 0 says that files are valid. {path} in its arguments "
+        "is a folder where they lie by their whole paths, before they are in place",
     )
     apply: str = Field(
         default="restart", description="what makes files count: `restart`, or one of the service's `commands`"
@@ -330,6 +332,18 @@ class ServiceSettings(Frozen):
         default_factory=dict, description="settings of actions of your own, by the action's name: docs/plugins.md"
     )
     allow: tuple[str, ...] = Field(default=(), description="actions this host permits here; its word is the last")
+
+    @model_validator(mode="after")
+    def _rollback_is_possible(self) -> ServiceSettings:
+        for key, name in (("check", self.rollback.check), ("apply", self.rollback.apply)):
+            if name and name not in self.commands and (key, name) != ("apply", "restart"):
+                msg = f"rollback.{key} is {name!r}, but commands has: {', '.join(self.commands) or 'none'}"
+                raise ValueError(msg)
+        check = self.commands.get(self.rollback.check)
+        if check and check.user and any("{path}" in part for part in check.argv):
+            msg = f"commands.{self.rollback.check} has a user, who may not read {{path}}: leave the user out"
+            raise ValueError(msg)
+        return self
 
 
 class Condition(Frozen):

@@ -162,6 +162,7 @@ class Agent:
         self.supervisor = WatchedSupervisor(settings.services, self._state.path, self._started, self._ended_unseen)
         actions = built_in_actions(self.supervisor, settings, self._pid_of)
         actions |= foreign_actions(settings, actions)
+        self._actions = actions
         self._executor = Executor(
             Host(
                 self.source,
@@ -234,11 +235,12 @@ class Agent:
     def _begin(self) -> None:
         self._beat()
         tell_healers(self.settings.services)
-        self._executor.recover()
         self._publisher.start()
         for data in self._data:
             data.put_in_order(self.supervisor)
         self._start_services()
+        self._end_configurations()
+        self._executor.recover()
         self._obey_after("services")
         self._prober.start()
         for data in self._data:
@@ -311,6 +313,13 @@ class Agent:
                         detail=str(error),
                     )
                 )
+
+    def _end_configurations(self) -> None:
+        """End what an earlier life left of configurations in the middle, unless people stopped everything."""
+        if self._versions and self._executor.stopped_by is None:
+            from mendline.agent.versions import end_unfinished
+
+            end_unfinished(self.source, self.settings, self._actions["restart"], self._started_at)
 
     def _end(self) -> None:
         steps: Sequence[Callable[[], object]] = (

@@ -13,18 +13,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mendline.producers.base import NOTHING, Collected
+from mendline.responders import rollback_config
+from mendline.responders.action import ActionContext, OvertakenError, PermanentError, TemporaryError
 from mendline.responders.versions.files import VersionError, read_files
 from mendline.responders.versions.history import History
 from mendline.schemas.records import ProbeEvent, ProcessEvent
 
 if TYPE_CHECKING:
+    from mendline.responders.action import Action
     from mendline.responders.versions.history import Version
-    from mendline.schemas.settings import ServiceSettings
+    from mendline.schemas.settings import ServiceSettings, Settings
 
 logger = logging.getLogger(__name__)
 
 Look = tuple[tuple[int, int, int, int], ...]
 NO_FILE = (0, 0, 0, 0)
+WITHIN_S = 20.0
+"""What the end of a change may take at a start: a host that says nothing for longer would be missed."""
 
 
 class ServiceVersions:
@@ -97,6 +102,22 @@ class ConfigurationVersions:
         for one in self._services.values():
             one.turn(now_ms)
         return NOTHING
+
+
+def end_unfinished(source: str, settings: Settings, restart: Action, started_at: Callable[[str], int | None]) -> None:
+    """End each change of a configuration that an earlier life left in the middle; call it when services were started.
+
+    `started_at` returns when a service's process was started (ms). What the host does not allow any more is not done.
+    """
+    for name, service in settings.services.items():
+        if not service.config or not {"rollback_config", "update_config"} & set(service.allow):
+            continue
+        context = ActionContext("", source, name, service, WITHIN_S)
+        try:
+            if said := rollback_config.end_unfinished(Path(settings.state), restart, context, started_at(name)):
+                logger.warning("configuration of %s: %s", name, said)
+        except (PermanentError, OvertakenError, TemporaryError, TimeoutError) as error:
+            logger.error("configuration of %s: %s", name, error)  # noqa: TRY400 - the message says it all
 
 
 def _look(path: str) -> tuple[int, int, int, int]:

@@ -16,10 +16,12 @@ from mendline.cli.options import config_option, json_option
 if TYPE_CHECKING:
     from mendline.responders.versions.files import Files
     from mendline.responders.versions.history import History, Version
-    from mendline.schemas.settings import Settings
+    from mendline.schemas.settings import ServiceSettings, Settings
 
 service_argument = click.argument("service", metavar="SERVICE")
 IN_PLACE = "in place"
+CHECK_S = 300.0
+"""A check by hand may take as long as its command's own `timeout`, and this at most."""
 
 
 @click.group()
@@ -72,16 +74,17 @@ def diff(service: str, old: str, new: str, config: Path) -> None:
 @configs.command()
 @service_argument
 @click.argument("version", metavar="[VERSION]", default="")
+@click.option("--force", is_flag=True, help="Put it in place whatever its check says of it.")
 @config_option
-def rollback(service: str, version: str, config: Path) -> None:
+def rollback(service: str, version: str, config: Path, *, force: bool) -> None:
     """Put a VERSION of SERVICE's files in place, by default the last that is good; what is there now is kept first.
 
-    An edit that somebody makes meanwhile is not overwritten. The service is not restarted: that is yours to do.
+    What `rollback.check` refuses is not left in place, and an edit that somebody makes meanwhile is not overwritten.
+    The service is not restarted: that is yours to do.
 
     Example: mendline configs rollback web
     """
-    from mendline.responders.action import OvertakenError
-    from mendline.responders.versions.files import VersionError, put_in_place, read_files
+    from mendline.responders.versions.files import VersionError, read_files
 
     history, settings = _history(config, service)
     paths = settings.services[service].config
@@ -91,16 +94,33 @@ def rollback(service: str, version: str, config: Path) -> None:
     if wanted is None:
         msg = f"no other version of {service}'s configuration is known to be good: name one of `mendline configs log`"
         raise VersionError(msg)
-    try:
-        changed = put_in_place(now, history.files(wanted))
-    except OvertakenError as error:
-        raise VersionError(str(error)) from error
+    changed = _put(history, settings.services[service], now, history.files(wanted), force=force)
     history.take(read_files(paths), f"put back to {wanted.short} by hand")
     for path in changed:
         click.echo(path)
     click.echo(
         f"version {wanted.short} is in place of {current.short}; restart {service} unless it reads them by itself"
     )
+
+
+def _put(history: History, settings: ServiceSettings, now: Files, wanted: Files, *, force: bool) -> list[str]:
+    """Put the files in place, checked unless by force, and return which changed. Raises VersionError."""
+    from mendline.responders.action import ActionContext, OvertakenError, PermanentError
+    from mendline.responders.versions.files import VersionError, put_in_place
+    from mendline.responders.versions.validation import Validation, put_checked
+
+    context = ActionContext("by hand", "this host", history.service, settings, CHECK_S)
+    validation = Validation(context, history.folder.with_suffix(".by-hand"))
+    try:
+        if force:
+            return put_in_place(now, wanted)
+        validation.before(wanted, CHECK_S)
+        return put_checked(validation, now, wanted, lambda: CHECK_S)
+    except PermanentError as error:
+        msg = f"{error}; --force puts it in place all the same"
+        raise VersionError(msg) from error
+    except OvertakenError as error:
+        raise VersionError(str(error)) from error
 
 
 def _history(config: Path, service: str) -> tuple[History, Settings]:

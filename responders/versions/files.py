@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,12 +76,19 @@ def _without_links(path: str, flags: int) -> int:
 
 def edited_after(paths: Iterable[str], moment_ms: int) -> str:
     """Return the first of these files that was changed after the moment (ms since the epoch), or an empty text."""
+    return next((place for place, changed_ms in _changes(paths) if changed_ms > moment_ms), "")
+
+
+def changed_at(paths: Iterable[str]) -> int:
+    """Return when the last of these files was changed, or put in its place: ms since the epoch, 0 without a file."""
+    return max((changed_ms for _, changed_ms in _changes(paths)), default=0)
+
+
+def _changes(paths: Iterable[str]) -> Iterator[tuple[str, int]]:
     for path in paths:
         for place in dict.fromkeys((path, os.path.realpath(path))):
             with contextlib.suppress(FileNotFoundError):
-                if os.lstat(place).st_ctime_ns // 1_000_000 > moment_ms:
-                    return place
-    return ""
+                yield place, os.lstat(place).st_ctime_ns // 1_000_000
 
 
 def clear_drafts(paths: Iterable[str]) -> None:
@@ -92,16 +99,27 @@ def clear_drafts(paths: Iterable[str]) -> None:
                 place.with_name(f".{place.name}{end}").unlink(missing_ok=True)
 
 
-def put_in_place(now: Files, wanted: Files) -> list[str]:
+def put_in_place(now: Files, wanted: Files, step: Callable[[str], None] = lambda _: None) -> list[str]:
     """Put the files `wanted` in the place of those that are there `now`, and return the paths that changed.
 
     Each path has the old or the new content as a whole at any time, and what somebody else wrote there meanwhile stays:
-    then OvertakenError is raised. Raises OSError.
+    then OvertakenError is raised, and what was exchanged by then is put back, as it is before an OSError. `step` is
+    told of each path before it is touched.
     """
     changed = [path for path in sorted({*now, *wanted}) if now.get(path) != wanted.get(path)]
-    for path in changed:
-        _put(Path(path), now.get(path), wanted.get(path))
+    with contextlib.ExitStack() as back:
+        for path in changed:
+            step(path)
+            _put(Path(path), now.get(path), wanted.get(path))
+            back.callback(_put_back, Path(path), wanted.get(path), now.get(path))
+        back.pop_all()
     return changed
+
+
+def _put_back(path: Path, placed: Entry | None, before: Entry | None) -> None:
+    """Undo one exchange of several, unless somebody wrote there since; the first error is the one to tell of."""
+    with contextlib.suppress(OvertakenError, OSError):
+        _put(path, placed, before)
 
 
 def _put(path: Path, before: Entry | None, after: Entry | None) -> None:
@@ -114,13 +132,14 @@ def _put(path: Path, before: Entry | None, after: Entry | None) -> None:
             sync(path.parent)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(draft, after)
+        write_entry(draft, after)
         _swap(path, draft, before)
     finally:
         draft.unlink(missing_ok=True)
 
 
-def _write(draft: Path, entry: Entry) -> None:
+def write_entry(draft: Path, entry: Entry) -> None:
+    """Write a file or link where there is none, on the disk when this returns. Raises OSError."""
     if entry.link:
         draft.symlink_to(os.fsdecode(entry.data))
         return

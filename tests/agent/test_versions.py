@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 
 from mendline.agent.versions import ConfigurationVersions
+from mendline.logs.memory import MemoryLog
+from mendline.responders.ledger import Ledger
+from mendline.responders.versions.files import read_files
 from mendline.responders.versions.history import History
 from mendline.schemas.records import Event, ProbeEvent, ProcessEvent
-from mendline.schemas.settings import RollbackSettings, ServiceSettings
+from mendline.schemas.settings import RollbackSettings, ServiceSettings, Settings
+from tests.agent.support import memory_log, records, running, service, settings, wait_for
+from tests.responders.versions.support import Service, killed_at
 
 GOOD_AFTER = 10_000
 
@@ -99,3 +104,54 @@ def test_what_cannot_be_kept_is_told_once(scene: Scene, caplog: pytest.LogCaptur
     scene.file.mkdir()
     scene.pass_time(0, 1_000, 2_000)
     assert 1 == caplog.text.count("cannot be read: Is a directory")
+
+
+# What a killed agent left in the middle -----------------------------------------------------------------------------
+
+TAKE_OVER = 5
+
+
+def lives(chosen: Settings, log: MemoryLog, number: int) -> list[int]:
+    """Let an agent live until it knows its service; return the processes that the service has had by then."""
+    with running(chosen, log, stop_services=False):
+        wait_for(log, ProcessEvent, lambda event: event.epoch == number and event.state in {"started", "adopted"})
+    return list(dict.fromkeys(one.pid for one in records(log, ProcessEvent) if one.state in {"started", "adopted"}))
+
+
+def cut_off(folder: Path, log: MemoryLog, *allow: str) -> Settings:
+    """Have a service at work on a bad configuration, and a rollback killed right before it restarts the service."""
+    web = Service(folder, "aside")
+    chosen = settings(folder, {"web": service(allow=("restart", *allow), config=web.settings.config)})
+    web.write("good")
+    web.history.judge(web.history.take(read_files(web.settings.config)), "good")
+    web.write("bad")
+    lives(chosen, log, 1)
+    assert killed_at(web, TAKE_OVER)
+    assert ["good", "good"] == web.content()
+    return chosen
+
+
+@pytest.mark.slow
+def test_the_next_agent_restarts_what_a_killed_rollback_did_not(tmp_path: Path) -> None:
+    """Once: the service went on with the old files in its memory."""
+    log = memory_log()
+    chosen = cut_off(tmp_path, log, "rollback_config")
+    assert 2 == len(lives(chosen, log, 2))
+    with running(chosen, log):
+        wait_for(log, ProcessEvent, lambda event: (event.epoch, event.state) == (3, "adopted"))
+    assert 2 == len({one.pid for one in records(log, ProcessEvent)})
+    assert "rolled back to" in next(History(tmp_path / "state", "web").versions()).text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reason", ["stopped", "not allowed"])
+def test_nothing_is_ended_that_people_stopped_or_that_is_not_allowed_any_more(tmp_path: Path, reason: str) -> None:
+    """The service goes on as it is."""
+    log = memory_log()
+    chosen = cut_off(tmp_path, log, *(("rollback_config",) if reason == "stopped" else ()))
+    if reason == "stopped":
+        with Ledger(tmp_path / "state") as ledger:
+            ledger.stop("order-1", "ann")
+    with running(chosen, log):
+        wait_for(log, ProcessEvent, lambda event: (event.epoch, event.state) == (2, "adopted"))
+    assert 1 == len({one.pid for one in records(log, ProcessEvent)})

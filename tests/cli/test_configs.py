@@ -17,7 +17,9 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a configuration of which two versions are kept: the first is good, the second in place."""
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "web.conf"
-    written = write_config(tmp_path, services={"web": {"config": [str(file)]}, "db": {}})
+    check = {"argv": ["grep", "-q", "workers = 4.*", f"{{path}}{file}"]}
+    web = {"config": [str(file)], "commands": {"valid": check}, "rollback": {"check": "valid"}}
+    written = write_config(tmp_path, services={"web": web, "db": {}})
     history = History(tmp_path / "state", "web")
     file.write_text("workers = 4\n")
     history.judge(history.take(read_files([str(file)])), "good")
@@ -73,6 +75,21 @@ def test_a_named_version_is_put_back(call: Caller, config: Path) -> None:
     one_message(ran, 3)
     assert "'ffff': there is none" in ran.err
     assert "workers = 400\n" == file.read_text()
+
+
+def test_what_its_check_refuses_is_put_in_place_by_force_only(call: Caller, config: Path) -> None:
+    """The check sees it before it is in place."""
+    file, history = config.parent / "web.conf", History(config.parent / "state", "web")
+    file.write_text("nonsense\n")
+    nonsense = history.take(read_files([str(file)]))
+    file.write_text("workers = 4\n")
+    ran = configs(call, config, "rollback", "web", nonsense.short)
+    one_message(ran, 3)
+    assert "the files in place were not touched, for the check refused the other version: valid ended with 1" in ran.err
+    assert "; --force puts it in place all the same" in ran.err
+    assert "workers = 4\n" == file.read_text()
+    assert 0 == configs(call, config, "rollback", "web", nonsense.short, "--force").status
+    assert "nonsense\n" == file.read_text()
 
 
 def test_a_service_without_files_is_named(call: Caller, config: Path) -> None:

@@ -108,7 +108,7 @@ def test_without_a_good_version_nothing_is_done(tmp_path: Path) -> None:
 
 
 def test_what_its_check_refuses_is_not_left_in_place(scene: Scene) -> None:
-    """The check looks at the files where the service will; what was there is put back."""
+    """A check without {path} looks at the files where the service will; what was there is put back."""
     check = CommandSettings(argv=("sh", "-c", f"grep -q bad {scene.file}"))
     scene.settings = ServiceSettings(
         config=(str(scene.file),), commands={"check": check}, rollback=RollbackSettings(check="check")
@@ -166,7 +166,7 @@ def test_files_that_cannot_be_written_are_named(scene: Scene, monkeypatch: pytes
         raise OSError(28, "No space left on device", str(scene.file))
 
     scene.file.write_text("bad")
-    monkeypatch.setattr("mendline.responders.versions.files._write", full)
+    monkeypatch.setattr("mendline.responders.versions.files.write_entry", full)
     with pytest.raises(PermanentError, match=r"web\.conf cannot be written: No space left on device"):
         scene.rollback.run(scene.context)
     assert "bad" == scene.file.read_text()

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mendline.schemas.settings import ProbeSettings, ProcessSettings, Settings, WindowSettings, duration_ms, size_bytes
+from mendline.schemas.settings import (
+    ProbeSettings,
+    ProcessSettings,
+    ServiceSettings,
+    Settings,
+    WindowSettings,
+    duration_ms,
+    size_bytes,
+)
 
 
 @pytest.mark.parametrize(
@@ -85,3 +93,21 @@ def test_a_probe_asks_one_question(given: dict[str, Any]) -> None:
     """None or two are refused."""
     with pytest.raises(ValidationError, match="give exactly one of http, tcp, dns"):
         ProbeSettings.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"rollback": {"check": "valid"}}, "rollback.check is 'valid', but commands has: none"),
+        ({"rollback": {"check": "restart"}}, "rollback.check is 'restart', but commands has: none"),
+        ({"rollback": {"apply": "reload"}}, "rollback.apply is 'reload', but commands has: none"),
+        (
+            {"rollback": {"check": "v"}, "commands": {"v": {"argv": ["nginx", "{path}"], "user": "www"}}},
+            "commands.v has a user, who may not read {path}: leave the user out",
+        ),
+    ],
+)
+def test_a_rollback_names_commands_that_there_are(given: dict[str, Any], words: str) -> None:
+    """Not at the moment when it is needed."""
+    with pytest.raises(ValidationError, match=words):
+        ServiceSettings.model_validate(given)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mendline.detectors import registry
 from mendline.names import source_name
+from mendline.responders.facts import DRIFT
 from mendline.responders.guards import DELICATE, DOWN
 from mendline.responders.playbook import Policies
 
@@ -68,6 +69,7 @@ def _kinds(settings: Settings, service: str) -> Sequence[str]:
     """Return the kinds of fault that a service of this host can have."""
     about: ServiceSettings = settings.services[service]
     found = {"disagreement", *DOWN} - (set() if about.data else {"corrupt"})
+    found |= {DRIFT} if any(entry.service == service for entry in settings.drift) else set()
     for one in settings.detectors:
         if fnmatchcase(service, one.match.service):
             found.add(one.kind or registry.find(one.use).kind)

@@ -179,7 +179,9 @@ _TELLERS: Mapping[type, Callable[[Any], str]] = {
     r.Heartbeat: lambda e: f"{e.source} {'leaves' if e.leaving else 'is there'}, {len(e.services)} services",
     r.ProcessEvent: _process,
     r.ProbeEvent: _probe,
-    r.ConfigurationChange: lambda e: f"{e.source}/{e.service} configuration {e.path} changed",
+    r.ConfigurationChange: lambda e: (
+        f"{e.source}/{e.service} configuration {e.path} {'is there' if e.known else 'changed'}"
+    ),
     r.Fault: _fault,
     r.Intent: _intent,
     r.Hold: lambda e: f"hold {e.target}: {e.guard}: {e.reason}" + (f"; {span(e.wait_ms)} to go" if e.wait_ms else ""),

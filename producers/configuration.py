@@ -1,12 +1,12 @@
 """Configuration files of services: an event when the content of one changes, comes or goes.
 
 A file is read only when its time, size or inode changed. What was seen last is kept on disk, so a change made while
-the agent was away is known too; the first sight of a file is no change.
+the agent was away is known too; the first sight of a file is no change. What is there is told at the start, and every
+`TELL_EVERY_MS` again, as `known`: only so can it be compared with what other hosts have.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -16,11 +16,13 @@ from pathlib import Path
 
 from mendline.producers.base import NOTHING, Collected, Emit
 from mendline.schemas.base import record_id
-from mendline.schemas.records import ConfigurationChange
+from mendline.schemas.records import NEWEST_MINOR, ConfigurationChange
+from mendline.schemas.versions import content_hash
 
 logger = logging.getLogger(__name__)
 
 MOST_BYTES = 16 * 2**20
+TELL_EVERY_MS = 6 * 3_600_000
 
 Look = tuple[int, int, int]
 
@@ -38,6 +40,7 @@ class ConfigurationWatch:
         self._emit = emit
         self._lock = threading.Lock()
         self._looks: dict[str, Look] = {}
+        self._told: dict[str, int] = {}
         self._hashes = _recall(memory)
 
     def collect(self, now_ms: int) -> Collected:
@@ -49,21 +52,42 @@ class ConfigurationWatch:
                 if self._looks.get(path) != look:
                     self._looks[path] = look
                     changed |= self._compare(service, path, now_ms)
+                self._remind(service, path, now_ms)
             if changed:
                 self._remember()
         return NOTHING
 
     def _compare(self, service: str, path: str, now_ms: int) -> bool:
-        found = content_hash(path)
+        found = hash_of(path)
         key = f"{service}\n{path}"
         before = self._hashes.get(key)
         self._hashes[key] = found
         if before is not None and before != found:
-            named = record_id("configuration", self._source, service, path, found, now_ms)
-            self._emit(
-                ConfigurationChange(id=named, source=self._source, time=now_ms, service=service, path=path, hash=found)
-            )
+            self._tell(service, path, now_ms)
         return before != found
+
+    def _remind(self, service: str, path: str, now_ms: int) -> None:
+        """Tell what is there, if that was not told in this life, or long ago, or the clock was set back."""
+        told = self._told.get(f"{service}\n{path}")
+        if told is None or not 0 <= now_ms - told < TELL_EVERY_MS:
+            self._tell(service, path, now_ms, known=True)
+
+    def _tell(self, service: str, path: str, now_ms: int, *, known: bool | None = None) -> None:
+        key = f"{service}\n{path}"
+        found = self._hashes[key]
+        self._told[key] = now_ms
+        self._emit(
+            ConfigurationChange(
+                minor=NEWEST_MINOR if known else None,
+                id=record_id("configuration", self._source, service, path, found, now_ms),
+                source=self._source,
+                time=now_ms,
+                service=service,
+                path=path,
+                hash=found,
+                known=known,
+            )
+        )
 
     def _remember(self) -> None:
         draft = self._memory.with_suffix(".new")
@@ -76,11 +100,11 @@ class ConfigurationWatch:
             )
 
 
-def content_hash(path: str) -> str:
-    """Return the BLAKE2b hash of a file's first 16 MiB, 32 hexadecimal digits; empty when it cannot be read."""
+def hash_of(path: str) -> str:
+    """Return the hash of a file's first 16 MiB, empty when it cannot be read."""
     try:
         with Path(path).open("rb") as file:
-            return hashlib.blake2b(file.read(MOST_BYTES), digest_size=16).hexdigest()
+            return content_hash(file.read(MOST_BYTES))
     except OSError:
         return ""
 

@@ -13,6 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mendline.schemas.records import Evidence, Fault, Hold, Intent, Order, Outcome, Progress, Verification
 
+PLANNER = "planner"
+"""The stage that writes what follows from the journal itself."""
+
+DRIFT = "drift"
+"""The kind of fault, and what finds it: a service is not sick of it."""
+
 IntentState = Literal["void", "shadow", "asking", "effective", "denied", "settled"]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from mendline.responders.facts import ActionFact, service_of
+from mendline.responders.facts import DRIFT, ActionFact, service_of
 from mendline.responders.playbook import matches_target
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ DOWN = frozenset({"corrupt", "dead", "failing", "hung", "overloaded", "stopped",
 """Kinds of fault with which a service does not serve those that depend on it."""
 LOOK = "diagnose"
 HARMLESS = frozenset({LOOK, "notify"})
-DELICATE = frozenset({"collector-sick", "corrupt", "disagreement", "overloaded", "stopped", "traced", "unreachable"})
+DELICATE = frozenset({
+    *("collector-sick", "corrupt", "disagreement", DRIFT),
+    *("overloaded", "stopped", "traced", "unreachable"),
+})  # fmt: skip
 """Kinds of fault about which nothing is done but telling, unless a policy names them: a restart may do harm."""
 AWAITED = frozenset({"cause", "healer"})
 """Guards that wait for what others do; after the bounds' `patience` a person is asked."""
@@ -178,10 +181,14 @@ def check_fresh(case: Case) -> tuple[str, int | None] | None:
 def check_blast_radius(case: Case) -> tuple[str, int | None] | None:
     """Hold when too large a share of the targets of one service is sick at once: the cause lies elsewhere.
 
-    Known targets are those that had a fault before; fewer than three sick ones are no crowd.
+    Known targets are those that had a fault before; fewer than three sick ones are no crowd. Of drift those count that
+    drift, among all hosts whose configuration is known.
     """
     service = service_of(case.intent.target)
-    sick, known = case.journal.sick_of(service), case.journal.known_of(service)
+    if case.journal.faults[case.intent.fault].latest.kind == DRIFT:
+        sick, known = case.journal.drifting_of(service)
+    else:
+        sick, known = case.journal.sick_of(service), case.journal.known_of(service)
     if not service or sick < SMALLEST_CROWD or sick <= case.bounds.blast_radius * known:
         return None
     return f"more than {case.bounds.blast_radius:.0%} of the known targets of {service} are sick at once", None

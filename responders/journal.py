@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from pydantic import ConfigDict, Field, ValidationError
 
 from mendline.responders.admission import judge, judge_approval
+from mendline.responders.configurations import Configurations
 from mendline.responders.facts import (
+    PLANNER,
     ActionFact,
     ChangeFact,
     Fact,
@@ -105,14 +107,16 @@ class Journal(Fact):
     stopped: Order | None = None
     policies: Policies | None = None
     policies_at: int = 0
+    configurations: Configurations = Field(default_factory=Configurations)
     places: Places = Field(default_factory=Places, exclude=True)
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     @classmethod
-    def of(cls, values: Any, faults: Mapping[str, FaultFact]) -> Journal:
-        """Return the fold that was dumped as `values`, without its faults, and these."""
+    def of(cls, values: Any, faults: Mapping[str, FaultFact], configurations: Configurations) -> Journal:
+        """Return the fold that was dumped as `values`, without its faults and what hosts have, and these."""
         journal = cls.model_validate(values)
+        journal.configurations = configurations
         for fault in faults.values():
             journal.faults[fault.id] = fault
             journal.places.take(fault)
@@ -154,7 +158,9 @@ class Journal(Fact):
         ]
 
     def heard_at(self, fault: Fault) -> int:
-        """Return when (log time, ms) the partition that the fault comes from was last heard of."""
+        """Return when (log time, ms) the partition that the fault comes from was last heard of: of the journal, now."""
+        if fault.stage == PLANNER:
+            return self.log_time
         return self.partitions[_partition(fault)].heard_at
 
     def progress_of(self, fault: Fault) -> Progress | None:
@@ -194,12 +200,18 @@ class Journal(Fact):
         return (fault for fault in self.places.faults_of(target) if fault.open)
 
     def sick_of(self, service: str) -> int:
-        """Return how many targets of a service have an open fault."""
+        """Return how many targets of a service have an open fault; one of drift does not count."""
         return self.places.sick_of(service)
 
     def known_of(self, service: str) -> int:
         """Return how many targets of a service had a fault lately: as many as are remembered, or are sick."""
         return max(len(self.targets.get(service, ())), self.sick_of(service))
+
+    def drifting_of(self, service: str) -> tuple[int, int]:
+        """Return how many targets of a service have a fault of drift, and of how many it is known what they have."""
+        drifting = {fault.latest.target for fault in self.places.drifting.values()}
+        mine = sum(service_of(target) == service for target in drifting)
+        return mine, len(self.configurations.hosts_of(service, self.log_time))
 
     def worked_ms(self, fault: FaultFact) -> int:
         """Return how long (ms) the fault's partition has been at work since the last record of the fault."""
@@ -399,6 +411,9 @@ class Journal(Fact):
         return NOTHING
 
     def _take_configuration(self, record: ConfigurationChange) -> Change:
+        self.configurations.take(record, self.log_time, self.offset)
+        if record.known:
+            return NOTHING
         gone = "" if record.hash else " and is gone"
         text, target = (
             f"configuration {record.path} of {record.service} changed{gone}",

@@ -15,7 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mendline.responders.admission import guards_objection
-from mendline.responders.facts import FaultFact, IntentFact, service_of
+from mendline.responders.configurations import Configurations
+from mendline.responders.drift import drift
+from mendline.responders.facts import PLANNER, FaultFact, IntentFact, service_of
 from mendline.responders.guards import AWAITED, Objection
 from mendline.responders.journal import ASK_WITHIN_MS, FINAL_HOLDS, POLICIES, Change, Journal, is_needless
 from mendline.responders.playbook import ASK, Policies, make_intent, next_try, propose, where_it_ended
@@ -41,7 +43,7 @@ from mendline.schemas.stream import Input, NewRecord, Partition, StateBlock
 if TYPE_CHECKING:
     from mendline.schemas.settings import PolicySettings, Settings, StepSettings
 
-SOURCE = "planner"
+SOURCE = PLANNER
 SCOPE_KEY = b"default"
 ORPHANED_AFTER_MS = 180_000
 OUTCOME_SLACK_MS = 15_000
@@ -74,19 +76,22 @@ def decide(journal: Journal, settings: Settings, log_time: int) -> Sequence[Deci
             continue
         intended = intended or isinstance(decision, Intent)
         decisions.append(decision)
-    return decisions
+    return [*decisions, *drift(journal, policies.drift, log_time, settings.topics.topic("journal"))]
 
 
 def load_journal(blocks: Iterable[StateBlock]) -> Journal:
     """Return the fold that is in a planner's snapshot."""
     faults: dict[str, FaultFact] = {}
+    configurations = Configurations()
     common: object = {}
     for block in blocks:
-        if isinstance(found := block.values.get("faults"), dict):
+        if isinstance(hosts := block.values.get("configurations"), dict):
+            configurations.load(str(block.values["service"]), hosts)
+        elif isinstance(found := block.values.get("faults"), dict):
             faults |= {name: FaultFact.model_validate(fault) for name, fault in found.items()}
         else:
             common = block.values["journal"]
-    return Journal.of(common, faults)
+    return Journal.of(common, faults, configurations)
 
 
 class PlannerStage:
@@ -125,9 +130,9 @@ class PlannerStage:
         return out
 
     def dump(self) -> Iterator[StateBlock]:
-        """Yield the fold: what is common first, then the faults by the hundred."""
+        """Yield the fold: what is common first, then the faults and what hosts have, each by the hundred."""
         common: dict[str, object] = {
-            "journal": self.journal.model_dump(mode="json", exclude={"faults"}),
+            "journal": self.journal.model_dump(mode="json", exclude={"faults", "configurations"}),
             "unread": dict(self._unread),
             "sealing": self._sealing.model_dump(mode="json"),
         }
@@ -137,6 +142,9 @@ class PlannerStage:
             part = faults[start : start + FAULTS_PER_BLOCK]
             values = {name: fault.model_dump(mode="json") for name, fault in part}
             yield StateBlock(tuple(name for name, _ in part), values={"faults": values})
+        for service, hosts in self.journal.configurations.parts():
+            names = tuple(f"{host}/{service}" for host in hosts)
+            yield StateBlock(names, values={"service": service, "configurations": hosts})
 
     def load(self, blocks: Iterable[StateBlock]) -> None:
         """Take over a fold that `dump` returned."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from pydantic import Field
 
-from mendline.responders.facts import FaultFact, service_of
+from mendline.responders.facts import PLANNER, FaultFact, service_of
 from mendline.schemas.base import Frozen, record_id
 from mendline.schemas.records import Fault, Intent
-from mendline.schemas.settings import GuardSettings, PolicySettings, Settings, StepSettings
+from mendline.schemas.settings import DriftSettings, GuardSettings, PolicySettings, Settings, StepSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ SCOPE = "default"
 
 Mode = Literal["shadow", "ask", "auto"]
 ANY: Final = ("*",)
+EXPECTED: Final = "expected"
 MATCHES_KEPT = 10_000
 MOST_REFUSALS = 3
 """So often the host may refuse a step before the next one is taken."""
@@ -41,6 +42,7 @@ class Policies(Frozen):
     depends_on: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     labels: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    drift: tuple[DriftSettings, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> Policies:
@@ -51,6 +53,7 @@ class Policies(Frozen):
             depends_on={name: one.depends_on for name, one in settings.services.items() if one.depends_on},
             labels={name: one.labels for name, one in settings.services.items() if one.labels},
             groups=settings.groups,
+            drift=settings.drift,
         )
 
     def needed_by(self, service: str) -> tuple[str, ...]:
@@ -208,7 +211,7 @@ def make_intent(
     return Intent(
         id=intent_id(fault.id, what.step, what.attempt),
         cause=fault.id,
-        source="planner",
+        source=PLANNER,
         time=basis[1],
         scope=SCOPE,
         fault=fault.id,
@@ -220,12 +223,20 @@ def make_intent(
         step=what.step,
         attempt=what.attempt,
         action=what.settings.action,
-        parameters=what.settings.parameters,
+        parameters=_parameters(what.settings, about),
         timeout_ms=max(what.settings.timeout, 1),
         verify_ms=max(what.settings.verify, 1),
         basis=basis[0],
         reason=f"{about.kind} {about.target}: {about.reason or about.evidence.text or about.detector}",
     )
+
+
+def _parameters(step: StepSettings, about: Fault) -> Mapping[str, str | int | float | bool]:
+    """Return the step's parameters; `expected` stands for what the fault says should be there."""
+    given = step.parameters
+    if about.expected is None or EXPECTED not in given.values():
+        return given
+    return {name: about.expected if value == EXPECTED else value for name, value in given.items()}
 
 
 def propose(fault: FaultFact, what: Try) -> Proposal:

@@ -52,7 +52,11 @@ class RollbackConfig:
 
 
 class UpdateConfig:
-    """Put the version of the service's `config` in place that the parameter `version` names."""
+    """Put the version of the service's `config` in place that the parameter `version` names.
+
+    That is the beginning of its id in this host's history, or of the name of its contents, the same on every host; the
+    word `expected` in a step about drift stands for what the other hosts have.
+    """
 
     name = "update_config"
 
@@ -98,7 +102,7 @@ def _replaced(replacement: Replacement, name: str | None) -> str:
     history, context = replacement.history, replacement.context
     paths = context.settings.config
     ended = replacement.end_unfinished()
-    if ended and ended.version.startswith(name or "") and ended.version:
+    if ended and ended.version and (name is None or history.named(name, paths).id == ended.version):
         return ended.text
     clear_drafts(paths)
     if name is None and context.evidence_time is not None and (path := edited_after(paths, context.evidence_time)):
@@ -106,7 +110,7 @@ def _replaced(replacement: Replacement, name: str | None) -> str:
         raise OvertakenError(msg)
     now = read_files(paths)
     current = history.take(now)
-    wanted = history.find(name) if name else _good(history, current)
+    wanted = _good(history, current) if name is None else history.named(name, paths)
     return replacement.run(now, current, wanted, is_bad=name is None)
 
 

@@ -46,6 +46,19 @@ PLAYBOOKS: Mapping[str, Mapping[str, Any]] = MappingProxyType({
             {"action": "ask"},
         ),
     },
+    "drift": {
+        "kind": ("drift",),
+        "play": (
+            {
+                "action": "update_config",
+                "parameters": {"version": "expected"},
+                "attempts": 1,
+                "timeout": "60s",
+                "verify": "60s",
+            },
+            {"action": "ask"},
+        ),
+    },
     "corrupt-data": {
         "kind": ("corrupt",),
         "play": (

@@ -20,7 +20,7 @@ from mendline.schemas.rounds import Round
 from mendline.schemas.windows import Windows
 
 NEWEST_VERSION = 1
-NEWEST_MINOR = 3
+NEWEST_MINOR = 4
 """What the records written here say of themselves, left out while it is 0; one more with every field that is added."""
 
 Time = Annotated[int, Field(ge=-MOST_TIME, le=MOST_TIME)]
@@ -135,12 +135,16 @@ class ProbeEvent(Envelope):
 
 
 class ConfigurationChange(Envelope):
-    """A watched configuration file changed; `hash` is its content's, empty when it is gone. Signed too."""
+    """A watched configuration file changed; `hash` is its content's, empty when it is gone. Signed too.
+
+    `known`: it did not change, and is told so that all know what the host has, at its agent's start and now and then.
+    """
 
     type: Literal["configuration"] = "configuration"
     service: str
     path: str
     hash: str
+    known: bool | None = None
     signature: Signature | None = None
 
 
@@ -179,7 +183,8 @@ class Fault(Envelope):
     word (`dead`, `hung`, `unreachable`, `silent`, `threshold`, `unusual` …). `source` is the stage that writes.
     `reason` says why it opened, or is worse; it stays to the end, and `ended` says why it is over. `flapping`: it comes
     and goes so often that no record follows each time. `again` is how often it has come back soon after it had
-    resolved, and `earlier` the id of the fault it was the first time.
+    resolved, and `earlier` the id of the fault it was the first time. `expected` is what should be there instead, in
+    one word, where that is known.
     """
 
     type: Literal["fault"] = "fault"
@@ -200,6 +205,7 @@ class Fault(Envelope):
     flapping: bool = False
     again: int = Field(default=0, ge=0, le=MOST_COUNT)
     earlier: str = ""
+    expected: str | None = None
 
 
 class Intent(Envelope):

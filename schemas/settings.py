@@ -457,6 +457,24 @@ class GuardSettings(Frozen):
     )
 
 
+class DriftSettings(Frozen):
+    """Hosts that should have the same configuration of a service; one that has another has a fault, `drift`."""
+
+    service: Name = Field(description="a service with `config` on these hosts")
+    hosts: str = Field(default="*", description="which hosts, shell pattern; the first entry that means a host counts")
+    declared: str = Field(
+        default="",
+        pattern=r"^([0-9a-f]{8,32})?$",
+        description="beginning of the version they should have, as `mendline configs drift` shows it; empty: the one "
+        "that most of them have",
+    )
+    hold: Duration = Field(
+        default=600_000,
+        gt=0,
+        description="no host may have changed for so long: what is being rolled out is no drift. Log time",
+    )
+
+
 class PolicySettings(Frozen):
     """Which faults are mended, how, and how much a person has to say in it. The first policy that matches wins."""
 
@@ -773,6 +791,9 @@ class Settings(Frozen):
     )
     policies: tuple[PolicySettings, ...] = ()
     guards: GuardSettings = GuardSettings()
+    drift: tuple[DriftSettings, ...] = Field(
+        default=(), description="hosts that should have the same configuration; where the planner runs"
+    )
     notify: tuple[NotifySettings, ...] = ()
     watchdog: WatchdogSettings = WatchdogSettings()
     reflex: ReflexSettings = ReflexSettings()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,14 @@ import click
 from mendline.cli.options import config_option, json_option
 
 if TYPE_CHECKING:
+    from mendline.responders.standing import Standing
     from mendline.responders.versions.files import Files
     from mendline.responders.versions.history import History, Version
     from mendline.schemas.settings import ServiceSettings, Settings
 
 service_argument = click.argument("service", metavar="SERVICE")
 IN_PLACE = "in place"
+MOST_HOSTS = 10
 CHECK_S = 300.0
 """A check by hand may take as long as its command's own `timeout`, and this at most."""
 
@@ -101,6 +103,50 @@ def rollback(service: str, version: str, config: Path, *, force: bool) -> None:
     click.echo(
         f"version {wanted.short} is in place of {current.short}; restart {service} unless it reads them by itself"
     )
+
+
+@configs.command()
+@click.argument("service", metavar="[SERVICE]", default="")
+@config_option
+@json_option
+def drift(service: str, config: Path, *, as_json: bool) -> None:
+    """Show which hosts have another version of a SERVICE's files than the others, or than the declared one.
+
+    Of every service that agents tell of, by hashes alone, as the log knows it. Hosts that `drift` in the settings tells
+    apart are compared with their own group. Exit status 1 when a host differs.
+
+    Example: mendline configs drift web
+    """
+    from mendline.config import load_settings, log_of
+    from mendline.reading import fold_journal
+    from mendline.responders.standing import standing
+
+    settings = load_settings(config)
+    with log_of(settings) as log:
+        journal = fold_journal(log, settings)
+    known = journal.configurations.services
+    if service and service not in known:
+        msg = f"no agent tells of configuration files of {service!r}; of these: {', '.join(sorted(known)) or 'none'}"
+        raise click.BadParameter(msg, param_hint="SERVICE")
+    found = list(standing(journal, settings.drift, [service] if service else sorted(known)))
+    for group in found:
+        click.echo(json.dumps(group._asdict()) if as_json else "\n".join(_told(group)))
+    raise click.exceptions.Exit(1 if any(group.differing for group in found) else 0)
+
+
+def _told(group: Standing) -> Iterator[str]:
+    """Yield what a group has: the version it should have and who has it, and below it who differs, and in what."""
+    from mendline.words import printable
+
+    declared = ", as declared" if group.declared else ""
+    yield printable(f"{group.service}: version {group.version[:12]}{declared}: {_hosts(group.hosts)}")
+    for host, (version, files) in group.differing.items():
+        yield printable(f"  {host} has {version[:12]}: {'; '.join(files) or 'no host has that version'}")
+
+
+def _hosts(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:MOST_HOSTS])
+    return f"{shown} and {len(names) - MOST_HOSTS} more" if len(names) > MOST_HOSTS else shown or "no host"
 
 
 def _put(history: History, settings: ServiceSettings, now: Files, wanted: Files, *, force: bool) -> list[str]:

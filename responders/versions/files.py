@@ -12,6 +12,7 @@ from typing import NamedTuple
 from mendline.responders.action import OvertakenError
 from mendline.responders.snapshots.content import sync
 from mendline.responders.snapshots.exchange import exchange
+from mendline.schemas.versions import content_hash, version_hash
 
 MOST_BYTES = 16 * 2**20
 DRAFT = ".mendline-new"
@@ -72,6 +73,20 @@ def read_file(path: str) -> Entry | None:
 
 def _without_links(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def contents_name(files: Files, paths: Iterable[str]) -> str:
+    """Return what agents tell of these files: the name of their contents at the paths that a service declares."""
+    return version_hash({path: _hash_at(files, path) for path in paths})
+
+
+def _hash_at(files: Files, path: str) -> str:
+    place = os.path.abspath(path)  # noqa: PTH100 - as `read_files`
+    entry = files.get(place)
+    if entry and entry.link:
+        end = os.path.join(os.path.dirname(place), os.fsdecode(entry.data))  # noqa: PTH118, PTH120
+        entry = files.get(os.path.normpath(end)) or files.get(os.path.realpath(end))
+    return content_hash(entry.data) if entry and not entry.link else ""
 
 
 def edited_after(paths: Iterable[str], moment_ms: int) -> str:

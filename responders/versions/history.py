@@ -14,12 +14,12 @@ import os
 import stat
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from mendline.responders.snapshots.content import write_durably
-from mendline.responders.versions.files import Entry, Files, VersionError
+from mendline.responders.versions.files import Entry, Files, VersionError, contents_name
 
 Judgement = Literal["good", "bad"]
 
@@ -91,6 +91,20 @@ class History:
             msg = f"{self.service} has no configuration version {name!r}: {why}; the newest are {known}"
             raise VersionError(msg)
         return found[0]
+
+    def named(self, name: str, paths: Iterable[str]) -> Version:
+        """Return the version whose id begins with `name`, or else the newest whose contents at `paths` are called so.
+
+        The contents have the same name on every host. Raises VersionError.
+        """
+        try:
+            return self.find(name)
+        except VersionError:
+            chosen = tuple(paths)
+            found = [one for one in self.versions() if contents_name(self.files(one), chosen).startswith(name)]
+            if not name or not found:
+                raise
+            return found[0]
 
     def is_judged(self, version: Version, judgement: Judgement) -> bool:
         """Say whether the version's contents were called so."""

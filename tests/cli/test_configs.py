@@ -9,7 +9,9 @@ import pytest
 
 from mendline.responders.versions.files import read_files
 from mendline.responders.versions.history import History
-from tests.cli.support import Caller, Ran, one_message, write_config
+from mendline.schemas.records import ConfigurationChange
+from mendline.schemas.versions import version_hash
+from tests.cli.support import NOW, Caller, Ran, append, one_message, write_config
 
 
 @pytest.fixture
@@ -90,6 +92,31 @@ def test_what_its_check_refuses_is_put_in_place_by_force_only(call: Caller, conf
     assert "workers = 4\n" == file.read_text()
     assert 0 == configs(call, config, "rollback", "web", nonsense.short, "--force").status
     assert "nonsense\n" == file.read_text()
+
+
+def test_hosts_that_differ_are_shown(call: Caller, config: Path) -> None:
+    """With the version that most have, who has it, and what differs; exit status 1."""
+    told = [
+        ConfigurationChange(source=f"host-{number}", time=NOW, service="web", path="/etc/web.conf", hash=content)
+        for number, content in enumerate("aab", start=1)
+    ]
+    append(config, "journal", *told)
+    ran = configs(call, config, "drift")
+    name, other = (version_hash({"/etc/web.conf": content}) for content in "ab")
+    assert (
+        1,
+        f"web: version {name[:12]}: host-1, host-2\n  host-3 has {other[:12]}: /etc/web.conf: b here, a there\n",
+    ) == (
+        ran.status,
+        ran.out,
+    )
+    (shown,) = (json.loads(line) for line in configs(call, config, "drift", "web", "--json").out.splitlines())
+    assert ({"host-3": [other, ["/etc/web.conf: b here, a there"]]}, False) == (shown["differing"], shown["declared"])
+    append(config, "journal", told[2].model_copy(update={"hash": "a"}))
+    assert 0 == configs(call, config, "drift").status
+    ran = configs(call, config, "drift", "db")
+    assert 2 == ran.status
+    assert "no agent tells of configuration files of 'db'; of these: web" in ran.err
 
 
 def test_a_service_without_files_is_named(call: Caller, config: Path) -> None:

@@ -64,6 +64,7 @@ CALLS = (
     "configs log web",
     "configs diff web VERSION",
     "configs rollback web VERSION",
+    "configs drift web",
     "data list --json",
     "data save web",
     "data check",

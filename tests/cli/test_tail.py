@@ -50,6 +50,7 @@ RECORDS: tuple[tuple[Envelope, str], ...] = (
         "host-1/web probe health fails: refused (3 in a row)",
     ),
     (r.ConfigurationChange(**HEAD, service="web", path="/etc/web", hash=""), "configuration /etc/web changed"),
+    (r.ConfigurationChange(**HEAD, service="web", path="/a", hash="1", known=True), "configuration /a is there"),
     (
         r.Fault(
             **HEAD,

@@ -12,6 +12,7 @@ from mendline.responders.rollback_config import RollbackConfig, UpdateConfig
 from mendline.responders.versions.files import read_files
 from mendline.responders.versions.history import History, Version
 from mendline.schemas.settings import CommandSettings, RollbackSettings, ServiceSettings
+from mendline.schemas.versions import content_hash, version_hash
 
 
 @dataclass
@@ -184,6 +185,19 @@ def test_a_named_version_is_put_in_place(scene: Scene) -> None:
         update.run(replace(scene.context, intent="i2", parameters={"version": "../x"}))
     with pytest.raises(PermanentError, match="version is missing; add it"):
         update.run(replace(scene.context, intent="i3"))
+
+
+def test_a_version_goes_by_the_name_of_its_contents_too(scene: Scene) -> None:
+    """That is the same on every host, whatever else is in their histories: what the others have is put in place."""
+    name = version_hash({str(scene.file): content_hash(b"good")})
+    scene.file.write_text("drifted")
+    update = UpdateConfig(scene.folder / "state", scene)
+    told = update.run(replace(scene.context, parameters={"version": name}))
+    assert ("good", 1) == (scene.file.read_text(), len(scene.restarts))
+    assert told.startswith(f"version {scene.good.short} in place of ")
+    unknown = version_hash({str(scene.file): content_hash(b"never was here")})
+    with pytest.raises(PermanentError, match="no configuration version"):
+        update.run(replace(scene.context, intent="i2", parameters={"version": unknown}))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ error that comes out:
 
     PermanentError      trying again is useless: the outcome is `failed`
     TemporaryError      worth another try after `delay_s`, while the command's time lasts; then `failed`
+    DeniedError         the user Mendline runs under may not: the outcome is `refused`, and says what would allow it
     TimeoutError        the bound was reached inside the action: the outcome is `timed_out`
     DeferredError       another healer is about to do it: `deferred`, no try, and it is asked for again a little later
     OvertakenError      somebody else has done it since: the outcome is `overtaken`, and the fault gets time to resolve
@@ -29,6 +30,10 @@ Parameter = str | int | float | bool
 
 class PermanentError(Exception):
     """Raised by an action when trying again is useless; the message becomes the outcome's reason."""
+
+
+class DeniedError(PermanentError):
+    """Raised by an action that this host's own user may not do: nothing was done, and the outcome is `refused`."""
 
 
 class OvertakenError(Exception):

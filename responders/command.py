@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from mendline.responders.action import ActionContext, PermanentError, TemporaryError
+from mendline.responders.denial import denied
 from mendline.responders.parameters import StepParameters
 from mendline.responders.running import Ended, run_bounded
 from mendline.schemas.settings import Name
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_TOLD = 500
 PATH = "{path}"
+SUDO = "leave out its `user`, and put `sudo -n` with a rule in sudoers into its `argv`"
 
 
 class Command:
@@ -77,5 +79,9 @@ def _run(name: str, argv: Sequence[str], timeout_s: float, user: str | None) -> 
     except OSError as error:
         if isinstance(error, TimeoutError):
             raise
+        if isinstance(error, PermissionError):
+            way = f"as {user}" if user else "at all"
+            remedy = SUDO if user else f"make {error.filename or argv[0]} executable for it"
+            raise denied(f"run the command {name} {way}", str(error.strerror), remedy) from error
         msg = f"the command {name} cannot be run: {error.filename or argv[0]}: {error.strerror or error}"
         raise PermanentError(msg) from error

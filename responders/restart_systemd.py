@@ -9,9 +9,12 @@ import time
 from collections.abc import Mapping, Sequence
 
 from mendline.responders.action import ActionContext, DeferredError, PermanentError
+from mendline.responders.denial import denied
 
 PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "Restart", "MainPID")
 ASK_TIMEOUT_S = 5.0
+DENIALS = ("Interactive authentication required", "Access denied", "Permission denied")
+"""What `systemctl` says where polkit does not allow it, where there is no polkit, and where the bus is closed."""
 
 
 class RestartUnit:
@@ -106,6 +109,9 @@ class RestartUnit:
         except OSError as error:
             msg = f"{vector[0]} cannot be run: {error.strerror}"
             raise PermanentError(msg) from error
+        if done.returncode and any(one in done.stderr for one in DENIALS):
+            asked = f"`systemctl {arguments[0]} {arguments[-1]}`"
+            raise denied(asked, done.stderr.splitlines()[0], f"allow it by a polkit rule for {arguments[-1]}")
         if done.returncode:
             msg = f"`systemctl {arguments[0]} {arguments[-1]}` failed: {done.stderr.strip() or done.returncode}"
             raise PermanentError(msg)

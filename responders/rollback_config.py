@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from mendline.responders.action import Action, ActionContext, OvertakenError, PermanentError
+from mendline.responders.action import Action, ActionContext, DeniedError, OvertakenError, PermanentError
 from mendline.responders.command import run_named
+from mendline.responders.denial import denied
 from mendline.responders.parameters import StepParameters
 from mendline.responders.restart import restart_or_leave
 from mendline.responders.snapshots.deadline import Deadline
@@ -128,6 +129,10 @@ def _told() -> Iterator[None]:
         raise PermanentError(str(error)) from error
     except TimeoutError:
         raise
+    except PermissionError as error:
+        what = f"write {error.filename or 'a configuration file'}"
+        remedy = "let it own the file, and write to the folder that it lies in"
+        raise denied(what, str(error.strerror), remedy) from error
     except OSError as error:
         msg = f"{error.filename or 'a configuration file'} cannot be written: {error.strerror}"
         raise PermanentError(msg) from error
@@ -147,4 +152,8 @@ def _good(history: History, current: Version) -> Version:
 def _take_over(context: ActionContext, deadline: Deadline, restart: Action) -> str:
     """Make the service read its files, and return how."""
     apply, rest = context.settings.rollback.apply, replace(context, timeout_s=deadline.left)
-    return f"restarted: {restart_or_leave(restart, rest)}" if apply == RESTART else run_named(apply, rest)
+    try:
+        return f"restarted: {restart_or_leave(restart, rest)}" if apply == RESTART else run_named(apply, rest)
+    except DeniedError as error:  # the files are in place: that is no refusal any more
+        msg = f"the files are in place, but {error}"
+        raise PermanentError(msg) from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mendline.responders.action import PermanentError
+from mendline.responders.action import DeniedError, PermanentError
 from mendline.responders.supervisor import StopTimeoutError, Supervisor, SupervisorError
 
 if TYPE_CHECKING:
@@ -79,7 +79,11 @@ class ServiceSwitch:
         return (self.settings.process and self.settings.process.unit) or ""
 
     def _start_unit(self, deadline: Deadline) -> str:
-        return self.units.start(self._unit, max(deadline.left, START_S))
+        try:
+            return self.units.start(self._unit, max(deadline.left, START_S))
+        except DeniedError as error:  # it was stopped by then: that is no refusal any more
+            msg = f"it is stopped, but {error}"
+            raise PermanentError(msg) from error
 
     def _start_process(self) -> str:
         try:

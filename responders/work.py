@@ -5,17 +5,32 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
-from mendline.responders.action import ActionContext, DeferredError, OvertakenError, PermanentError, TemporaryError
+from mendline.responders.action import (
+    ActionContext,
+    DeferredError,
+    DeniedError,
+    OvertakenError,
+    PermanentError,
+    TemporaryError,
+)
 from mendline.schemas.records import Command, OutcomeStatus
 
 logger = logging.getLogger(__name__)
 
 OVERTIME_S = 1.0
+STATUSES: Sequence[tuple[type[Exception], OutcomeStatus]] = (
+    (OvertakenError, "overtaken"),
+    (DeferredError, "deferred"),
+    (DeniedError, "refused"),
+    (PermanentError, "failed"),
+    (TimeoutError, "timed_out"),
+)
+"""What became of a deed by the error that came out of it; the first that fits counts."""
 
 
 class Result(NamedTuple):
@@ -78,15 +93,10 @@ class Work:
             return "succeeded", self.deed(context)
         except TemporaryError:
             raise
-        except OvertakenError as error:
-            return "overtaken", str(error)
-        except DeferredError as error:
-            return "deferred", str(error)
-        except PermanentError as error:
-            return "failed", str(error)
-        except TimeoutError as error:
-            return "timed_out", str(error)
         except Exception as error:  # an action is foreign code; its fault must not end the agent
+            for kind, status in STATUSES:
+                if isinstance(error, kind):
+                    return status, str(error)
             logger.exception("the action %s failed", self.command.action)
             return "failed", f"{type(error).__name__}: {error}"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mendline.producers.base import NOTHING, Collected
 from mendline.responders import rollback_config
-from mendline.responders.action import ActionContext, OvertakenError, PermanentError, TemporaryError
+from mendline.responders.action import ActionContext, DeferredError, OvertakenError, PermanentError, TemporaryError
 from mendline.responders.versions.files import VersionError, read_files
 from mendline.responders.versions.history import History
 from mendline.schemas.records import ProbeEvent, ProcessEvent
@@ -116,7 +116,7 @@ def end_unfinished(source: str, settings: Settings, restart: Action, started_at:
         try:
             if said := rollback_config.end_unfinished(Path(settings.state), restart, context, started_at(name)):
                 logger.warning("configuration of %s: %s", name, said)
-        except (PermanentError, OvertakenError, TemporaryError, TimeoutError) as error:
+        except (PermanentError, OvertakenError, DeferredError, TemporaryError, TimeoutError) as error:
             logger.error("configuration of %s: %s", name, error)  # noqa: TRY400 - the message says it all
 
 

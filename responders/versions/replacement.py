@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mendline.responders.action import TemporaryError
+from mendline.responders.action import DeferredError, TemporaryError
 from mendline.responders.snapshots.content import sync, write_durably
 from mendline.responders.versions.files import (
     Files,
@@ -162,7 +162,7 @@ class Replacement:
         """Have the note gone when the block ends, unless another try is to go on from it."""
         try:
             yield
-        except TemporaryError:
+        except (TemporaryError, DeferredError):
             raise
         except BaseException:
             self._forget()

@@ -13,7 +13,7 @@ import pytest
 from pydantic import Field
 
 from mendline.responders import work
-from mendline.responders.action import ActionContext, OvertakenError, PermanentError, TemporaryError
+from mendline.responders.action import ActionContext, DeniedError, OvertakenError, PermanentError, TemporaryError
 from mendline.responders.clock import LogClockEstimate
 from mendline.responders.ledger import Ledger, LedgerError
 from mendline.responders.parameters import StepParameters
@@ -216,6 +216,7 @@ def test_a_host_that_does_not_know_the_logs_time_refuses(table: Table) -> None:
         (TemporaryError("away", delay_s=60), "failed", "away"),
         (TimeoutError("too slow"), "timed_out", "too slow"),
         (OvertakenError("runs already"), "overtaken", "runs already"),
+        (DeniedError("not allowed to"), "refused", "not allowed to"),
         (ZeroDivisionError("oops"), "failed", "ZeroDivisionError: oops"),
     ],
 )

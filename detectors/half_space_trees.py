@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from mendline.detectors.learned import Learned, LearnedParameters, Model
+from mendline.detectors.learned import Learned, LearnedParameters
 from mendline.detectors.libraries import library
+from mendline.detectors.models import Model
 from mendline.detectors.river_model import streamed
 
 if TYPE_CHECKING:

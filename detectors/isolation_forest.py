@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field, model_validator
 
-from mendline.detectors.learned import Learned, LearnedParameters, Model
+from mendline.detectors.learned import Learned, LearnedParameters
 from mendline.detectors.libraries import library
+from mendline.detectors.models import Model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
@@ -15,6 +14,7 @@ from pydantic import Field
 
 from mendline.detectors.base import MAX_SURPRISE, Detector, Rows, Scores, StateArray, Step
 from mendline.detectors.lagged import Lagged, Scaling
+from mendline.detectors.models import Model, Models
 from mendline.detectors.ranks import KNOTS, Ranks
 from mendline.detectors.training import Training
 from mendline.schemas.base import Frozen
@@ -22,18 +22,12 @@ from mendline.schemas.base import Frozen
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Model = Callable[["NDArray[np.float64]"], float]
-"""A trained model: the score of a scaled vector (features,), the larger the more unusual."""
-
 SCORE = "score/"
 """Before the names of the arrays that say how the scores are distributed."""
 
 MIDDLE = len(KNOTS) // 2
 ONE_SIDED = math.log10(2.0)
 """A rank is two-sided, and only high scores are unusual."""
-
-MOST_MODELS = 1000
-"""So many models are kept in memory; with more series each is trained anew whenever it is asked."""
 
 
 class LearnedParameters(Frozen):
@@ -68,7 +62,8 @@ class Learned(Detector):
     """A detector with a model a series. A subclass says how one is trained (`fit`), and what its scores' grain is.
 
     State is the training data, not the model. That is trained from it when it is first asked, and again after a
-    restart: with the same data, seed and library it gives the same scores to the last bit.
+    restart: with the same data, seed and library it gives the same scores to the last bit. No more than some are
+    trained for the windows of one time (`models`): a series whose model has to wait is not ready, and learns nothing.
     """
 
     grain: ClassVar[float]
@@ -81,7 +76,7 @@ class Learned(Detector):
         self._training = Training(
             parameters.windows, parameters.ready, parameters.every, parameters.drift, self._lagged.width
         )
-        self._models: OrderedDict[int, Model] = OrderedDict()
+        self._models = Models()
         self._ranks = Ranks(Ranks.Parameters(floor=self.grain, floor_share=1e-4))
         self.warm_up = parameters.lags + self._training.ready + self._ranks.parameters.ready
 
@@ -101,15 +96,28 @@ class Learned(Detector):
         """Score by the models, then learn what is no fault; train where it is due."""
         vectors = self._lagged.look(state, step)
         seen, by_model = ~np.isnan(vectors[:, 0]), state["version"] > 0
-        scores = np.full(len(step.values), np.nan)
-        for row in np.flatnonzero(seen & by_model).tolist():
-            scores[row] = self._model(state, row)(vectors[row])
+        scores, waits = self._scored(state, step, vectors, np.flatnonzero(seen & by_model))
         surprise = self._surprise(state, replace(step, values=scores))
         surprise[np.isinf(step.values) & by_model] = MAX_SURPRISE
         made_by = {name: state[name].copy() for name in ("version", "begin", "end")}
-        rows = np.flatnonzero(seen & self._is_trusted(state, step, surprise))
+        rows = np.flatnonzero(seen & ~waits & self._is_trusted(state, step, surprise))
         self._learn(state, rows, replace(step, values=scores), vectors)
         return Answer(surprise, score=scores, **made_by)
+
+    def _scored(
+        self, state: Rows, step: Step, vectors: NDArray[np.float64], rows: NDArray[np.intp]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the scores (n,) of the rows, NaN for others, and which of the rows have no model in memory yet."""
+        scores, waits = np.full(len(step.values), np.nan), np.zeros(len(step.values), dtype=bool)
+        if len(rows):
+            self._models.begin(int(step.times.max()), step.width_ms)
+        for row in rows.tolist():
+            model = self._model(state, row)
+            if model is None:
+                waits[row] = True
+            else:
+                scores[row] = model(vectors[row])
+        return scores, waits
 
     def _surprise(self, state: Rows, step: Step) -> NDArray[np.float64]:
         """Return how far the scores, the values of `step`, lie in the upper tail of those before."""
@@ -138,18 +146,12 @@ class Learned(Detector):
         self._ranks.learn(self._scores(state), learned)
         self._training.learn(state, rows, vectors[rows], step.times[rows], learned[rows])
         for row in self._training.due(state, rows):
-            self._models.pop(int(state["digest"][row]), None)
+            self._models.drop(int(state["digest"][row]))
             self._training.train(state, row, step.width_ms)
 
-    def _model(self, state: Rows, row: int) -> Model:
-        """Return the row's model, trained if it is not in memory."""
-        digest = int(state["digest"][row])
-        model = self._models.get(digest)
-        if model is None:
-            model = self._models[digest] = self._trained(self._training.vectors(state, row))
-            if len(self._models) > MOST_MODELS:
-                self._models.popitem(last=False)
-        return model
+    def _model(self, state: Rows, row: int) -> Model | None:
+        """Return the row's model, trained if it is not in memory; None if it has to wait for that."""
+        return self._models.get(int(state["digest"][row]), lambda: self._trained(self._training.vectors(state, row)))
 
     def _trained(self, vectors: NDArray[np.float64]) -> Model:
         scaling = Scaling(vectors)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from mendline.detectors.learned import Learned, LearnedParameters, Model
+from mendline.detectors.learned import Learned, LearnedParameters
 from mendline.detectors.libraries import library, made, no_such
+from mendline.detectors.models import Model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,8 @@ import pytest
 from sklearn.ensemble import IsolationForest as Grown
 
 from mendline.detectors.isolation_forest import IsolationForest, _fenced
-from mendline.detectors.learned import Answer
+from mendline.detectors.learned import Answer, Learned, LearnedParameters
+from mendline.detectors.models import Model, Models
 from mendline.detectors.pyod_model import PyodModel
 from mendline.detectors.registry import DetectorError, configure
 from mendline.detectors.river_model import RiverModel
@@ -153,6 +154,61 @@ def test_words_before_there_is_a_model() -> None:
     forest = player()
     step = make_step(np.array([1.0]), 0)
     assert "" == forest.detector.words(step, Answer(np.zeros(1)), 0)
+
+
+class Counted(Learned):
+    """A model that is the size of the first feature, and a count of the trainings since the last look."""
+
+    Parameters = LearnedParameters
+    grain = 0.01
+    trainings = 0
+
+    def fit(self, vectors: np.ndarray[Any, np.dtype[np.float64]]) -> Model:
+        """Count."""
+        del vectors
+        type(self).trainings += 1
+        return lambda vector: float(abs(vector[0]))
+
+    @classmethod
+    def counted(cls) -> int:
+        """Return how many trainings there were, and begin anew."""
+        found, cls.trainings = cls.trainings, 0
+        return found
+
+
+@pytest.mark.slow
+def test_few_models_are_trained_at_a_time() -> None:
+    """After a restart some models are trained for each window; the others wait, not ready, and learn nothing."""
+    values = np.random.default_rng(5).normal(50.0, 2.0, (210, 20))
+    first = Player(Counted, {"lags": 1, "windows": 32, "ready": 16, "drift": 0.0, "trust": 300.0}, 20)
+    first.play(values[:200])
+    restored, learned = first.restored(), first.state["learned"].copy()
+    Counted.counted()
+    trainings, scored = [], []
+    for window in range(200, 204):
+        scored.append(int((~np.isnan(restored.step(values[window], window).surprise)).sum()))
+        trainings.append(Counted.counted())
+    assert [8, 8, 4, 0] == trainings
+    assert [8, 16, 20, 20] == scored
+    assert [4] * 8 + [3] * 8 + [2] * 4 == (restored.state["learned"] - learned).tolist()
+
+
+def test_models_in_use_are_kept(caplog: pytest.LogCaptureFixture) -> None:
+    """Where all room is in use a further model is refused, and said so once; what nobody asks any more makes room."""
+    models = Models(most=2)
+
+    def ask(time: int, *digests: int) -> list[bool]:
+        models.begin(time, 10_000)
+        return [
+            models.get(digest, lambda: Counted(LearnedParameters()).fit(np.zeros(0))) is not None for digest in digests
+        ]
+
+    Counted.counted()
+    assert [[True, True, False]] * 3 == [ask(time, 1, 2, 3) for time in (0, 10_000, 20_000)]
+    assert 2 == Counted.counted()
+    assert ["2 models are in use"] == [record.getMessage()[:19] for record in caplog.records]
+    assert [True, True] == ask(3_630_000, 2, 3)
+    assert 1 == Counted.counted()
 
 
 def told() -> Story:

@@ -46,23 +46,36 @@ class Profile:
     def learn(self, state: Rows, bins: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         """Take values in, (windows, series): one window, or one series."""
         if len(bins) == 1:
-            self._take(state, np.arange(bins.shape[1]), bins[0], values[0])
+            self.take(state, bins[0], values[0])
             return
         self._take_many(state, bins[:, 0].tolist(), values[:, 0].tolist())
 
-    def _take(self, state: Rows, rows: NDArray[np.intp], bins: NDArray[np.int64], values: NDArray[np.float64]) -> None:
-        """Take one window of each series."""
+    def take(
+        self,
+        state: Rows,
+        bins: NDArray[np.int64],
+        values: NDArray[np.float64],
+        valid: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Take one window of each series, (series,); `valid`: only of these."""
+        bin_, total, windows = (state[name][:, self.number] for name in FIELDS)
+        turned = (bin_ != bins) & (windows > 0)
+        self._leave(state, np.flatnonzero(turned if valid is None else turned & valid))
+        where = True if valid is None else valid
+        np.copyto(bin_, bins, where=where)
+        np.add(total, values, out=total, where=where)
+        np.add(windows, 1, out=windows, where=where)
+
+    def _leave(self, state: Rows, left: NDArray[np.intp]) -> None:
+        """Learn the bins that the rows have left."""
+        if not len(left):
+            return
         column = self.number
-        left = rows[(state["bin"][:, column] != bins) & (state["windows"][:, column] > 0)]
-        if len(left):
-            was = state["bin"][left, column]
-            mean = state["total"][left, column] / state["windows"][left, column]
-            usual = state[self.name][left, was]
-            state[self.name][left, was] = np.where(np.isnan(usual), mean, usual + self.weight * (mean - usual))
-            state["total"][left, column], state["windows"][left, column] = 0.0, 0
-        state["bin"][:, column] = bins
-        state["total"][:, column] += values
-        state["windows"][:, column] += 1
+        was = state["bin"][left, column]
+        mean = state["total"][left, column] / state["windows"][left, column]
+        usual = state[self.name][left, was]
+        state[self.name][left, was] = np.where(np.isnan(usual), mean, usual + self.weight * (mean - usual))
+        state["total"][left, column], state["windows"][left, column] = 0.0, 0
 
     def _take_many(self, state: Rows, bins: Sequence[int], values: Sequence[float]) -> None:
         """Take many windows of one series: plain numbers, which add up as arrays do and cost less one by one."""

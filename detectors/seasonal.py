@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from pydantic import Field
 
 from mendline.detectors.base import Detector, Rows, Scores, StateArray, Step
 from mendline.detectors.floors import LARGEST, Floored, gaussian_scores
+from mendline.detectors.predictions import Prediction
 from mendline.detectors.profiles import DAY_MS, Profile
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ WEEKLY = Profile("weekly", 1, 7 * DAY_MS, 168, 0.3)
 """Quarters of an hour of the day, hours of the week; a third of a new day is taken."""
 TO_DEVIATION = 1.2533
 """Standard deviation of a Gaussian in mean absolute deviations, sqrt(pi / 2)."""
-WILD = 5.0
-"""What is further off than so many mean absolute errors is learned as if it were not: a fault is no habit."""
 WORDS = ("its level; no season is known", "this time of the day", "this hour of the week")
 
 
@@ -70,7 +69,10 @@ class Seasonal(Detector):
     def __init__(self, parameters: Parameters) -> None:
         """Keep the parameters; a season takes its own time, of which the number of windows tells nothing."""
         super().__init__(parameters)
-        self._share = 1.0 - 0.5 ** (1.0 / parameters.half_life)
+        share = 1.0 - 0.5 ** (1.0 / parameters.half_life)
+        self._level, self._day, self._week = (
+            Prediction(name, share, parameters.ready) for name in ("level", "day", "week")
+        )
         self.warm_up = max(parameters.ready, int(2 * parameters.half_life))
 
     def arrays(self) -> Mapping[str, StateArray]:
@@ -81,31 +83,24 @@ class Seasonal(Detector):
             "bin": StateArray("int64", (2,), fill=-1),
             "total": StateArray(shape=(2,)),
             "windows": StateArray("int64", (2,)),
-            "level": StateArray(shape=(3,)),
-            "error": StateArray(shape=(3,)),
-            "seen": StateArray("int32", (3,)),
+            **self._level.arrays(),
+            **self._day.arrays(),
+            **self._week.arrays(),
         }
 
     def step(self, state: Rows, step: Step) -> Scores:
         """Score against what predicts best, then learn."""
-        finite = np.isfinite(step.values)
-        bins = [profile.bin_of(step.times[:, np.newaxis]) for profile in (DAILY, WEEKLY)]
-        none = np.zeros((len(finite), 1))
-        season = np.concatenate([none, DAILY.usual(state, bins[0]), WEEKLY.usual(state, bins[1])], axis=1)
-        expected = season + state["level"]
-        choice = self._choice(state, ~np.isnan(season))
-        every = np.arange(len(choice))
-        usual = expected[every, choice]
-        deviation = np.maximum(TO_DEVIATION * state["error"][every, choice], self.parameters.least(step, usual))
-        scores = gaussian_scores(step.values, usual, deviation, state["seen"][:, 0] >= self.parameters.ready)
-        rows = np.flatnonzero(finite)
-        some = {name: array[rows] for name, array in state.items()} if len(rows) < len(finite) else state
-        if len(rows):
-            values = np.clip(step.values[rows], -LARGEST, LARGEST)
-            self._learn(some, values, expected[rows], [one[rows] for one in bins])
-        if some is not state:
-            for name, array in some.items():
-                state[name][rows] = array
+        days, weeks = DAILY.bin_of(step.times[np.newaxis]), WEEKLY.bin_of(step.times[np.newaxis])
+        expected = (
+            self._level.expected(state, None),
+            self._day.expected(state, DAILY.usual(state, days)[0]),
+            self._week.expected(state, WEEKLY.usual(state, weeks)[0]),
+        )
+        known = (~np.isnan(expected[1]), ~np.isnan(expected[2]))
+        choice, usual, error = self._chosen(state, expected, known)
+        deviation = np.maximum(TO_DEVIATION * error, self.parameters.least(step, usual))
+        scores = gaussian_scores(step.values, usual, deviation, self._level.is_usable(state))
+        self._learn(state, step.values, expected, known, (days, weeks))
         return Seasons(scores.surprise, scores.low, scores.high, choice=choice)
 
     def words(self, step: Step, scores: Scores, row: int) -> str:
@@ -115,39 +110,38 @@ class Seasonal(Detector):
             return ""
         return f"compared with {WORDS[int(scores.choice[row])]}"
 
-    def _choice(self, state: Rows, known: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """Return which prediction to use: 0 the level, 1 the day, 2 the week."""
-        error, usable = state["error"], known & (state["seen"] >= self.parameters.ready)
-        by_day = usable[:, 1] & (error[:, 1] < self.parameters.better * error[:, 0])
-        without = np.where(by_day, error[:, 1], error[:, 0])
-        by_week = usable[:, 2] & (error[:, 2] < self.parameters.better * without)
-        found: NDArray[np.intp] = np.where(by_week, 2, np.where(by_day, 1, 0)).astype(np.intp)
-        return found
+    def _chosen(
+        self, state: Rows, expected: Sequence[NDArray[np.float64]], known: Sequence[NDArray[np.bool_]]
+    ) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.float64]]:
+        """Return which prediction to use (0 the level, 1 the day, 2 the week), what it expects, and its error."""
+        usual, error = expected[0], self._level.error(state)
+        choice = np.zeros(len(usual), dtype=np.int8)
+        for number, one in ((1, self._day), (2, self._week)):
+            if known[number - 1].any():
+                own = one.error(state)
+                better = known[number - 1] & one.is_usable(state) & (own < self.parameters.better * error)
+                usual, error = np.where(better, expected[number], usual), np.where(better, own, error)
+                choice[better] = number
+        return choice, usual, error
 
     def _learn(
-        self, state: Rows, values: NDArray[np.float64], expected: NDArray[np.float64], bins: list[NDArray[np.int64]]
+        self,
+        state: Rows,
+        values: NDArray[np.float64],
+        expected: Sequence[NDArray[np.float64]],
+        known: Sequence[NDArray[np.bool_]],
+        bins: Sequence[NDArray[np.int64]],
     ) -> None:
-        level, error, seen = state["level"], state["error"], state["seen"]
-        known = ~np.isnan(expected)
-        away = np.where(known, values[:, np.newaxis] - expected, 0.0)
-        usual = (seen >= self.parameters.ready) & (error > 0)
-        away = np.where(usual, np.clip(away, -WILD * error, WILD * error), away)
-        # The profile is given what was learned of the value, less the level, which it does not have to follow.
-        tame = np.where(known, expected + away, values[:, np.newaxis]) - level
-        DAILY.learn(state, bins[0], tame[:, 1:2])
-        WEEKLY.learn(state, bins[1], tame[:, 2:3])
-        gain = np.maximum(1.0 / np.maximum(seen, 1), self._share)
-        error += np.where(known & (seen > 0), gain * (np.abs(away) - error), 0.0)
-        level += np.where(known, np.maximum(1.0 / (seen + 1.0), self._share) * away, 0.0)
-        seen += known & (seen < SETTLED)
-
-
-SETTLED = 1_000_000
-"""Values are counted up to here; by then the share of a new one follows from the half-life alone."""
+        finite = np.isfinite(values)
+        values = np.clip(np.where(finite, values, 0.0), -LARGEST, LARGEST)
+        self._level.learn(state, values, expected[0], finite)
+        for number, (profile, one) in enumerate(((DAILY, self._day), (WEEKLY, self._week))):
+            left = one.learn(state, values, expected[number + 1], known[number] & finite)
+            profile.take(state, bins[number][0], left, finite)
 
 
 @dataclass(frozen=True, slots=True)
 class Seasons(Scores):
     """Scores with what each value was compared with, (n,): 0 its level, 1 the day, 2 the week."""
 
-    choice: NDArray[np.intp] | None = None
+    choice: NDArray[np.int8] | None = None

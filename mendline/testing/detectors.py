@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 WIDTH_MS = 10_000
 BEGIN_MS = 1_700_000_000_000
 SERIES = 6
+HOUR_MS = 3_600_000
+DAY = 24
+"""Windows of an hour."""
 EXTRA = 40
 LONG_RUN = 2_000
 
@@ -50,12 +53,13 @@ class Check:
 
 @dataclass
 class Player:
-    """A fresh detector with the state of `series` series, fed step by step."""
+    """A fresh detector with the state of `series` series, fed step by step with windows of `width_ms`."""
 
     cls: type[Detector]
     parameters: Mapping[str, Any]
     series: int
     columns: Sequence[Series] = ()
+    width_ms: int = WIDTH_MS
     detector: Detector = field(init=False)
     state: dict[str, NDArray[Any]] = field(init=False)
 
@@ -70,7 +74,8 @@ class Player:
         Raises BadScoresError.
         """
         state = self.state if rows is None else {name: array[rows] for name, array in self.state.items()}
-        scores = checked(self.detector, self.detector.step(state, make_step(values, number, self.columns)), values)
+        step = make_step(values, number, self.columns, self.width_ms)
+        scores = checked(self.detector, self.detector.step(state, step), values)
         if rows is not None:
             for name, array in self.state.items():
                 array[rows] = state[name]
@@ -93,7 +98,7 @@ class Player:
 
     def restored(self) -> Player:
         """Return another player with this one's state, after the way through bytes that a snapshot goes."""
-        other = Player(self.cls, self.parameters, self.series, self.columns)
+        other = Player(self.cls, self.parameters, self.series, self.columns, self.width_ms)
         for name, array in self.state.items():
             packed = self.detector.pack(name, array)
             copied = np.frombuffer(packed.tobytes(), packed.dtype).reshape(packed.shape)
@@ -101,7 +106,9 @@ class Player:
         return other
 
 
-def make_step(values: NDArray[np.float64], number: int, columns: Sequence[Series] = ()) -> Step:
+def make_step(
+    values: NDArray[np.float64], number: int, columns: Sequence[Series] = (), width_ms: int = WIDTH_MS
+) -> Step:
     """Return a step of gauges in window `number`, of 10 s; every other statistic that is in use is the value too.
 
     Their unit is one of which nothing is known; `columns` are the series of a source.
@@ -109,8 +116,8 @@ def make_step(values: NDArray[np.float64], number: int, columns: Sequence[Series
     length = len(values)
     return Step(
         values,
-        np.full(length, BEGIN_MS + number * WIDTH_MS, dtype=np.int64),
-        WIDTH_MS,
+        np.full(length, BEGIN_MS + number * width_ms, dtype=np.int64),
+        width_ms,
         np.zeros(length, dtype=bool),
         np.full(length, 10, dtype=np.int64),
         MappingProxyType(dict.fromkeys(("mean", "min", "max", "last"), values)),
@@ -145,8 +152,8 @@ class _Subject:
     anomaly: tuple[float, ...]
     columns: Sequence[Series] = ()
 
-    def player(self, series: int = SERIES) -> Player:
-        return Player(self.cls, self.parameters, series, self.columns)
+    def player(self, series: int = SERIES, width_ms: int = WIDTH_MS) -> Player:
+        return Player(self.cls, self.parameters, series, self.columns, width_ms)
 
     @property
     def sources(self) -> NDArray[np.intp]:
@@ -255,6 +262,16 @@ def _split(subject: _Subject) -> None:
         for rows in subject.sources:
             alone[number, rows] = single.step(values[rows], number, rows).surprise
     _same(whole, alone, "when each source comes in a step of its own")
+
+
+def _seasons(subject: _Subject) -> None:
+    # What is learned of a day shows only where there are days, and series that have one each.
+    hours = np.arange(len(subject.healthy))[:, np.newaxis]
+    waves = np.sin(2.0 * np.pi * (hours / DAY + np.arange(SERIES) / SERIES))
+    values, rows = subject.healthy + 10.0 * subject.healthy.std() * waves, subject.sources[-1]
+    whole = subject.player(width_ms=HOUR_MS).play(values)[:, rows]
+    alone = subject.player(len(rows), HOUR_MS).play(values[:, rows])
+    _same(whole, alone, "of the last source when it is alone, in windows of an hour")
 
 
 def _follow(subject: _Subject) -> None:
@@ -367,6 +384,7 @@ _CHECKS: Mapping[str, Callable[[_Subject], None]] = MappingProxyType({
     "Surprise is NaN until the detector is ready, and from 0 to 300 after its declared warm-up": _nan_until_ready,
     "The beginning of the input gives the beginning of the output, whatever follows, each time": _prefix,
     "It does not matter how many series are in a step": _split,
+    "Nor over days, where each series has a season of its own": _seasons,
     "Many windows of one series at once score as one by one": _follow,
     "The order of series does not matter": _order,
     "Series may appear and vanish: what one scores depends on its own windows only": _come_and_go,

@@ -12,7 +12,7 @@ import pytest
 
 from mendline.detectors import Detector, NoParameters, Rows, Scores, StateArray, Step, find, registered
 from mendline.schemas.series import Series
-from mendline.testing.detectors import CheckFailedError, check_detector, run
+from mendline.testing.detectors import BEGIN_MS, CheckFailedError, check_detector, run
 
 SHARE = {"numerator": "errors", "denominator": "requests", "above": 1.5}
 FEW = {"lags": 2, "windows": 32, "ready": 24, "every": 1400}  # models cost milliseconds
@@ -142,6 +142,12 @@ class CountsItsSteps(Good):
         return Scores(np.clip(surprise + self.steps / 1e4, 0.0, 300.0))
 
 
+class LearnsOneSeasonForAll(Good):
+    def step(self, state: Rows, step: Step) -> Scores:
+        surprise, days = super().step(state, step).surprise, (step.times - BEGIN_MS) // 86_400_000
+        return Scores(np.clip(surprise + np.minimum(days, 1) * np.arange(len(surprise)) / 100, 0.0, 300.0))
+
+
 class KeepsStateElsewhere(Good):
     before: Any = None
 
@@ -238,6 +244,7 @@ def test_good_detector() -> None:
         (ComparesSeries, "It does not matter how many"),
         (LearnsAheadWhenFollowing, "Many windows"),
         (LooksAtNeighbours, "The order"),
+        (LearnsOneSeasonForAll, "Nor over days"),
         (CountsItsSteps, "It does not matter how many"),
         (KeepsStateElsewhere, "State that was written"),
         (KeepsStateElsewhere, "Series may appear"),

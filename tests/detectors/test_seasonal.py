@@ -72,3 +72,22 @@ def test_one_bad_day_is_no_habit() -> None:
     values[15 * DAY + 24 : 15 * DAY + 30] = 0.0
     _, answers = _play(values)
     assert answers[15 * DAY + 25].surprise[0] > 8
+
+
+@pytest.mark.slow
+def test_each_series_has_its_own_season() -> None:
+    """Series that are scored together, some without a value now and then, are scored as each by itself."""
+    values = np.stack([_wave(9), np.roll(_wave(9), DAY // 2), np.roll(_wave(9), DAY // 3)], axis=1)
+    values[np.random.default_rng(4).random(values.shape) < 0.05] = np.nan
+    together = Player(Seasonal, {}, 3)
+    alone = [Player(Seasonal, {}, 1) for _ in range(3)]
+    for number, row in enumerate(values):
+        times = np.full(3, BEGIN_MS + number * STEP_MS, dtype=np.int64)
+        step = replace(make_step(row.copy(), number), times=times, width_ms=STEP_MS)
+        found = together.detector.step(together.state, step).surprise
+        ones = [
+            one.detector.step(one.state, _step(value, number)).surprise[0]
+            for one, value in zip(alone, row.tolist(), strict=True)
+        ]
+        assert np.array(ones).tobytes() == found.tobytes()
+    assert [1] * 3 == together.detector.step(together.state, step).choice.tolist()  # type: ignore[attr-defined]

@@ -1,0 +1,81 @@
+"""Predictions of a value by its level and a season, each with how far off it usually is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mendline.detectors.base import Rows, StateArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WILD = 5.0
+"""What is further off than so many mean absolute errors is learned as if it were not: a fault is no habit."""
+SETTLED = 1_000_000
+"""Values are counted up to here; by then the share of a new one follows from the half-life alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The level of what is left of the values of each series without a season, and the mean absolute error of both.
+
+    Both are faded means: a new value has `share`, and the first ones 1 / n. The error is trusted after `ready` values.
+    Memory: 20 bytes a series.
+    """
+
+    name: str
+    share: float
+    ready: int
+
+    def arrays(self) -> Mapping[str, StateArray]:
+        """Return the state of a series: level, error and number of values."""
+        declared = (StateArray(), StateArray(), StateArray("int32"))
+        return dict(zip(self._names(), declared, strict=True))
+
+    def _names(self) -> tuple[str, str, str]:
+        return f"{self.name}/level", f"{self.name}/error", f"{self.name}/seen"
+
+    def expected(self, state: Rows, season: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        """Return what to expect (n,): the level, and the season on it, which is NaN where there is none."""
+        level: NDArray[np.float64] = state[f"{self.name}/level"]
+        return level.copy() if season is None else season + level
+
+    def error(self, state: Rows) -> NDArray[np.float64]:
+        """Return the mean absolute error (n,)."""
+        found: NDArray[np.float64] = state[f"{self.name}/error"]
+        return found
+
+    def is_usable(self, state: Rows) -> NDArray[np.bool_]:
+        """Say where the error is known well enough (n,)."""
+        usable: NDArray[np.bool_] = state[f"{self.name}/seen"] >= self.ready
+        return usable
+
+    def learn(
+        self, state: Rows, values: NDArray[np.float64], expected: NDArray[np.float64], known: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Learn the values (n,) of which something was expected and is `known`; return what is left for the season.
+
+        That is the value, or what was learned of it where it is wild, less the level, which a season need not follow.
+        """
+        level, error, seen = (state[name] for name in self._names())
+        if not known.any():
+            return values - level
+        farthest = np.where(self.is_usable(state) & (error > 0), WILD * error, np.inf)
+        away = np.where(known, values - expected, 0.0)
+        np.clip(away, -farthest, farthest, out=away)
+        left: NDArray[np.float64] = np.where(known, expected + away, values) - level
+        gain, error_gain = self._gains(seen)
+        error += np.where(known & (seen > 0), error_gain * (np.abs(away) - error), 0.0)
+        level += gain * away
+        seen += known & (seen < SETTLED)
+        return left
+
+    def _gains(self, seen: NDArray[np.int32]) -> tuple[NDArray[np.float64] | float, NDArray[np.float64] | float]:
+        """Return the shares of a new value in the level, and of its error, which is known from the second value on."""
+        if seen.min() * self.share >= 1.0:
+            return self.share, self.share
+        return np.maximum(1.0 / (seen + 1.0), self.share), np.maximum(1.0 / np.maximum(seen, 1), self.share)

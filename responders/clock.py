@@ -9,6 +9,11 @@ from collections.abc import Callable
 TRUSTED_FOR_S = 10.0
 
 
+def since_boot() -> float:
+    """Return the seconds since this host was started, those included in which it slept (where the system tells)."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 class LogClockEstimate:
     """Estimates the log's append time from the acknowledgements of this host's own records.
 
@@ -16,16 +21,19 @@ class LogClockEstimate:
     acknowledgement nothing is known any more: nobody can say whether a command was cancelled meanwhile.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float] = since_boot) -> None:
         """Measure what passes since an acknowledgement on `monotonic`, in seconds."""
         self._monotonic = monotonic
         self._mutex = threading.Lock()
         self._seen: tuple[int, float] | None = None
 
-    def acknowledged(self, append_time: int) -> None:
-        """Take in the append time (ms) of a record whose acknowledgement came just now."""
+    def acknowledged(self, append_time: int, took_s: float) -> None:
+        """Take in the append time (ms) of a record whose acknowledgement came just now, `took_s` after it was sent.
+
+        It may have been appended at once: a command must not seem to be in time because an answer was slow.
+        """
         with self._mutex:
-            self._seen = (append_time, self._monotonic())
+            self._seen = (append_time, self._monotonic() - took_s)
 
     def __call__(self) -> int | None:
         """Return the log's append time now, in ms; None when the last acknowledgement is too long ago."""

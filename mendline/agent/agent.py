@@ -372,8 +372,8 @@ class Agent:
     def _started_at(self, service: str) -> int | None:
         return self.processes.started_at(service) or None
 
-    def _acknowledged(self, position: Position) -> None:
-        self._log_time.acknowledged(position.timestamp)
+    def _acknowledged(self, position: Position, took_s: float) -> None:
+        self._log_time.acknowledged(position.timestamp, took_s)
         self._obey_after("acknowledgement")
 
     def _obey_after(self, done: str) -> None:

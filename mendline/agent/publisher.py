@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from mendline.agent.spool import Kept, Spool
 from mendline.logs.base import LogError, LogUnavailableError, RecordTooLargeError
+from mendline.responders.clock import since_boot
 from mendline.schemas.records import encode_record
 from mendline.schemas.rounds import encode_round
 from mendline.schemas.stream import JSON_HEADERS, ROUND_HEADERS, Headers, NewRecord
@@ -42,7 +43,7 @@ LATE_ANSWER_S = 1.0
 SPOOL_AFTER_S = 1.0
 OVERHEAD_BYTES = 300
 
-OnAcknowledged = Callable[["Position"], None]
+OnAcknowledged = Callable[["Position", float], None]
 Sign = Callable[["Envelope"], "Envelope"]
 
 
@@ -76,9 +77,10 @@ class Publisher:
         prepare: Callable[[], None] = lambda: None,
         sign: Sign = lambda record: record,
     ) -> None:
-        """Append to `topic` in the name of `source`; tell `acknowledged` each time where the last record went.
+        """Append to `topic` in the name of `source`.
 
-        What is in `spool` comes first; without one all is kept in memory alone. `prepare` is called, on the publisher's
+        `acknowledged` is told each time where the last record went, and how many seconds the log took to say so. What
+        is in `spool` comes first; without one all is kept in memory alone. `prepare` is called, on the publisher's
         thread, before the first append, again and again while it raises LogUnavailableError. `sign` returns a counted
         record with what else it needs.
         """
@@ -256,9 +258,10 @@ class Publisher:
         """Append until it is acknowledged. Raises LogError when that is useless."""
         pause_s = FIRST_PAUSE_S
         while not self._out_of_time():
-            began = monotonic()
             try:
-                positions = self._append(batch)
+                producer = self._ready_producer()
+                began = since_boot()
+                positions = self._append(producer, batch)
             except LogUnavailableError as error:
                 self._away(error)
                 self._pause(pause_s)
@@ -267,7 +270,7 @@ class Publisher:
                 self._deliver_singly(batch, error)
                 return
             else:
-                self._done(batch, positions, monotonic() - began)
+                self._done(batch, positions, since_boot() - began)
                 return
 
     def _pause(self, pause_s: float) -> None:
@@ -297,11 +300,14 @@ class Publisher:
                 self._on_disk = False
             self._trying_since = monotonic() if self._under_way else None
 
-    def _append(self, batch: Sequence[_Item]) -> Sequence[Position]:
+    def _ready_producer(self) -> Producer:
         if not self._producer:
             self._prepare()
             self._producer = self._log.producer(f"{self._source}.agent")
-        delivery = self._producer.append([item.record for item in batch])
+        return self._producer
+
+    def _append(self, producer: Producer, batch: Sequence[_Item]) -> Sequence[Position]:
+        delivery = producer.append([item.record for item in batch])
         while True:
             try:
                 return delivery.result(LATE_ANSWER_S)
@@ -325,7 +331,7 @@ class Publisher:
             self._away_since = None
         self.append_s = took_s
         self._settle(len(batch))
-        self._acknowledged(positions[-1])
+        self._acknowledged(positions[-1], took_s)
         for item in batch:
             if item.then:
                 item.then()

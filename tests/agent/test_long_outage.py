@@ -51,7 +51,7 @@ class Machine:
         self.epoch += 1
         self.spool = Spool(self._scene.folder / f"spool-{self.name}", 2**30)
         self.publisher = Publisher(
-            self._scene.log, "mendline.metrics", self.name, self.epoch, lambda _: None, self.spool,
+            self._scene.log, "mendline.metrics", self.name, self.epoch, lambda *_: None, self.spool,
             sign=self._scene.keys.sign_event,
         )  # fmt: skip
         self.publisher.start()

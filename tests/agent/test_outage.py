@@ -44,7 +44,7 @@ def log() -> MemoryLog:
 def publishing(log: MemoryLog, folder: Path, epoch: int, most_bytes: int = MANY) -> Iterator[tuple[Publisher, Spool]]:
     """Run a publisher for the time of the block."""
     spool = Spool(folder, most_bytes)
-    publisher = Publisher(log, METRICS.topic, "host", epoch, lambda _: None, spool)
+    publisher = Publisher(log, METRICS.topic, "host", epoch, lambda *_: None, spool)
     publisher.start()
     try:
         yield publisher, spool
@@ -143,7 +143,7 @@ module.SPOOL_AFTER_S = 0.001
 log = memory_log()
 log.away = True
 spool = Spool(Path(sys.argv[1]), 2**30)
-publisher = module.Publisher(log, METRICS.topic, "host", int(sys.argv[2]), lambda _: None, spool)
+publisher = module.Publisher(log, METRICS.topic, "host", int(sys.argv[2]), lambda *_: None, spool)
 publisher.start()
 for _ in range(5000):  # beyond 10,000 that wait in memory for a slow disk the oldest would be dropped
     say(publisher, 1)
@@ -236,6 +236,6 @@ def test_ten_minutes_fit_with_room() -> None:
 
     names = [Series(metric=f"system.metric.{n % 40}", attributes={"device": f"sd{n}"}, unit="By/s") for n in range(400)]
     log = memory_log()
-    publisher = Publisher(log, METRICS.topic, "host", 1, lambda _: None)
+    publisher = Publisher(log, METRICS.topic, "host", 1, lambda *_: None)
     publisher.round(0, SeriesTable(names), [float(n) for n in range(400)])
     assert publisher._items[0].kept.size * 600 * 10 < HostSettings().spool

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from mendline.agent import publisher as module
 from mendline.agent.publisher import Publisher
 from mendline.logs.base import LogUnavailableError, Position, TopicSettings
 from mendline.logs.memory import MemoryLog
@@ -32,7 +33,7 @@ def acknowledged() -> list[Position]:
 @pytest.fixture
 def publisher(log: MemoryLog, acknowledged: list[Position]) -> Iterator[Publisher]:
     """Run a publisher with a small queue."""
-    made = Publisher(log, METRICS.topic, "host", 7, acknowledged.append, most_bytes=4000)
+    made = Publisher(log, METRICS.topic, "host", 7, lambda place, _: acknowledged.append(place), most_bytes=4000)
     made.start()
     yield made
     made.close(5.0)
@@ -57,6 +58,19 @@ def test_records_are_told_when_they_are_on_the_log(
     until(lambda: bool(told))
     assert [METRICS] == [position.partition for position in acknowledged]
     assert (7, 0) == said(log)[0][:2]
+
+
+def test_the_time_that_the_log_took_to_answer_is_told(log: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From before the append on, without what making a connection took."""
+    passed = iter((10.0, 13.5))
+    monkeypatch.setattr(module, "since_boot", lambda: next(passed))
+    took: list[float] = []
+    publisher = Publisher(log, METRICS.topic, "host", 7, lambda _, took_s: took.append(took_s))
+    publisher.start()
+    publisher.event(heartbeat())
+    until(lambda: bool(took))
+    publisher.close(5.0)
+    assert [3.5] == took
 
 
 def test_what_may_have_arrived_is_said_again(publisher: Publisher, log: MemoryLog) -> None:
@@ -99,7 +113,7 @@ def test_a_record_that_is_too_large_is_dropped_alone() -> None:
     small = MemoryLog()
     small.ensure_topics([TopicSettings(METRICS.topic, max_record_bytes=1000)])
     small.away = True
-    publisher = Publisher(small, METRICS.topic, "host", 1, lambda _: None)
+    publisher = Publisher(small, METRICS.topic, "host", 1, lambda *_: None)
     publisher.start()
     publisher.event(heartbeat())
     until(lambda: publisher.away_s > 0)
@@ -116,7 +130,7 @@ def test_a_record_that_is_too_large_is_dropped_alone() -> None:
 def test_closing_gives_up_in_time(log: MemoryLog, caplog: pytest.LogCaptureFixture) -> None:
     """A log that stays away does not keep the agent from ending; what is lost is logged."""
     log.away = True
-    publisher = Publisher(log, METRICS.topic, "host", 1, lambda _: None)
+    publisher = Publisher(log, METRICS.topic, "host", 1, lambda *_: None)
     publisher.start()
     publisher.event(heartbeat())
     publisher.close(0.2)

@@ -381,10 +381,20 @@ def test_the_logs_clock_is_trusted_for_ten_seconds() -> None:
     passed = [100.0]
     clock = LogClockEstimate(lambda: passed[0])
     assert clock() is None
-    clock.acknowledged(NOW_MS)
+    clock.acknowledged(NOW_MS, 0.0)
     passed[0] += 9.5
     assert clock() == NOW_MS + 9_500
     passed[0] += 0.6
+    assert clock() is None
+
+
+def test_a_slow_answer_of_the_log_does_not_set_its_clock_back() -> None:
+    """The record may have been appended as soon as it was sent: what is too late must not seem to be in time."""
+    passed = [100.0]
+    clock = LogClockEstimate(lambda: passed[0])
+    clock.acknowledged(NOW_MS, 8.0)
+    assert clock() == NOW_MS + 8_000
+    passed[0] += 2.1
     assert clock() is None
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from mendline.responders.action import Action, ActionContext, TooSoonError
 from mendline.responders.ledger import Ledger, LedgerError
 from mendline.responders.parameters import parameters_of, wrong_parameters
-from mendline.responders.work import Result, Work
+from mendline.responders.work import THREADS, Result, Threads, Work
 from mendline.schemas.base import record_id
 from mendline.schemas.records import NEWEST_MINOR, Cancel, Command, Outcome, Stop, encode_record
 from mendline.schemas.settings import ServiceSettings
@@ -51,7 +51,7 @@ class Host:
 
     `log_time` returns the log's append time in ms, or None when it has not been known for 10 s. `emit` takes an
     outcome to be put on the log; it is called from several threads and must not block. `started_at` returns when the
-    process of a service that runs now was started (ms), None without one.
+    process of a service that runs now was started (ms), None without one. Actions run on `threads`.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Host:
     emit: Callable[[Outcome], None]
     now_ms: Callable[[], int] = _now_ms
     started_at: Callable[[str], int | None] = lambda _: None
+    threads: Threads = THREADS
 
 
 class Executor:
@@ -122,13 +123,13 @@ class Executor:
                 why = "Mendline is about to stop"
             if why is None:
                 self._reflexes.add(command.intent)
-                self._begin(command)
+                self._begin(command, REFLEX_REFUSALS)
             return why
 
     def tick(self) -> None:
         """Take back what was to be taken back later, if it is time; call it every second or so."""
         with self._mutex:
-            if any(due and due <= time.monotonic() for due in self._to_take_back.values()):
+            if any(due and due <= self.host.threads.monotonic() for due in self._to_take_back.values()):
                 self._pump()
 
     def told(self, outcome: Outcome) -> None:
@@ -210,7 +211,7 @@ class Executor:
             if why := self._why_not(command, REFUSALS):
                 self._answer(command, Result("refused", why))
             else:
-                self._begin(command)
+                self._begin(command, REFUSALS)
         if not self._waiting and not self._to_take_back and self._position is not None:
             position, self._position = self._position, None
             self._note(lambda ledger: ledger.read_up_to(position), "commands will be read again, and not run again")
@@ -222,9 +223,11 @@ class Executor:
             logger.warning("%s; %s", error, otherwise)
 
     def _why_not(self, command: Command, refusals: Sequence[Refusal]) -> str | None:
-        return next((why for refuse in refusals if (why := refuse(self, command))), None)
+        with self._mutex:
+            return next((why for refuse in refusals if (why := refuse(self, command))), None)
 
-    def _begin(self, command: Command) -> None:
+    def _begin(self, command: Command, refusals: Sequence[Refusal]) -> None:
+        """Note the command and do it, if nothing stands against it when its thread runs: the disk may be slow."""
         began = self.host.now_ms()
         about = {
             "command": command.model_dump(mode="json", exclude_none=True),
@@ -236,14 +239,22 @@ class Executor:
         except LedgerError as error:
             self._answer(command, Result("refused", str(error)))
             return
-        self._work(
-            command, self.host.actions[command.action].run, lambda result: self._finished(command, result, began)
+        work = Work(
+            command,
+            self._context,
+            self.host.actions[command.action].run,
+            partial(self._finished, command, began),
+            self._released,
+            self._closing,
+            self.host.threads,
+            lambda: self._why_not(command, refusals),
+            lambda: self._why_not(command, REFUSALS_AGAIN),
         )
+        self._start(work)
 
-    def _work(self, command: Command, deed: Callable[[ActionContext], str], said: Callable[[Result], None]) -> None:
-        self._running[command.service] = command.intent
-        work = Work(command, self._context, deed, said, self._released, self._closing)
-        threading.Thread(target=work.run, name=f"act-{command.service}", daemon=True).start()
+    def _start(self, work: Work) -> None:
+        self._running[work.command.service] = work.command.intent
+        self.host.threads.start(f"act-{work.command.service}", work.run)
 
     def _context(self, command: Command, timeout_s: float) -> ActionContext:
         return ActionContext(
@@ -257,9 +268,10 @@ class Executor:
             evidence_time=command.evidence_time,
         )
 
-    def _finished(self, command: Command, result: Result, began: int) -> None:
+    def _finished(self, command: Command, began: int, result: Result) -> None:
         with self._mutex:
-            self._answer(command, result, began, self.host.now_ms())
+            times = (None, None) if result.status == "refused" else (began, self.host.now_ms())
+            self._answer(command, result, *times)
 
     def _released(self, command: Command) -> None:
         """Let the service go: its action does nothing any more, whatever it was said to have become before."""
@@ -279,7 +291,7 @@ class Executor:
         for intent, due in tuple(self._to_take_back.items()):
             if self._closing.is_set() or self._stopped_by is not None:
                 return
-            if due > time.monotonic():
+            if due > self.host.threads.monotonic():
                 continue
             done = self.host.ledger.outcome(intent)
             command = _command_to_take_back(Outcome.model_validate(done)) if done else None
@@ -292,19 +304,21 @@ class Executor:
             self._to_take_back.pop(command.intent)
             return
         began = self.host.now_ms()
-        self._work(command, partial(self._undo, deed), lambda result: self._taken_back(command, result, began))
+        said = partial(self._taken_back, command, began)
+        undo = partial(self._undo, deed)
+        self._start(Work(command, self._context, undo, said, self._released, self._closing, self.host.threads))
 
     def _undo(self, deed: Callable[[ActionContext], str], context: ActionContext) -> str:
         try:
             return deed(context)
         except TooSoonError as error:
             with self._mutex:
-                self._to_take_back[context.intent] = time.monotonic() + error.delay_s
+                self._to_take_back[context.intent] = self.host.threads.monotonic() + error.delay_s
             return ""
 
-    def _taken_back(self, command: Command, result: Result, began: int) -> None:
+    def _taken_back(self, command: Command, began: int, result: Result) -> None:
         with self._mutex:
-            if self._to_take_back.get(command.intent, 0.0) <= time.monotonic():
+            if self._to_take_back.get(command.intent, 0.0) <= self.host.threads.monotonic():
                 self._to_take_back.pop(command.intent, None)
             if result != Result("succeeded", ""):
                 name = record_id("outcome", command.intent, "taken back")
@@ -444,8 +458,10 @@ def _unfit(executor: Executor, command: Command) -> str | None:
 
 def _busy(executor: Executor, command: Command) -> str | None:
     intent = executor.busy.get(command.service)
-    return f"the action of {intent} is still at work on {command.service}" if intent else None
+    others = intent not in (None, command.intent)
+    return f"the action of {intent} is still at work on {command.service}" if others else None
 
 
 REFUSALS: Sequence[Refusal] = (_stopped, _cancelled, _late, _not_ours, _unknown, _not_allowed, _unfit, _busy)
 REFLEX_REFUSALS: Sequence[Refusal] = (_stopped, _not_ours, _unknown, _not_allowed, _busy)
+REFUSALS_AGAIN: Sequence[Refusal] = (_stopped, _cancelled)

@@ -33,6 +33,34 @@ STATUSES: Sequence[tuple[type[Exception], OutcomeStatus]] = (
 """What became of a deed by the error that came out of it; the first that fits counts."""
 
 
+def _start(name: str, run: Callable[[], None]) -> None:
+    threading.Thread(target=run, name=name, daemon=True).start()
+
+
+def _after(delay_s: float, call: Callable[[], None]) -> Callable[[], None]:
+    timer = threading.Timer(delay_s, call)
+    timer.daemon = True
+    timer.start()
+    return timer.cancel
+
+
+@dataclass(frozen=True)
+class Threads:
+    """What deeds run on, and the clock they share; a simulation has its own.
+
+    `start` runs a function on a thread of that name, `after` calls one in so many seconds and returns what calls that
+    off, `wait` returns whether an event is set within so many seconds, `monotonic` is in seconds.
+    """
+
+    start: Callable[[str, Callable[[], None]], None] = _start
+    after: Callable[[float, Callable[[], None]], Callable[[], None]] = _after
+    wait: Callable[[threading.Event, float], bool] = threading.Event.wait
+    monotonic: Callable[[], float] = time.monotonic
+
+
+THREADS = Threads()
+
+
 class Result(NamedTuple):
     """What became of a command, why, and what people should see beside that."""
 
@@ -47,6 +75,7 @@ class Work:
 
     `context` makes what the deed is told, of the command and the seconds that are left. `said` is called once with what
     became of it, `released` when the deed does nothing any more, which may be later. `closing`: no further try.
+    `why_not` is asked right before the first try, `why_not_again` before each further one.
     """
 
     command: Command
@@ -55,20 +84,21 @@ class Work:
     said: Callable[[Result], None]
     released: Callable[[Command], None]
     closing: threading.Event
+    threads: Threads = THREADS
+    why_not: Callable[[], str | None] = lambda: None
+    why_not_again: Callable[[], str | None] = lambda: None
     _answered: threading.Lock = field(default_factory=threading.Lock)
     _deadline: float = 0.0
 
     def run(self) -> None:
         """Do it, and say what became of it."""
         timeout_s = self.command.timeout_ms / 1000
-        self._deadline = time.monotonic() + timeout_s
-        limit = threading.Timer(timeout_s + OVERTIME_S, self._overdue)
-        limit.daemon = True
-        limit.start()
+        self._deadline = self.threads.monotonic() + timeout_s
+        end_limit = self.threads.after(timeout_s + OVERTIME_S, self._overdue)
         try:
             self._end(self._try())
         finally:
-            limit.cancel()
+            end_limit()
             self.released(self.command)
 
     def _overdue(self) -> None:
@@ -79,13 +109,17 @@ class Work:
             self.said(result)
 
     def _try(self) -> Result:
+        if why := self.why_not():
+            return Result("refused", why)
         while True:
-            context = self.context(self.command, max(self._deadline - time.monotonic(), 0.0))
+            context = self.context(self.command, max(self._deadline - self.threads.monotonic(), 0.0))
             try:
                 return Result(*self._attempt(context), context.attached)
             except TemporaryError as error:
                 if not self._worth_waiting(error.delay_s):
                     return Result("failed", str(error), context.attached)
+                if why := self.why_not_again():
+                    return Result("failed", f"{error}; not tried again: {why}", context.attached)
 
     def _attempt(self, context: ActionContext) -> tuple[OutcomeStatus, str]:
         """Do it once. Raises TemporaryError when another try may help."""
@@ -101,5 +135,5 @@ class Work:
             return "failed", f"{type(error).__name__}: {error}"
 
     def _worth_waiting(self, delay_s: float) -> bool:
-        left = self._deadline - time.monotonic()
-        return left > delay_s and not self.closing.wait(delay_s)
+        left = self._deadline - self.threads.monotonic()
+        return left > delay_s and not self.threads.wait(self.closing, delay_s)

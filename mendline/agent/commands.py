@@ -41,6 +41,7 @@ class CommandReader:
         self._ledger = ledger
         self._closing = threading.Event()
         self._consumer: Consumer | None = None
+        self._end = 0
         self._thread = threading.Thread(target=self._serve, name="commands", daemon=True)
         self.failure: LogError | None = None
 
@@ -74,22 +75,32 @@ class CommandReader:
 
     def _read(self) -> None:
         """Read until told to end. Raises LogError."""
+        try:
+            self.begin()
+            while not self._closing.is_set():
+                self.turn(WAIT_S)
+        finally:
+            consumer, self._consumer = self._consumer, None
+            if consumer:
+                consumer.close()
+
+    def begin(self) -> None:
+        """Go to where the last life was, or to the beginning. Raises LogError."""
         partition = self._partition()
         consumer = self._consumer = self._log.consumer(f"{self._host}.commands")
-        try:
-            consumer.assign([partition])
-            end = consumer.end_offset(partition)
-            place = self._place(consumer, partition, end)
-            consumer.start(partition, place)
-            if place >= end:
-                self._executor.take([], place, caught_up=True)
-            while not self._closing.is_set():
-                for batch in consumer.poll(WAIT_S).batches:
-                    caught_up = batch.next_offset >= end and not consumer.lag(partition)
-                    self._hand_over(batch, caught_up=caught_up)
-        finally:
-            self._consumer = None
-            consumer.close()
+        consumer.assign([partition])
+        self._end = consumer.end_offset(partition)
+        place = self._place(consumer, partition, self._end)
+        consumer.start(partition, place)
+        if place >= self._end:
+            self._executor.take([], place, caught_up=True)
+
+    def turn(self, wait_s: float) -> None:
+        """Hand over what is there, or comes within `wait_s` seconds; only after `begin`. Raises LogError."""
+        if consumer := self._consumer:
+            for batch in consumer.poll(wait_s).batches:
+                caught_up = batch.next_offset >= self._end and not consumer.lag(batch.partition)
+                self._hand_over(batch, caught_up=caught_up)
 
     def _partition(self) -> Partition:
         """Return the host's partition. Raises LogUnavailableError while the topic does not exist."""

@@ -14,6 +14,7 @@ from mendline.responders.action import Action, ActionContext
 from mendline.responders.executor import Executor, Host
 from mendline.responders.ledger import Ledger
 from mendline.responders.signing import KeyRing
+from mendline.responders.work import THREADS, Threads
 from mendline.schemas.records import Cancel, Command, Outcome, Stop
 from mendline.schemas.settings import ProcessSettings, ServiceSettings
 
@@ -45,6 +46,7 @@ class Table:
     log_time: int | None = NOW_MS
     started_at: int | None = None
     workers: int = 4
+    threads: Threads = THREADS
     outcomes: queue.Queue[Outcome] = field(default_factory=queue.Queue)
     offset: int = 0
 
@@ -65,6 +67,7 @@ class Table:
                 emit=self.outcomes.put,
                 now_ms=lambda: NOW_MS,
                 started_at=lambda _: self.started_at,
+                threads=self.threads,
             ),
             self.workers,
         )

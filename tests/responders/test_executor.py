@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from mendline.responders.ledger import Ledger, LedgerError
 from mendline.responders.parameters import StepParameters
 from mendline.responders.reflex import Reflex
 from mendline.responders.signing import KeyRing
+from mendline.responders.work import Threads
 from mendline.schemas.settings import ReflexSettings
 from tests.responders.executing import NOW_MS, PATIENCE_S, Deed, Gate, Table
 
@@ -267,6 +268,40 @@ def test_a_temporary_error_is_tried_again_while_time_lasts(table: Table) -> None
     table.deed.does = twice
     table.take(table.command())
     assert table.said().reason == "at last"
+
+
+@pytest.mark.parametrize("ended", ["cancel", "stop"])
+def test_what_is_called_off_between_two_tries_is_not_tried_again(table: Table, ended: str) -> None:
+    """The fault may have gone while the action waited to try once more: a healthy service is left alone."""
+
+    def never(_: ActionContext) -> str:
+        table.take(table.cancel() if ended == "cancel" else table.stop())
+        raise TemporaryError("not yet", delay_s=0)
+
+    table.deed.does = never
+    table.take(table.command())
+    said = table.said()
+    why = {"cancel": "not wanted", "stop": "ann ordered that nothing be begun"}[ended]
+    assert ("failed", f"not yet; not tried again: {why}") == (said.status, said.reason)
+    assert len(table.deed.asked) == 1
+
+
+@pytest.mark.parametrize("ended", ["cancel", "stop", "deadline"])
+def test_what_is_called_off_before_its_thread_runs_is_not_begun(tmp_path: Path, ended: str) -> None:
+    """Between the last look and the deed a disk may be slow, or the host asleep: it is looked again."""
+    late: list[Callable[[], None]] = []
+    with Table(tmp_path, threads=Threads(start=lambda _, run: late.append(run))) as table:
+        table.take(table.command())
+        assert table.executor.busy == {"web": "i-1"}
+        if ended == "deadline":
+            table.log_time = NOW_MS + 10_001
+        else:
+            table.take(table.cancel() if ended == "cancel" else table.stop())
+        late.pop()()
+        said = table.said()
+        reasons = {"cancel": "not wanted", "stop": "ann ordered that nothing be begun"}
+        assert ("refused", reasons.get(ended, "it came 1 ms after its deadline")) == (said.status, said.reason)
+        assert (said.began_at, said.ended_at, table.deed.asked) == (None, None, [])
 
 
 def test_an_action_that_does_not_come_back_is_timed_out_and_blocks_only_its_service(

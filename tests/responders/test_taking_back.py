@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from mendline.responders import executor
 from mendline.responders.action import ActionContext, TooSoonError
 from mendline.schemas.records import Cancel
 from mendline.schemas.settings import StepSettings
@@ -89,7 +88,8 @@ def test_what_is_too_soon_to_take_back_is_taken_back_later(
     table.executor.tick()
     assert deed.undone == ["i-1"]
     now = time.monotonic() + 3601
-    monkeypatch.setattr(executor, "time", SimpleNamespace(monotonic=lambda: now))
+    later = dataclasses.replace(table.threads, monotonic=lambda: now)
+    monkeypatch.setattr(table.executor, "host", dataclasses.replace(table.executor.host, threads=later))
     deed.undoes = lambda _: "undone"
     table.executor.tick()
     assert (table.said().reason, deed.undone) == ("undone", ["i-1", "i-1"])

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mendline.checking_processes import check_process, check_program
 from mendline.config import log_of
 from mendline.config.files import place_in
 from mendline.config.values import misfits
 from mendline.coverage import coverage, covers, is_eclipsed, reached
 from mendline.detectors import registry
+from mendline.finding import Finding
 from mendline.keys import is_revoked
 from mendline.logs.base import LogError
-from mendline.managers.supervisord import Supervisord, SupervisordError
 from mendline.producers.probes.attempt import split_address
 from mendline.responders.parameters import parameters_of
 from mendline.responders.plugins import ActionPluginError, find_action, foreign_actions
@@ -40,21 +39,12 @@ if TYPE_CHECKING:
         PolicyMatch,
         PolicySettings,
         ProbeSettings,
-        ProcessSettings,
         ServiceSettings,
         Settings,
     )
 
 ASK = "ask"
 PATIENCE_S = 2.0
-
-
-class Finding(NamedTuple):
-    """One thing that was looked at: `about` is the key in the file."""
-
-    verdict: Literal["ok", "warning", "wrong"]
-    about: str
-    text: str
 
 
 def check_all(settings: Settings, file: Path) -> Iterator[Finding]:
@@ -180,70 +170,13 @@ def _check_webhook(about: str, webhook: str) -> Iterator[Finding]:
 
 
 def _check_service(about: str, service: ServiceSettings) -> Iterator[Finding]:
-    yield from _check_process(about, service)
+    yield from check_process(about, service)
     for probe in service.probes:
         yield from _check_probe(f"{about}.probes", probe)
     for name, data in service.data.items():
         yield from _check_data(f"{about}.data.{name}", data)
     if not service.probes and service.process is None:
         yield Finding("warning", about, "neither a process nor a probe: nothing is watched")
-
-
-def _check_process(about: str, service: ServiceSettings) -> Iterator[Finding]:
-    process = service.process
-    if process is None:
-        return
-    if process.command:
-        yield _check_command(f"{about}.process.command", process.command[0], process.cwd)
-    elif process.unit:
-        yield from _check_unit(f"{about}.process.unit", process.unit)
-    elif process.program:
-        yield _check_program(f"{about}.process.program", process)
-    elif process.pidfile and not Path(process.pidfile).is_file():
-        text = f"there is no {process.pidfile} now; well if the service is not up yet"
-        yield Finding("warning", f"{about}.process.pidfile", text)
-
-
-def _check_program(about: str, process: ProcessSettings) -> Finding:
-    name = process.program or ""
-    try:
-        found = Supervisord.of(process).program(name, PATIENCE_S)
-    except (SupervisordError, TimeoutError) as error:
-        return Finding("warning", about, f"{error}; well if it is not up yet")
-    return Finding("ok", about, f"{name} is {found.state}; supervisord's own autorestart comes first")
-
-
-def _check_command(about: str, program: str, cwd: str | None) -> Finding:
-    if cwd and not Path(cwd).is_dir():
-        return Finding("wrong", about, f"its working directory {cwd} does not exist")
-    found = shutil.which(program if "/" not in program or not cwd else str(Path(cwd, program)))
-    if not found:
-        return Finding("wrong", about, f"there is no program {program} that this user can run")
-    return Finding("ok", about, found)
-
-
-def _check_unit(about: str, unit: str) -> Iterator[Finding]:
-    if not shutil.which("systemctl"):
-        yield Finding("wrong", about, "there is no systemctl on this host")
-        return
-    command = ["systemctl", "show", unit, "--property=LoadState,ActiveState,Restart"]
-    try:
-        shown = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-    except subprocess.TimeoutExpired:
-        yield Finding("wrong", about, f"systemctl did not answer within {PATIENCE_S:g} s")
-        return
-    if shown.returncode:
-        said = " ".join(shown.stderr.split()) or f"it ended with status {shown.returncode}"
-        yield Finding("wrong", about, f"systemd cannot be asked: {said}")
-        return
-    facts = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
-    if facts.get("LoadState") != "loaded":
-        yield Finding("wrong", about, f"systemd knows no unit {unit}")
-    elif facts.get("Restart", "no") != "no":
-        text = f"systemd restarts it by itself (Restart={facts['Restart']}): two healers; Mendline defers to systemd"
-        yield Finding("warning", about, text)
-    else:
-        yield Finding("ok", about, f"{unit} is {facts.get('ActiveState', 'unknown')}")
 
 
 def _check_probe(about: str, probe: ProbeSettings) -> Iterator[Finding]:
@@ -266,7 +199,7 @@ def _check_probe(about: str, probe: ProbeSettings) -> Iterator[Finding]:
 def _check_data(about: str, data: DataSettings) -> Iterator[Finding]:
     for key in ("check", "save", "restore"):
         if vector := getattr(data, key):
-            yield _check_command(f"{about}.{key}", vector[0], None)
+            yield check_program(f"{about}.{key}", vector[0], None)
     if data.path is None:
         return
     try:

@@ -13,6 +13,7 @@ from mendline.responders.diagnose import Diagnose
 from mendline.responders.notify import Notify
 from mendline.responders.restart import Restart, RestartProcess
 from mendline.responders.restart_commands import RestartByCommands
+from mendline.responders.restart_container import RestartContainer
 from mendline.responders.restart_program import RestartProgram
 from mendline.responders.restart_systemd import RestartUnit
 from mendline.responders.restore_data import RestoreData
@@ -45,7 +46,15 @@ def built_in_actions(
     `pid_of` returns the process of any service, however it is run, None if none runs.
     """
     units = RestartUnit()
-    restart = Restart(RestartProcess(supervisor), units, RestartProgram(), RestartByCommands(pid_of))
+    restart = Restart(
+        {
+            "command": RestartProcess(supervisor),
+            "unit": units,
+            "program": RestartProgram(),
+            "container": RestartContainer(),
+            "start": RestartByCommands(pid_of),
+        }
+    )
     state = Path(settings.state)
     actions: tuple[Action, ...] = (
         restart,

@@ -1,6 +1,8 @@
-"""Restart a service in the way it is run: by Mendline itself, systemd, supervisord, or two programs of the host."""
+"""Restart a service in the way it is run: by Mendline itself, a manager, or two programs of the host."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from mendline.responders.action import Action, ActionContext, DeferredError, OvertakenError, PermanentError
 from mendline.responders.parameters import StepParameters
@@ -45,12 +47,9 @@ class Restart:
     name = "restart"
     Parameters = StepParameters
 
-    def __init__(self, process: Action, unit: Action, program: Action, commands: Action) -> None:
-        """Use `process` for a `command`, `unit` for a systemd `unit`, and so on."""
-        self._process = process
-        self._unit = unit
-        self._program = program
-        self._commands = commands
+    def __init__(self, ways: Mapping[str, Action]) -> None:
+        """Restart by the first of `ways` under whose name, a field of the process settings, there is something."""
+        self._ways = ways
 
     def run(self, context: ActionContext) -> str:
         """Return what was done.
@@ -60,15 +59,9 @@ class Restart:
         """
         if context.started_since:
             raise OvertakenError(context.started_since)
-        settings = context.settings.process
-        ways = (
-            (settings and settings.command, self._process),
-            (settings and settings.unit, self._unit),
-            (settings and settings.program, self._program),
-            (settings and settings.start, self._commands),
-        )
-        for given, way in ways:
-            if given:
+        for name, way in self._ways.items():
+            if getattr(context.settings.process, name, None):
                 return way.run(context)
-        msg = f"nobody here can start {context.service}: its process settings have no command, unit, program or start"
+        known = ", ".join(self._ways)
+        msg = f"nobody here can start {context.service}: its process settings have none of {known}"
         raise PermanentError(msg)

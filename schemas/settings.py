@@ -95,7 +95,7 @@ class HostSettings(Frozen):
 
 
 class ProcessSettings(Frozen):
-    """How a service's process is found, or run: exactly one of `command`, `unit`, `program`, `pidfile`, `match`."""
+    """How a service is found or run: by one of `command`, `unit`, `program`, `container`, `pidfile`, `match`."""
 
     command: tuple[str, ...] | None = Field(default=None, description="argument vector that Mendline runs itself")
     unit: str | None = Field(default=None, description="systemd unit")
@@ -107,6 +107,12 @@ class ProcessSettings(Frozen):
     )
     supervisord_user: str = Field(default="", description="user of the server, if it asks for one")
     supervisord_password: Reference | None = Field(default=None, description="that user's password")
+    container: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="container of Docker, by its name"
+    )
+    docker: str = Field(
+        default="unix:///var/run/docker.sock", pattern=r"^unix:///\S+$", description="Docker's socket: unix:///PATH"
+    )
     pidfile: str | None = Field(default=None, description="file that holds the process id")
     match: str | None = Field(default=None, description="regular expression over the command line")
     start: tuple[str, ...] = Field(
@@ -126,9 +132,10 @@ class ProcessSettings(Frozen):
 
     @model_validator(mode="after")
     def _one_way(self) -> ProcessSettings:
-        given = [name for name in ("command", "unit", "program", "pidfile", "match") if getattr(self, name)]
+        ways = ("command", "unit", "program", "container", "pidfile", "match")
+        given = [name for name in ways if getattr(self, name)]
         if len(given) != 1:
-            msg = f"give exactly one of command, unit, program, pidfile, match (given: {', '.join(given) or 'none'})"
+            msg = f"give exactly one of {', '.join(ways)} (given: {', '.join(given) or 'none'})"
             raise ValueError(msg)
         if bool(self.start) != bool(self.stop) or (self.start and given[0] not in ("pidfile", "match")):
             msg = "start and stop go together, and with pidfile or match only"

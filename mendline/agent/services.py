@@ -101,6 +101,14 @@ def _program(name: str, process: ProcessSettings) -> Locator:
     return ProgramLocator(name, Supervisord.of(process))
 
 
+def _container(name: str, process: ProcessSettings) -> Locator:
+    """Return how a container of Docker is found; what its API needs is not imported elsewhere."""
+    from mendline.managers.docker import Docker
+    from mendline.producers.containers import ContainerLocator
+
+    return ContainerLocator(name, Docker.of(process))
+
+
 def locators(services: Mapping[str, ServiceSettings], supervisor: Supervisor) -> dict[str, Locator]:
     """Return how the process of each service that has one is found. Raises re.error for a bad pattern."""
     processes = {name: service.process for name, service in services.items() if service.process}
@@ -111,6 +119,8 @@ def locators(services: Mapping[str, ServiceSettings], supervisor: Supervisor) ->
             found[name] = UnitLocator(process.unit, systemd)
         elif process.program:
             found[name] = _program(process.program, process)
+        elif process.container:
+            found[name] = _container(process.container, process)
         elif process.pidfile:
             found[name] = PidfileLocator(process.pidfile)
         elif process.match:

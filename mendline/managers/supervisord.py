@@ -6,13 +6,13 @@ http://supervisord.org/api.html has the methods and states.
 from __future__ import annotations
 
 import http.client
-import socket
 import xmlrpc.client
 from base64 import b64encode
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from mendline.managers.unix_http import UnixConnection
 from mendline.schemas.secrets import SecretError, read_secret
 
 if TYPE_CHECKING:
@@ -101,19 +101,5 @@ class Supervisord:
     def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
         place = urlsplit(self.url)
         if place.scheme == "unix":
-            return _UnixConnection(place.path, timeout_s)
+            return UnixConnection(place.path, timeout_s)
         return http.client.HTTPConnection(place.hostname or "127.0.0.1", place.port, timeout=timeout_s)
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a socket in the file system."""
-
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket instead of a port."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)

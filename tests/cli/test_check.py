@@ -11,6 +11,7 @@ import pytest
 
 from mendline.responders.signing import PublicKey
 from tests.cli.support import Caller, opened, write_config
+from tests.support.fake_docker import fake_docker, inspection
 
 FOREIGN = """
 from pydantic import BaseModel, ConfigDict, Field
@@ -164,6 +165,32 @@ def test_units_are_asked_for(
     config = write_config(tmp_path, services=web(process={"unit": "web.service"}))
     told = findings(call, config)["services.web.process.unit"]
     assert (told[0], words in told[1]) == (verdict, True), told
+
+
+@pytest.mark.parametrize(
+    ("inspected", "verdict", "words"),
+    [
+        (inspection(), "ok", "shop is running"),
+        (inspection(healer="always"), "warning", "Docker restarts it by itself (policy always): two healers"),
+        ({"message": "No such container: shop"}, "wrong", "is not Docker"),
+    ],
+)
+def test_containers_are_asked_for(
+    call: Caller, tmp_path: Path, inspected: dict[str, Any], verdict: str, words: str
+) -> None:
+    """A container must be there, and one that Docker restarts by itself has two healers."""
+    with fake_docker(tmp_path / "s", {"GET /containers/shop/json": (200, inspected)}) as docker:
+        config = write_config(tmp_path, services=web(process={"container": "shop", "docker": docker.url}))
+        found = findings(call, config)["services.web.process.container"]
+    assert (found[0], words in found[1]) == (verdict, True), found
+
+
+def test_a_docker_that_is_missing_is_wrong(call: Caller, tmp_path: Path) -> None:
+    """Nobody could watch or restart the container."""
+    process = {"container": "shop", "docker": f"unix://{tmp_path}/nowhere"}
+    found = findings(call, write_config(tmp_path, services=web(process=process)))["services.web.process.container"]
+    assert found[0] == "wrong"
+    assert "there is no such socket; start Docker" in found[1]
 
 
 def test_a_probe_says_whether_somebody_listens_now(call: Caller, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Fixtures of the responders' tests."""
 
+from tests.support.docker import docker
 from tests.support.systemd import systemd
 
-__all__ = ["systemd"]
+__all__ = ["docker", "systemd"]

@@ -32,15 +32,21 @@ def context(timeout_s: float = 10.0, **process: object) -> ActionContext:
     return ActionContext("i-1", "host-1", "web", settings, timeout_s)
 
 
+def saying(word: str) -> Deed:
+    """Return an action that says `word`."""
+    return Deed(does=lambda _: word)
+
+
 def test_the_way_is_that_of_the_process_settings() -> None:
     """A command is restarted by the supervisor, a unit by systemctl, and so on; nothing else can be."""
-    action = Restart(*(Deed(does=lambda _, word=word: word) for word in ("process", "unit", "program", "commands")))  # type: ignore[misc]
-    assert action.run(context(command=["true"])) == "process"
+    action = Restart({name: saying(name) for name in ("command", "unit", "program", "container", "start")})
+    assert action.run(context(command=["true"])) == "command"
     assert action.run(context(unit="web.service")) == "unit"
     assert action.run(context(program="web")) == "program"
-    assert action.run(context(pidfile="/run/web.pid", start=["a"], stop=["b"])) == "commands"
+    assert action.run(context(container="web")) == "container"
+    assert action.run(context(pidfile="/run/web.pid", start=["a"], stop=["b"])) == "start"
     for other in (context(pidfile="/run/web.pid"), context(match="web"), context()):
-        with pytest.raises(PermanentError, match="have no command, unit, program or start"):
+        with pytest.raises(PermanentError, match="have none of command, unit, program, container, start"):
             action.run(other)
 
 
@@ -49,7 +55,7 @@ def test_a_process_younger_than_the_evidence_is_left_alone() -> None:
     deed = Deed()
     for one in (context(command=["true"]), context(unit="web.service")):
         with pytest.raises(OvertakenError, match="started anew"):
-            Restart(deed, deed, deed, deed).run(replace(one, started_since="web was started anew"))
+            Restart({"command": deed, "unit": deed}).run(replace(one, started_since="web was started anew"))
     assert not deed.asked
 
 

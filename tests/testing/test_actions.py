@@ -19,8 +19,6 @@ from mendline.responders.adjust import Adjust
 from mendline.responders.command import Command
 from mendline.responders.diagnose import Diagnose
 from mendline.responders.restart import Restart, RestartProcess
-from mendline.responders.restart_commands import RestartByCommands
-from mendline.responders.restart_program import RestartProgram
 from mendline.responders.restart_systemd import RestartUnit
 from mendline.responders.restore_data import RestoreData
 from mendline.responders.snapshots.deadline import Deadline
@@ -354,14 +352,6 @@ def test_restarting_passes(tmp_path: Path) -> None:
 
     tried = Trial(one, observe=lambda: bool(running()), stays=reaped)
     try:
-        assert (
-            failures(
-                lambda: Restart(
-                    RestartProcess(supervisor), RestartUnit(), RestartProgram(), RestartByCommands(lambda _: None)
-                ),
-                tried,
-            )
-            == {}
-        )
+        assert failures(lambda: Restart({"command": RestartProcess(supervisor)}), tried) == {}
     finally:
         supervisor.stop(SERVICE)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mendline.finding import Finding
 from mendline.managers.docker import Docker, DockerError
+from mendline.managers.rollouts import POD, counts
 from mendline.managers.supervisord import Supervisord, SupervisordError
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def check_process(about: str, service: ServiceSettings) -> Iterator[Finding]:
         yield _check_managed(f"{about}.process.program", process)
     elif process.container:
         yield _check_container(f"{about}.process.container", process)
+    elif process.workload:
+        yield _check_workload(f"{about}.process.workload", process)
     elif process.pidfile and not Path(process.pidfile).is_file():
         text = f"there is no {process.pidfile} now; well if the service is not up yet"
         yield Finding("warning", f"{about}.process.pidfile", text)
@@ -55,6 +58,24 @@ def _check_container(about: str, process: ProcessSettings) -> Finding:
         text = f"Docker restarts it by itself (policy {found.healer}): two healers; Mendline defers to Docker"
         return Finding("warning", about, text)
     return Finding("ok", about, f"{name} is {found.ending}")
+
+
+def _check_workload(about: str, process: ProcessSettings) -> Finding:
+    from mendline.managers.kubernetes import Cluster, KubernetesError
+
+    kind, _, name = (process.workload or "").partition("/")
+    try:
+        with Cluster.of(process) as cluster:
+            if kind == POD:
+                found = cluster.pod(name, PATIENCE_S)
+                return (
+                    Finding("ok", about, "it is there") if found else Finding("warning", about, "it is not there now")
+                )
+            number = counts(kind, cluster.workload(kind, name, PATIENCE_S))
+    except (KubernetesError, TimeoutError) as error:
+        return Finding("wrong", about, str(error))
+    text = f"{number.available} of {number.wanted} pods are available; what Kubernetes does itself comes first"
+    return Finding("ok", about, text)
 
 
 def check_program(about: str, program: str, cwd: str | None) -> Finding:

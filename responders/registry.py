@@ -16,6 +16,7 @@ from mendline.responders.restart_commands import RestartByCommands
 from mendline.responders.restart_container import RestartContainer
 from mendline.responders.restart_program import RestartProgram
 from mendline.responders.restart_systemd import RestartUnit
+from mendline.responders.restart_workload import RestartWorkload
 from mendline.responders.restore_data import RestoreData
 from mendline.responders.rollback_config import RollbackConfig, UpdateConfig
 
@@ -52,6 +53,7 @@ def built_in_actions(
             "unit": units,
             "program": RestartProgram(),
             "container": RestartContainer(),
+            "workload": RestartWorkload(),
             "start": RestartByCommands(pid_of),
         }
     )

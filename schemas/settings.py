@@ -95,7 +95,7 @@ class HostSettings(Frozen):
 
 
 class ProcessSettings(Frozen):
-    """How a service is found or run: by one of `command`, `unit`, `program`, `container`, `pidfile`, `match`."""
+    """How a service is run: by one of `command`, `unit`, `program`, `container`, `workload`, `pidfile`, `match`."""
 
     command: tuple[str, ...] | None = Field(default=None, description="argument vector that Mendline runs itself")
     unit: str | None = Field(default=None, description="systemd unit")
@@ -112,6 +112,17 @@ class ProcessSettings(Frozen):
     )
     docker: str = Field(
         default="unix:///var/run/docker.sock", pattern=r"^unix:///\S+$", description="Docker's socket: unix:///PATH"
+    )
+    workload: str | None = Field(
+        default=None,
+        pattern=r"^(deployment|statefulset|daemonset|pod)/[a-z0-9]([a-z0-9.-]*[a-z0-9])?$",
+        description="of Kubernetes: deployment/NAME, statefulset/NAME, daemonset/NAME or pod/NAME",
+    )
+    namespace: str = Field(
+        default="default", pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", description="namespace of the workload"
+    )
+    kubeconfig: str | None = Field(
+        default=None, description="file that says how its cluster is reached; default: the one that Mendline runs in"
     )
     pidfile: str | None = Field(default=None, description="file that holds the process id")
     match: str | None = Field(default=None, description="regular expression over the command line")
@@ -132,7 +143,7 @@ class ProcessSettings(Frozen):
 
     @model_validator(mode="after")
     def _one_way(self) -> ProcessSettings:
-        ways = ("command", "unit", "program", "container", "pidfile", "match")
+        ways = ("command", "unit", "program", "container", "workload", "pidfile", "match")
         given = [name for name in ways if getattr(self, name)]
         if len(given) != 1:
             msg = f"give exactly one of {', '.join(ways)} (given: {', '.join(given) or 'none'})"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-EXTRAS = ("", "librdkafka", "plot")
+EXTRAS = ("", "kubernetes", "librdkafka", "plot")
 PERMISSIVE = {
     *(
         "0BSD",
@@ -16,6 +16,7 @@ PERMISSIVE = {
         "BSD",
         "CC0-1.0",
         "HPND",
+        "ISC",
         "MIT",
         "MIT-0",
         "MIT-CMU",
@@ -24,7 +25,7 @@ PERMISSIVE = {
         "Zlib",
     ),
 }
-TOLD = {"crc32c": "LGPL"}
+TOLD = {"crc32c": "LGPL", "certifi": "MPL"}
 """Licences that ask for more, each told of in SECURITY.md."""
 
 

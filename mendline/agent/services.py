@@ -110,8 +110,9 @@ def _container(name: str, process: ProcessSettings) -> Locator:
 
 
 def locators(services: Mapping[str, ServiceSettings], supervisor: Supervisor) -> dict[str, Locator]:
-    """Return how the process of each service that has one is found. Raises re.error for a bad pattern."""
-    processes = {name: service.process for name, service in services.items() if service.process}
+    """Return how the process of each service that has one on this host is found. Raises re.error for a bad pattern."""
+    given = {name: service.process for name, service in services.items() if service.process}
+    processes = {name: process for name, process in given.items() if not process.workload}
     systemd = Systemd(process.unit for process in processes.values() if process.unit)
     found: dict[str, Locator] = {}
     for name, process in processes.items():

@@ -97,7 +97,9 @@ def _kafka(kafka: KafkaSettings, folder: Path) -> KafkaSettings:
 def _resolved(service: ServiceSettings, folder: Path) -> ServiceSettings:
     process = service.process
     if process:
-        paths = {key: str(folder / value) for key in ("pidfile", "output") if (value := getattr(process, key))}
+        paths = {
+            key: str(folder / value) for key in ("pidfile", "output", "kubeconfig") if (value := getattr(process, key))
+        }
         process = process.model_copy(update={"cwd": str(folder / (process.cwd or "")), **paths})
     probes = tuple(
         probe.model_copy(update={"ca_file": str(folder / probe.ca_file)}) if probe.ca_file else probe

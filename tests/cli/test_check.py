@@ -12,6 +12,7 @@ import pytest
 from mendline.responders.signing import PublicKey
 from tests.cli.support import Caller, opened, write_config
 from tests.support.fake_docker import fake_docker, inspection
+from tests.support.fake_kubernetes import NAMESPACE, fake_kubernetes
 
 FOREIGN = """
 from pydantic import BaseModel, ConfigDict, Field
@@ -182,6 +183,26 @@ def test_containers_are_asked_for(
     with fake_docker(tmp_path / "s", {"GET /containers/shop/json": (200, inspected)}) as docker:
         config = write_config(tmp_path, services=web(process={"container": "shop", "docker": docker.url}))
         found = findings(call, config)["services.web.process.container"]
+    assert (found[0], words in found[1]) == (verdict, True), found
+
+
+@pytest.mark.parametrize(
+    ("workload", "verdict", "words"),
+    [
+        ("deployment/web", "ok", "2 of 2 pods are available"),
+        ("deployment/gone", "wrong", 'deployments.apps "gone" not found'),
+        ("pod/web-0", "ok", "it is there"),
+        ("pod/gone-0", "warning", "it is not there now"),
+    ],
+)
+def test_workloads_are_asked_for(call: Caller, tmp_path: Path, workload: str, verdict: str, words: str) -> None:
+    """A workload must be there, and of a pod it is no wonder if it is not."""
+    with fake_kubernetes() as cluster:
+        cluster.add("deployments")
+        cluster.kubeconfig(tmp_path)
+        process = {"workload": workload, "namespace": NAMESPACE, "kubeconfig": "kubeconfig"}
+        config = write_config(tmp_path, services=web(process=process))
+        found = findings(call, config)["services.web.process.workload"]
     assert (found[0], words in found[1]) == (verdict, True), found
 
 

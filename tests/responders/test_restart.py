@@ -39,14 +39,15 @@ def saying(word: str) -> Deed:
 
 def test_the_way_is_that_of_the_process_settings() -> None:
     """A command is restarted by the supervisor, a unit by systemctl, and so on; nothing else can be."""
-    action = Restart({name: saying(name) for name in ("command", "unit", "program", "container", "start")})
+    action = Restart({name: saying(name) for name in ("command", "unit", "program", "container", "workload", "start")})
     assert action.run(context(command=["true"])) == "command"
     assert action.run(context(unit="web.service")) == "unit"
     assert action.run(context(program="web")) == "program"
     assert action.run(context(container="web")) == "container"
+    assert action.run(context(workload="deployment/web")) == "workload"
     assert action.run(context(pidfile="/run/web.pid", start=["a"], stop=["b"])) == "start"
     for other in (context(pidfile="/run/web.pid"), context(match="web"), context()):
-        with pytest.raises(PermanentError, match="have none of command, unit, program, container, start"):
+        with pytest.raises(PermanentError, match="have none of command, unit, program, container, workload, start"):
             action.run(other)
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
-from mendline.responders.action import ActionContext, PermanentError, TemporaryError
+from mendline.responders.action import ActionContext, DeferredError, PermanentError
 from mendline.responders.snapshots.deadline import Deadline
 
 if TYPE_CHECKING:
     from mendline.managers.docker import Container, Docker
-
-logger = logging.getLogger(__name__)
+    from mendline.schemas.settings import ProcessSettings
 
 STOP_SHARE = 0.5
 """Of the time that there is: the rest is for the start, and for its health check."""
 LOOK_AGAIN_S = 0.1
+ASK_TIMEOUT_S = 5.0
 
 
 class RestartContainer:
@@ -27,15 +26,11 @@ class RestartContainer:
 
     name = "restart"
 
-    def __init__(self) -> None:
-        """Begin with nothing said of any container."""
-        self._warned: set[str] = set()
-
     def run(self, context: ActionContext) -> str:
         """Return the container's new main process.
 
         Raises PermanentError when it is not known, stopped or paused on purpose, does not come up or is not healthy;
-        TemporaryError while Docker starts it; TimeoutError.
+        DeferredError while Docker starts it; TimeoutError.
         """
         from mendline.managers.docker import Docker, DockerError  # only where there is one
 
@@ -46,7 +41,7 @@ class RestartContainer:
         deadline, docker = Deadline.after(context.timeout_s), Docker.of(settings)
         try:
             before = docker.container(settings.container, deadline.left)
-            self._check(docker, before, deadline)
+            _check(docker, before, deadline)
             docker.restart(before.name, min(settings.grace / 1000, STOP_SHARE * deadline.left), deadline.left)
             after = _well(docker, before.name, deadline)
         except DockerError as error:
@@ -58,22 +53,29 @@ class RestartContainer:
             raise PermanentError(msg)
         return f"{before.name}: process {after.pid} in place of {before.pid or 'none'}"
 
-    def _check(self, docker: Docker, found: Container, deadline: Deadline) -> None:
-        """Raise PermanentError or TemporaryError when it is not to be restarted now."""
-        from mendline.managers.docker import PAUSED, RESTARTING
+    def healer(self, process: ProcessSettings, timeout_s: float = ASK_TIMEOUT_S) -> str:
+        """Return the container's restart policy, `no` when Docker leaves it alone. Raises as `run` does."""
+        from mendline.managers.docker import Docker, DockerError
 
-        if found.status == RESTARTING:
-            msg = f"Docker is about to restart {found.name} itself (restart policy {found.healer})"
-            raise TemporaryError(msg)
-        if found.status == PAUSED:
-            msg = f"{found.name} was paused on purpose: let it go on by `docker unpause {found.name}`"
-            raise PermanentError(msg)
-        if docker.is_stopped_on_purpose(found, deadline.left):
-            msg = f"{found.name} was stopped on purpose: start it by `docker start {found.name}`"
-            raise PermanentError(msg)
-        if found.healer != "no" and found.name not in self._warned:
-            self._warned.add(found.name)
-            logger.warning("%s has the restart policy %s: this healer waits for Docker's", found.name, found.healer)
+        try:
+            return Docker.of(process).container(process.container or "", timeout_s).healer
+        except DockerError as error:
+            raise PermanentError(str(error)) from error
+
+
+def _check(docker: Docker, found: Container, deadline: Deadline) -> None:
+    """Raise PermanentError or DeferredError when it is not to be restarted now."""
+    from mendline.managers.docker import PAUSED, RESTARTING
+
+    if found.status == RESTARTING:
+        msg = f"Docker is about to restart {found.name} itself (restart policy {found.healer})"
+        raise DeferredError(msg)
+    if found.status == PAUSED:
+        msg = f"{found.name} was paused on purpose: let it go on by `docker unpause {found.name}`"
+        raise PermanentError(msg)
+    if docker.is_stopped_on_purpose(found, deadline.left):
+        msg = f"{found.name} was stopped on purpose: start it by `docker start {found.name}`"
+        raise PermanentError(msg)
 
 
 def _well(docker: Docker, name: str, deadline: Deadline) -> Container:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mendline.managers import rollouts
-from mendline.responders.action import ActionContext, OvertakenError, PermanentError, TemporaryError
+from mendline.responders.action import ActionContext, DeferredError, OvertakenError, PermanentError, TemporaryError
 from mendline.responders.snapshots.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ class RestartWorkload:
     def run(self, context: ActionContext) -> str:
         """Return what is new.
 
-        Raises PermanentError when it is not known, paused, scaled to 0, or does not come up; TemporaryError while
-        Kubernetes is at work or does not answer; OvertakenError when all is newer than the evidence; TimeoutError.
+        Raises PermanentError when it is not known, paused, scaled to 0, or does not come up; DeferredError while
+        Kubernetes is at work; TemporaryError when it does not answer; OvertakenError when all is newer than the
+        evidence; TimeoutError.
         """
         from mendline.managers.kubernetes import CONFLICT, Cluster, KubernetesError  # only where there is one
 
@@ -82,19 +83,19 @@ def _rolled_out(cluster: Cluster, kind: str, name: str, context: ActionContext, 
 
 
 def _check(kind: str, found: Told, pods: Iterable[Told], context: ActionContext) -> None:
-    """Raise PermanentError, TemporaryError or OvertakenError when the workload is not to be restarted now."""
+    """Raise PermanentError, DeferredError or OvertakenError when the workload is not to be restarted now."""
     if reason := rollouts.refusal(kind, found):
         raise PermanentError(reason)
     if under_way := rollouts.rolling(kind, found):
         msg = f"a roll-out of {found['metadata']['name']} is under way: {under_way}"
-        raise TemporaryError(msg)
+        raise DeferredError(msg)
     _check_pods(pods, context)
 
 
 def _check_pods(pods: Iterable[Told], context: ActionContext) -> None:
     if healing := rollouts.at_work(pods):
         msg = f"Kubernetes is at work itself: {healing}"
-        raise TemporaryError(msg)
+        raise DeferredError(msg)
     if context.evidence_time is not None and rollouts.started_after(pods, context.evidence_time):
         msg = "all its containers were started after the evidence"
         raise OvertakenError(msg)
@@ -106,7 +107,7 @@ def _replaced(cluster: Cluster, name: str, context: ActionContext, deadline: Dea
     before = cluster.pod(name, deadline.left)
     if before is None:
         msg = f"there is no pod {name} now: Kubernetes may be about to start it"
-        raise TemporaryError(msg)
+        raise DeferredError(msg)
     if not any(owner.get("controller") for owner in before["metadata"].get("ownerReferences") or ()):
         msg = f"pod {name} has no controller: nobody would start it again"
         raise PermanentError(msg)

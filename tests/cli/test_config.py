@@ -67,7 +67,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(text: str, told: s
         ("services: {web: {process: {command: app}}}\n", "1: services.web.process.command: must be a list, such as"),
         (
             "services: {web: {process: {command: [a], unit: b}}}\n",
-            "1: services.web.process: give exactly one of command, unit, program, pidfile, match (given: command",
+            "1: services.web.process: give exactly one of command, unit, program, container, workload, pidfile, match",
         ),
         ("log: mysql://x\n", "1: log: 'mysql://x' is no log; write sqlite://FOLDER, kafka://HOST:PORT"),
         ("name: 2024-01-02\n", "1: name: must be text; put it in quotes"),

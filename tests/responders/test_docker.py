@@ -13,7 +13,7 @@ import pytest
 from mendline.producers.containers import ContainerLocator
 from mendline.producers.exits import Exit
 from mendline.producers.processes import ProcessWatch
-from mendline.responders.action import ActionContext, PermanentError, TemporaryError
+from mendline.responders.action import ActionContext, DeferredError, PermanentError
 from mendline.responders.restart_container import RestartContainer
 from mendline.schemas.records import ProcessEvent
 from mendline.schemas.settings import ProcessSettings, ServiceSettings
@@ -120,7 +120,7 @@ def test_docker_comes_first(docker: Engine, name: str) -> None:
     def defers() -> bool:
         try:
             RestartContainer().run(context(docker, name))
-        except TemporaryError as error:
+        except DeferredError as error:
             return "is about to restart" in str(error)
         except PermanentError:
             return False

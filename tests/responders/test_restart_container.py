@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from mendline.agent.healers import tell_healers
 from mendline.managers.docker import Docker, DockerError
 from mendline.producers.containers import ContainerLocator
 from mendline.producers.exits import Exit
-from mendline.responders.action import ActionContext, PermanentError, TemporaryError
+from mendline.responders.action import ActionContext, DeferredError, PermanentError
 from mendline.responders.restart_container import RestartContainer
 from mendline.schemas.settings import ProcessSettings, ServiceSettings
+from tests.producers.support import until
 from tests.support.fake_docker import HANGS, FakeDocker, events, fake_docker, inspection
 
 INSPECT = "GET /containers/web/json"
@@ -89,17 +91,27 @@ def test_a_container_that_ends_again_is_told(start: Start) -> None:
         RestartContainer().run(context(docker.url))
 
 
-def test_docker_itself_comes_first(start: Start, caplog: pytest.LogCaptureFixture) -> None:
-    """While it starts a container again this waits for it; that there are two healers is said once."""
+def test_docker_itself_comes_first(start: Start) -> None:
+    """While it starts a container again this leaves it alone; one that runs and hangs is restarted all the same."""
     restarting = (200, inspection("restarting", 0, healer="always"))
     runs = (200, inspection(pid=10, healer="always"))
-    docker = start({INSPECT: [restarting, runs, RUNS_ANEW, runs, RUNS_ANEW], RESTART: DONE})
-    action = RestartContainer()
-    with pytest.raises(TemporaryError, match="Docker is about to restart web itself"):
-        action.run(context(docker.url))
-    for _ in range(2):
-        action.run(context(docker.url))
-    assert ["web has the restart policy always: this healer waits for Docker's"] == caplog.messages
+    docker = start({INSPECT: [restarting, runs, RUNS_ANEW], RESTART: DONE})
+    with pytest.raises(DeferredError, match="Docker is about to restart web itself"):
+        RestartContainer().run(context(docker.url))
+    assert "web: process 20 in place of 10" == RestartContainer().run(context(docker.url))
+
+
+def test_an_agent_says_at_its_start_what_docker_restarts(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    """A Docker that does not answer is no reason to stop."""
+    caplog.set_level("INFO", "mendline.agent.healers")
+    docker = start({INSPECT: (200, inspection(healer="always"))})
+    calm = context(docker.url, container="calm").settings
+    tell_healers({"shop": context(docker.url).settings, "calm": calm})
+    until(lambda: len(caplog.records) == 2)
+    assert [
+        "web has the restart policy always: shop is left to Docker until it gives up",
+        "who else restarts calm is not known: Docker refuses: No such container: web (404)",
+    ] == caplog.messages
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from mendline.managers import rollouts
-from mendline.responders.action import ActionContext, OvertakenError, PermanentError, TemporaryError
+from mendline.responders.action import ActionContext, DeferredError, OvertakenError, PermanentError, TemporaryError
 from mendline.responders.restart_workload import RestartWorkload
 from mendline.schemas.settings import ProcessSettings, ServiceSettings
 from tests.support.fake_kubernetes import LONG_AGO, NAMESPACE, NOW, FakeKubernetes, crashes, fake_kubernetes
@@ -121,7 +121,7 @@ def test_kubernetes_comes_first(cluster: FakeKubernetes, run: Run) -> None:
     ):  # fmt: skip
         change()
         shown = dict(made["status"])
-        with pytest.raises(TemporaryError, match=says):
+        with pytest.raises(DeferredError, match=says):
             run()
         made["status"].update(shown)  # the controller went on as it was looked at
     assert not any(call.startswith("patch") for call in cluster.asked)
@@ -130,10 +130,10 @@ def test_kubernetes_comes_first(cluster: FakeKubernetes, run: Run) -> None:
 def test_kubernetes_comes_first_with_a_single_pod_too(cluster: FakeKubernetes, run: Run) -> None:
     """One that waits for its next start, and one that is not there between two."""
     crashes(cluster.add_pod("web-0"))
-    with pytest.raises(TemporaryError, match="pod web-0 is being started: CrashLoopBackOff"):
+    with pytest.raises(DeferredError, match="pod web-0 is being started: CrashLoopBackOff"):
         run("pod/web-0")
     cluster.pods.clear()
-    with pytest.raises(TemporaryError, match="there is no pod web-0 now"):
+    with pytest.raises(DeferredError, match="there is no pod web-0 now"):
         run("pod/web-0")
     assert "delete pods web-0" not in cluster.asked
 

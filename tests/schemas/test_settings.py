@@ -84,7 +84,8 @@ def test_windows_that_cannot_be_are_refused(windows: dict[str, Any], words: str)
 @pytest.mark.parametrize("given", [{}, {"unit": "a.service", "pidfile": "/run/a"}])
 def test_a_process_is_found_in_one_way(given: dict[str, Any]) -> None:
     """None or two are refused, naming what was given."""
-    with pytest.raises(ValidationError, match="give exactly one of command, unit, program, pidfile, match"):
+    ways = "command, unit, program, container, workload, pidfile, match"
+    with pytest.raises(ValidationError, match=f"give exactly one of {ways}"):
         ProcessSettings.model_validate(given)
 
 

@@ -59,8 +59,8 @@ class Engine:
             if self._daemon.poll() is not None or time.monotonic() > deadline:
                 raise _problem((self.folder / "log").read_text())
             time.sleep(0.05)
-        self.call("POST", "/images/create", _image(), fromSrc="-", repo="busy", tag="1")
         try:
+            self.call("POST", "/images/create", _image(), fromSrc="-", repo="busy", tag="1")
             self.run("first", "true")
         except AssertionError as error:
             raise _problem(str(error)) from error

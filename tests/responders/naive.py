@@ -104,9 +104,10 @@ class View:
         said = [
             one.log_time
             for one in self.model.entries[: self.until]
-            if isinstance(one.record, Outcome) and one.record.intent in left and one.record.status == "deferred"
+            if isinstance(one.record, Outcome) and one.record.intent in left[-1:] and one.record.status == "deferred"
         ]
-        return not left or now >= max(said) + min(2_000 * 2 ** (len(left) - 1), 60_000)
+        # What is said again is nothing new.
+        return not left or now >= said[0] + min(2_000 * 2 ** (len(left) - 1), 60_000)
 
     # What became of the intents that count ----------------------------------------------------------------------------
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -112,9 +113,29 @@ class ChangePoint(Detector):
             "" if math.isnan(before) else f"its level went from {before:.4g} to {after:.4g} about {since} windows ago"
         )
 
+    def follow(self, state: Rows, windows: Step) -> Scores:
+        """Score many windows of one series: all blocks that end are compared at once."""
+        values = windows.values
+        finite = np.isfinite(values)
+        if not finite.any():
+            return super().follow(state, windows)
+        self._begin(state, np.flatnonzero(state["count"] + state["filled"] == 0), values[finite][:1])
+        places = int(state["filled"][0]) + np.cumsum(finite) - finite
+        stood = _Found(*(state[name].copy() for name in _Found._fields))
+        found = self._learn_blocks(state, np.clip(values[finite], -LARGEST, LARGEST), windows.grains[:1])
+        block = self.parameters.block
+        surprise, before, after, since = (
+            np.concatenate(both)[places // block] for both in zip(stood, found, strict=True)
+        )
+        known = ~np.isnan(surprise)
+        surprise[np.isnan(values)] = np.nan
+        surprise[np.isinf(values) & known] = MAX_SURPRISE
+        return Change(surprise, before=before, after=after, since=since + places % block)
+
     def _learn(self, state: Rows, step: Step) -> None:
         rows = np.flatnonzero(np.isfinite(step.values))
-        self._begin(state, rows[(state["count"][rows] == 0) & (state["filled"][rows] == 0)], step.values)
+        fresh = rows[(state["count"][rows] == 0) & (state["filled"][rows] == 0)]
+        self._begin(state, fresh, step.values[fresh])
         state["block"][rows, state["filled"][rows]] = np.clip(step.values[rows], -LARGEST, LARGEST)
         state["filled"][rows] += 1
         ended = rows[state["filled"][rows] == self.parameters.block]
@@ -124,54 +145,111 @@ class ChangePoint(Detector):
     def _begin(self, state: Rows, rows: NDArray[np.intp], values: NDArray[np.float64]) -> None:
         """Let the first block of each series be shorter by its own, so that not all blocks end in one step."""
         if len(rows):
-            state["filled"][rows] = scattered(values[rows]) % self.parameters.block
-            state["block"][rows] = np.clip(values[rows], -LARGEST, LARGEST)[:, np.newaxis]
+            state["filled"][rows] = scattered(values) % self.parameters.block
+            state["block"][rows] = np.clip(values, -LARGEST, LARGEST)[:, np.newaxis]
 
     def _end_block(self, state: Rows, rows: NDArray[np.intp], step: Step) -> None:
         """Put the blocks' medians at the end of the ring, and look for a change in those that are full."""
-        size = self.parameters.block
         ring = state["ring"][rows]
         ring[:, :-1] = ring[:, 1:]
-        ordered = np.sort(state["block"][rows], axis=1)
-        ring[:, -1] = 0.5 * ordered[:, (size - 1) // 2] + 0.5 * ordered[:, size // 2]
+        ring[:, -1] = _medians(state["block"][rows])
         state["ring"][rows] = ring
         state["filled"][rows] = 0
         state["count"][rows] += 1
         full = state["count"][rows] >= self.parameters.blocks
         if full.any():
-            self._compare(state, rows[full], ring[full], step.grains[rows[full]])
+            found = self._compare(ring[full], step.grains[rows[full]], partial(_widened, state, rows[full]))
+            for name, array in zip(_Found._fields, found, strict=True):
+                state[name][rows[full]] = array
 
-    def _compare(
-        self, state: Rows, rows: NDArray[np.intp], ring: NDArray[np.float64], grains: NDArray[np.float64]
-    ) -> None:
-        """Keep the likeliest change in the medians, (n, blocks) from the oldest on."""
+    def _learn_blocks(self, state: Rows, learned: NDArray[np.float64], grains: NDArray[np.float64]) -> _Found:
+        """Learn values of one series; return what was found at the end of each block."""
+        size, length = self.parameters.block, self.parameters.blocks
+        given = np.concatenate([state["block"][0, : state["filled"][0]], learned])
+        ends = len(given) // size
+        medians = np.concatenate([state["ring"][0], _medians(given[: ends * size].reshape(ends, size))])
+        rings = np.lib.stride_tricks.sliding_window_view(medians, length)[1:]
+        first = min(max(length - 1 - int(state["count"][0]), 0), ends)
+        compared = self._compare(rings[first:], grains, partial(_widened_in_turn, state))
+        stands = [np.repeat(state[name], first) for name in _Found._fields]
+        found = _Found(*(np.concatenate(both) for both in zip(stands, compared, strict=True)))
+        rest = given[ends * size :]
+        state["ring"][0] = medians[ends:]
+        state["count"][0] += ends
+        if ends:
+            state["block"][0] = given[(ends - 1) * size : ends * size]
+            for name, array in zip(_Found._fields, found, strict=True):
+                state[name][0] = array[-1]
+        state["block"][0, : len(rest)], state["filled"][0] = rest, len(rest)
+        return found
+
+    def _compare(self, ring: NDArray[np.float64], grains: NDArray[np.float64], widened: _Widening) -> _Found:
+        """Return the likeliest change in the medians, (n, blocks) from the oldest on."""
         centre = ring[:, 0].copy()
         floor = self.parameters.floor or grains
         least = np.maximum(self.parameters.floor_share * np.abs(centre), floor)
         ring = ring - centre[:, np.newaxis]
         before, after, spread = _sides(ring)
         shares = np.array([1.0 / recent + 1.0 / (ring.shape[1] - recent) for recent in RECENT])[:, np.newaxis]
-        widened = shares * self._widened(state, rows, ring, before[-1])
-        t = np.abs(after - before) / (np.maximum(spread, least) * np.sqrt(widened))
-        best, every = t.argmax(axis=0), np.arange(len(rows))
-        state["surprise"][rows] = _tail(t[best, every], ring.shape[1] - 2)
-        state["before"][rows] = before[best, every] + centre
-        state["after"][rows] = after[best, every] + centre
-        state["since"][rows] = np.array(RECENT)[best] * self.parameters.block
+        # The newest blocks in which no change is looked for.
+        newer, older = ring[:, -RECENT[-1] - 1] - before[-1], ring[:, -RECENT[-1] - 2] - before[-1]
+        wider = shares * widened(newer * older, newer * newer)
+        t = np.abs(after - before) / (np.maximum(spread, least) * np.sqrt(wider))
+        best, every = t.argmax(axis=0), np.arange(len(ring))
+        return _Found(
+            _tail(t[best, every], ring.shape[1] - 2),
+            before[best, every] + centre,
+            after[best, every] + centre,
+            np.array(RECENT)[best] * self.parameters.block,
+        )
 
-    @staticmethod
-    def _widened(
-        state: Rows, rows: NDArray[np.intp], ring: NDArray[np.float64], usual: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return (1 + r) / (1 - r) as known before; learn r from the newest blocks in which no change is looked for."""
-        product, square = state["product"][rows], state["square"][rows]
-        r = np.divide(product, square, out=np.zeros(len(rows)), where=square > 0)
-        newer, older = ring[:, -RECENT[-1] - 1] - usual, ring[:, -RECENT[-1] - 2] - usual
-        state["product"][rows] = product + FADING * (newer * older - product)
-        state["square"][rows] = square + FADING * (newer * newer - square)
-        r = np.clip(r, 0.0, LARGEST_CORRELATION)
-        found: NDArray[np.float64] = (1.0 + r) / (1.0 - r)
-        return found
+
+_Widening = Callable[["NDArray[np.float64]", "NDArray[np.float64]"], "NDArray[np.float64]"]
+"""Returns (1 + r) / (1 - r) as known before, and learns r from products and squares of the newest blocks, each (n,)."""
+
+
+class _Found(NamedTuple):
+    """The answer that stands from the end of a block on, each (n,)."""
+
+    surprise: NDArray[np.float64]
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+    since: NDArray[np.int64]
+
+
+def _medians(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the median of each block, (n, windows)."""
+    size, ordered = blocks.shape[1], np.sort(blocks, axis=1)
+    medians: NDArray[np.float64] = 0.5 * ordered[:, (size - 1) // 2] + 0.5 * ordered[:, size // 2]
+    return medians
+
+
+def _widened(
+    state: Rows, rows: NDArray[np.intp], products: NDArray[np.float64], squares: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Widen by what each of the rows knows of its correlation."""
+    product, square = state["product"][rows], state["square"][rows]
+    state["product"][rows] = product + FADING * (products - product)
+    state["square"][rows] = square + FADING * (squares - square)
+    return _wider(product, square)
+
+
+def _widened_in_turn(state: Rows, products: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Widen by what one series knows of its correlation at the end of each block, one after the other."""
+    known = [(state["product"][0].item(), state["square"][0].item())]
+    for product, square in zip(products.tolist(), squares.tolist(), strict=True):
+        mean, spread = known[-1]
+        known.append((mean + FADING * (product - mean), spread + FADING * (square - spread)))
+    state["product"][0], state["square"][0] = known.pop()
+    table = np.array(known).reshape(-1, 2)
+    return _wider(table[:, 0], table[:, 1])
+
+
+def _wider(product: NDArray[np.float64], square: NDArray[np.float64]) -> NDArray[np.float64]:
+    r = np.divide(product, square, out=np.zeros(len(product)), where=square > 0)
+    r = np.clip(r, 0.0, LARGEST_CORRELATION)
+    found: NDArray[np.float64] = (1.0 + r) / (1.0 - r)
+    return found
 
 
 FADING = 0.01

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -12,10 +13,17 @@ from mendline.detectors.base import MAX_SURPRISE, Detector, Rows, Scores, StateA
 from mendline.detectors.floors import Floored
 from mendline.detectors.standard import Standardiser
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Numbers = TypeVar("Numbers", float, "NDArray[np.float64]")
+
 OVERSHOOT = 0.583
 """How far a Gaussian random walk goes beyond a bound on average: Siegmund's -zeta(1/2) / sqrt(2 pi)."""
 PAUSE = 16.0
 """Sums are held below this many times `slack`, so that they are gone again soon after the fault is."""
+HIGHEST = MAX_SURPRISE / PAUSE * math.log(10)
+"""What a sum is held below, times its exponent."""
 
 
 class Cusum(Detector):
@@ -71,17 +79,48 @@ class Cusum(Detector):
 
     def step(self, state: Rows, step: Step) -> Scores:
         """Add to the sums, and judge them with the reference as it was before."""
-        slack, infinite = self.parameters.slack, np.isinf(step.values)
-        correlation = self._standard.correlation(state)
-        exponent = 2.0 * slack * (1.0 - correlation) / (1.0 + correlation)
+        slack = self.parameters.slack
+        exponent = self._exponent(self._standard.correlation(state))
         ready = state["count"] >= self.parameters.ready
         z, known = self._standard.step(state, step, self.parameters)
-        most = MAX_SURPRISE / PAUSE * math.log(10) / exponent
+        most = HIGHEST / exponent
         for name, one in (("up", z), ("down", -z)):
             moved = np.clip(state[name] + one - slack, 0.0, most)
             np.copyto(state[name], moved, where=known)
-        height = np.maximum(state["up"], state["down"])
-        surprise = (exponent * (height + OVERSHOOT) - math.log(2)) / math.log(10)
-        surprise = np.where(known, np.clip(surprise, 0.0, MAX_SURPRISE), np.nan)
-        surprise[infinite & ready] = MAX_SURPRISE
-        return Scores(surprise)
+        return _judged(np.maximum(state["up"], state["down"]), exponent, known, np.isinf(step.values) & ready)
+
+    def follow(self, state: Rows, windows: Step) -> Scores:
+        """Score many windows of one series: the sums after each of them, in plain numbers, are judged all at once."""
+        slack, ready = self.parameters.slack, int(state["count"][0])
+        up, down = float(state["up"][0]), float(state["down"][0])
+        heights, correlations, known = [], [], []
+        for correlation, z in self._standard.path(state, windows, self.parameters):
+            if z is not None:
+                most = HIGHEST / self._exponent(correlation)
+                up, down = min(max(up + z - slack, 0.0), most), min(max(down - z - slack, 0.0), most)
+            heights.append(max(up, down))
+            correlations.append(correlation)
+            known.append(z is not None)
+        state["up"][0], state["down"][0] = up, down
+        finite = np.isfinite(windows.values)
+        ready_then = ready + np.cumsum(finite) - finite >= self.parameters.ready
+        exponent = self._exponent(np.array(correlations))
+        return _judged(np.array(heights), exponent, np.array(known), np.isinf(windows.values) & ready_then)
+
+    def _exponent(self, correlation: Numbers) -> Numbers:
+        """Return by how much the tail of the sums falls a unit, where successive values are so correlated."""
+        found: Numbers = 2.0 * self.parameters.slack * (1.0 - correlation) / (1.0 + correlation)
+        return found
+
+
+def _judged(
+    height: NDArray[np.float64],
+    exponent: NDArray[np.float64],
+    known: NDArray[np.bool_],
+    infinite: NDArray[np.bool_],
+) -> Scores:
+    """Return the surprise of sums so high, NaN where they are not known; infinite values have the largest."""
+    surprise = (exponent * (height + OVERSHOOT) - math.log(2)) / math.log(10)
+    surprise = np.where(known, np.clip(surprise, 0.0, MAX_SURPRISE), np.nan)
+    surprise[infinite] = MAX_SURPRISE
+    return Scores(surprise)

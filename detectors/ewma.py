@@ -58,10 +58,16 @@ class Ewma(Detector):
 
     def step(self, state: Rows, step: Step) -> Scores:
         """Score against the moments, then learn."""
-        mean = state["mean"].copy()
-        least = self.parameters.least(step, mean)
-        deviation = self._fading.deviation(state)
-        deviation = deviation.clip(least) * self._fading.predictive(state)
-        scores = gaussian_scores(step.values, mean, deviation, state["count"] >= self.parameters.ready)
+        scores = self._score(state, step)
         self._fading.learn(state, step.values)
         return scores
+
+    def follow(self, state: Rows, windows: Step) -> Scores:
+        """Score many windows of one series: the moments before each of them are a row of its own."""
+        return self._score(self._fading.path(state, windows.values), windows)
+
+    def _score(self, state: Rows, step: Step) -> Scores:
+        mean = state["mean"].copy()
+        deviation = self._fading.deviation(state)
+        deviation = deviation.clip(self.parameters.least(step, mean)) * self._fading.predictive(state)
+        return gaussian_scores(step.values, mean, deviation, state["count"] >= self.parameters.ready)

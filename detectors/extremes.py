@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,6 +64,15 @@ class Extremes(Detector):
 
     def step(self, state: Rows, step: Step) -> Scores:
         """Score against the extremes, then learn."""
+        scores = self._score(state, step)
+        self._learn(state, step.values)
+        return scores
+
+    def follow(self, state: Rows, windows: Step) -> Scores:
+        """Score many windows of one series: the extremes before each of them are a row of its own."""
+        return self._score(self._path(state, windows.values.tolist()), windows)
+
+    def _score(self, state: Rows, step: Step) -> Scores:
         low = np.minimum(state["low"], state["low_before"])
         high = np.maximum(state["high"], state["high_before"])
         seen = state["count"] + state["earlier"]
@@ -76,8 +85,26 @@ class Extremes(Detector):
             down = _excess(low - step.values, state["mean"] - low, least, n)
             surprise = np.log10(0.5 * (n + 1.0)) + np.maximum(up, down) / math.log(10)
         surprise = np.where(ready, np.clip(surprise, 0.0, MAX_SURPRISE), np.nan)
-        self._learn(state, step.values)
         return Scores(surprise, low, high)
+
+    def _path(self, state: Rows, values: Sequence[float]) -> Rows:
+        """Return the state of one series before each of the values; learn them, as `_learn` does, to the last bit."""
+        names = ("low", "high", "mean", "count", "low_before", "high_before", "earlier")
+        low, high, mean, count, *earlier = (state[name][0].item() for name in names)
+        before = []
+        for value in values:
+            before.append((low, high, mean, count, *earlier))
+            if not math.isfinite(value):
+                continue
+            if count >= self.parameters.windows:
+                earlier, low, high, count = [low, high, count], math.inf, -math.inf, 0
+            learned = min(max(value, -LARGEST), LARGEST)
+            low, high, count = min(low, learned), max(high, learned), count + 1
+            mean += (learned - mean) / (count + earlier[2])
+        for name, number in zip(names, (low, high, mean, count, *earlier), strict=True):
+            state[name][0] = number
+        table = np.array(before).reshape(-1, len(names))
+        return {name: column.astype(state[name].dtype) for name, column in zip(names, table.T, strict=True)}
 
     def _learn(self, state: Rows, values: NDArray[np.float64]) -> None:
         known = np.isfinite(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,8 @@ class Fading:
         freedom = settled - squares / settled
         self._unbias = np.where(counts > 1, 1.0 / np.maximum(freedom, 0.5), 0.0)
         self._own = np.sqrt(1.0 + squares / settled**2)
+        self._gains: list[float] = self._gain.tolist()
+        self._unbiased: list[float] = self._unbias.tolist()
 
     @staticmethod
     def arrays() -> Mapping[str, StateArray]:
@@ -67,3 +70,44 @@ class Fading:
         mean += gain * delta
         np.copyto(square, self._keep * square + (1.0 - gain) * delta * delta, where=known)
         np.minimum(count + known, self._last, out=count, casting="unsafe")
+
+    def learn_one(self, moments: Moments, value: float) -> Moments:
+        """Return the moments after one more finite value: in plain numbers, the same to the last bit as `learn`."""
+        mean, square, count = moments
+        gain, delta = self._gains[count], min(max(value, -LARGEST), LARGEST) - mean
+        return (
+            mean + gain * delta,
+            self._keep * square + (1.0 - gain) * delta * delta,
+            count + 1 if count < self._last else count,
+        )
+
+    def deviation_of(self, moments: Moments) -> float:
+        """Return the standard deviation that `deviation` gives."""
+        return math.sqrt(moments[1] * self._unbiased[moments[2]])
+
+    def path(self, state: Rows, values: NDArray[np.float64]) -> Rows:
+        """Return the moments of one series before each of the values, as a row each; learn the values."""
+        before, now = [], moments_of(state)
+        for value in values.tolist():
+            before.append(now)
+            if math.isfinite(value):
+                now = self.learn_one(now, value)
+        put_moments(state, now)
+        table = np.array(before).reshape(-1, len(MOMENTS))
+        return {name: column.astype(state[name].dtype) for name, column in zip(MOMENTS, table.T, strict=True)}
+
+
+Moments = tuple[float, float, int]
+"""Mean, weighted sum of squares and number of values of one series."""
+MOMENTS = ("mean", "square", "count")
+
+
+def moments_of(state: Rows) -> Moments:
+    """Return the moments of the only series."""
+    return float(state["mean"][0]), float(state["square"][0]), int(state["count"][0])
+
+
+def put_moments(state: Rows, moments: Moments) -> None:
+    """Make these the moments of the only series."""
+    for name, number in zip(MOMENTS, moments, strict=True):
+        state[name][0] = number

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mendline.detectors.base import Rows, StateArray, Step
-from mendline.detectors.fading import Fading
+from mendline.detectors.fading import Fading, moments_of, put_moments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,6 +53,30 @@ class Standardiser:
         np.copyto(state["before"], z, where=known)
         self._fading.learn(state, np.where(known, mean + z * deviation, step.values))
         return z, known
+
+    def path(self, state: Rows, windows: Step, floors: Floored) -> Iterator[tuple[float, float | None]]:
+        """Yield the correlation before each window of one series, and its z, None where it is not known; learn each.
+
+        In plain numbers, the same to the last bit as `step`.
+        """
+        before, product = float(state["before"][0]), float(state["product"][0])
+        now = moments_of(state)
+        for value, grain in zip(windows.values.tolist(), windows.grains.tolist(), strict=True):
+            correlation = min(max(product, 0.0), LARGEST_CORRELATION)
+            if not math.isfinite(value):
+                yield correlation, None
+                continue
+            mean, known, learned = now[0], now[2] >= self._ready, value
+            if known:
+                least = max(floors.floor_share * abs(mean), grain if floors.floor is None else floors.floor)
+                deviation = max(self._fading.deviation_of(now), least)
+                z = min(max((value - mean) / deviation, -LIMIT), LIMIT)
+                product += self._share * (z * before - product)
+                before, learned = z, mean + z * deviation
+            yield correlation, z if known else None
+            now = self._fading.learn_one(now, learned)
+        put_moments(state, now)
+        state["before"][0], state["product"][0] = before, product
 
     @staticmethod
     def correlation(state: Rows) -> NDArray[np.float64]:

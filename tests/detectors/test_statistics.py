@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mendline.detectors.base import Detector
+from mendline.detectors.change_point import ChangePoint
 from mendline.detectors.cusum import Cusum
 from mendline.detectors.ewma import Ewma
 from mendline.detectors.extremes import Extremes
@@ -33,6 +34,10 @@ def _tail(z: float) -> float:
         *((ZScore, {"windows": length}) for length in (2, 8, 60)),
         *((Mad, given) for given in ({}, {"windows": 9, "ready": 5, "every": 2})),
         *((Ranks, given) for given in ({}, {"windows": 40, "ready": 20, "every": 7})),
+        *((Ewma, given) for given in ({}, {"half_life": 3.0, "ready": 5})),
+        *((Cusum, given) for given in ({}, {"half_life": 10.0, "ready": 10, "floor": 0.1})),
+        *((Extremes, given) for given in ({}, {"windows": 30, "ready": 20})),
+        *((ChangePoint, given) for given in ({}, {"block": 3, "blocks": 24})),
     ],
 )
 def test_a_file_is_scored_as_window_by_window(cls: type[Detector], given: dict[str, int]) -> None:

@@ -192,7 +192,10 @@ class Viewed(Scores):
 
 
 class _Seen(NamedTuple):
-    """What the views say: deviations from origins, in units, each (views, windows, series)."""
+    """What the views say: deviations in units; origins and units only of those that bound the value.
+
+    Each (views, windows, series).
+    """
 
     deviations: NDArray[np.float64]
     origins: NDArray[np.float64]
@@ -224,10 +227,10 @@ def _look(state: Rows, values: NDArray[np.float64], times: NDArray[np.int64], gr
     usual, by_season = _usual(state, values, times)
     _learn(state, ERRORS, np.abs(_gap(values, usual[:3])), by_season[:3] & (count > 0), WILD)
     best = _best(state["choice"], usual, by_season)
-    level, season = usual[0], usual[3]
-    expected = np.stack([level, best, season])
+    expected = np.stack([usual[0], best, usual[3]])
+    away = _gap(values, expected)
     known = by_season[[0, 0, 1]] & (count > 0)
-    spreads = _learn(state, SPREADS, np.abs(_gap(values, expected)), known, CLIPPED)
+    spreads = _learn(state, SPREADS, np.abs(away), known, CLIPPED)
     least = np.fmax(MATTERS * grains, IDLE * state["location"][:, _ABOVE])
     spreads = np.maximum(spreads, least)
 
@@ -235,16 +238,22 @@ def _look(state: Rows, values: NDArray[np.float64], times: NDArray[np.int64], gr
     recent, older, moves = _moved(before)
     state["past"][:] = before[:, -PAST:]
     state["count"] += len(values)
+    last, (level, best, season) = before[:, PAST - 1 : -1].T, expected
     zero, one = np.zeros(values.shape), np.ones(values.shape)
-    origins = np.stack([zero, before[:, PAST - 1 : -1].T, best, level, best, season, season, older, zero])
+    origins = np.stack([zero, last, best, level, best, season, season])
     units = np.stack([one, one, one, *spreads, spreads[2], one, one])
-    looked = np.stack([values, values, values, values, values, values, values, recent, moves])
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        deviations = _SIGNS * _gap(looked, origins) / units
-    deviations[(count < _LEAST) | ~np.isfinite(deviations)] = np.nan
+        level_far, best_far, season_far = away / spreads
+        looked = [values, _gap(values, last), away[1], level_far, best_far, season_far, season_far]
+        deviations = np.stack([*looked, _gap(recent, older), moves])
+        deviations[_FALLS] *= -1.0
+    np.copyto(deviations, np.nan, where=~np.isfinite(deviations))
+    if count.size and count.min() < PAST:
+        deviations[count < _LEAST] = np.nan
     return _Seen(deviations, origins, units)
 
 
+_FALLS = np.flatnonzero(_SIGNS.reshape(-1) < 0)
 _LEAST = np.array([0, 1, 1, 1, 1, 1, 1, PAST - 1, 17])[:, np.newaxis, np.newaxis]
 """How many values each view needs before its first."""
 
@@ -327,7 +336,7 @@ def _grains(seen: _Seen, grains: NDArray[np.float64]) -> NDArray[np.float64]:
 def _expected(seen: _Seen, fitted: maxima.Fit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the range within which no view would have been surprised by EXPECTED."""
     bounds = fitted.bound(EXPECTED)[:_BOUNDED, np.newaxis]
-    edges = seen.origins[:_BOUNDED] + _SIGNS[:_BOUNDED] * bounds * seen.units[:_BOUNDED]
+    edges = seen.origins + _SIGNS[:_BOUNDED] * bounds * seen.units[:_BOUNDED]
     up = _SIGNS[:_BOUNDED, 0, 0] > 0
     return np.fmax.reduce(edges[~up], axis=0), np.fmin.reduce(edges[up], axis=0)
 

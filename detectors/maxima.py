@@ -28,6 +28,7 @@ their past, tails are that much heavier than the fit; on Gaussian noise it says 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -49,6 +50,9 @@ REACH = 3.0
 SURE, BELIEVED = 3.2, 0.6
 RARE = 1e-8
 """Below it, a probability and its rate are the same to the last digit that counts."""
+
+NEAR = 40.0**-SHAPE
+"""Up to here, in the tail's own unit, a rate is 40 or more, and its probability 1 to the last digit."""
 
 SHARE = 0.5
 """Views look at the same series, so what one finds another often finds too: they count as half as many."""
@@ -84,26 +88,51 @@ def arrays(views: int) -> dict[str, StateArray]:
 class Fit(NamedTuple):
     """How the block maxima of each view are distributed, (views, n), NaN where that is not known yet.
 
-    `scale` is at least what matters; `varied` says where it was above 0 by itself; `share` (n,) turns a block's
-    surprise into that of a window among so many views.
+    `scale` is at least what matters; `varied` says where it was above 0 by itself; `size` (n,) is the length of a
+    block, and `share` (n,) turns a block's surprise into that of a window among so many views.
     """
 
     location: NDArray[np.float64]
     scale: NDArray[np.float64]
     varied: NDArray[np.bool_]
-    share: NDArray[np.float64]
+    size: NDArray[np.int64]
+
+    @property
+    def share(self) -> NDArray[np.float64]:
+        """What turns a block's surprise into that of a window among so many views, (n,)."""
+        return _shares(_divisor(len(self.scale)), LONGEST).take(self.size)
 
     def bound(self, level: float) -> NDArray[np.float64]:
         """Return the deviation of each view that has the surprise `level`, (views, n)."""
         extrapolated = min(level, SURE) + max(level - SURE, 0.0) / BELIEVED
-        return self.location + self.scale * _quantile(extrapolated - self.share)
+        reduced = _quantiles(extrapolated, _divisor(len(self.scale)), LONGEST).take(self.size)
+        return self.location + self.scale * reduced
+
+
+def _divisor(views: int) -> float:
+    return max(views * SHARE, 1.0)
+
+
+@lru_cache(maxsize=256)
+def _shares(divisor: float, longest: int) -> NDArray[np.float64]:
+    """Return the share by the length of a block, up to the longest: there are few lengths, and many series."""
+    found: NDArray[np.float64] = np.log10(np.maximum(np.arange(longest + 1.0), 1.0) / divisor)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _quantiles(level: float, divisor: float, longest: int) -> NDArray[np.float64]:
+    """Return where the tail of a window has a surprise, by the length of a block."""
+    return _quantile(level - _shares(divisor, longest))
 
 
 def fit(state: Rows, grain: NDArray[np.float64]) -> Fit:
     """Return what the maxima so far say; `grain` (views, n): the least scale."""
     scale, location = _by_view(state, "scale"), _by_view(state, "location")
-    least = np.maximum(grain, FLOOR_SHARE * np.abs(location))
-    return Fit(location, np.maximum(scale, least), scale > 0.0, _per_window(state["size"], len(grain)))
+    least = np.abs(location)
+    least *= FLOOR_SHARE
+    np.maximum(grain, least, out=least)
+    return Fit(location, np.maximum(scale, least, out=least), scale > 0.0, state["size"])
 
 
 def surprise(state: Rows, deviations: NDArray[np.float64], fitted: Fit) -> NDArray[np.float64]:
@@ -111,13 +140,9 @@ def surprise(state: Rows, deviations: NDArray[np.float64], fitted: Fit) -> NDArr
 
     Then take the deviations in; NaN is none.
     """
-    known = np.where(np.isnan(deviations), -np.inf, deviations)
-    highest = accumulated(np.maximum, _by_view(state, "highest")[:, np.newaxis], known)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        scores = _tail((deviations - fitted.location[:, np.newaxis]) / fitted.scale[:, np.newaxis]) + fitted.share
-        scores -= np.maximum(scores - SURE, 0.0) * (1.0 - BELIEVED)
-        scores = np.minimum(scores, _reach(state["known"], fitted.varied, deviations.shape[1]))
-    np.clip(scores, 0.0, MAX_SURPRISE, out=scores)
+    # The larger of a number and NaN is the number, by fmax: so NaN is none.
+    highest = accumulated(np.fmax, _by_view(state, "highest")[:, np.newaxis], deviations)
+    scores = _scored(state, deviations, fitted)
     before = np.fmin(_by_view(state, "before"), fitted.bound(TRIMMED))
     seen = np.maximum(highest[:, :-1], before[:, np.newaxis])
     np.minimum(scores, KNOWN, out=scores, where=deviations <= seen)
@@ -125,6 +150,20 @@ def surprise(state: Rows, deviations: NDArray[np.float64], fitted: Fit) -> NDArr
     state["filled"] += deviations.shape[1]
     state["known"] += deviations.shape[1]
     return scores
+
+
+def _scored(state: Rows, deviations: NDArray[np.float64], fitted: Fit) -> NDArray[np.float64]:
+    """Return how surprising the deviations are, whether there was one like it before or not."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        scores = deviations - fitted.location[:, np.newaxis]
+        scores /= fitted.scale[:, np.newaxis]
+        scores = _tail(scores)
+        scores += fitted.share
+        beyond = np.flatnonzero(scores > SURE)
+        flat = scores.reshape(-1)
+        flat[beyond] -= (flat[beyond] - SURE) * (1.0 - BELIEVED)
+        np.minimum(scores, _reach(state["known"], fitted.varied, deviations.shape[1]), out=scores)
+    return np.clip(scores, 0.0, MAX_SURPRISE, out=scores)
 
 
 def _by_view(state: Rows, name: str) -> NDArray[np.float64]:
@@ -176,13 +215,17 @@ def _fitted(maxima: NDArray[np.float64], blocks: NDArray[np.int64]) -> tuple[NDA
 
 
 def _tail(reduced: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return -log10 of the probability that a block's maximum lies above, in scales from the location."""
+    """Return -log10 of the probability that a block's maximum lies above, in scales from the location.
+
+    Most windows lie so far below that it is 0 to the last digit: those are spared the logarithms.
+    """
     inside = 1.0 + SHAPE * reduced
-    exponent = np.log(np.maximum(inside, 1e-300)) / SHAPE
+    found = np.where(np.isnan(inside), np.nan, 0.0)
+    near = np.flatnonzero(inside > NEAR)
+    exponent = np.log(inside.reshape(-1)[near]) / SHAPE
     rate = np.exp(-exponent)
-    small = rate < RARE
-    found: NDArray[np.float64] = np.where(
-        small, exponent * _LOG10_E, -np.log10(np.maximum(-np.expm1(-np.minimum(rate, 700.0)), 1e-300))
+    found.reshape(-1)[near] = np.where(
+        rate < RARE, exponent * _LOG10_E, -np.log10(np.maximum(-np.expm1(-rate), 1e-300))
     )
     return found
 
@@ -193,12 +236,6 @@ def _quantile(level: NDArray[np.float64]) -> NDArray[np.float64]:
     exponent = -np.log(-np.log1p(-probability))
     found: NDArray[np.float64] = np.expm1(SHAPE * exponent) / SHAPE
     return found
-
-
-def _per_window(size: NDArray[np.int64], views: int) -> NDArray[np.float64]:
-    """Return what turns a block's surprise into that of a window among so many views, (n,)."""
-    share: NDArray[np.float64] = np.log10(size / max(views * SHARE, 1.0))
-    return share
 
 
 def _reach(known: NDArray[np.int64], varied: NDArray[np.bool_], windows: int) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ from mendline.responders.ledger import Ledger, LedgerError
 from mendline.responders.parameters import parameters_of, wrong_parameters
 from mendline.responders.work import THREADS, Result, Threads, Work
 from mendline.schemas.base import record_id
-from mendline.schemas.records import NEWEST_MINOR, Cancel, Command, Outcome, Stop, encode_record
+from mendline.schemas.records import NEWEST_MINOR, Cancel, Command, Outcome, Stop, encode_record, outcome_id
 from mendline.schemas.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -327,7 +327,7 @@ class Executor:
     # Answers -------------------------------------------------------------------------------------------------------
 
     def _answer(self, command: Command, result: Result, began: int | None = None, ended: int | None = None) -> None:
-        outcome = self._outcome(command, result, record_id("outcome", command.intent), (began, ended))
+        outcome = self._outcome(command, result, outcome_id(command.intent), (began, ended))
         try:
             self.host.ledger.end(command.intent, outcome.model_dump(mode="json", exclude_none=True))
         except LedgerError:

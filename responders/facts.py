@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mendline.schemas.records import Evidence, Fault, Hold, Intent, Order, Outcome, Progress, Verification
+from mendline.schemas.records import Evidence, Fault, Hold, Intent, Order, Outcome, Progress, Verification, outcome_id
 
 PLANNER = "planner"
 """The stage that writes what follows from the journal itself."""
@@ -101,7 +101,12 @@ class IntentFact(Fact):
     @property
     def unanswered(self) -> bool:
         """Whether its command is out, and nobody knows yet what becomes of it."""
-        return self.state == "effective" and self.outcome is None
+        return self.state == "effective" and (self.outcome is None or self.doubtful)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether all that its host said is that it does not believe some command: the true one may be at work."""
+        return self.outcome is not None and self.outcome.id != outcome_id(self.record.id)
 
     @property
     def to_be_taken_back(self) -> bool:
@@ -153,8 +158,9 @@ class FaultFact(Fact):
     @property
     def evidence_time(self) -> int:
         """The event time (ms, the host's clock) of the newest evidence, or of what was last done about it."""
-        outcomes = (intent.outcome.time for intent in self.intents.values() if intent.outcome)
-        return max(self.latest.evidence.event_time, *outcomes, 0)
+        said = (intent.outcome for intent in self.intents.values() if intent.outcome)
+        done = (outcome.time for outcome in said if outcome.status != "refused")
+        return max(self.latest.evidence.event_time, *done, 0)
 
     def has_waited(self, patience_ms: int, log_time: int) -> bool:
         """Say whether it waits for what others do, and has done so for `patience_ms` at `log_time` (ms)."""

@@ -358,7 +358,8 @@ class Journal(Fact):
         intent = self.intent(record.intent)
         if intent is None or intent.record.host != record.host or intent.effective_at is None:
             return NOTHING
-        if intent.outcome is None or (intent.outcome.status == "refused" and record.status != "refused"):
+        before = intent.outcome
+        if before is None or intent.doubtful or (before.status == "refused" and record.status != "refused"):
             # What is attached is for people, who read it on the log: here it would be kept for each fault.
             intent.outcome = record.model_copy(update={"attached": None}) if record.attached else record
             intent.outcome_at = self.log_time
@@ -484,7 +485,7 @@ class Journal(Fact):
             self.orders[name] = OrderFact(record=record, expires=lasts)
 
     def _approve(self, record: Order) -> Change:
-        fault = self._meant(record)
+        fault = self._answered(record)
         if fault and (asking := fault.asking):
             return self._approve_intent(fault, asking, record.by)
         if fault and fault.open and fault.hold and (fault.hold.guard in FINAL_HOLDS or overrules(fault.hold.guard)):
@@ -500,7 +501,7 @@ class Journal(Fact):
         return self._make_effective(asking)
 
     def _deny(self, record: Order) -> Change:
-        fault = self._meant(record)
+        fault = self._answered(record)
         if fault and (asking := fault.asking):
             asking.state, asking.why = "denied", f"denied by {record.by}"
         return NOTHING
@@ -508,10 +509,20 @@ class Journal(Fact):
     def _meant(self, record: Order) -> FaultFact | None:
         return self.faults.get(record.subject) or self.faults.get(self.intents.get(record.subject, ""))
 
+    def _answered(self, record: Order) -> FaultFact | None:
+        """Return the fault that a yes or no is about; one to an intent counts while that is the fault's newest.
+
+        A late answer to what asked before must not become one to what asks now, which nobody has seen.
+        """
+        fault = self._meant(record)
+        newest = fault.newest if fault else None
+        outdated = fault and record.subject != fault.id and (newest is None or record.subject != newest.record.id)
+        return None if outdated else fault
+
     def _not_answered(self) -> Iterator[IntentFact]:
         for name in self.at_work.values():
             intent = self.intent(name)
-            if intent and intent.outcome is None:
+            if intent and intent.unanswered:
                 yield intent
 
     # Bounds ----------------------------------------------------------------------------------------------------------

@@ -266,6 +266,8 @@ def _decide_about(journal: Journal, policies: Policies, fault: FaultFact, log_ti
 def _verify(journal: Journal, fault: FaultFact, intent: IntentFact, log_time: int) -> Verification | None:
     if fault.closed_at is not None and log_time < fault.closed_at + _stable_ms(journal, intent.record):
         return None
+    if intent.unanswered and log_time < _lost_at(intent):
+        return None
     verdict = _verdict(fault, intent, log_time)
     if verdict is None:
         return None
@@ -286,6 +288,12 @@ def _verify(journal: Journal, fault: FaultFact, intent: IntentFact, log_time: in
     )
 
 
+def _lost_at(intent: IntentFact) -> int:
+    """Return until when (log time, ms) a host may answer: that some command was not believed is no answer yet."""
+    begun_at = intent.log_time if intent.effective_at is None else intent.effective_at
+    return begun_at + intent.record.timeout_ms + OUTCOME_SLACK_MS
+
+
 def _stable_ms(journal: Journal, intent: Intent) -> int:
     """Return how long what resolved must stay so before it counts as mended."""
     step = journal.policies.step_of(intent.policy, intent.step) if journal.policies else None
@@ -296,12 +304,11 @@ def _verdict(fault: FaultFact, intent: IntentFact, log_time: int) -> tuple[bool,
     """Return whether the intent mended its fault and why we say so; None while that is open.
 
     A deed has until `verify_ms` after its outcome, as has one that somebody else did before; one that was refused or
-    failed has no claim to wait. Without an outcome the host has until the action's own time is over.
+    failed has no claim to wait.
     """
     outcome, record = intent.outcome, intent.record
     if outcome is None or intent.outcome_at is None:
-        lost_at = (intent.effective_at or intent.log_time) + record.timeout_ms + OUTCOME_SLACK_MS
-        return (False, f"{record.host} reported no outcome") if log_time >= lost_at else None
+        return False, f"{record.host} reported no outcome"
     if is_needless(fault, intent):
         return False, f"nothing was done: {outcome.reason}"
     if not fault.open:

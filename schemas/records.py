@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from mendline.schemas.base import MOST_COUNT, MOST_TIME, Envelope, Frozen, UnreadableRecordError
+from mendline.schemas.base import MOST_COUNT, MOST_TIME, Envelope, Frozen, UnreadableRecordError, record_id
 from mendline.schemas.rounds import Round
 from mendline.schemas.windows import Windows
 
@@ -314,6 +314,11 @@ class Outcome(Envelope):
     reflex: bool = False
     attached: Mapping[str, str] | None = None
     signature: Signature | None = None
+
+
+def outcome_id(intent: str) -> str:
+    """Return the id of what became of an intent's own command; what a host says of a forged one has another id."""
+    return record_id("outcome", intent)
 
 
 class Verification(Envelope):

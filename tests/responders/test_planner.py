@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mendline.responders.guards import pause_ms
 from mendline.responders.planner import decide
 from mendline.responders.playbook import MOST_REFUSALS
-from mendline.schemas.records import Activation, Cancel, Command, Fault, Hold, Progress, decode_record
+from mendline.schemas.records import Activation, Cancel, Command, Fault, Hold, OrderKind, Progress, decode_record
 from mendline.schemas.settings import GuardSettings, StepSettings
 from tests.responders.support import SECOND, START_MS, Scene, batch_of, fault, order, outcome, policy, settings
 
@@ -234,6 +236,20 @@ def test_a_question_nobody_answers_expires_and_a_late_yes_is_a_new_try() -> None
     assert len(scene.commands) == 1
 
 
+@pytest.mark.parametrize("said", ["approve", "deny"])
+def test_a_late_answer_to_what_asked_before_is_none_to_what_asks_now(said: OrderKind) -> None:
+    """A person who said yes to a restart has not seen that the rollback asks by now."""
+    steps = (StepSettings(action="restart"), StepSettings(action="rollback_config"))
+    scene = Scene(settings(policy("ask", *steps), cooldown=0))
+    scene.say(fault())
+    scene.say(order("approve", scene.intents[0].id))
+    scene.say(outcome(scene.intents[0], "failed"))
+    scene.say(order(said, scene.intents[0].id))
+    assert (scene.states(), len(scene.commands)) == (["settled", "asking"], 1)
+    scene.say(order("approve", scene.intents[1].id))
+    assert len(scene.commands) == 2
+
+
 def test_an_approval_that_cannot_count_now_is_answered() -> None:
     """While all is stopped a yes changes nothing, and that is said."""
     scene = Scene(settings(policy("ask")))
@@ -437,3 +453,34 @@ def test_who_is_not_believed_is_not_heard_and_that_is_told() -> None:
         "this order by eve is not believed: it is not signed",
         "this outcome by eve is not believed: it is not signed",
     ]
+
+
+def test_what_a_host_says_of_a_forged_command_is_no_answer_to_the_true_one() -> None:
+    """Who can write a command with the id of one that is at work must not make planners begin another beside it."""
+    scene = Scene(settings(concurrent=1))
+    scene.say(fault())
+    scene.say(outcome(scene.intents[0], "refused", id="of another", reason="it is not signed"), fault("host-2/db"))
+    assert (scene.verifications, len(scene.commands)) == ([], 1)
+    scene.say(outcome(scene.intents[0]), fault(transition="resolved", revision=1))
+    assert ([True], 2) == ([one.mended for one in scene.verifications], len(scene.commands))
+
+
+def test_a_host_that_believes_no_command_is_told_of_when_the_time_for_an_answer_is_over() -> None:
+    """Its key may be the wrong one: people must hear why nothing is done."""
+    scene = Scene()
+    scene.say(fault())
+    scene.say(outcome(scene.intents[0], "refused", id="of another", reason="its key is not trusted here"))
+    scene.tick(25 * SECOND)
+    reasons = [(one.mended, one.reason) for one in scene.verifications]
+    assert [(False, "the action was refused: its key is not trusted here")] == reasons
+
+
+def test_a_refusal_is_no_evidence() -> None:
+    """A service that was started anew before the refusal, by a person, is still younger than what is known of it."""
+    scene = Scene(settings(policy("auto", StepSettings(action="restart", attempts=3)), cooldown=0))
+    scene.say(fault())
+    scene.say(outcome(scene.intents[0], "refused", time=scene.time() + 60 * SECOND))
+    scene.say(outcome(scene.intents[1], "failed", time=scene.time() + 90 * SECOND))
+    times = [one.evidence_time for one in scene.commands if isinstance(one, Command)]
+    seen = scene.journal.faults[fault().id].latest.evidence.event_time
+    assert [seen, seen, scene.time() + 90 * SECOND] == times

@@ -1,0 +1,78 @@
+"""How people and other systems are told."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from mendline.schemas.base import Frozen
+from mendline.schemas.secrets import Reference
+from mendline.schemas.settings.units import Duration
+
+
+class EmailSettings(Frozen):
+    """A mail server, and who gets letters by it."""
+
+    to: tuple[str, ...] = Field(min_length=1, description="addresses")
+    sender: str = Field(description="address that stands in From")
+    server: str = Field(pattern=r"^.+:\d{1,5}$", description="host:port, such as smtp.example.com:587")
+    security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="refused if the server does not offer it; tls: from the first byte, port 465"
+    )
+    username: str | None = Field(default=None, description="default: no login")
+    password: Reference | None = Field(default=None, description="where it stands: file:PATH or env:NAME")
+    ca_file: str | None = Field(default=None, description="authorities, PEM; default: the system's")
+
+    @model_validator(mode="after")
+    def _login_is_whole(self) -> EmailSettings:
+        if bool(self.username) != bool(self.password):
+            msg = "give both username and password, or neither"
+            raise ValueError(msg)
+        if self.password and self.security == "none":
+            msg = "a password is not sent without encryption; use security starttls or tls"
+            raise ValueError(msg)
+        return self
+
+
+class NotifySettings(Frozen):
+    """Who hears of faults and what was done: a webhook (POST of JSON) or an e-mail. Exactly one of the two."""
+
+    webhook: str | None = Field(
+        default=None,
+        description="URL that is told of each fault and what was done, or file:PATH or env:NAME where it stands",
+    )
+    email: EmailSettings | None = Field(default=None, description="who gets a letter instead")
+    wait: Duration = Field(
+        default=1000, description="what comes within this time of the first of its kind is told with it, in one message"
+    )
+    interval: Duration = Field(
+        default=60_000, description="time between two messages of one kind; what comes between is told in the second"
+    )
+    repeat: Duration = Field(
+        default=4 * 3_600_000, description="what is open and not acknowledged is told again so often; 0: never"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> NotifySettings:
+        if bool(self.webhook) == bool(self.email):
+            msg = "give exactly one of webhook, email"
+            raise ValueError(msg)
+        return self
+
+
+class WatchdogSettings(Frozen):
+    """A dead man's switch: a receiver outside that hears from Mendline while all of it works, and else alarms."""
+
+    webhook: str | None = Field(
+        default=None, description="URL that is told, or file:PATH or env:NAME where it stands; default: nobody is"
+    )
+    every: Duration = Field(default=60_000, gt=0, description="how often; the receiver should alarm after three times")
+
+
+class MessagesSettings(Frozen):
+    """What a long-running command says on standard error."""
+
+    format: Literal["text", "json"] = Field(
+        default="text", description="json: one object a line, for a program that collects logs"
+    )

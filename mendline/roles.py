@@ -18,7 +18,7 @@ from mendline.names import claim_name
 from mendline.processors.windows import WindowsStage
 from mendline.producers.defaults import DETECTORS
 from mendline.responders.notifier import Notifier, receivers
-from mendline.responders.planner import PlannerStage
+from mendline.responders.planner import PlannerStage, Signer
 from mendline.responders.watchdog import Watchdog
 from mendline.runtime.follower import Follower
 from mendline.runtime.member import Member
@@ -30,6 +30,7 @@ from mendline.runtime.together import Runner
 if TYPE_CHECKING:
     from mendline.logs.base import Log
     from mendline.responders.signing import KeyRing
+    from mendline.schemas.doubts import Vouch
     from mendline.schemas.settings import Settings
     from mendline.schemas.stream import Partition
 
@@ -51,22 +52,27 @@ def windows_spec(settings: Settings) -> StageSpec:
 
 def rounds_spec(settings: Settings, keys: KeyRing, patience: Patience = UNLIMITED) -> StageSpec:
     """Return the stage that watches over rounds and events as they come, and believes whom `keys` believe."""
+    return vouched_rounds_spec(settings, Vouching(keys), patience)
+
+
+def vouched_rounds_spec(settings: Settings, vouch: Vouch, patience: Patience = UNLIMITED) -> StageSpec:
+    """Return the same stage; `vouch` says whom it does not believe."""
     return StageSpec(
         name="rounds",
         topic=settings.topics.topic("metrics"),
-        make=partial(_rounds_stage, settings, keys, patience),
+        make=partial(_rounds_stage, settings, vouch, patience),
         config=RoundsStage.config(settings),
         ticks=True,
         progress=True,
     )
 
 
-def _rounds_stage(settings: Settings, keys: KeyRing, patience: Patience, partition: Partition) -> RoundsStage:
+def _rounds_stage(settings: Settings, vouch: Vouch, patience: Patience, partition: Partition) -> RoundsStage:
     """Return the stage, which expects those hosts alone whose records go to its partition."""
     count = settings.topics.partitions
     mine = [name for name in settings.liveness.expected if partition_of(name.encode(), count) == partition.number]
     liveness = settings.liveness.model_copy(update={"expected": tuple(mine)})
-    return RoundsStage(settings.model_copy(update={"liveness": liveness}), partition, Vouching(keys), patience)
+    return RoundsStage(settings.model_copy(update={"liveness": liveness}), partition, vouch, patience)
 
 
 def detect_spec(settings: Settings, patience: Patience = UNLIMITED) -> StageSpec:
@@ -84,10 +90,15 @@ def detect_spec(settings: Settings, patience: Patience = UNLIMITED) -> StageSpec
 
 def planner_spec(settings: Settings, keys: KeyRing) -> StageSpec:
     """Return the stage that decides; its state is a fold over facts and outlives any change of settings."""
+    return vouched_planner_spec(settings, keys.sign, Vouching(keys))
+
+
+def vouched_planner_spec(settings: Settings, sign: Signer, vouch: Vouch) -> StageSpec:
+    """Return the same stage; `sign` signs what it says, `vouch` says whom it does not believe."""
     return StageSpec(
         name="planner",
         topic=settings.topics.topic("journal"),
-        make=partial(PlannerStage, settings, sign=keys.sign, vouch=Vouching(keys)),
+        make=partial(PlannerStage, settings, sign=sign, vouch=vouch),
         config="",
         warm_up_ms=86_400_000,
         dead_letters=True,

@@ -67,7 +67,11 @@ def decide(journal: Journal, settings: Settings, log_time: int) -> Sequence[Deci
 
     At most one intent at a time, so that each rests on the one before; the others follow when it was read back.
     """
-    policies = Policies.of(settings)
+    return decide_by(journal, Policies.of(settings), log_time, settings.topics.topic("journal"))
+
+
+def decide_by(journal: Journal, policies: Policies, log_time: int, topic: str) -> Sequence[Decision]:
+    """Return what follows from the fold of `topic` at `log_time` (ms) under these policies."""
     decisions: list[Decision] = []
     intended = False
     for fault in journal.pending():
@@ -76,7 +80,7 @@ def decide(journal: Journal, settings: Settings, log_time: int) -> Sequence[Deci
             continue
         intended = intended or isinstance(decision, Intent)
         decisions.append(decision)
-    return [*decisions, *drift(journal, policies.drift, log_time, settings.topics.topic("journal"))]
+    return [*decisions, *drift(journal, policies.drift, log_time, topic)]
 
 
 def load_journal(blocks: Iterable[StateBlock]) -> Journal:

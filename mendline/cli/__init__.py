@@ -42,6 +42,7 @@ COMMANDS = {
     "note": "opinions",
     "report": "report",
     "topics": "topics",
+    "replay": "replay",
     "keys": "keys",
     "plugins": "plugins",
     "detectors": "detectors",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mendline.dumps.contents import DumpHead
+    from mendline.dumps.recording import Recording
     from mendline.logs.base import Log
     from mendline.schemas.settings import Settings
 
@@ -99,6 +100,27 @@ def _log(settings: Settings, *, make: bool = False) -> Log:
     if not make:
         refuse_absent(settings.log)
     return log_of(settings)
+
+
+@contextmanager
+def recording(settings: Settings, url: str | None) -> Iterator[tuple[Recording, str]]:
+    """Give what was recorded, on the log or in a dump that `url` names, and the prefix of its topics' names.
+
+    Raises LogError, DumpError.
+    """
+    from mendline.dumps import Dump
+    from mendline.dumps.recording import LogRecording
+
+    if url and "://" not in url:
+        if not Path(url).is_file():
+            msg = f"{url}: there is no such dump; logs are written as sqlite://FOLDER or kafka://HOST:PORT"
+            raise click.BadParameter(msg, param_hint="--log")
+        with Dump(Path(url)) as dumped:
+            yield dumped, dumped.head.prefix
+        return
+    settings = settings.model_copy(update={"log": url}) if url else settings
+    with _log(settings) as log, LogRecording(log) as recorded:
+        yield recorded, settings.topics.prefix
 
 
 def _named(settings: Settings, given: tuple[str, ...], there: Any) -> Iterator[tuple[str, str]]:

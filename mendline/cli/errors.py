@@ -9,6 +9,7 @@ from mendline.demo.deployment import DemoError
 from mendline.detectors.registry import DetectorError
 from mendline.dumps.errors import DumpError
 from mendline.logs.base import LogError
+from mendline.replaying import ReplayError
 from mendline.responders.ledger import LedgerError
 from mendline.responders.plugins import ActionPluginError
 from mendline.responders.signing import KeyFileError
@@ -29,6 +30,7 @@ STATUS: dict[type[Exception], int] = {
     StateError: FAILED,
     DemoError: FAILED,
     DumpError: FAILED,
+    ReplayError: FAILED,
     LedgerError: FAILED,
     KeyFileError: FAILED,
     SnapshotError: FAILED,

@@ -95,8 +95,13 @@ def _record(head: SnapshotHead, block: StateBlock, number: int, blocks: int, top
         sources=tuple(block.sources),
         values=block.values,
     )
-    key = f"{head.stage}/{head.input.topic}/{head.input.number}".encode()
+    key = snapshot_key(head.stage, head.input)
     return NewRecord(topic, encode_snapshot(snapshot, block.arrays), key, headers=SNAPSHOT_HEADERS)
+
+
+def snapshot_key(stage: str, source: Partition) -> bytes:
+    """Return the key of a stage's snapshots, which says on which partition of the state topic they are."""
+    return f"{stage}/{source.topic}/{source.number}".encode()
 
 
 def in_portions(records: Iterable[NewRecord]) -> Iterator[list[NewRecord]]:
@@ -141,7 +146,7 @@ def read_snapshot(log: Log, topic: str, place: SnapshotPlace, stage: str, source
         parts = _read(consumer, place.last - place.first + 1, stage, source)
     finally:
         consumer.close()
-    return _assemble(parts)
+    return assemble(parts)
 
 
 Part = tuple[Snapshot, StateBlock]
@@ -156,17 +161,23 @@ def _read(consumer: Consumer, count: int, stage: str, source: Partition) -> list
             return []
         for value in [value for batch in batches for value in batch.values][:count]:
             try:
-                head, arrays = decode_snapshot(value)
+                part = part_of(value)
             except UnreadableRecordError:
                 return []
             # Several members may snapshot into one partition of the state topic at once.
-            if (head.stage, head.topic, head.partition) == (stage, source.topic, source.number):
-                parts.append((head, StateBlock(head.sources, arrays, head.values)))
+            if (part[0].stage, part[0].topic, part[0].partition) == (stage, source.topic, source.number):
+                parts.append(part)
         count -= sum(map(len, batches))
     return parts
 
 
-def _assemble(parts: Sequence[Part]) -> Restored | None:
+def part_of(value: bytes) -> Part:
+    """Return the block that is in a record of the state topic. Raises UnreadableRecordError."""
+    head, arrays = decode_snapshot(value)
+    return head, StateBlock(head.sources, arrays, head.values)
+
+
+def assemble(parts: Sequence[Part]) -> Restored | None:
     """Return the snapshot that the last block ends, or None when one of its blocks is not there."""
     if not parts:
         return None

@@ -41,6 +41,7 @@ CALLS = (
     "ack FAULT",
     "note deployed --on web",
     "report",
+    "replay --verify",
     "maintenance begin web",
     "maintenance list",
     "maintenance run web true",

@@ -1,0 +1,98 @@
+"""What is replayed: stages, each on the partitions of its input, and the records of a recording that they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from mendline.replaying.errors import ReplayError
+from mendline.replaying.plan import Span
+from mendline.roles import detect_spec, vouched_planner_spec, vouched_rounds_spec, windows_spec
+from mendline.schemas.stream import Partition
+
+if TYPE_CHECKING:
+    from mendline.dumps.recording import Recording
+    from mendline.replaying.letters import Letters
+    from mendline.runtime.spec import StageSpec
+    from mendline.schemas.records import Cancel, Command, Seal
+    from mendline.schemas.settings import Settings
+
+Signed = TypeVar("Signed", "Command", "Cancel", "Seal")
+
+INPUTS = {"metrics": ("windows", "rounds"), "windows": ("detect",), "journal": ("planner",)}
+"""The stages by the short name of their input."""
+
+
+class Place(NamedTuple):
+    """A stage and the partition of its input."""
+
+    stage: str
+    partition: Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is replayed: the inputs by short name, of which append time (ms; None: no bound), about which sources."""
+
+    topics: Sequence[str] = tuple(INPUTS)
+    begin: int | None = None
+    end: int | None = None
+    sources: frozenset[str] = frozenset()
+
+
+def unsigned(record: Signed) -> Signed:
+    """Return the record as it is: a replay signs nothing, so no host obeys what comes of it."""
+    return record
+
+
+def specs(settings: Settings, letters: Letters) -> dict[str, StageSpec]:
+    """Return the stages by name, which believe whom was believed. Raises DetectorError."""
+    return {
+        "windows": windows_spec(settings),
+        "rounds": vouched_rounds_spec(settings, letters.why_not),
+        "detect": detect_spec(settings),
+        "planner": vouched_planner_spec(settings, unsigned, letters.why_not),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A recording as the settings name its topics, and what of it is wanted."""
+
+    recording: Recording
+    settings: Settings
+    wanted: Wanted
+
+    def name(self, short: str) -> str:
+        """Return the whole name of a topic."""
+        return self.settings.topics.topic(short)  # type: ignore[arg-type] # one of those in INPUTS, or state
+
+    def partitions(self, short: str) -> list[Partition]:
+        """Return the partitions of a topic, none where it was not recorded. Raises ReplayError if it is wanted."""
+        name = self.name(short)
+        count = self.recording.topics().get(name, 0)
+        if not count and short in self.wanted.topics:
+            there = ", ".join(sorted(self.recording.topics())) or "none"
+            msg = f"{self.recording.url}: the topic {name} was not recorded (there: {there}); choose with --topic"
+            raise ReplayError(msg)
+        return [Partition(name, number) for number in range(count)]
+
+    def places(self) -> Iterator[Place]:
+        """Yield the stages with the partitions of their inputs. Raises ReplayError."""
+        for short, stages in INPUTS.items():
+            if short in self.wanted.topics:
+                yield from (Place(stage, one) for one in self.partitions(short) for stage in stages)
+
+    def spans(self) -> dict[Partition, Span]:
+        """Return what there is now of each partition, those of outputs first. Raises ReplayError.
+
+        So whatever was recorded of an output follows from records of its input that are in its span.
+        """
+        return {one: self._span(one) for short in ("journal", "windows", "metrics") for one in self.partitions(short)}
+
+    def _span(self, partition: Partition) -> Span:
+        extent, wanted = self.recording.extent(partition), self.wanted
+        first = extent.begin if wanted.begin is None else self.recording.offset_at(partition, wanted.begin)
+        last = extent.end if wanted.end is None else min(self.recording.offset_at(partition, wanted.end), extent.end)
+        return Span(extent.begin, min(max(first, extent.begin), last), last)

@@ -1,0 +1,120 @@
+"""Replays by the command line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mendline.config import load_settings
+from mendline.dumps.dumping import Wanted, dump, extents, head_of
+from mendline.dumps.recording import LogRecording
+from mendline.logs.sqlite import SqliteLog
+from mendline.roles import with_own_detectors
+from mendline.schemas.stream import Batch
+from mendline.testing.clock import ManualClock
+from tests.cli.support import Caller, one_message, write_config
+from tests.replaying.support import SETTINGS, Studio
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", name="config")
+def _config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a configuration whose log holds a recording."""
+    config = write_config(tmp_path_factory.mktemp("recorded"), **SETTINGS)
+    studio = Studio(with_own_detectors(load_settings(config)), clock := ManualClock(), _log(config, clock))
+    studio.record(40)
+    studio.end()
+    return config
+
+
+def _log(config: Path, clock: ManualClock) -> SqliteLog:
+    return SqliteLog(load_settings(config).log, clock=clock)
+
+
+def edited(config: Path, path: Path) -> Path:
+    """Dump the recording with one round's last value altered."""
+    done: list[int] = []
+
+    def change(batch: Batch) -> Batch:
+        values = list(batch.values)
+        for index, value in enumerate(values):
+            if value[:4] == b"MLR1" and not done:
+                values[index] = value[:-1] + b"\x41"
+                done.append(index)
+        return replace(batch, values=values)
+
+    with SqliteLog(load_settings(config).log) as log, LogRecording(log) as found:
+        wanted = Wanted({name: name.rpartition(".")[2] for name in found.topics()})
+        dump(found, path, head_of(found, wanted, "mendline", 0), extents(found, wanted), change=change)
+    return path
+
+
+def test_what_is_reproduced_is_said_in_one_line(call: Caller, config: Path) -> None:
+    """With how much of each kind it is."""
+    ran = call("replay", "--verify", "-c", config)
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.startswith("Reproduced, byte for byte: ")
+    assert " windows" in ran.out
+    assert " intents" in ran.out
+
+
+def test_one_altered_value_in_a_dump_is_exit_status_1(call: Caller, config: Path, tmp_path: Path) -> None:
+    """With the first difference: what, where, and how."""
+    path = edited(config, tmp_path / "edited.dump")
+    ran = call("replay", "--verify", "--log", path, "-c", config)
+    assert ran.status == 1
+    assert ran.out.startswith("Different: the window of host-")
+    assert "web queue was recorded as " in ran.out
+    answer = json.loads(call("replay", "--verify", "--log", path, "-c", config, "--json").out)
+    assert (answer["reproduced"], answer["different"] > 0) == (False, True)
+    assert answer["differences"][0]["what"].startswith("the window of host-")
+
+
+def test_other_settings_are_told_and_reproduce_less(call: Caller, config: Path, tmp_path: Path) -> None:
+    """What they do not change is compared still."""
+    other = write_config(tmp_path, **{**SETTINGS, "windows": {"pane": "1s", "widths": ["2s", "6s"]}})
+    ran = call("replay", "--verify", "--log", load_settings(config).log, "-c", other)
+    assert ran.status == 0
+    assert "Not replayed: windows on mendline.metrics partition " in ran.out
+    assert "other settings counted there (hash " in ran.out
+    assert " windows" not in ran.out.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        ((), 2, "--verify"),
+        (("--verify", "--topic", "commands"), 2, "'commands' is no input of a stage; there are metrics, windows, "),
+        (("--verify", "--speed", "fast"), 2, "'fast' is no speed"),
+        (("--verify", "--log", "nothing.dump"), 2, "nothing.dump: there is no such dump"),
+        (("--verify", "--log", "sqlite://nowhere"), 3, "sqlite://nowhere: there is no log"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_replayed_is_told(
+    call: Caller, config: Path, words: tuple[str, ...], status: int, said: str
+) -> None:
+    """And nothing is made by looking."""
+    ran = call("replay", "-c", config, *words)
+    assert ran.status == status
+    assert said in " ".join(ran.err.replace("│", " ").split())
+    assert not Path("nowhere").exists()
+
+
+def test_what_is_missing_is_one_message(call: Caller, config: Path, tmp_path: Path) -> None:
+    """A topic, a plug-in, a configuration that can be read; an anonymised dump cannot be compared."""
+    log = load_settings(config).log
+    one_message(
+        call("replay", "--verify", "-c", write_config(tmp_path, log=log, topics={"prefix": "x"})), 3, "x.journal"
+    )
+    lost = {"name": "lost", "use": "nobody_has_this", "match": {"metric": "load"}}
+    one_message(
+        call("replay", "--verify", "-c", write_config(tmp_path, log=log, detectors=[lost])), 2, "nobody_has_this"
+    )
+    (tmp_path / "bad.yaml").write_text("polices: []\n", encoding="utf-8")
+    one_message(call("replay", "--verify", "-c", tmp_path / "bad.yaml"), 2, "polices", "policies")
+    call("topics", "dump", tmp_path / "a.dump", "--anonymise", "-c", config)
+    one_message(call("replay", "--verify", "--log", tmp_path / "a.dump", "-c", config), 3, "a.dump: anonymised")

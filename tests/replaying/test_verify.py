@@ -1,0 +1,312 @@
+"""What was recorded comes again, byte for byte; and where it does not, that is told with its cause."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mendline.dumps import Dump
+from mendline.dumps.dumping import Wanted as ToDump
+from mendline.dumps.dumping import dump, extents, head_of
+from mendline.dumps.recording import LogRecording
+from mendline.logs.sqlite import SqliteLog
+from mendline.replaying.errors import ReplayError
+from mendline.replaying.inputs import Wanted
+from mendline.schemas.rounds import ROUND_HEADER
+from mendline.schemas.stream import NewRecord, Partition
+from mendline.testing.clock import ManualClock
+from tests.replaying.support import HOSTS, SETTINGS, Altered, Studio, find, recorded, settings_of, verified, verify
+
+KINDS = {"windows", "revisions of faults", "intents", "holds", "verifications"}
+
+
+@pytest.fixture(scope="module", name="studio")
+def _studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    return recorded(tmp_path_factory.mktemp("studio"), 130)
+
+
+def test_all_that_was_said_comes_again(studio: Studio) -> None:
+    """Windows, faults, intents, holds and verifications; nothing is left over."""
+    verdict = verify(studio)
+    assert verdict.first == []
+    assert (verdict.reproduced, set(verdict.equal), verdict.gaps, verdict.untold) == (True, KINDS, {}, 0)
+    assert verdict.equal["windows"] == 2 * (65 + 22)
+
+
+@pytest.mark.slow
+def test_nothing_is_written_and_no_group_is_touched(tmp_path: Path) -> None:
+    """A replay reads: the log ends where it ended, and every group stands where it stood."""
+    studio = recorded(tmp_path, 30)
+    before, groups = studio.ends(), _committed(studio)
+    assert any(groups.values())
+    verify(studio)
+    assert (studio.ends(), _committed(studio)) == (before, groups)
+
+
+def _committed(studio: Studio) -> dict[tuple[str, Partition], object]:
+    """Return what each group has committed."""
+    found: dict[tuple[str, Partition], object] = {}
+    for stage, short in (("windows", "metrics"), ("rounds", "metrics"), ("detect", "windows"), ("planner", "journal")):
+        consumer = studio.log.consumer("look", group=f"{studio.settings.topics.prefix}.{stage}")
+        topic = f"{studio.settings.topics.prefix}.{short}"
+        for number in range(studio.log.topics()[topic]):
+            found[stage, Partition(topic, number)] = consumer.committed(Partition(topic, number))
+        consumer.close()
+    return found
+
+
+@pytest.mark.slow
+def test_the_embedded_log_and_a_dump_of_it_are_as_good(tmp_path: Path) -> None:
+    """A dump needs neither the log nor the keys of the host."""
+    clock = ManualClock()
+    studio = Studio(settings_of(tmp_path), clock, SqliteLog(f"sqlite://{tmp_path}/log", clock=clock))
+    studio.record(60)
+    studio.end()
+    on_log = verify(studio)
+    with LogRecording(studio.log) as recording:
+        wanted = ToDump({name: name.rpartition(".")[2] for name in recording.topics()})
+        dump(recording, tmp_path / "d", head_of(recording, wanted, "mendline", 0), extents(recording, wanted))
+    with Dump(tmp_path / "d") as found:
+        dumped = verified(found, settings_of(tmp_path / "elsewhere"))
+    assert on_log.reproduced
+    assert dumped == on_log
+
+
+@pytest.mark.slow
+def test_restarts_crashes_and_other_batches_change_nothing(tmp_path: Path) -> None:
+    """Members that died said some things twice, and those that lagged took many records at a time."""
+    studio = Studio(settings_of(tmp_path))
+    for seconds in (17, 11, 23):
+        studio.record(seconds)
+        studio.end(crash=seconds != 11)
+        studio.record(5, turns=0)
+        studio.begin()
+    studio.record(10)
+    studio.end()
+    verdict = verify(studio)
+    assert verdict.first == []
+    assert verdict.reproduced
+
+
+@pytest.mark.slow
+def test_the_end_of_a_recording_in_full_swing_is_no_difference(tmp_path: Path) -> None:
+    """What the stages had not got to yet is said again, and nobody misses it."""
+    studio = Studio(settings_of(tmp_path))
+    studio.record(50)
+    studio.end(crash=True)
+    studio.record(12, turns=0)
+    verdict = verify(studio)
+    assert verdict.first == []
+    assert (verdict.reproduced, verdict.untold > 0) == (True, True)
+
+
+# What differs ---------------------------------------------------------------------------------------------------------
+
+
+def altered(studio: Studio, topic: str, mark: bytes, change: Any) -> str:
+    """Alter the first record of a topic that has the mark, and return the first difference."""
+    with LogRecording(studio.log) as recording:
+        partition, offset, value = find(recording, f"mendline.{topic}", lambda value: mark in value)
+        verdict = verified(Altered(recording, partition, offset, change(value)), studio.settings)
+    assert not verdict.reproduced
+    return verdict.first[0].text
+
+
+def test_one_altered_value_of_a_round_is_found(studio: Studio) -> None:
+    """By the window it is in, with the value that was recorded and the one that follows."""
+
+    def lower(value: bytes) -> bytes:
+        return value[:-8] + np.array([10.125 - 1]).tobytes()
+
+    mark = ROUND_HEADER.pack(*ROUND_HEADER.unpack(_round_at(studio, 8)[: ROUND_HEADER.size]))
+    told = altered(studio, "metrics", mark, lower)
+    assert "the window of host-" in told
+    assert "web queue" in told
+    assert "was recorded as" in told
+
+
+def _round_at(studio: Studio, sequence: int) -> bytes:
+    """Return the round of some host with this sequence number."""
+
+    def is_it(value: bytes) -> bool:
+        return value[:4] == b"MLR1" and ROUND_HEADER.unpack_from(value)[5] == sequence
+
+    with LogRecording(studio.log) as recording:
+        return find(recording, "mendline.metrics", is_it)[2]
+
+
+def test_one_altered_bit_of_a_window_is_found(studio: Studio) -> None:
+    """The lowest bit of a number."""
+
+    def flip(value: bytes) -> bytes:
+        first = 8 + int.from_bytes(value[4:8], "little") + 2 * 3 * 8  # behind the head, and two of start, rounds, late
+        return value[:first] + bytes([value[first] ^ 1]) + value[first + 1 :]
+
+    told = altered(studio, "windows", b"MLW1", flip)
+    assert "count of load was recorded as 1.0000000000000002 and follows as 1.0" in told
+
+
+def test_a_record_of_windows_that_cannot_be_read_is_told(studio: Studio) -> None:
+    """With the reason, before the windows that are missing for it."""
+    told = altered(studio, "windows", b"MLW1", lambda value: value[:-1])
+    assert told.startswith("a record (mendline.windows partition ")
+    assert "it cannot be read, and was read when it was recorded: " in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "said"),
+    [
+        ("fault", "severity", "info", 'severity was recorded as "info" and follows as "warning" (detector load-limit)'),
+        ("intent", "timeout_ms", 1, "timeout_ms was recorded as 1 and follows as"),
+        ("hold", "reason", "none", 'reason was recorded as "none" and follows as "'),
+        ("verification", "mended", True, "mended was recorded as true and follows as false"),
+    ],
+)  # fmt: skip
+def test_one_altered_field_of_the_journal_is_found(
+    studio: Studio, kind: str, field: str, value: object, said: str
+) -> None:
+    """It is named, with what it was and what it should be."""
+
+    def change(record: bytes) -> bytes:
+        return json.dumps(json.loads(record) | {field: value}, separators=(",", ":")).encode()
+
+    assert said in altered(studio, "journal", f'"type":"{kind}"'.encode(), change)
+
+
+def test_an_altered_record_that_nothing_follows_from_breaks_a_seal(studio: Studio) -> None:
+    """A progress report, for example."""
+
+    def change(record: bytes) -> bytes:
+        return json.dumps(json.loads(record) | {"source": "somebody"}, separators=(",", ":")).encode()
+
+    told = altered(studio, "journal", b'"type":"progress"', change)
+    assert told.startswith("the journal (mendline.journal offsets 0 to ")
+    assert told.endswith("at least one was changed")
+
+
+# Detectors of others --------------------------------------------------------------------------------------------------
+
+
+def with_plug_in(name: str) -> tuple[dict[str, Any], ...]:
+    """Return the detectors of the recording and one of `tests.replaying.moods`."""
+    path = f"tests.replaying.moods:{name}"
+    mine = {"name": "theirs", "use": path, "window": "2s", "match": {"metric": "queue"}, "open": {"above": 4}}
+    return *SETTINGS["detectors"], mine
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Clock", "Chance"])
+def test_a_detector_that_is_not_deterministic_is_named_first(tmp_path: Path, name: str) -> None:
+    """Whether it says other things, or knows other things and has said nothing yet."""
+    verdict = verify(recorded(tmp_path, 60, detectors=with_plug_in(name)))
+    assert not verdict.reproduced
+    told = verdict.first[0].text
+    assert told.startswith(f"the detector theirs (tests.replaying.moods:{name}) (mendline.windows partition ")
+    assert "it is not deterministic: two passes over the same records differ" in told
+
+
+@pytest.mark.slow
+def test_a_detector_of_others_that_is_deterministic_is_reproduced(tmp_path: Path) -> None:
+    """From its snapshots too."""
+    verdict = verify(recorded(tmp_path, 60, detectors=with_plug_in("Steady")))
+    assert (verdict.reproduced, verdict.first) == (True, [])
+
+
+# What cannot be replayed ----------------------------------------------------------------------------------------------
+
+
+def test_other_settings_than_those_recorded_are_told(studio: Studio, tmp_path: Path) -> None:
+    """Nothing of the stage that they change is compared; what does not depend on them is."""
+    limit, *rest = SETTINGS["detectors"]
+    verdict = verify(studio, settings_of(tmp_path, detectors=[{**limit, "open": {"above": 50}}, *rest]))
+    assert {place.stage for place in verdict.gaps} == {"rounds"}
+    assert "other settings counted there (hash " in next(iter(verdict.gaps.values()))[0].why
+    assert verdict.equal["windows"] == 2 * (65 + 22)
+    assert verdict.first == []
+
+
+@pytest.mark.slow
+def test_of_settings_that_changed_the_time_they_counted_is_compared(tmp_path: Path) -> None:
+    """And of what was taken over from others, the part behind the first snapshot."""
+    studio = Studio(settings_of(tmp_path))
+    studio.record(30)
+    studio.end()
+    limit, *rest = SETTINGS["detectors"]
+    edited = settings_of(tmp_path, detectors=[{**limit, "open": {"above": 70}}, *rest])
+    studio.begin(edited)
+    studio.record(40)
+    studio.end()
+    others = {"rounds": (0, 60)}, {"rounds": (60, 140)}
+    for settings, other in zip((edited, settings_of(tmp_path)), others, strict=True):
+        verdict = verify(studio, settings)
+        assert verdict.first == []
+        assert verdict.reproduced
+        found = {place.stage: (some[0].begin, some[0].end) for place, some in verdict.gaps.items()}
+        assert found == other
+
+
+@pytest.mark.slow
+def test_what_retention_left_is_replayed_from_the_nearest_snapshot(tmp_path: Path) -> None:
+    """Exactly, from there on; what came before is told."""
+    studio = recorded(tmp_path, 120)
+    for host in range(studio.settings.topics.partitions):
+        studio.log.delete_before(Partition("mendline.metrics", host), 45)
+    verdict = verify(studio)
+    assert (verdict.reproduced, verdict.first) == (True, [])
+    assert verdict.gaps
+    for place, (gap,) in verdict.gaps.items():
+        assert place.partition.topic == "mendline.metrics"
+        assert (gap.begin, gap.why) == (45, "neither a snapshot nor the records that its state follows from are left")
+        assert 45 < gap.end <= 70
+
+
+def test_a_span_of_time_is_exact_too(studio: Studio) -> None:
+    """From the snapshot before it, with what follows from records in it."""
+    begin = studio.clock() - 100_000
+    verdict = verify(studio, wanted=Wanted(begin=begin, end=begin + 60_000))
+    assert (verdict.reproduced, verdict.first, verdict.gaps) == (True, [], {})
+    assert 0 < verdict.equal["windows"] < 2 * (65 + 22)
+
+
+def test_one_host_and_one_topic_can_be_asked_for(studio: Studio) -> None:
+    """Then no more is compared."""
+    alone = verify(studio, wanted=Wanted(topics=("metrics",), sources=frozenset(HOSTS[:1])))
+    assert alone.reproduced
+    assert alone.equal["windows"] == 65 + 22
+    assert alone.equal.keys() <= {"windows", "revisions of faults"}
+
+
+def test_a_topic_that_was_not_recorded_is_told(tmp_path: Path, studio: Studio) -> None:
+    """With those that are there."""
+    other = studio.settings.model_copy(update={"topics": studio.settings.topics.model_copy(update={"prefix": "x"})})
+    with pytest.raises(ReplayError, match=r"the topic x\.journal was not recorded \(there: mendline\.commands, "):
+        verify(studio, other)
+
+
+def test_a_record_of_a_newer_version_is_told(studio: Studio) -> None:
+    """It was read when it was recorded, so whoever replays it needs that version."""
+    newer = b"MLR2" + bytes(100)
+    with LogRecording(studio.log) as recording:
+        partition, offset, _ = find(recording, "mendline.metrics", lambda value: b"MLR1" in value)
+        verdict = verified(Altered(recording, partition, offset, newer), studio.settings)
+    told = verdict.first[0].text
+    assert told.startswith(f"a record (mendline.metrics partition {partition.number} offset {offset}): it cannot be ")
+    assert "columnar round of version 2, but this program reads 1: upgrade it" in told
+
+
+def test_what_could_not_be_read_then_either_is_no_difference(tmp_path: Path) -> None:
+    """Its dead letter says so."""
+    studio = Studio(settings_of(tmp_path))
+    studio.record(10)
+    producer = studio.log.producer("somebody")
+    producer.append([NewRecord("mendline.metrics", b"{no record", b"host-1")]).result(10)
+    producer.close()
+    studio.record(10)
+    studio.end()
+    verdict = verify(studio)
+    assert (verdict.reproduced, verdict.first) == (True, [])
+    assert any(partition.topic == "mendline.deadletter" and end for partition, end in studio.ends().items())

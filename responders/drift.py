@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.facts import DRIFT, PLANNER
-from mendline.responders.standing import SHOWN, differing_files, entry_for, groups, reference
+from mendline.responders.standing import SHOWN, differing_files, groups, reference
 from mendline.schemas.base import record_id
 from mendline.schemas.records import NEWEST_MINOR, Evidence, Fault
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mendline.responders.configurations import ConfigurationFact
     from mendline.responders.facts import FaultFact
     from mendline.responders.journal import Journal
+    from mendline.responders.playbook import Policies
     from mendline.responders.standing import Group
     from mendline.schemas.settings import DriftSettings
 
@@ -59,11 +60,11 @@ class Difference(NamedTuple):
         return f"{self.host}/{self.service}"
 
 
-def drift(journal: Journal, entries: Sequence[DriftSettings], log_time: int, topic: str) -> Iterator[Fault]:
+def drift(journal: Journal, policies: Policies, log_time: int, topic: str) -> Iterator[Fault]:
     """Yield the faults that open, change or are over by what the fold of `topic` knows at `log_time` (ms)."""
-    if not entries and not journal.places.drifting:
+    if not policies.drift and not journal.places.drifting:
         return
-    differing = {one.target: one for one in differences(journal, entries, log_time)}
+    differing = {one.target: one for one in differences(journal, policies, log_time)}
     known = {fault.latest.target: fault for fault in journal.places.drifting.values()}
     for target, one in differing.items():
         if target in known:
@@ -72,13 +73,13 @@ def drift(journal: Journal, entries: Sequence[DriftSettings], log_time: int, top
             yield _opened(journal, one, topic)
     for fault in journal.places.drifting.values():
         if fault.latest.target not in differing or known[fault.latest.target] is not fault:
-            yield _closed(journal, entries, fault, log_time)
+            yield _closed(journal, policies, fault, log_time)
 
 
-def differences(journal: Journal, entries: Sequence[DriftSettings], log_time: int) -> Iterator[Difference]:
+def differences(journal: Journal, policies: Policies, log_time: int) -> Iterator[Difference]:
     """Yield the hosts that differ from their group, due or not yet."""
-    for service in dict.fromkeys(entry.service for entry in entries):
-        for entry, group in groups(journal, entries, service, log_time):
+    for service in dict.fromkeys(entry.service for entry in policies.drift):
+        for entry, group in groups(journal, policies, service, log_time):
             if entry:
                 yield from _differing(service, group, entry, log_time)
 
@@ -131,12 +132,12 @@ def _changed(journal: Journal, fault: FaultFact, one: Difference, topic: str) ->
         yield _revised(journal, fault, "updated", evidence=evidence, expected=one.expected, reason=_reason(one))
 
 
-def _closed(journal: Journal, entries: Sequence[DriftSettings], fault: FaultFact, log_time: int) -> Fault:
+def _closed(journal: Journal, policies: Policies, fault: FaultFact, log_time: int) -> Fault:
     host, _, service = fault.latest.target.partition("/")
     fact = journal.configurations.hosts_of(service, log_time).get(host)
     if fact is None:
         return _revised(journal, fault, "orphaned", ended="its host does not tell of its configuration any more")
-    if entry_for(entries, service, host) is None:
+    if policies.drift_of(service, host) is None:
         return _revised(journal, fault, "orphaned", ended="no entry of `drift` means it any more")
     return _revised(journal, fault, "resolved", ended=f"it has version {fact.version[:SHOWN]}, as it should")
 

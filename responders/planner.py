@@ -80,7 +80,7 @@ def decide_by(journal: Journal, policies: Policies, log_time: int, topic: str) -
             continue
         intended = intended or isinstance(decision, Intent)
         decisions.append(decision)
-    return [*decisions, *drift(journal, policies.drift, log_time, topic)]
+    return [*decisions, *drift(journal, policies, log_time, topic)]
 
 
 def load_journal(blocks: Iterable[StateBlock]) -> Journal:

@@ -109,9 +109,18 @@ class Policies(Frozen):
         when, labels = policy.when, self.labels.get(service_of(target), {})
         return (
             matches_target(when.target, target)
-            and (not when.group or any(fnmatchcase(host, one) for one in self.groups.get(when.group, ())))
+            and self.is_in(when.group, host)
             and all(name in labels and fnmatchcase(labels[name], value) for name, value in when.labels.items())
         )
+
+    def is_in(self, group: str, host: str) -> bool:
+        """Say whether a host is in a group of the settings; without a name every host is."""
+        return not group or any(fnmatchcase(host, one) for one in self.groups.get(group, ()))
+
+    def drift_of(self, service: str, host: str) -> DriftSettings | None:
+        """Return the first entry of `drift` that means the service on this host."""
+        mine = (one for one in self.drift if one.service == service and self.is_in(one.group, host))
+        return next((one for one in mine if fnmatchcase(host, one.hosts)), None)
 
     def _is_about(self, policy: PolicySettings, fault: Fault, causes: AbstractSet[str]) -> bool:
         when = policy.when

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from mendline.responders.configurations import ConfigurationFact
     from mendline.responders.journal import Journal
+    from mendline.responders.playbook import Policies
     from mendline.schemas.settings import DriftSettings
 
     Group = Mapping[str, ConfigurationFact]
@@ -30,10 +30,10 @@ class Standing(NamedTuple):
     differing: Mapping[str, tuple[str, Sequence[str]]]
 
 
-def standing(journal: Journal, entries: Sequence[DriftSettings], services: Iterable[str]) -> Iterator[Standing]:
+def standing(journal: Journal, policies: Policies, services: Iterable[str]) -> Iterator[Standing]:
     """Yield what each group of the services has; hosts that no entry means are compared with one another."""
     for service in services:
-        for entry, group in groups(journal, entries, service, journal.log_time):
+        for entry, group in groups(journal, policies, service, journal.log_time):
             declared = entry.declared if entry else ""
             yield _standing(service, group, reference(group, declared), is_declared=bool(declared))
 
@@ -49,19 +49,14 @@ def _standing(service: str, group: Group, version: str, *, is_declared: bool) ->
 
 
 def groups(
-    journal: Journal, entries: Sequence[DriftSettings], service: str, log_time: int
+    journal: Journal, policies: Policies, service: str, log_time: int
 ) -> Iterator[tuple[DriftSettings | None, Group]]:
     """Yield the groups of a service's hosts, each with the entry that means them, those that none means last."""
     hosts = journal.configurations.hosts_of(service, log_time)
-    mine = {host: entry_for(entries, service, host) for host in hosts}
-    for entry in (*(one for one in entries if one.service == service), None):
+    mine = {host: policies.drift_of(service, host) for host in hosts}
+    for entry in (*(one for one in policies.drift if one.service == service), None):
         if group := {host: fact for host, fact in hosts.items() if mine[host] is entry}:
             yield entry, group
-
-
-def entry_for(entries: Sequence[DriftSettings], service: str, host: str) -> DriftSettings | None:
-    """Return the first entry that means the service on this host."""
-    return next((one for one in entries if one.service == service and fnmatchcase(host, one.hosts)), None)
 
 
 def reference(group: Group, declared: str = "") -> str:

@@ -119,6 +119,7 @@ def drift(service: str, config: Path, *, as_json: bool) -> None:
     """
     from mendline.config import load_settings, log_of
     from mendline.reading import fold_journal
+    from mendline.responders.playbook import Policies
     from mendline.responders.standing import standing
 
     settings = load_settings(config)
@@ -128,7 +129,7 @@ def drift(service: str, config: Path, *, as_json: bool) -> None:
     if service and service not in known:
         msg = f"no agent tells of configuration files of {service!r}; of these: {', '.join(sorted(known)) or 'none'}"
         raise click.BadParameter(msg, param_hint="SERVICE")
-    found = list(standing(journal, settings.drift, [service] if service else sorted(known)))
+    found = list(standing(journal, Policies.of(settings), [service] if service else sorted(known)))
     for group in found:
         click.echo(json.dumps(group._asdict()) if as_json else "\n".join(_told(group)))
     raise click.exceptions.Exit(1 if any(group.differing for group in found) else 0)

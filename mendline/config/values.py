@@ -58,13 +58,9 @@ def problems(settings: Settings) -> Iterator[Problem]:
         yield from _about(("host", "peers", name), wrong_address(address))
     for number, policy in enumerate(settings.policies):
         yield from _policy(("policies", number), policy, settings, number)
-    for number, one in enumerate(settings.notify):
-        if one.webhook:
-            yield from _about(("notify", number, "webhook"), _wrong_webhook(one.webhook))
-        if one.email:
-            yield from _about(("notify", number, "email", "server"), wrong_address(one.email.server))
-    if settings.watchdog.webhook:
-        yield from _about(("watchdog", "webhook"), _wrong_webhook(settings.watchdog.webhook))
+    for number, entry in enumerate(settings.drift):
+        yield from _group(("drift", number, "group"), entry.group, settings)
+    yield from _told(settings)
     yield from _keys(settings.keys)
     if settings.metrics.listen:
         yield from _about(("metrics", "listen"), wrong_address(settings.metrics.listen))
@@ -194,6 +190,19 @@ def _circles(settings: Settings) -> Iterator[Problem]:
         yield Problem(("services", circle[0], "depends_on"), text)
 
 
+# People and other systems ---------------------------------------------------------------------------------------------
+
+
+def _told(settings: Settings) -> Iterator[Problem]:
+    for number, one in enumerate(settings.notify):
+        if one.webhook:
+            yield from _about(("notify", number, "webhook"), _wrong_webhook(one.webhook))
+        if one.email:
+            yield from _about(("notify", number, "email", "server"), wrong_address(one.email.server))
+    if settings.watchdog.webhook:
+        yield from _about(("watchdog", "webhook"), _wrong_webhook(settings.watchdog.webhook))
+
+
 # Policies -------------------------------------------------------------------------------------------------------------
 
 
@@ -211,8 +220,12 @@ def _policy(at: Location, policy: PolicySettings, settings: Settings, number: in
                 (*at, "play", place, "action"), f"there is no action {step.action}; known: {', '.join(STEPS)}"
             )
         yield from misfits((*at, "play", place), step, PARAMETERS.get(step.action))
-    if policy.when.group and policy.when.group not in settings.groups:
-        known = ", ".join(settings.groups) or "none"
-        yield Problem((*at, "when", "group"), f"there is no group {policy.when.group}; known in `groups`: {known}")
+    yield from _group((*at, "when", "group"), policy.when.group, settings)
     if any(policy.name == before.name for before in settings.policies[:number]):
         yield Problem((*at, "name"), f"{policy.name} is the name of another policy too; give each its own")
+
+
+def _group(at: Location, group: str, settings: Settings) -> Iterator[Problem]:
+    if group and group not in settings.groups:
+        known = ", ".join(settings.groups) or "none"
+        yield Problem(at, f"there is no group {group}; known in `groups`: {known}")

@@ -90,6 +90,7 @@ class DriftSettings(Frozen):
 
     service: Name = Field(description="a service with `config` on these hosts")
     hosts: str = Field(default="*", description="which hosts, shell pattern; the first entry that means a host counts")
+    group: str = Field(default="", description="only hosts of this group of `groups`")
     declared: str = Field(
         default="",
         pattern=r"^([0-9a-f]{8,32})?$",

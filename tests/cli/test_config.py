@@ -167,6 +167,7 @@ def test_what_a_service_names_must_make_sense(text: str, told: str) -> None:
             "groups: {a: [h]}\npolicies: [{name: a, when: {group: b}, play: [{action: ask}]}]",
             "2: policies.0.when.group: there is no group b; known in `groups`: a",
         ),
+        ("drift: [{service: web, group: b}]", "1: drift.0.group: there is no group b; known in `groups`: none"),
         ("policies: [{name: a, play: [{action: x}]}]", "1: policies.0.play.0.action: there is no action x; known:"),
         *(
             (f"policies:\n  - name: a\n    play:\n      - {{action: {step}}}", f"4: policies.0.play.0.parameters{told}")

@@ -317,9 +317,18 @@ def test_people_see_who_differs_without_an_entry() -> None:
     """All hosts of a service are compared; what an entry groups is compared within the group."""
     scene = fleet(entries=({"service": "web", "hosts": "host-[12]", "declared": NAMES["b"][:8]},))
     scene.have("abcc")
-    declared, rest = standing(scene.journal, scene.settings.drift, ["web"])
+    declared, rest = standing(scene.journal, Policies.of(scene.settings), ["web"])
     assert (True, ["host-2"], ["host-1"]) == (declared.declared, declared.hosts, list(declared.differing))
     assert (NAMES["c"], ["host-3", "host-4"], {}) == (rest.version, rest.hosts, rest.differing)
+
+
+def test_an_entry_may_mean_a_group_of_hosts() -> None:
+    """Those of the group are compared with one another, and with no others."""
+    drift = [{"service": "web", "group": "shop", "hold": HOLD_MS}]
+    scene = Fleet(Settings.model_validate({"drift": drift, "groups": {"shop": ["host-[123]"]}}))
+    scene.have("aabbbb")
+    scene.tick(HOLD_MS)
+    assert [("host-3/web", "opened")] == scene.drift()
 
 
 def test_the_entries_stand_in_the_journal_with_the_policies() -> None:

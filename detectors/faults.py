@@ -130,10 +130,9 @@ class Author:
         """
         host, service = target
         name = f"{host}/{service}" if service else host
-        series = (evidence.series,) if evidence.series else ()
         return Fault(
             minor=NEWEST_MINOR,
-            id=record_id("fault", name, self.detector, kind, evidence.event_time, *series),
+            id=fault_id(name, self.detector, kind, evidence.event_time, evidence.series),
             cause=cause,
             source=self.stage,
             time=evidence.event_time,
@@ -151,6 +150,11 @@ class Author:
             partition=self.partition,
             config=self.config,
         )
+
+
+def fault_id(target: str, detector: str, kind: str, opened_at: int, series: str) -> str:
+    """Return the id of a fault of `target`, HOST or HOST/SERVICE; `kind` and `series` as they were when it opened."""
+    return record_id("fault", target, detector, kind, opened_at, *((series,) if series else ()))
 
 
 def revise(fault: Fault, transition: Literal["affirmed", "updated", "resolved", "orphaned"], **changes: Any) -> Fault:

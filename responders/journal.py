@@ -432,7 +432,9 @@ class Journal(Fact):
         return NOTHING
 
     def _hear(self, name: str) -> PartitionFact:
-        partition = self.partitions.setdefault(name, PartitionFact(heard_at=self.log_time))
+        partition = self.partitions.get(name)
+        if partition is None:
+            partition = self.partitions[name] = PartitionFact(heard_at=self.log_time)
         partition.heard_at = self.log_time
         return partition
 

@@ -172,7 +172,7 @@ class PlannerStage:
             return self._introduce()
         if journal.log_time - journal.policies_at > RENEW_POLICIES_MS:
             return (self._activation(),)
-        return decide(journal, self._settings, journal.log_time)
+        return decide_by(journal, self._policies, journal.log_time, self._partition.topic)
 
     def _introduce(self) -> Sequence[Record]:
         """Put our policies in force, once; are others in force later, a younger planner is at work: be silent."""

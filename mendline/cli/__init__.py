@@ -47,6 +47,7 @@ COMMANDS = {
     "plugins": "plugins",
     "detectors": "detectors",
     "score": "score",
+    "test": "cases",
 }
 WRONG_USE, FAILED, INTERRUPTED, UNREAD = 2, 3, 130, 141
 

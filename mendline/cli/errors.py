@@ -9,6 +9,7 @@ from mendline.demo.deployment import DemoError
 from mendline.detectors.registry import DetectorError
 from mendline.dumps.errors import DumpError
 from mendline.logs.base import LogError
+from mendline.offline import OfflineError
 from mendline.replaying import ReplayError
 from mendline.responders.ledger import LedgerError
 from mendline.responders.plugins import ActionPluginError
@@ -26,6 +27,7 @@ STATUS: dict[type[Exception], int] = {
     ActionPluginError: WRONG_USE,
     MalformedFileError: WRONG_USE,
     NoMatplotlibError: WRONG_USE,
+    OfflineError: WRONG_USE,
     LogError: FAILED,
     StateError: FAILED,
     DemoError: FAILED,

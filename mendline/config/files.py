@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mendline.config.tree import Location
 
 DEFAULT_FILE = "mendline.yaml"
+MISSING = "`mendline init` writes one, and -c names another"
 
 
 def load_settings(file: Path) -> Settings:
@@ -27,7 +28,7 @@ def load_settings(file: Path) -> Settings:
 
     Raises ConfigError.
     """
-    return resolve(parse_settings(_read(file), str(file)), file.resolve().parent)
+    return resolve(parse_settings(read_text(file, MISSING), str(file)), file.resolve().parent)
 
 
 def parse_settings(text: str, name: str) -> Settings:
@@ -52,7 +53,7 @@ def parse_settings(text: str, name: str) -> Settings:
 
 def place_in(file: Path, at: Location) -> str:
     """Return where in the file a key stands, as FILE:LINE. Raises ConfigError."""
-    return f"{file}:{read_tree(_read(file), str(file)).line(at)}"
+    return f"{file}:{read_tree(read_text(file, MISSING), str(file)).line(at)}"
 
 
 def resolve(settings: Settings, folder: Path) -> Settings:
@@ -129,11 +130,12 @@ def log_of(settings: Settings, *, fetch_max_wait_ms: int | None = None) -> Log:
     return open_log(settings.log, **options)
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path, missing: str) -> str:
+    """Return the text of a file; `missing` says what to do if there is none. Raises ConfigError."""
     try:
         return file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        msg = f"{file}: there is no such file; `mendline init` writes one, and -c names another"
+        msg = f"{file}: there is no such file; {missing}"
     except IsADirectoryError:
         msg = f"{file}: is a folder; name the file in it, such as {file / DEFAULT_FILE}"
     except UnicodeDecodeError as error:

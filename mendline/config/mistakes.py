@@ -39,9 +39,9 @@ _PLAIN: Mapping[str, str] = {
 }
 
 
-def tell(tree: Tree, error: ValidationError) -> str:
-    """Return a line for each thing that `error` found wrong with `tree`, in the order of the file."""
-    told = sorted(_tell(tree, detail) for detail in error.errors(include_url=False) if not _echo(detail))
+def tell(tree: Tree, error: ValidationError, model: type[BaseModel] = Settings) -> str:
+    """Return a line for each thing that `error` found wrong with `tree`, a `model`, in the order of the file."""
+    told = sorted(_tell(tree, detail, model) for detail in error.errors(include_url=False) if not _echo(detail))
     return "\n".join(dict.fromkeys(text for _, text in told))
 
 
@@ -50,16 +50,16 @@ def _echo(detail: ErrorDetails) -> bool:
     return detail["type"] == "too_short" and bool(detail["input"])
 
 
-def _tell(tree: Tree, detail: ErrorDetails) -> tuple[int, str]:
+def _tell(tree: Tree, detail: ErrorDetails, model: type[BaseModel]) -> tuple[int, str]:
     at = tuple(part for part in detail["loc"] if part != "[key]")
     line = tree.line(at)
     path = ".".join(map(str, at)) or "file"
-    return line, f"{tree.name}:{line}: {path}: {_words(detail, at)}{_given(detail, path)}"
+    return line, f"{tree.name}:{line}: {path}: {_words(detail, at, model)}{_given(detail, path)}"
 
 
-def _words(detail: ErrorDetails, at: Location) -> str:
+def _words(detail: ErrorDetails, at: Location, model: type[BaseModel]) -> str:
     special = _SPECIAL.get(detail["type"])
-    return special(detail, at) if special else _PLAIN.get(detail["type"]) or _ours(detail)
+    return special(detail, at, model) if special else _PLAIN.get(detail["type"]) or _ours(detail)
 
 
 def _ours(detail: ErrorDetails) -> str:
@@ -73,27 +73,27 @@ def _given(detail: ErrorDetails, path: str) -> str:
     return f" (given: {value!r})" if isinstance(value, str | int | float) else ""
 
 
-def _unknown(_: ErrorDetails, at: Location) -> str:
-    known = list(_keys_at(at[:-1]))
+def _unknown(_: ErrorDetails, at: Location, model: type[BaseModel]) -> str:
+    known = list(_keys_at(at[:-1], model))
     near = difflib.get_close_matches(str(at[-1]), known, 1, LIKENESS)
     return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known here: {', '.join(known)}"
 
 
-def _choice(detail: ErrorDetails, _: Location) -> str:
+def _choice(detail: ErrorDetails, _: Location, _model: type[BaseModel]) -> str:
     expected = str(detail.get("ctx", {}).get("expected", ""))
     choices = re.findall(r"'([^']+)'", expected)
     near = difflib.get_close_matches(str(detail.get("input")), choices, 1, LIKENESS)
     return f"must be {expected}" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def _bound(detail: ErrorDetails, at: Location) -> str:
-    field = _field_at(at)
+def _bound(detail: ErrorDetails, at: Location, model: type[BaseModel]) -> str:
+    field = _field_at(at, model)
     if field is None or not any(getattr(one, "func", None) is duration_ms for one in field.metadata):
         return _ours(detail)
     return f"{_ours(detail)} ms; a number alone is in ms: write 500ms, 1s or 10m"
 
 
-_SPECIAL: Mapping[str, Callable[[ErrorDetails, Location], str]] = {
+_SPECIAL: Mapping[str, Callable[[ErrorDetails, Location, type[BaseModel]], str]] = {
     "extra_forbidden": _unknown,
     "literal_error": _choice,
     "greater_than": _bound,
@@ -104,16 +104,16 @@ _SPECIAL: Mapping[str, Callable[[ErrorDetails, Location], str]] = {
 # From a location to its model -----------------------------------------------------------------------------------------
 
 
-def _keys_at(at: Location) -> Iterator[str]:
-    kind: Any = Settings
+def _keys_at(at: Location, model: type[BaseModel]) -> Iterator[str]:
+    kind: Any = model
     for part in at:
         kind = _inside(kind, part)
     if _is_model(kind):
         yield from (field.alias or key for key, field in kind.model_fields.items())
 
 
-def _field_at(at: Location) -> FieldInfo | None:
-    kind: Any = Settings
+def _field_at(at: Location, model: type[BaseModel]) -> FieldInfo | None:
+    kind: Any = model
     for part in at[:-1]:
         kind = _inside(kind, part)
     return _field(kind, at[-1]) if at and _is_model(kind) else None

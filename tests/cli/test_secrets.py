@@ -27,7 +27,16 @@ pytestmark = pytest.mark.heavy
 MARKER = "hunter2-marker"
 SERVICE = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(1000)"
 RUNNING = ("up", "agent", "process", "detect", "respond")
-WITHOUT_SECRETS = ("demo", "init", "score", "detectors compare", "plugins list", "plugins check", "topics salvage")
+WITHOUT_SECRETS = (
+    "demo",
+    "init",
+    "score",
+    "test",
+    "detectors compare",
+    "plugins list",
+    "plugins check",
+    "topics salvage",
+)
 """Commands that read no configuration of the user's, or work on files that this one, on Kafka, does not have."""
 CALLS = (
     "check FILE",

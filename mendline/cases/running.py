@@ -1,0 +1,81 @@
+"""Reads files of tests, and runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from mendline.cases.comparing import Difference, compare
+from mendline.cases.detecting import Heard, Planned, hear
+from mendline.cases.files import CasesFile
+from mendline.cases.planning import plan
+from mendline.config.errors import ConfigError
+from mendline.config.files import load_settings, read_text
+from mendline.config.mistakes import tell
+from mendline.config.tree import Tree, read_tree
+from mendline.roles import check_detectors, with_own_detectors
+
+if TYPE_CHECKING:
+    from mendline.schemas.settings import Settings
+
+
+@dataclass(frozen=True)
+class Cases:
+    """The tests of a file, and the settings that they are of."""
+
+    path: Path
+    tree: Tree
+    file: CasesFile
+    settings: Settings
+
+    def line(self, number: int, *inside: str | int) -> int:
+        """Return the line of a test, or of something in it."""
+        return self.tree.line(("tests", number, *inside))
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a test went; `line` is where it stands."""
+
+    name: str
+    line: int
+    differences: list[Difference]
+
+
+def load_cases(path: Path) -> Cases:
+    """Return the tests in a file, with the configuration they are of. Raises ConfigError, DetectorError."""
+    tree = read_tree(read_text(path, "name a file of tests"), str(path))
+    if not isinstance(tree.values, dict):
+        msg = f"{path}:1: file: must hold keys and values: config, and tests"
+        raise ConfigError(msg)
+    try:
+        file = CasesFile.model_validate(tree.values)
+    except ValidationError as error:
+        raise ConfigError(tell(tree, error, CasesFile)) from None
+    settings = with_own_detectors(load_settings(path.parent / file.config))
+    check_detectors(settings)
+    return Cases(path, tree, file, settings)
+
+
+def run_cases(cases: Cases, name: str = "") -> Iterator[Result]:
+    """Yield how the tests went whose name has `name` in it, in the order of the file. Raises OfflineError."""
+    numbers = {Planned.of(one, cases.file.interval): at for at, one in enumerate(cases.file.tests) if name in one.name}
+    results = {
+        numbers[planned]: _result(cases, numbers[planned], planned, heard)
+        for planned, heard in hear(list(numbers), cases.settings)
+    }
+    return (results[number] for number in sorted(results))
+
+
+def _result(cases: Cases, number: int, planned: Planned, heard: Heard) -> Result:
+    case = planned.case
+    decided = plan(planned, heard, cases.settings) if case.looks_at_planner else None
+    differences = [
+        replace(one, line=cases.line(number, one.kind, *(() if one.number is None else (one.number,))))
+        for one in compare(case, heard, decided)
+    ]
+    return Result(case.name, cases.line(number), differences)

@@ -40,9 +40,12 @@ class Prediction:
         return f"{self.name}/level", f"{self.name}/error", f"{self.name}/seen"
 
     def expected(self, state: Rows, season: NDArray[np.float64] | None) -> NDArray[np.float64]:
-        """Return what to expect (n,): the level, and the season on it, which is NaN where there is none."""
+        """Return what to expect (n,): the level, and the season on it, which is NaN where there is none.
+
+        The level is that in `state` itself: it changes when something is learned.
+        """
         level: NDArray[np.float64] = state[f"{self.name}/level"]
-        return level.copy() if season is None else season + level
+        return level if season is None else season + level
 
     def error(self, state: Rows) -> NDArray[np.float64]:
         """Return the mean absolute error (n,)."""
@@ -64,18 +67,38 @@ class Prediction:
         level, error, seen = (state[name] for name in self._names())
         if not known.any():
             return values - level
-        farthest = np.where(self.is_usable(state) & (error > 0), WILD * error, np.inf)
-        away = np.where(known, values - expected, 0.0)
-        np.clip(away, -farthest, farthest, out=away)
-        left: NDArray[np.float64] = np.where(known, expected + away, values) - level
+        unknown = None if known.all() else ~known
+        away = self._away(state, values - expected, unknown)
+        left: NDArray[np.float64] = expected + away
+        _put(left, values, unknown)
+        left -= level
         gain, error_gain = self._gains(seen)
-        error += np.where(known & (seen > 0), error_gain * (np.abs(away) - error), 0.0)
-        level += gain * away
+        further = np.abs(away)
+        further -= error
+        further *= error_gain
+        _put(further, 0.0, ~known | (seen == 0) if seen.min() == 0 else unknown)
+        error += further
+        away *= gain
+        level += away
         seen += known & (seen < SETTLED)
         return left
+
+    def _away(self, state: Rows, away: NDArray[np.float64], unknown: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+        """Return what was off (n,) as it is learned: 0 where it is not known, and no more than wild."""
+        error, farthest = self.error(state), WILD * self.error(state)
+        if error.min() <= 0.0 or not self.is_usable(state).all():
+            np.copyto(farthest, np.inf, where=~self.is_usable(state) | (error <= 0.0))
+        _put(away, 0.0, unknown)
+        return np.clip(away, -farthest, farthest, out=away)
 
     def _gains(self, seen: NDArray[np.int32]) -> tuple[NDArray[np.float64] | float, NDArray[np.float64] | float]:
         """Return the shares of a new value in the level, and of its error, which is known from the second value on."""
         if seen.min() * self.share >= 1.0:
             return self.share, self.share
         return np.maximum(1.0 / (seen + 1.0), self.share), np.maximum(1.0 / np.maximum(seen, 1), self.share)
+
+
+def _put(array: NDArray[np.float64], values: NDArray[np.float64] | float, where: NDArray[np.bool_] | None) -> None:
+    """Put the values there; None: nowhere, which is mostly so, and spares a pass."""
+    if where is not None:
+        np.copyto(array, values, where=where)

@@ -6,11 +6,13 @@ within a day does not depend on whether windows come one by one or many at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from mendline.detectors.base import StateArray
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +43,24 @@ class Profile:
     def usual(self, state: Rows, bins: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return what is usual in the bins, (windows, series)."""
         found: NDArray[np.float64] = state[self.name][np.arange(bins.shape[1]), bins]
+        return found
+
+    def now(self) -> Mapping[str, StateArray]:
+        """Return the state that `usual_now` needs besides: the bin that was asked for last, and what is usual there."""
+        return {f"{self.name}/at": StateArray("int16", fill=-1), f"{self.name}/usual": StateArray(fill=np.nan)}
+
+    def usual_now(self, state: Rows, bins: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what is usual in the bins (series,) of the windows that are then taken, one of each series.
+
+        Looked up when the bin turns only: 100 places in memory for each series are far apart. What was found stays
+        true meanwhile, as of all bins just those that were left are learned.
+        """
+        at, usual = state[f"{self.name}/at"], state[f"{self.name}/usual"]
+        turned = np.flatnonzero(at != bins)
+        if len(turned):
+            at[turned] = bins[turned]
+            usual[turned] = state[self.name][turned, bins[turned]]
+        found: NDArray[np.float64] = usual
         return found
 
     def learn(self, state: Rows, bins: NDArray[np.int64], values: NDArray[np.float64]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mendline.detectors.base import Step
-from mendline.detectors.seasonal import Seasonal, Seasons
+from mendline.detectors.seasonal import DAILY, Seasonal, Seasons
 from mendline.testing.detectors import BEGIN_MS, Player, make_step
 
 STEP_MS = 900_000
@@ -91,3 +91,16 @@ def test_each_series_has_its_own_season() -> None:
         ]
         assert np.array(ones).tobytes() == found.tobytes()
     assert [1] * 3 == together.detector.step(together.state, step).choice.tolist()  # type: ignore[attr-defined]
+
+
+def test_what_was_looked_up_stays_true() -> None:
+    """What is usual now is what the profile says, wherever time goes, and whatever was valid on the way."""
+    lots, series = np.random.default_rng(7), 6
+    state = {name: array.rows(series) for name, array in Seasonal(Seasonal.Parameters()).arrays().items()}
+    hour = 3_600_000
+    times = np.cumsum(lots.integers(-hour, 3 * hour, (400, series)), axis=0) + 10 * hour
+    for window in times:
+        bins = DAILY.bin_of(window)
+        assert np.array_equal(DAILY.usual(state, bins[np.newaxis])[0], DAILY.usual_now(state, bins), equal_nan=True)
+        DAILY.take(state, bins, lots.normal(50.0, 2.0, series), lots.random(series) < 0.8)
+    assert np.isfinite(state["daily"]).any(axis=1).all()

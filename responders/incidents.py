@@ -8,7 +8,9 @@ touch its own (`JOIN_MS` of log time between the end of one and the begin of the
   1. a fault of its host that says the host itself is gone: its services are not the cause; or of the peer that its host
      cannot reach;
   2. a fault of a service that its own `depends_on`, the nearest first;
-  3. another fault of its own target: what is down explains what is unusual, and the earlier explains the later.
+  3. another fault of its own target: what is down explains what is unusual, and the earlier explains the later;
+  4. where a service is merely unusual: its host, if that began to be unusual at the same time (`JOIN_MS` between the
+     two at most, however long both last). A change of load shows in dozens of metrics, and is one thing to look at.
 
 What explains has always a smaller `_rank` than what is explained (gone before all else, host before service, what is
 needed before what needs it, down before unusual, earlier before later), so there is no circle. A fault that nothing
@@ -116,7 +118,7 @@ def _children(journal: Journal) -> Iterator[Child]:
         by_target[fault.latest.target].append(fault)
     for fault in journal.faults.values():
         rules = (_host_gone(fault, by_target), _peer_gone(fault, by_target), _needed(journal, fault, by_target))
-        found = next(filter(None, rules), None) or _same(journal, fault, by_target)
+        found = next(filter(None, rules), None) or _same(journal, fault, by_target) or _host_too(fault, by_target)
         if found:
             yield found
 
@@ -164,6 +166,25 @@ def _same(journal: Journal, fault: FaultFact, by_target: dict[str, list[FaultFac
         return None
     parent = min(others, key=_rank)
     return Child(fault, parent.id, f"{about.target} is {parent.latest.kind}")
+
+
+def _host_too(fault: FaultFact, by_target: dict[str, list[FaultFact]]) -> Child | None:
+    host = fault.latest.host
+    if fault.latest.target == host or not _merely_unusual(fault):
+        return None
+    others = [one for one in by_target.get(host, ()) if _merely_unusual(one) and _together(one, fault)]
+    if not others:
+        return None
+    parent = min(others, key=_rank)
+    return Child(fault, parent.id, f"its host {host} is {parent.latest.kind} since about the same time")
+
+
+def _merely_unusual(fault: FaultFact) -> bool:
+    return fault.latest.kind not in GONE | DOWN
+
+
+def _together(one: FaultFact, other: FaultFact) -> bool:
+    return abs(one.opened_at - other.opened_at) <= JOIN_MS
 
 
 def _rank(fault: FaultFact) -> tuple[int, int, str]:

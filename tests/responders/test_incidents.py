@@ -91,6 +91,29 @@ def test_a_dead_host_swallows_its_services_and_keeps_them_visible() -> None:
     assert only(journal).children[0][1].why == "its host host-1 is silent"
 
 
+def unusual(target: str, name: str, opened_at: int = START_MS) -> Fault:
+    """Return that a metric of the target is unusual."""
+    return fault(target, name=name, kind="unusual", detector=name, opened_at=opened_at)
+
+
+def test_a_change_of_load_is_one_incident() -> None:
+    """What a host and its services never did before, in many metrics since about the same time, is one thing to see."""
+    host = [unusual("host-1", f"metric-{number}", START_MS + number * 1000) for number in range(40)]
+    services = [unusual("host-1/db", "first", START_MS - JOIN_MS), unusual("host-1/db", "second", START_MS + JOIN_MS)]
+    journal = folded(*services, *host, unusual("host-1/web", "third", START_MS + JOIN_MS))
+    one = only(journal)
+    assert (host[0].id, 43) == (one.root.id, len(one.faults))
+    whys = [child.why for _, child in one.children if child.fault.latest.target == "host-1/web"]
+    assert ["its host host-1 is unusual since about the same time"] == whys
+
+
+def test_what_began_at_another_time_or_is_down_has_its_own_incident() -> None:
+    """A fault that goes on for long gathers no service that is unusual later, and none that is dead."""
+    later = unusual("host-1/db", "later", START_MS + JOIN_MS + 1)
+    journal = folded(unusual("host-1", "metric"), 2 * JOIN_MS, later, fault("host-1/web"))
+    assert sorted(told(journal)) == [["host-1 unusual"], ["host-1/db unusual"], ["host-1/web dead"]]
+
+
 def test_long_apart_is_no_incident() -> None:
     """A fault that was over for long explains nothing that comes later."""
     over = fault(name="first", transition="resolved", revision=1)

@@ -13,7 +13,7 @@ BENCHMARKS = $(filter-out $(LABELLED),$(shell grep -l __main__ benchmarks/*.py))
 SHELL_FILES := $(shell git ls-files '*.sh' .ci/run 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo kafka test test-fast chaos check fix bench schemas docs lock audit clean
+.PHONY: help setup run demo kafka test test-fast chaos check fix bench schemas docs screenshots lock audit clean
 .PHONY: check-format check-lint check-types check-layers check-shell check-yaml
 
 help: ## show this list
@@ -81,6 +81,9 @@ schemas: $(READY) ## write docs/schemas/ from the records' models
 
 docs: $(READY) ## write the generated pages of docs/
 	$(BIN)/python -m mendline.reference
+
+screenshots: $(READY) ## take the pictures of the page in docs/pictures, of services broken for real (needs Chromium)
+	$(BIN)/python -m tests.web.screenshots
 
 lock: $(READY) ## pin the newest versions of all dependencies in requirements-dev.txt
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --allow-unsafe --strip-extras --generate-hashes \

@@ -53,15 +53,17 @@ class Greeting:
         config: Path,
         pid_of: Callable[[str], int | None],
         in_force: Callable[[], Iterable[str]],
+        page: str = "",
     ) -> None:
         """Print of `settings`, which come from the file `config`; `pid_of` tells a service's process, if it runs.
 
-        `in_force` tells, in words, the orders that stand.
+        `in_force` tells, in words, the orders that stand, `page` where the page is.
         """
         self._settings = settings
         self._config = config
         self._pid_of = pid_of
         self._in_force = in_force
+        self._page = page
 
     def run(self, stop: threading.Event) -> None:
         """Wait for the processes, some seconds at most; print; wait for the end."""
@@ -87,6 +89,8 @@ class Greeting:
             say(f"  watching {name}{process}: probes: {len(service.probes)}, allowed: {rights}")
         if not settings.services:
             say("  no services are configured; host metrics only (`mendline init` writes an example)")
+        if self._page:
+            say(self._page)
         for order in self._in_force():
             say(f"In force: {order}", "yellow")
         option = "" if str(self._config) == DEFAULT_CONFIG else f" -c {self._config}"

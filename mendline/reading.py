@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 10.0
 MARGIN_MS = 60_000
 """By so much the clock that opened a fault and the log's may differ."""
+ROUTINE = (b'"type":"progress"', b'"type":"seal"')
+"""Told by their bytes, without being decoded: most of a journal, and nothing about any fault."""
 
 
 class Stored(NamedTuple):
@@ -60,11 +62,12 @@ def read_batches(log: Log, partition: Partition, begin: int | None = None, until
 
 
 def read_journal(
-    log: Log, settings: Settings, begin: int | None = None, clock: LogClock | None = None
+    log: Log, settings: Settings, begin: int | None = None, clock: LogClock | None = None, *, routine: bool = True
 ) -> Iterator[Stored]:
     """Yield the readable records of the journal from offset `begin` (None: the oldest), with their log time.
 
-    `clock` is the journal's at `begin`; without it log time begins at 0 there. Raises as `read_batches`.
+    `clock` is the journal's at `begin`; without it log time begins at 0 there. Without `routine` those that are
+    `ROUTINE` are left out. Raises as `read_batches`.
     """
     clock = clock or LogClock()
     for batch in read_batches(log, Partition(settings.topics.topic("journal"), 0), begin):
@@ -72,6 +75,8 @@ def read_journal(
         for offset, stamp, log_time, value in zip(
             batch.offsets, batch.timestamps, log_times, batch.values, strict=True
         ):
+            if not routine and any(kind in value for kind in ROUTINE):
+                continue
             try:
                 yield Stored(offset, stamp, log_time, decode_record(value))
             except UnreadableRecordError:
@@ -117,22 +122,25 @@ def read_incident(log: Log, settings: Settings, incident: str) -> dict[str, list
     Of incidents that the fold has forgotten there are none. Raises as `read_batches`.
     """
     found = {one.id: one for one in incidents(fold_journal(log, settings)) if incident and one.id.startswith(incident)}
-    mine: dict[str, list[Stored]] = {}
-    for name, one in found.items():
-        members = {fault.id for fault in one.faults}
-        told = _read_told(log, settings, _begin_of(log, settings, one.faults))
-        mine[name] = [entry for about, entry in told if about in members]
-    return mine
+    return {name: read_faults(log, settings, one.faults) for name, one in found.items()}
+
+
+def read_faults(log: Log, settings: Settings, faults: Sequence[FaultFact]) -> list[Stored]:
+    """Return, in order, the records about any of the faults. Raises as `read_batches`."""
+    members = {fault.id for fault in faults}
+    told = _read_told(log, settings, _begin_of(log, settings, faults))
+    return [entry for about, entry in told if about in members]
 
 
 def _begin_of(log: Log, settings: Settings, faults: Sequence[FaultFact]) -> int:
-    return _offset_at(log, settings, min(one.latest.opened_at for one in faults) - MARGIN_MS)
+    partition = Partition(settings.topics.topic("journal"), 0)
+    return offset_at(log, partition, min(one.latest.opened_at for one in faults) - MARGIN_MS)
 
 
 def _read_told(log: Log, settings: Settings, begin: int | None) -> Iterator[tuple[str, Stored]]:
     """Yield the records that are about a fault, each with the fault's id."""
     journal = Journal()
-    for entry in read_journal(log, settings, begin):
+    for entry in read_journal(log, settings, begin, routine=False):
         journal.apply(entry.record, entry.offset, entry.log_time, entry.append_time)
         about = journal.fault_of(entry.record)
         if about:
@@ -154,8 +162,8 @@ def _last_snapshot(log: Log, settings: Settings) -> Restored | None:
     return found if found and found.offset >= oldest else None
 
 
-def _offset_at(log: Log, settings: Settings, time_ms: int) -> int:
-    partition = Partition(settings.topics.topic("journal"), 0)
+def offset_at(log: Log, partition: Partition, time_ms: int) -> int:
+    """Return the offset of the first record appended at `time_ms` or later. Raises as `read_batches`."""
     consumer = log.consumer("reader")
     try:
         consumer.assign([partition])

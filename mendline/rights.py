@@ -56,6 +56,12 @@ ROLES: dict[str, Rights] = {
         writes=("journal", "commands", "state", "deadletter"),
         groups=("planner", "notifier"),
     ),
+    "ui": Rights(
+        "serves the page",
+        reads=("metrics", "windows", "journal", "state"),
+        writes=("journal", "commands"),
+        looks=("planner",),
+    ),
     "up": Rights("is all of the above on one host", reads=TOPICS[:-1], writes=TOPICS, groups=GROUPS),
     "person": Rights("looks and gives orders", reads=TOPICS, writes=("journal", "commands"), looks=GROUPS),
     "topics": Rights("makes the topics, once: `mendline topics create`", manages=True),

@@ -149,10 +149,14 @@ def _intent(e: r.Intent) -> str:
     return f"intent {e.id[:8]}: {e.action} {e.target} ({how}) because {e.reason}{asks}"
 
 
-def _outcome(e: r.Outcome) -> str:
+def outcome_text(e: r.Outcome) -> str:
+    """Return what became of an action, without which it was and of what."""
     took = f" in {e.ended_at - e.began_at} ms" if e.began_at is not None and e.ended_at is not None else ""
-    reflex = " by reflex" if e.reflex else ""
-    return f"{e.action} {e.target}{reflex} {e.status}{took}" + (f": {e.reason}" if e.reason else "")
+    return f"{e.status}{took}" + (f": {e.reason}" if e.reason else "")
+
+
+def _outcome(e: r.Outcome) -> str:
+    return f"{e.action} {e.target}{' by reflex' if e.reflex else ''} {outcome_text(e)}"
 
 
 def attachments(record: Envelope) -> Iterator[str]:

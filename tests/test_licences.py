@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-EXTRAS = ("", "kubernetes", "librdkafka", "plot")
+EXTRAS = ("", "kubernetes", "librdkafka", "plot", "web")
 PERMISSIVE = {
     *(
         "0BSD",

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SUFFIXES = {".properties", ".py", ".typed", ".xml", ".yaml"}
+SUFFIXES = {".css", ".html", ".js", ".LICENSE", ".properties", ".py", ".svg", ".typed", ".xml", ".yaml"}
 STAGES = ("producers", "processors", "detectors", "responders", "schemas")
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(600)]

@@ -24,6 +24,7 @@ COMMANDS = {
     "process": "run",
     "detect": "run",
     "respond": "run",
+    "ui": "ui",
     "reload": "reload",
     "demo": "demo",
     "init": "init",

@@ -20,6 +20,8 @@ from mendline.responders.versions.files import VersionError
 from mendline.runtime.deadletters import StageStoppedError
 from mendline.scoring import MalformedFileError
 from mendline.scoring.png import NoMatplotlibError
+from mendline.web.access import TokenFileError
+from mendline.web.server import NoWebError
 
 STATUS: dict[type[Exception], int] = {
     ConfigError: WRONG_USE,
@@ -27,6 +29,7 @@ STATUS: dict[type[Exception], int] = {
     ActionPluginError: WRONG_USE,
     MalformedFileError: WRONG_USE,
     NoMatplotlibError: WRONG_USE,
+    NoWebError: WRONG_USE,
     OfflineError: WRONG_USE,
     LogError: FAILED,
     StateError: FAILED,
@@ -35,6 +38,7 @@ STATUS: dict[type[Exception], int] = {
     ReplayError: FAILED,
     LedgerError: FAILED,
     KeyFileError: FAILED,
+    TokenFileError: FAILED,
     SnapshotError: FAILED,
     VersionError: FAILED,
     SupervisorError: FAILED,

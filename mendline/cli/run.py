@@ -47,7 +47,7 @@ def up(config: Path, *, quiet: bool, verbose: int) -> None:
             *roles.process_members(settings, log, metrics),
             *roles.detect_members(settings, log, metrics),
             *roles.respond_members(settings, log, metrics, stop),
-            *([] if quiet else _views(settings, log, config, agent)),
+            *_views(settings, log, config, agent, quiet=quiet),
         ]
 
     _run("up", config, make, verbose, _check_detectors)
@@ -115,8 +115,14 @@ def respond(config: Path, verbose: int) -> None:
     _run("respond", config, lambda s, log, metrics, stop: _roles().respond_members(s, log, metrics, stop), verbose)
 
 
-def _views(settings: Settings, log: Log, config: Path, agent: Agent) -> Sequence[Runner]:
+def _views(settings: Settings, log: Log, config: Path, agent: Agent, *, quiet: bool) -> Sequence[Runner]:
+    from mendline.cli.ui import page_beside, page_line
     from mendline.live import Greeting, LiveView
+
+    server = page_beside(settings, log)
+    served = server.runners if server else ()
+    if quiet:
+        return served
 
     def pid_of(service: str) -> int | None:
         current = agent.supervisor.current(service)
@@ -132,7 +138,8 @@ def _views(settings: Settings, log: Log, config: Path, agent: Agent) -> Sequence
         except LogError as error:
             return [f"unknown, for the journal cannot be read: {error}"]
 
-    return [Greeting(settings, config, pid_of, standing), LiveView(log, settings.topics.topic("journal"))]
+    greeting = Greeting(settings, config, pid_of, standing, page_line(settings, server))
+    return [*served, greeting, LiveView(log, settings.topics.topic("journal"))]
 
 
 def _check_detectors(settings: Settings) -> None:

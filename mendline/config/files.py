@@ -14,7 +14,7 @@ from mendline.config.values import problems
 from mendline.logs.base import Log
 from mendline.logs.open import open_log
 from mendline.schemas.secrets import below
-from mendline.schemas.settings import KafkaSettings, NotifySettings, ServiceSettings, Settings
+from mendline.schemas.settings import KafkaSettings, NotifySettings, ServiceSettings, Settings, WebSettings
 
 if TYPE_CHECKING:
     from mendline.config.tree import Location
@@ -72,6 +72,7 @@ def resolve(settings: Settings, folder: Path) -> Settings:
         "keys": keys,
         "kafka": _kafka(settings.kafka, folder),
         "notify": tuple(_notify(one, folder) for one in settings.notify),
+        "web": _web(settings.web, folder),
     }
     if webhook := settings.watchdog.webhook:
         update["watchdog"] = settings.watchdog.model_copy(update={"webhook": below(webhook, folder)})
@@ -85,6 +86,12 @@ def _notify(one: NotifySettings, folder: Path) -> NotifySettings:
     password = below(email.password, folder) if email.password else None
     ca_file = str(folder / email.ca_file) if email.ca_file else None
     return one.model_copy(update={"email": email.model_copy(update={"password": password, "ca_file": ca_file})})
+
+
+def _web(web: WebSettings, folder: Path) -> WebSettings:
+    files = {key: str(folder / value) for key in ("certificate", "key") if (value := getattr(web, key))}
+    tokens = {name: one.model_copy(update={"token": below(one.token, folder)}) for name, one in web.tokens.items()}
+    return web.model_copy(update={**files, "tokens": tokens})
 
 
 def _kafka(kafka: KafkaSettings, folder: Path) -> KafkaSettings:

@@ -29,6 +29,7 @@ name: demo
 log: {log}
 state: state
 topics: {{prefix: {prefix}}}
+web: {{listen: null}}          # no page: this is over soon
 
 host:
   interval: 250ms             # so that a forecast has 16 points in 4 s

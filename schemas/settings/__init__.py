@@ -47,10 +47,13 @@ from mendline.schemas.settings.units import (
     duration_ms,
     size_bytes,
 )
+from mendline.schemas.settings.web import LOOPBACK, PAGE, WebSettings, WebTokenSettings
 
 __all__ = [
     "LONGEST_MS",
     "LOOKS_AT_ALL",
+    "LOOPBACK",
+    "PAGE",
     "AdjustableSettings",
     "Collector",
     "CommandSettings",
@@ -85,6 +88,8 @@ __all__ = [
     "StepSettings",
     "TopicsSettings",
     "WatchdogSettings",
+    "WebSettings",
+    "WebTokenSettings",
     "WindowSettings",
     "duration_ms",
     "size_bytes",
@@ -128,6 +133,7 @@ class Settings(Frozen):
     reflex: ReflexSettings = ReflexSettings()
     keys: KeysSettings = KeysSettings()
     metrics: EndpointSettings = EndpointSettings()
+    web: WebSettings = WebSettings()
     messages: MessagesSettings = MessagesSettings()
 
     @field_validator("detectors")

@@ -36,7 +36,13 @@ class Ran(NamedTuple):
 def write_config(folder: Path, **more: Any) -> Path:
     """Write a configuration with an embedded log below `folder`, and return its file."""
     file = folder / "mendline.yaml"
-    settings = {"name": "host-1", "log": "sqlite://log", "state": "state", "host": {"collect": ["load"]}}
+    settings = {
+        "name": "host-1",
+        "log": "sqlite://log",
+        "state": "state",
+        "host": {"collect": ["load"]},
+        "web": {"listen": None},
+    }
     file.write_text(yaml.safe_dump(settings | more), encoding="utf-8")
     return file
 

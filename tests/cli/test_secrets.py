@@ -26,7 +26,7 @@ pytestmark = pytest.mark.heavy
 
 MARKER = "hunter2-marker"
 SERVICE = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(1000)"
-RUNNING = ("up", "agent", "process", "detect", "respond")
+RUNNING = ("up", "agent", "process", "detect", "respond", "ui")
 WITHOUT_SECRETS = (
     "demo",
     "init",
@@ -41,6 +41,7 @@ WITHOUT_SECRETS = (
 CALLS = (
     "check FILE",
     "reload",
+    "ui --link",
     "faults",
     "faults --all --json",
     "timeline FAULT",
@@ -129,6 +130,7 @@ def config(
         host={"interval": "200ms", "collect": ["load"]},
         windows={"pane": "1s", "widths": ["1s"]},
         reflex={"attempts": 0},
+        web={"listen": "127.0.0.1:0"},
         services={
             "web": {
                 "process": process,

@@ -66,6 +66,7 @@ class Fleet:
             "state": str(self.folder / "state"),
             "topics": {"prefix": self.prefix},
             "host": {"interval": "200ms", "collect": ["load", "memory"]},
+            "web": {"listen": None},
             "windows": {"pane": "1s", "widths": ["1s", "5s"]},
             "reflex": {"attempts": 0},
             "services": {

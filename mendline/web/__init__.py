@@ -1,0 +1,21 @@
+"""The web page: what is wrong, since when, why Mendline thinks so, what it did or asks, and whether that helped.
+
+    journal.py   the journal's fold as it stands, kept up to date on a thread
+    fleet.py     the hosts and services that are heard of
+    answers.py   what the API answers, as models
+    telling.py   how faults, incidents and playbooks in those models follow from the fold
+    overview.py  the overview and the fleet
+    history.py   entries of the journal: those about an incident, and all, searched
+    charts.py    what a series did around a fault, read from the log
+    access.py    who may do what: tokens, sessions, roles
+    hub.py       tells open pages of what comes
+    page.py      holds the above together
+    api.py       the calls
+    shield.py    what every request has to pass
+    app.py       calls, files and shield
+    server.py    serves them
+    static/      the page itself: HTML, CSS and JavaScript modules, no build step
+
+The page is one more reader of the log. What people order on it goes into the journal like what they order on the
+command line, signed by this host's key and in their name.
+"""

@@ -1,0 +1,122 @@
+"""The calls of the API. What is refused is refused with the status that says why."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import Path as InPath
+from fastapi.responses import Response, StreamingResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from mendline.web.access import Person
+from mendline.web.answers import Chart, Fleet, IncidentView, JournalPage, Overview, Problem, Session
+from mendline.web.charts import chart
+from mendline.web.history import journal_page
+from mendline.web.page import Page
+
+WIDEST_MS = 7 * 86_400_000
+JSON = "application/json"
+NO_TOKEN = "show a token: `mendline ui --link` prints a link with one"  # noqa: S105 - says how to get one
+REFUSED: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "No token, or one that is not known, or not any more."},
+    503: {"model": Problem, "description": "The log does not answer."},
+}
+
+api = APIRouter(prefix="/api", responses=REFUSED)
+bearer = HTTPBearer(auto_error=False, description="A token, or the session that one was exchanged for.")
+
+
+def page_of(request: Request) -> Page:
+    """Return what the server answers from."""
+    page: Page = request.app.state.page
+    return page
+
+
+Answering = Annotated[Page, Depends(page_of)]
+Shown = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+
+
+def viewer(page: Answering, shown: Shown) -> Person:
+    """Return who asks. Raises HTTPException when nobody knows."""
+    person = page.access.person_of(shown.credentials, time.time()) if shown else None
+    if person is None:
+        raise HTTPException(401, NO_TOKEN, {"WWW-Authenticate": "Bearer"})
+    return person
+
+
+Viewer = Annotated[Person, Depends(viewer)]
+Id = Annotated[str, InPath(pattern=r"^[0-9a-f]{6,64}$", description="an id, or its first digits: six at least")]
+Offset = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="only what stands below this offset")]
+Time = Annotated[int, Query(ge=0, le=2**53, description="ms since the Unix epoch")]
+
+
+@api.post("/session")
+def begin_session(page: Answering, person: Viewer) -> Session:
+    """Exchange a token for a session, which ends after 12 hours, or when the token changes."""
+    session, expires_s = page.access.session(person, time.time())
+    role = person.role.name.lower()
+    return Session.model_validate(
+        {"session": session, "name": person.name, "role": role, "expires_at": expires_s * 1000}
+    )
+
+
+@api.get("/overview", response_model=Overview)
+def get_overview(page: Answering, _: Viewer) -> Response:
+    """Return what is wrong, what is being done, what waits for an answer, and how much of it the page can know."""
+    return Response(page.overview_text(), media_type=JSON)
+
+
+@api.get("/fleet", response_model=Fleet)
+def get_fleet(page: Answering, _: Viewer) -> Response:
+    """Return the hosts that are heard of, with their services and the state of each."""
+    return Response(page.fleet_text(), media_type=JSON)
+
+
+@api.get("/incidents/{name}")
+def get_incident(page: Answering, _: Viewer, name: Id) -> IncidentView:
+    """Return all about an incident, by its id or that of one of its faults or intents."""
+    found = page.incident(name)
+    if found is None:
+        msg = f"no incident, fault or intent that is remembered has an id that begins with {name}"
+        raise HTTPException(404, msg)
+    return found
+
+
+@api.get("/faults/{name}/chart")
+def get_chart(page: Answering, _: Viewer, name: Id, begin: Time, end: Time) -> Chart:
+    """Return what the series that a fault rests on did from `begin` to `end`, at most seven days."""
+    fault = page.fault(name)
+    if fault is None:
+        raise HTTPException(404, f"no fault that is remembered has the id {name}")
+    if not 0 < end - begin <= WIDEST_MS:
+        raise HTTPException(422, "end must be after begin, by seven days at most")
+    return chart(page.log, fault, begin, end)
+
+
+@api.get("/journal")
+def get_journal(
+    page: Answering,
+    _: Viewer,
+    words: Annotated[str, Query(max_length=200, description="all of them must be in an entry")] = "",
+    before: Offset = None,
+    most: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> JournalPage:
+    """Return entries of the journal, the newest first. `older` may be told without entries: search on from there."""
+    return journal_page(page.log, page.settings, words, before, most)
+
+
+@api.get("/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
+async def get_events(page: Answering, _: Viewer, shown: Shown) -> StreamingResponse:
+    """Stream each record of the journal as it comes, in words: server-sent events.
+
+    `begin` comes first and `record` for each; `anew` says that some were left out, for the reader was too slow.
+    """
+    if page.hub.full:
+        raise HTTPException(503, "too many pages are open")
+
+    def still() -> bool:
+        return bool(shown and page.access.person_of(shown.credentials, time.time()))
+
+    return StreamingResponse(page.hub.stream(still), media_type="text/event-stream")

@@ -1,0 +1,105 @@
+"""What the API answers from: the journal and the hosts as they stand, who may ask, and what many ask for at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from mendline.responders.incidents import Incident, incidents
+from mendline.web.access import Access
+from mendline.web.answers import IncidentView
+from mendline.web.fleet import FleetWatch
+from mendline.web.history import entries_about
+from mendline.web.hub import Hub
+from mendline.web.journal import JournalWatch
+from mendline.web.overview import fleet, overview
+from mendline.web.telling import tell_causes, tell_faults, tell_incident
+
+if TYPE_CHECKING:
+    from mendline.logs.base import Log
+    from mendline.logs.clock import Clock
+    from mendline.responders.journal import Journal
+    from mendline.runtime.together import Runner
+    from mendline.schemas.records import Fault
+    from mendline.schemas.settings import Settings
+
+FRESH_S = 0.1
+"""So old may an answer be that many ask for at once: a page asks later than that after it was told of a record."""
+SHORTEST_ID = 6
+
+
+class _Kept(NamedTuple):
+    made_at: float
+    text: str
+
+
+class Page:
+    """The one that a server has. `runners` keep it up to date."""
+
+    def __init__(self, settings: Settings, log: Log, clock: Clock) -> None:
+        """Answer from `log`, by `clock` (ms). Raises TokenFileError."""
+        self.settings, self.log, self.clock = settings, log, clock
+        self.access = Access(settings)
+        self.journal, self.fleet, self.hub = JournalWatch(log, settings), FleetWatch(log, settings, clock), Hub()
+        self.journal.listen(self.hub.tell)
+        self._kept: dict[str, _Kept] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def runners(self) -> Sequence[Runner]:
+        """What has to run for the answers to be true."""
+        return self.journal, self.fleet
+
+    def overview_text(self) -> str:
+        """Return the overview as JSON."""
+        return self._keep("overview", lambda one: overview(one, self.journal.trouble, self.clock()).model_dump_json())
+
+    def fleet_text(self) -> str:
+        """Return the fleet as JSON, without what stands at its default."""
+
+        def make(journal: Journal) -> str:
+            return fleet(journal, self.fleet.hosts(), self.clock()).model_dump_json(exclude_defaults=True)
+
+        return self._keep("fleet", make)
+
+    def incident(self, name: str) -> IncidentView | None:
+        """Return the incident of this id, or that of the fault or intent of this id; beginnings will do.
+
+        Raises as `read_batches`.
+        """
+        with self.journal.read() as journal:
+            found = find_incident(journal, name)
+            if found is None:
+                return None
+            row, causes = tell_incident(journal, found), tell_causes(found)
+            faults = tell_faults(journal, found)
+        entries, cut = entries_about(self.log, self.settings, found.faults)
+        return IncidentView(row=row, causes=causes, faults=faults, entries=tuple(entries), cut=cut)
+
+    def fault(self, name: str) -> Fault | None:
+        """Return the newest revision of a fault by its id."""
+        with self.journal.read() as journal:
+            fault = journal.faults.get(name)
+            return fault.latest if fault else None
+
+    def _keep(self, name: str, make: Callable[[Journal], str]) -> str:
+        """Return an answer that was made a moment ago, or a new one: of those who ask at once one makes it."""
+        with self._lock:
+            kept = self._kept.get(name)
+            if kept is None or time.monotonic() - kept.made_at > FRESH_S:
+                with self.journal.read() as journal:
+                    kept = _Kept(time.monotonic(), make(journal))
+                self._kept[name] = kept
+            return kept.text
+
+
+def find_incident(journal: Journal, name: str) -> Incident | None:
+    """Return the incident that `name`, the beginning of an id of at least six digits, means."""
+    if len(name) < SHORTEST_ID:
+        return None
+    faults = {fault for fault in journal.faults if fault.startswith(name)}
+    faults |= {fault for intent, fault in journal.intents.items() if intent.startswith(name)}
+    found = incidents(journal)
+    return next((one for one in found if one.id.startswith(name) or faults & {fault.id for fault in one.faults}), None)

@@ -1,0 +1,78 @@
+// The grid of hosts and services. A thousand hosts with ten services each are 10,000 cells: only what differs is changed.
+
+import { el } from "./dom.js";
+import { plural, span } from "./words.js";
+
+const SILENT_MS = 30_000;
+const DOING = { asks: "asks", mending: "being mended", held: "held" };
+
+/** Return the grid: its `element`, and `update` with what the API answers. */
+export function fleet() {
+  const rows = new Map();
+  const list = el("div", { class: "fleet", role: "list", tabindex: "0", "aria-label": "Hosts and services" });
+  const count = el("span", { class: "faint" });
+  const words = el("input", { type: "search", placeholder: "host or service", "aria-label": "Filter hosts and services", oninput: filter });
+  const sick = el("input", { type: "checkbox", onchange: filter });
+  const element = el("section", { class: "panel" }, el("h2", {}, "Fleet", count),
+    el("div", { class: "filter" }, words, el("label", {}, sick, "only what is not well")), list);
+
+  function filter() {
+    const wanted = words.value.toLowerCase();
+    for (const { row, host } of rows.values()) {
+      const names = [host.name, ...(host.services ?? []).map((one) => one.name)];
+      const found = !wanted || names.some((one) => one.toLowerCase().includes(wanted));
+      row.hidden = !found || (sick.checked && !isSick(host));
+    }
+  }
+
+  function update({ hosts = [], now }) {
+    const gone = new Set(rows.keys());
+    for (const host of hosts) {
+      gone.delete(host.name);
+      const text = JSON.stringify({ ...host, heard_at: hearing(host, now) });
+      const kept = rows.get(host.name);
+      if (kept?.text === text) continue;
+      const row = hostRow(host, now);
+      if (kept) kept.row.replaceWith(row);
+      else list.append(row);
+      rows.set(host.name, { text, row, host });
+    }
+    for (const name of gone) {
+      rows.get(name).row.remove();
+      rows.delete(name);
+    }
+    const services = hosts.reduce((sum, host) => sum + (host.services?.length ?? 0), 0);
+    count.textContent = `${plural(hosts.length, "host")}, ${plural(services, "service")}`;
+    filter();
+  }
+
+  return { element, update };
+}
+
+const isSick = (host) => host.state || (host.services ?? []).some((one) => one.state);
+
+function hearing(host, now) {
+  if (host.left) return "left";
+  if (!host.heard_at) return "not heard of since the page began";
+  return now - host.heard_at > SILENT_MS ? "silent" : "";
+}
+
+function hostRow(host, now) {
+  const heard = hearing(host, now);
+  const state = host.state ?? "ok";
+  const said = heard === "silent" ? `heard ${span(now - host.heard_at)} ago` : heard;
+  const name = [el("span", { class: `dot ${heard ? "unheard" : ""} ${state}` }), el("b", { title: host.name }, host.name), said && el("span", { class: "faint" }, said)];
+  const label = `${host.name}: ${state}${said ? `, ${said}` : ""}`;
+  return el("div", { class: "host", role: "listitem" },
+    host.fault ? el("a", { class: "host-name", href: `#/incident/${host.fault}`, title: label }, name) : el("span", { class: "host-name", title: label }, name),
+    el("span", { class: "cells" }, (host.services ?? []).map(cell)));
+}
+
+function cell(one) {
+  const state = one.state ?? "ok";
+  const what = [one.state, DOING[one.doing]].filter(Boolean).join(", ");
+  const text = what ? `${one.name}: ${what}` : one.name;
+  return one.fault
+    ? el("a", { class: `cell ${state}`, href: `#/incident/${one.fault}`, "data-key": `cell ${one.fault}` }, text)
+    : el("span", { class: `cell ${state}`, title: `${one.name}: ${state}` }, text);
+}

@@ -1,0 +1,116 @@
+// The frame of all pages: who looks, which page is shown, what comes in live, and that it does.
+
+import { Refused } from "./api.js";
+import { el } from "./dom.js";
+import { incident } from "./incident.js";
+import { journal } from "./journal.js";
+import { follow } from "./live.js";
+import { overview } from "./overview.js";
+import { ask, leave, session, takeFromLink } from "./session.js";
+import { themed } from "./theme.js";
+import { clock, now } from "./words.js";
+
+const PAGES = { overview, incident, journal };
+const TITLES = { overview: "Overview", incident: "Incident", journal: "Journal" };
+const GATHER_MS = 150; // longer than the server keeps an answer, so what is read then has what was told
+const content = document.getElementById("content");
+const live = document.getElementById("live");
+const lost = document.getElementById("lost");
+const out = document.getElementById("leave");
+
+let current = null; // the page that is shown: { update(), told(record), themed(), close() }
+let following = null;
+let gathering = null;
+let lastLive = 0;
+
+function place() {
+  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
+  const [name, ...rest] = path.split("/");
+  return { name: PAGES[name] ? name : "overview", rest: rest.map(decodeURIComponent), query: new URLSearchParams(query) };
+}
+
+function navigate() {
+  if (!session()) return begin();
+  const { name, rest, query } = place();
+  current?.close?.();
+  document.title = `${TITLES[name]} · Mendline`;
+  for (const one of document.querySelectorAll("[data-page]")) {
+    if (one.dataset.page === name) one.setAttribute("aria-current", "page");
+    else one.removeAttribute("aria-current");
+  }
+  content.replaceChildren();
+  current = PAGES[name](content, { rest, query });
+  update();
+}
+
+async function update() {
+  const page = current;
+  try {
+    await page?.update();
+    // What is shown is true again, if the stream is as well.
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) return end("The session is over.");
+    if (page === current && !content.hasChildNodes()) content.append(el("p", { class: "banner warning" }, error.message));
+    if (!(error instanceof Refused)) throw error;
+  }
+}
+
+function told(record) {
+  current?.told?.(record);
+  gathering ??= setTimeout(() => {
+    gathering = null;
+    update();
+  }, GATHER_MS);
+}
+
+function setState(state) {
+  live.dataset.state = state;
+  live.textContent = state === "live" ? "live" : "not connected";
+  if (state === "live") lastLive = 0;
+  else lastLive ||= now();
+  lost.hidden = state === "live";
+  lost.textContent = state === "live" ? "" : `The server does not answer. What you see is as of ${clock(lastLive, 0)} UTC; trying again.`;
+}
+
+function end(trouble = "") {
+  following?.abort();
+  current?.close?.();
+  current = null;
+  leave();
+  out.hidden = true;
+  live.textContent = "";
+  ask(content, begin, trouble);
+}
+
+function begin() {
+  const who = session();
+  if (!who) return end();
+  out.hidden = false;
+  out.textContent = `${who.name} · leave`;
+  following?.abort();
+  following = new AbortController();
+  navigate();
+  follow({ told, anew: update, state: setState, refused: () => end("The session is over."), signal: following.signal });
+}
+
+function key(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select")) return;
+  if (event.key === "/") {
+    document.querySelector("input[type=search]")?.focus();
+    event.preventDefault();
+  } else if (event.key === "o") location.hash = "#/";
+  else if (event.key === "j") location.hash = "#/journal";
+}
+
+addEventListener("hashchange", navigate);
+addEventListener("keydown", key);
+out.addEventListener("click", () => end());
+themed(document.getElementById("theme"), () => current?.themed?.());
+setInterval(() => current && live.dataset.state === "live" && current.pulse && update(), 10_000);
+
+try {
+  await takeFromLink();
+  begin();
+} catch (error) {
+  end(error.message);
+}

@@ -1,0 +1,108 @@
+// What is wrong, what waits for an answer, what is being mended, how the fleet is, and how much of it is known.
+
+import { get } from "./api.js";
+import { chip, el, panel, show } from "./dom.js";
+import { fleet } from "./fleet.js";
+import { incidentRow } from "./rows.js";
+import { ago, plural, setClock, span } from "./words.js";
+
+const FRESH_MS = 15_000;
+
+/** Show the overview in `content`. */
+export function overview(content) {
+  const places = Object.fromEntries(["banners", "headline", "asking", "working", "open", "pipeline", "closed"].map((name) => [name, el("div", {})]));
+  const hosts = fleet();
+  places.banners.className = "stack";
+  places.headline.setAttribute("aria-live", "polite");
+  content.append(
+    places.headline, places.banners, places.asking, places.working,
+    el("div", { class: "columns" }, el("div", { class: "stack" }, places.open, hosts.element), el("div", { class: "stack" }, places.pipeline, places.closed)),
+  );
+
+  async function update() {
+    const [facts, all] = await Promise.all([get("overview"), get("fleet")]);
+    setClock(facts.now);
+    show(places.banners, [facts.stopped, facts.trouble, facts.orders.map(steady)], () => banners(facts));
+    show(places.headline, headlineFacts(facts), headline);
+    show(places.asking, facts.asking, asking);
+    show(places.working, facts.working, working);
+    show(places.open, [facts.open, facts.open_count], () => open(facts));
+    show(places.closed, facts.closed, closed);
+    show(places.pipeline, [facts.pipeline, Math.floor(facts.now / 1000)], () => pipeline(facts));
+    hosts.update(all);
+    for (const one of [places.banners, places.asking, places.working]) one.hidden = !one.hasChildNodes();
+  }
+
+  return { update, pulse: true };
+}
+
+const steady = (order) => [order.kind, order.subject, order.by, order.text];
+
+function banners({ stopped, trouble, orders }) {
+  const left = (order) => (order.left_ms === null ? "" : ` for ${span(order.left_ms)} more`);
+  return [
+    stopped && el("p", { class: "banner critical" }, `${stopped.by} stopped everything: nothing is begun until that is lifted. ${stopped.text}`),
+    trouble && el("p", { class: "banner warning" }, `What is told here is not the newest: ${trouble}`),
+    ...orders.map((one) => el("p", { class: "banner info" }, `${one.kind} of ${one.subject}${left(one)}, by ${one.by}${one.text ? `: ${one.text}` : ""}`)),
+  ];
+}
+
+function headlineFacts({ open, open_count: count, asking: asked, working: worked }) {
+  return { worst: open[0]?.severity ?? "", count, asked: asked.length, worked: worked.length };
+}
+
+function headline({ worst, count, asked, worked }) {
+  const more = [worked && `${worked} being mended`, asked && `${plural(asked, "question waits", "questions wait")} for an answer`].filter(Boolean);
+  return el("div", { class: "headline" },
+    el("h1", {}, el("span", { class: `state ${worst}` }, count ? `${plural(count, "open incident")}` : "Nothing is wrong")),
+    el("p", { class: "faint" }, count ? more.join(" · ") : "No fault is open."),
+  );
+}
+
+function asking(tries) {
+  if (!tries.length) return null;
+  return panel("Waits for an answer", el("div", { class: "cards" }, tries.map((one) => card(one, "asked ", " ago"))));
+}
+
+function working(tries) {
+  if (!tries.length) return null;
+  return panel("Being mended now", el("div", { class: "cards" }, tries.map((one) => card(one, "for ", ""))));
+}
+
+function card(one, before, after) {
+  return el("div", { class: "card" },
+    el("h3", {}, el("a", { href: `#/incident/${one.fault}`, "data-key": `card ${one.id}` }, `${one.action} ${one.target}`)),
+    el("p", {}, one.reason),
+    el("p", { class: "faint" }, ago(one.time, before, after), ` · policy ${one.policy}, try ${one.attempt + 1}`),
+  );
+}
+
+function open({ open: rows, open_count: count }) {
+  if (!rows.length) return panel("Open incidents", el("p", { class: "faint" }, "None."));
+  const hidden = count - rows.length;
+  return panel(["Open incidents", el("span", { class: "faint" }, "the most urgent first")],
+    el("ul", { class: "rows" }, rows.map(incidentRow)),
+    hidden > 0 && el("p", { class: "faint" }, `… and ${hidden} less urgent ones`));
+}
+
+function closed(rows) {
+  return panel("Over lately", rows.length ? el("ul", { class: "rows" }, rows.map(incidentRow)) : el("p", { class: "faint" }, "Nothing in the last hour."));
+}
+
+function pipeline({ pipeline: sources, now: at, read_to: readTo }) {
+  const quiet = readTo && at - readTo > FRESH_MS;
+  return panel(["Pipeline", readTo ? chip(quiet ? "quiet" : "fresh", quiet ? "warning" : "ok") : chip("nothing read yet", "warning")],
+    el("table", {},
+      el("thead", {}, el("tr", {}, ["stage", "heard", "lag", "behind"].map((one, place) => el("th", { class: place ? "number" : null }, one)))),
+      el("tbody", {}, sources.map((one) => source(one, at)))),
+    el("p", { class: "faint" }, readTo ? ["journal read to ", ago(readTo)] : "The journal is empty: nothing of Mendline runs yet, or none of it could write."));
+}
+
+function source(one, at) {
+  const late = at - one.heard_at > FRESH_MS;
+  return el("tr", {},
+    el("td", {}, one.name),
+    el("td", { class: "number" }, late ? chip(`${span(at - one.heard_at)} ago`, "warning") : ago(one.heard_at)),
+    el("td", { class: "number" }, one.lag ?? "?"),
+    el("td", { class: "number" }, one.behind_ms === null ? "?" : span(one.behind_ms)));
+}

@@ -1,0 +1,1 @@
+"""The web page: its API, and the page in a real browser."""

@@ -1,0 +1,182 @@
+"""The page in a real Chromium: what people see, in both themes and on a phone, and that nothing takes it over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from mendline.schemas.records import Heartbeat
+from tests.responders.support import START_MS, fault, order
+from tests.web.contrast import UNREADABLE
+from tests.web.support import HOSTILE, Site, asking, evidence, mended
+
+pytestmark = pytest.mark.heavy
+
+PATIENCE_MS = 60_000
+PHONE = {"width": 360, "height": 740}
+DESK = {"width": 1280, "height": 900}
+SHOWN = "<img src=x onerror=\"document.title='taken'\">?[31m?&amp;"
+"""The hostile text as people see it: all of it, with what steers terminals replaced."""
+
+
+@contextmanager
+def opened(chromium: Browser, site: Site, place: str = "/", **options: object) -> Iterator[Page]:
+    """Open a page with this host's link, in a browser of its own; nothing may go wrong or leave this host."""
+    context = chromium.new_context(**{"viewport": DESK, **options})  # type: ignore[arg-type] # any of its options
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("dialog", lambda dialog: wrong.append(dialog.message))
+    page.on(
+        "request", lambda request: wrong.append(request.url) if urlsplit(request.url).hostname != "127.0.0.1" else None
+    )
+    page.goto(site.server.link)
+    expect(page.locator("#live")).to_have_text("live")
+    page.goto(f"{site.server.address}#{place}")
+    yield page
+    context.close()
+    assert [] == wrong
+
+
+def test_the_link_lets_in_and_is_forgotten(chromium: Browser, site: Site) -> None:
+    """The token stands neither in the address bar nor in the history; who leaves is asked for one."""
+    with opened(chromium, site) as page:
+        expect(page.get_by_role("heading", name="Nothing is wrong")).to_be_visible()
+        assert site.token not in page.url
+        page.reload()
+        expect(page.get_by_role("heading", name="Nothing is wrong")).to_be_visible()
+        page.locator("#leave").click()
+        page.get_by_label("Token").fill("wrong")
+        page.get_by_role("button", name="Go on").click()
+        expect(page.get_by_role("alert").get_by_text("not known here")).to_be_visible()
+        page.get_by_label("Token").fill(site.token)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Nothing is wrong")).to_be_visible()
+
+
+def test_what_comes_is_seen_without_asking(chromium: Browser, site: Site) -> None:
+    """On the overview, on the page of the incident, and in the fleet."""
+    found = fault(reason="it was killed")
+    with opened(chromium, site) as page:
+        site.append("journal", found)
+        expect(page.get_by_role("heading", name="1 open incident")).to_be_visible()
+        expect(page.locator(".fleet").get_by_text("web: critical")).to_be_visible()
+        page.locator("a.row").click()
+        expect(page.get_by_role("heading", name="host-1/web dead").first).to_be_visible()
+        site.append("journal", fault(transition="resolved", revision=1, ended="it runs"))
+        expect(page.get_by_text("Fault gone").first).to_be_visible()
+        page.keyboard.press("o")
+        expect(page.get_by_role("heading", name="Nothing is wrong")).to_be_visible()
+
+
+def test_an_incident_is_told_from_the_first_sign_to_the_proof(chromium: Browser, site: Site) -> None:
+    """Time line, cause, playbook, and what was attached."""
+    site.tell(mended())
+    with opened(chromium, site, f"/incident/{mended().intents[0].fault}") as page:
+        titles = ["Fault found", "Decided", "Done", "Fault gone", "Verified: mended"]
+        expect(page.locator(".line-what")).to_have_text(titles)
+        expect(page.locator(".steps")).to_contain_text("mended it")
+        expect(page.locator(".causes li").first).to_contain_text("killed by SIGKILL")
+        page.locator("summary").click()
+        expect(page.locator("pre")).to_contain_text("bye")
+
+
+def test_the_chart_is_drawn_with_its_band(chromium: Browser, site: Site) -> None:
+    """A hundred points of the series that the fault rests on."""
+    found = site.chartable()
+    with opened(chromium, site, f"/incident/{found.id}") as page:
+        expect(page.locator(".chart canvas")).to_be_visible()
+        expect(page.locator(".chart-title")).to_contain_text("expected 1 KiB to 2 KiB")
+        drawn = page.evaluate(
+            "() => { const c = document.querySelector('.chart canvas');"
+            " return new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size }"
+        )
+        assert drawn > 10
+
+
+def test_text_stays_text(chromium: Browser, site: Site) -> None:
+    """Names, reasons, orders and attachments made of markup and escapes are shown as they are, and do nothing."""
+    found = fault("host-1/web", reason=HOSTILE, evidence=evidence(text=HOSTILE, series=HOSTILE, value=1.0))
+    beat = Heartbeat(source=HOSTILE, time=START_MS, interval_ms=1000, services=(HOSTILE,))
+    site.append("metrics", beat)
+    site.append("journal", found, order("maintenance", HOSTILE, text=HOSTILE), order("note", found.id, text=HOSTILE))
+    for place in ("/", f"/incident/{found.id}", "/journal"):
+        with opened(chromium, site, place) as page:
+            expect(page.get_by_text(SHOWN).first).to_be_visible()
+            page.wait_for_timeout(50)
+            assert 0 == page.locator("main img").count()
+            assert "taken" not in page.title()
+
+
+def test_a_lost_connection_is_told_and_found_again(chromium: Browser, site: Site) -> None:
+    """What is shown says that it is old; when the server is back, what was missed is there."""
+    site.keep_port()
+    with opened(chromium, site) as page:
+        site.__exit__(None, None, None)
+        expect(page.locator("#lost")).to_contain_text("does not answer")
+        site.append("journal", fault())
+        site.__enter__()
+        expect(page.get_by_role("heading", name="1 open incident")).to_be_visible()
+        expect(page.locator("#lost")).to_be_hidden()
+
+
+def test_the_journal_is_searched(chromium: Browser, site: Site) -> None:
+    """By words, further back on demand, and new entries wait until they are asked for."""
+    site.append("journal", *(order("note", "web", text=f"number {one}") for one in range(150)), fault())
+    with opened(chromium, site, "/journal") as page:
+        expect(page.locator(".entry")).to_have_count(100)
+        page.get_by_role("button", name="Older").click()
+        expect(page.locator(".entry")).to_have_count(151)
+        page.keyboard.press("/")
+        page.keyboard.type("number 7")
+        page.keyboard.press("Enter")
+        expect(page.locator(".entry").first).to_contain_text("number 147")
+        expect(page.get_by_role("status").last).to_contain_text("begins here")
+        site.append("journal", order("note", "web", text="number 77777"))
+        page.get_by_role("button", name="1 new").click()
+        expect(page.locator(".entry").first).to_contain_text("number 77777")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_can_be_read(chromium: Browser, site: Site, theme: str) -> None:
+    """Every text has the contrast that WCAG AA asks for, and no page is wider than a phone."""
+    site.tell(asking())
+    site.chartable()
+    site.append("journal", order("maintenance", "db"), fault("host-2/db", severity="warning"))
+    with opened(chromium, site, color_scheme=theme) as page:
+        for place in ("/", f"/incident/{asking().intents[0].fault}", "/journal"):
+            page.goto(f"{site.server.address}#{place}")
+            expect(page.locator(".panel").first).to_be_visible()
+            page.set_viewport_size(PHONE)  # type: ignore[arg-type] # a dictionary of its own kind
+            assert [] == page.evaluate(UNREADABLE)
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_the_theme_is_chosen_and_kept(chromium: Browser, site: Site) -> None:
+    """Whatever the system says."""
+    with opened(chromium, site, color_scheme="light") as page:
+        ground = "getComputedStyle(document.body).backgroundColor"
+        before = page.evaluate(ground)
+        page.locator("#theme").click()
+        changed = page.evaluate(ground)
+        page.reload()
+        assert before != changed == page.evaluate(ground)
+
+
+def test_the_keyboard_is_enough(chromium: Browser, site: Site) -> None:
+    """From the top of the page to the incident, without a mouse."""
+    site.tell(asking())
+    with opened(chromium, site) as page:
+        expect(page.locator(".card")).to_be_visible()
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            if "incident" in (page.evaluate("document.activeElement.getAttribute('href')") or ""):
+                break
+        page.keyboard.press("Enter")
+        expect(page.locator(".line-what").first).to_be_visible()

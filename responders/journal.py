@@ -88,7 +88,8 @@ NOTHING = Change()
 class Journal(Fact):
     """The state of the fold. `offset`, `log_time` and `append_time` (ms) are those of the last record, -1 and 0 before.
 
-    `at_work` maps targets to the intent at work on them; `finished` the faults nothing more will come of to when.
+    `at_work` maps targets to the intent at work on them; `finished` the faults nothing more will come of to when;
+    `settings` stages to the hash of the settings they work with.
     `places` follows from `faults`, and stands in no snapshot.
     """
 
@@ -104,6 +105,7 @@ class Journal(Fact):
     targets: dict[str, dict[str, int]] = Field(default_factory=dict)
     orders: dict[str, OrderFact] = Field(default_factory=dict)
     changes: list[ChangeFact] = Field(default_factory=list)
+    settings: dict[str, str] = Field(default_factory=dict)
     stopped: Order | None = None
     policies: Policies | None = None
     policies_at: int = 0
@@ -446,9 +448,11 @@ class Journal(Fact):
                 return NOTHING
             self.policies_at = self.log_time
             return NOTHING
-        about = f"{record.stage} turned to settings {record.config}"
-        known = any(one.text == about for one in self.changes)
-        return NOTHING if known else self._remember_change("*", about, 1)
+        before = self.settings.get(record.stage)
+        self.settings[record.stage] = record.config
+        if before in (None, record.config):
+            return NOTHING  # the settings that a stage begins its first life with are no change
+        return self._remember_change("*", f"{record.stage} turned to settings {record.config}", 1)
 
     # People ----------------------------------------------------------------------------------------------------------
 

@@ -221,9 +221,9 @@ def test_a_note_of_a_deployment_is_a_candidate() -> None:
 
 
 def test_changed_settings_of_a_stage_are_a_candidate() -> None:
-    """Once, however many partitions turn to them."""
-    turned = POLICIES.model_copy(update={"stage": "detect", "config": "abc"})
-    found = only(folded(turned, turned, fault())).causes
+    """Once, however many partitions turn to them; those that it begins with are no change."""
+    first, turned = (POLICIES.model_copy(update={"stage": "detect", "config": one}) for one in ("old", "abc"))
+    found = only(folded(first, turned, turned, fault())).causes
     assert [cause.text for cause in found if "detect" in cause.text] == ["detect turned to settings abc, 0 s before"]
 
 

@@ -118,13 +118,8 @@ class Board:
 
     def _layout_changes(self, parts: list[Part]) -> list[int]:
         """Return the positions at which a source turns to a layout that is new or takes series over."""
-        uses: dict[tuple[int, str], list[tuple[int, int]]] = {}
-        tables: dict[int, SeriesTable] = {}
-        for part in parts:
-            digest = part.table.digest
-            tables[digest] = part.table
-            for index, source in zip(part.index.tolist(), part.sources, strict=True):
-                uses.setdefault((part.width, source), []).append((index, digest))
+        uses = self._uses(parts, self._restless(parts))
+        tables = {part.table.digest: part.table for part in parts}
         changes: set[int] = set()
         for key, used in uses.items():
             known = self.pools.layouts.get(key, [])
@@ -132,6 +127,25 @@ class Board:
                 known_tables = {digest: self.pools.by_table[key[0], digest].table for digest in known}
                 changes.update(self._turns(sorted(used), list(known), known_tables | tables))
         return sorted(changes)
+
+    def _restless(self, parts: list[Part]) -> set[tuple[int, str]]:
+        """Return the widths and sources that use another layout than the only one they are known by; mostly none do."""
+        known = self.pools.layouts
+        return {
+            (part.width, source)
+            for part in parts
+            for source in part.sources
+            if known.get((part.width, source)) != [part.table.digest]
+        }
+
+    def _uses(self, parts: list[Part], wanted: set[tuple[int, str]]) -> dict[tuple[int, str], list[tuple[int, int]]]:
+        """Return where in the batch the wanted ones use which layout."""
+        uses: dict[tuple[int, str], list[tuple[int, int]]] = {}
+        for part in parts if wanted else ():
+            for index, source in zip(part.index.tolist(), part.sources, strict=True):
+                if (part.width, source) in wanted:
+                    uses.setdefault((part.width, source), []).append((index, part.table.digest))
+        return uses
 
     def _turns(self, used: list[tuple[int, int]], recent: list[int], tables: dict[int, SeriesTable]) -> Iterator[int]:
         """Yield where a source that used its layouts in this order, after the `recent` ones, makes a change."""

@@ -20,7 +20,7 @@ def topic_settings(topics: TopicsSettings, names: Collection[Topic] = TOPICS) ->
         TopicSettings(topics.topic("windows"), topics.partitions, topics.windows_retention),
         TopicSettings(topics.topic("journal"), 1, topics.journal_retention),
         TopicSettings(topics.topic("commands"), topics.partitions, topics.journal_retention),
-        TopicSettings(topics.topic("state"), topics.partitions, topics.metrics_retention),
+        TopicSettings(topics.topic("state"), topics.partitions, topics.metrics_retention, replaced=True),
         TopicSettings(topics.topic("deadletter"), 1, topics.windows_retention),
     ]
     return [topic for topic in every if topic.name in wanted]

@@ -62,13 +62,17 @@ class Committed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TopicSettings:
-    """How a topic is made. `retention_ms` and `retention_bytes` (per partition): None keeps for ever."""
+    """How a topic is made. `retention_ms` and `retention_bytes` (per partition): None keeps for ever.
+
+    `replaced`: its records have keys, and producers `forget` those that newer ones replace.
+    """
 
     name: str
     partitions: int = 1
     retention_ms: int | None = None
     retention_bytes: int | None = None
     max_record_bytes: int = 1_000_000
+    replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,14 @@ class Producer(Protocol):
         """Hand the records over, in order, and return at once; order holds per partition, over calls too.
 
         Raises RecordTooLargeError before anything is sent. Blocks only for back-pressure (a bound on bytes in flight).
+        """
+
+    def forget(self, partition: Partition, name: bytes, before: int, keys: Sequence[bytes]) -> None:
+        """Let go of what the partition has below offset `before` under the key `name`, or keys that begin with `name/`.
+
+        Newer records have taken its place: in their way readers find empty values, or nothing. `keys` are those of
+        which the caller knows, for logs that can only delete by a whole key. Nobody is told when that is done; what
+        remains goes with retention. Raises LogUnavailableError, LogRefusedError.
         """
 
     def close(self, timeout_s: float = 5.0) -> None:

@@ -14,6 +14,11 @@ _SLACK = 16
 """Cutting the front of a list costs its whole length: do it only for at least a sixteenth of it."""
 
 
+def begins_with(key: bytes | None, name: bytes) -> bool:
+    """Say whether a key is `name`, or begins with `name/`."""
+    return key is not None and (key == name or key.startswith(name + b"/"))
+
+
 class Columns:
     """The records of a partition. Not guarded: the log's lock is."""
 
@@ -83,6 +88,16 @@ class Columns:
         for column in (self._timestamps, self._keys, self._values, self._headers):
             del column[:count]
         self.first += count
+
+    def forget(self, name: bytes, before: int) -> None:
+        """Empty what stands below offset `before` under `name`, or keys that begin with `name/`; cut an empty front."""
+        stop = min(max(0, before - self.first), len(self._values))
+        for index in range(stop):
+            if begins_with(self._keys[index], name):
+                self.size -= len(self._values[index])
+                self._keys[index], self._values[index] = None, b""
+        kept = next((index for index, value in enumerate(self._values[:stop]) if value), stop)
+        self.trim(self.first + kept)
 
     def retain(self, topic: TopicSettings, now: int) -> None:
         """Delete what the topic's retention lets go, once that is a worthwhile share."""

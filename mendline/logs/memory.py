@@ -211,5 +211,11 @@ class _MemoryProducer:
         """Append at once. Raises RecordTooLargeError; everything else is in the delivery."""
         return self._log.append(records, self._router)
 
+    def forget(self, partition: Partition, name: bytes, before: int, keys: Sequence[bytes]) -> None:
+        """Let go at once of what newer records replace."""
+        with self._log.lock:
+            self._log.check_away()
+            self._log.columns(partition).forget(name, before)
+
     def close(self, timeout_s: float = 5.0) -> None:
         """Do nothing: nothing is ever in flight."""

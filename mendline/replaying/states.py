@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mendline.logs.partitioner import partition_of
-from mendline.runtime.snapshots import UNKNOWN, Restored, assemble, part_of, snapshot_key
+from mendline.runtime.snapshots import UNKNOWN, Restored, assemble, is_under, name_of, part_of
 from mendline.schemas.base import UnreadableRecordError
 from mendline.schemas.stream import Partition
 
@@ -25,9 +25,9 @@ class States:
     def __init__(self, recording: Recording, topic: str, spec: StageSpec, source: Partition) -> None:
         """Look for them in the state `topic`, which may be missing."""
         self._recording, self._source, self._config = recording, source, spec.config
-        self._key = snapshot_key(spec.name, source)
+        self._name = name_of(spec.name, source)
         count = recording.topics().get(topic, 0)
-        self._place = Partition(topic, partition_of(self._key, count)) if count else None
+        self._place = Partition(topic, partition_of(self._name, count)) if count else None
 
     def before(self, offset: int) -> Restored | None:
         """Return the newest snapshot of what was known at or before `offset`; one appended just then may be missed."""
@@ -58,17 +58,19 @@ class States:
     def _between(self, begin: int, end: int) -> Iterator[Restored]:
         """Yield the whole snapshots among the records of the topic from `begin` up to `end`."""
         parts: list[Part] = []
-        for value in self._values(begin, end):
+        for key, value in self._records(begin, end):
             try:
-                part = part_of(value)
+                part = part_of(key, value)
             except UnreadableRecordError:
                 parts = []
                 continue
-            parts = [part] if part[0].block == 0 else [*parts, part]
-            if part[0].blocks != UNKNOWN and part[0].config == self._config and (found := assemble(parts)):
+            head = part.head
+            parts = [part] if head.block == 0 else [*parts, part]
+            if head.blocks != UNKNOWN and head.config == self._config and (found := assemble(parts, self._name)):
                 yield found
 
-    def _values(self, begin: int, end: int) -> Iterator[bytes]:
+    def _records(self, begin: int, end: int) -> Iterator[tuple[bytes | None, bytes]]:
         if self._place:
             for batch in self._recording.batches(self._place, begin, end):
-                yield from (value for key, value in zip(batch.keys, batch.values, strict=True) if key == self._key)
+                pairs = zip(batch.keys, batch.values, strict=True)
+                yield from ((key, value) for key, value in pairs if value and is_under(self._name, key))

@@ -20,7 +20,7 @@ from mendline.runtime.deadletters import FoldError, Limit, Poison
 from mendline.runtime.metrics import Metrics
 from mendline.runtime.outbox import Outbox
 from mendline.runtime.restore import find_start
-from mendline.runtime.snapshots import SnapshotPlace, in_portions, write_snapshot
+from mendline.runtime.saving import Saver
 from mendline.runtime.worker import Worker, cut
 from mendline.schemas.base import record_id
 from mendline.schemas.records import Activation, encode_record
@@ -38,22 +38,22 @@ logger = logging.getLogger(__name__)
 
 SCOPE = b"default"
 
-SNAPSHOT_PAUSE = 20
-"""How many times as long as a snapshot took no other follows."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How often a member does what is not driven by records. All in seconds.
 
-    `tick` is how long a partition is quiet before it gets a tick, `snapshot` bounds what a restart reads again (a state
-    so large that this cost more than a twentieth of the time is snapshotted less often), and `idle` how long one wait
-    for records lasts.
+    `tick` is how long a partition is quiet before it gets a tick, and `idle` how long one wait for records lasts. A
+    snapshot is taken once it took `again` to fold what came after the last one, for that is what a restart folds again,
+    but `snapshot` after it at the earliest (later when that cost more than a twentieth of the time), and `seldom` after
+    it at the latest.
     """
 
     tick: float = 1.0
     progress: float = 1.0
     snapshot: float = 10.0
+    again: float = 0.5
+    seldom: float = 300.0
     idle: float = 0.5
     farewell: float = 10.0
 
@@ -136,6 +136,10 @@ class Member:
         self._consumer = self._log.consumer(self.name, group=f"{self._topics.prefix}.{self.spec.name}")
         self._consumer.subscribe([self.spec.topic])
         retried = partial(self.metrics.add, "mendline_append_retries", self.spec.name)
+        state = self._topics.topic("state")
+        partitions = self._log.topics().get(state, 1)
+        every = self._topics.snapshots_every
+        self._saver = Saver(state, partitions, every, self._pace, self._clocks.monotonic, self.metrics)
         self._outbox = Outbox(self._log.producer(self.name), self._clocks.monotonic, self.name, retried)
 
     def turn(self) -> int:
@@ -162,7 +166,7 @@ class Member:
         deadline = self._clocks.monotonic() + self._pace.farewell
         if outbox.drain(deadline):
             for worker in self._workers.values():
-                self._snapshot(worker, outbox)
+                self._saver.save(worker, consumer, outbox)
             outbox.drain(deadline)
         self._commit(consumer)
 
@@ -204,9 +208,10 @@ class Member:
             self.spec, partition, start.stage, start.offset, start.muted_until, self.metrics,
             self._topics.topic("deadletter"), Limit(self._topics.dead_letters, self.spec.name, partition),
             poison, start.clock, max(start.muted_until, start.offset),
-            start.muted_until, start.snapshot, now, now + self._pace.tick, now + self._pace.snapshot,
+            start.muted_until, start.snapshot, start.written, quiet_since=now, tick_at=now + self._pace.tick,
             warming=start.warming,
         )  # fmt: skip
+        self._saver.begin(worker)
         if start.new_settings and self.spec.config:
             self._activate(worker, outbox)
         consumer.start(partition, worker.position)
@@ -306,10 +311,7 @@ class Member:
             if self.spec.ticks and now - worker.quiet_since >= self._pace.tick and now >= worker.tick_at:
                 worker.tick_at = now + self._pace.tick
                 outbox.append([worker.tick(self.name, self._clocks.now_ms())])
-            if now >= worker.snapshot_at and worker.position > worker.snapshot_offset:
-                self._snapshot(worker, outbox)
-                after = self._clocks.monotonic()
-                worker.snapshot_at = after + max(self._pace.snapshot, SNAPSHOT_PAUSE * (after - now))
+            self._saver.save_if_due(worker, consumer, outbox)
         if now >= self._progress_at:
             self._progress_at = now + self._pace.progress
             self._report(consumer, outbox)
@@ -324,27 +326,7 @@ class Member:
         if records:
             outbox.append(records)
 
-    def _snapshot(self, worker: Worker, outbox: Outbox) -> None:
-        if worker.position < worker.muted_until:
-            return  # older than the snapshot it came from would be
-        stored: list[Position] = []
-        records = write_snapshot(worker.head(), worker.stage.dump(), self._topics.topic("state"))
-        for portion in in_portions(records):
-            if outbox.unavailable:
-                return  # the rest would only fill the memory; what stands of it harms nobody
-            outbox.append(portion, stored.extend)
-        worker.snapshot_offset = worker.position
-        worker.tell_tallies()
-        outbox.append([], partial(_snapshot_stands, worker, self.metrics, stored))
-
 
 def _acknowledged(reached: Sequence[tuple[Worker, int]], _: Sequence[Position]) -> None:
     for worker, offset in reached:
         worker.acknowledged = max(worker.acknowledged, offset)
-
-
-def _snapshot_stands(worker: Worker, metrics: Metrics, positions: Sequence[Position], _: Sequence[Position]) -> None:
-    worker.snapshot = SnapshotPlace.of(positions)
-    # What is committed next carries the new place; without new records the place alone is worth a commit.
-    worker.committed = min(worker.committed, worker.acknowledged - 1)
-    metrics.add("mendline_snapshots", worker.spec.name, str(worker.partition.number))

@@ -17,7 +17,7 @@ from mendline.logs.base import LogUnavailableError
 
 if TYPE_CHECKING:
     from mendline.logs.base import Delivery, Position, Producer
-    from mendline.schemas.stream import NewRecord
+    from mendline.schemas.stream import NewRecord, Partition
 
 OnAcknowledged = Callable[[Sequence["Position"]], None]
 
@@ -114,6 +114,10 @@ class Outbox:
             if self._entries:
                 self._wait(min(left, 0.1))
         return True
+
+    def forget(self, partition: Partition, name: bytes, before: int, keys: Sequence[bytes]) -> None:
+        """Let go of what newer records replace, as the producer does. Raises LogUnavailableError, LogRefusedError."""
+        self._producer.forget(partition, name, before, keys)
 
     def close(self) -> None:
         """Let go of the producer. Never raises."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mendline.runtime.logtime import LogClock
-from mendline.runtime.snapshots import Restored, SnapshotPlace, read_snapshot
+from mendline.runtime.snapshots import Restored, SnapshotPlace, Written, read_snapshot
 from mendline.schemas.stream import Parted
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Start:
     muted_until: int
     snapshot: SnapshotPlace | None
     new_settings: bool
+    written: Written | None = None
     warming: Warming | None = None
 
 
@@ -68,7 +69,7 @@ def find_start(spec: StageSpec, partition: Partition, consumer: Consumer, log: L
         clock = LogClock(found.log_time, found.append_time)
         offset, warming = _warm_up(stage, partition, consumer, found, oldest)
         changed = found.config != spec.config
-        return Start(stage, clock, offset, committed.offset, place, new_settings=changed, warming=warming)
+        return Start(stage, clock, offset, committed.offset, place, changed, found.written, warming)
     # Without a snapshot nobody knows how old the state of the one before was: all that is left is read again.
     warm = _offset_before(partition, consumer, found, spec.warm_up_ms) if found else oldest
     offset = max(oldest, min(committed.offset, warm))

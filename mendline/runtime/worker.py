@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mendline.logs.base import Committed
 from mendline.runtime.deadletters import FoldError, Limit, Poison, dead_letter
 from mendline.runtime.logtime import LogClock
-from mendline.runtime.snapshots import SnapshotHead, SnapshotPlace
+from mendline.runtime.snapshots import SnapshotHead, SnapshotPlace, Written
 from mendline.schemas.base import record_id
 from mendline.schemas.decode import decode
 from mendline.schemas.records import Progress, Tick, encode_record
@@ -29,7 +29,10 @@ class Worker:
     """A stage at work on one partition.
 
     `position` is the next offset to fold, `muted_until` the offset below which outputs were acknowledged in an
-    earlier life, `acknowledged` the offset up to which they are now, `snapshot` where the newest usable one stands.
+    earlier life, `acknowledged` the offset up to which they are now, `snapshot` where the newest usable one stands and
+    `written` its records; `replaced` are those of older and unfinished ones that may still be there, `let_go` is up to
+    where they are not. `unsaved_s` is how long it took to fold what came after the newest snapshot, `saved_ms` of what
+    append time that is.
     `warming` takes the records before its end in the stage's place, and then joins it.
     """
 
@@ -46,9 +49,15 @@ class Worker:
     acknowledged: int = 0
     committed: int = 0
     snapshot: SnapshotPlace | None = None
+    written: Written | None = None
+    replaced: list[Written] = field(default_factory=list)
+    let_go: int = 0
+    unsaved_s: float = 0.0
+    saved_ms: int = -1
     quiet_since: float = 0.0
     tick_at: float = 0.0
     snapshot_at: float = 0.0
+    snapshot_by: float = 0.0
     snapshot_offset: int = -1
     warming: Warming | None = None
 
@@ -126,6 +135,7 @@ class Worker:
         self.metrics.add("mendline_records_consumed", stage, number, len(batch))
         self.metrics.add("mendline_batches", stage, number)
         self.metrics.add("mendline_fold_seconds", stage, number, seconds)
+        self.unsaved_s += seconds
         self.metrics.set("mendline_input_timestamp_seconds", stage, number, batch.timestamps[-1] / 1000)
         if unreadable:
             self.metrics.add("mendline_records_dead", stage, number, unreadable)
@@ -135,10 +145,22 @@ class Worker:
         if isinstance(self.stage, Tallying):
             self.metrics.tally(self.spec.name, str(self.partition.number), self.stage.tallies())
 
-    def head(self) -> SnapshotHead:
-        """Return whose state this is, and of when, for a snapshot made now."""
+    def head(self, life: str, *, kept: bool) -> SnapshotHead:
+        """Return whose state this is, and of when, for a snapshot made now in the `life` of a member."""
         clock = LogClock(self.clock.now, self.clock.append_time)
-        return SnapshotHead(self.spec.name, self.partition, self.position, clock, self.spec.config)
+        return SnapshotHead(self.spec.name, self.partition, self.position, clock, self.spec.config, life, kept)
+
+    def stands(self, place: SnapshotPlace, written: Written) -> None:
+        """Note that a snapshot is complete on the log; the one before may go when this one's place is committed."""
+        if self.written:
+            self.replaced.append(self.written)
+        self.snapshot, self.written = place, written
+        # What is committed next carries the new place; without new records the place alone is worth a commit.
+        self.committed = min(self.committed, self.acknowledged - 1)
+
+    def replaced_keys(self) -> list[bytes]:
+        """Return the keys of older and unfinished snapshots that may still be there."""
+        return [key for one in self.replaced for key in one.keys]
 
     def place(self) -> Committed:
         """Return what is to be committed now."""

@@ -30,6 +30,10 @@ class TopicsSettings(Frozen):
     metrics_retention: Duration = Field(default=7 * 86_400_000, description="raw rounds are large: a week")
     windows_retention: Duration = Field(default=30 * 86_400_000, description="windows are smaller: a month")
     journal_retention: Duration = Field(default=365 * 86_400_000, description="the record of what was done: a year")
+    snapshots_every: Duration = Field(
+        default=6 * 3_600_000,
+        description="one snapshot of each stage in this time stays as long as `metrics`, to replay from; 0: none",
+    )
     replication: int | None = Field(default=None, description="Kafka: copies of each partition; default: the broker's")
     dead_letters: DeadLetterSettings = DeadLetterSettings()
 

@@ -85,7 +85,8 @@ class Scene:
         specs = (rounds_spec(settings, self.keys), windows_spec(settings), planner_spec(settings, self.keys))
         clocks = Clocks(monotonic=lambda: self.clock() / 1000, now_ms=self.clock)
         self.members = [
-            Member(self.log, spec, settings.topics, spec.name, pace=Pace(idle=0.0), clocks=clocks) for spec in specs
+            Member(self.log, spec, settings.topics, spec.name, pace=Pace(again=0.0, idle=0.0), clocks=clocks)
+            for spec in specs
         ]
         for member in self.members:
             member.open()

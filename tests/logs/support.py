@@ -31,10 +31,10 @@ class Case:
     patience_s: float
     client: str = ""
 
-    def topic(self, partitions: int = 1, max_record_bytes: int = 1_000_000) -> str:
+    def topic(self, partitions: int = 1, max_record_bytes: int = 1_000_000, *, replaced: bool = False) -> str:
         """Make a topic of its own for the test."""
         name = f"t{next(_numbers)}-{uuid.uuid4().hex[:8]}"
-        self.log.ensure_topics([TopicSettings(name, partitions, max_record_bytes=max_record_bytes)])
+        self.log.ensure_topics([TopicSettings(name, partitions, max_record_bytes=max_record_bytes, replaced=replaced)])
         return name
 
     def append(self, topic: str, *values: bytes, partition: int | None = None) -> list[Position]:

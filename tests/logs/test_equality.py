@@ -22,7 +22,7 @@ NAMES = ["a", "b", "c"]
 
 partitions = st.sampled_from(PARTITIONS)
 headers = st.sampled_from([JSON_HEADERS, (), (("h", b""), ("h", b"1"))])
-keys = st.none() | st.sampled_from([b"", b"k", b"host-7"])
+keys = st.none() | st.sampled_from([b"", b"k", b"k/1", b"host-7"])
 records = st.builds(
     lambda topic, value, key, header: NewRecord(topic.name, value, key, headers=header),
     st.sampled_from(TOPICS),
@@ -34,6 +34,7 @@ steps = st.one_of(
     st.tuples(st.just("append"), st.lists(records, min_size=1, max_size=6)),
     st.tuples(st.just("advance"), st.integers(-2, 5)),
     st.tuples(st.just("trim"), partitions, st.integers(0, 12)),
+    st.tuples(st.just("forget"), partitions, st.sampled_from([b"k", b"host-7"]), st.integers(0, 12)),
     st.tuples(st.just("join"), st.sampled_from(NAMES)),
     st.tuples(st.just("leave"), st.sampled_from(NAMES)),
     st.tuples(st.just("poll"), st.sampled_from(NAMES), st.integers(1, 10)),
@@ -80,6 +81,9 @@ class Player:
 
     def _trim(self, partition: Partition, offset: int) -> None:
         self._log.delete_before(partition, offset)
+
+    def _forget(self, partition: Partition, name: bytes, before: int) -> None:
+        self._producer.forget(partition, name, before, [])
 
     def _join(self, name: str) -> None:
         """Open a consumer of that name; one that is open already is fenced by it."""

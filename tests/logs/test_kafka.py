@@ -33,6 +33,7 @@ from mendline.logs.base import (
 from mendline.logs.kafka import KafkaLog
 from mendline.logs.kafka.consumer import KafkaLogConsumer
 from mendline.logs.kafka.producer import KafkaLogProducer
+from mendline.logs.kafka.topics import REPLACED
 from mendline.logs.librdkafka.consumer import RdConsumer
 from mendline.logs.librdkafka.producer import RdProducer
 from mendline.schemas.stream import NewRecord, Partition
@@ -442,6 +443,23 @@ def test_topics_are_made_as_told(kafka: LocalKafka, log: KafkaLog) -> None:
         "max.message.bytes": "2004096",
     }
     assert log.topics()[name] == 3
+
+
+def test_topics_of_what_is_replaced_are_compacted(
+    kafka: LocalKafka, log: KafkaLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In small segments, and by age as well; one that was made otherwise is told, with the command to change it."""
+    name = f"made-{time.time_ns()}"
+    log.ensure_topics([TopicSettings(name, replaced=True)])
+    log.ensure_topics([TopicSettings(name, replaced=True)])
+    with admin_of(kafka) as admin:
+        config = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])["topic"][name]
+    assert REPLACED.items() <= {key: entry["value"] for key, entry in config.items()}.items()
+    log.ensure_topics([TopicSettings(f"{name}-kept")])
+    assert [] == [line for line in caplog.messages if "replaced" in line]
+    log.ensure_topics([TopicSettings(f"{name}-kept", replaced=True)])
+    (said,) = [line for line in caplog.messages if f"{name}-kept" in line]
+    assert "--add-config cleanup.policy=[compact,delete],segment.bytes=[67108864]," in said
 
 
 def test_topics_that_do_not_fit_are_named(kafka: LocalKafka, log: KafkaLog, caplog: pytest.LogCaptureFixture) -> None:

@@ -30,7 +30,7 @@ TABLE = SeriesTable([Series(metric="load"), Series(metric="queue", service="web"
 HOSTS = ("host-1", "host-2")
 SETTINGS: Mapping[str, Any] = {
     "name": "host-1",
-    "topics": {"partitions": 2},
+    "topics": {"partitions": 2, "snapshots_every": "10s"},
     "windows": {"pane": "2s", "widths": ["2s", "6s"]},
     "detectors": [
         {"name": "load-limit", "use": "threshold", "window": 0, "match": {"metric": "load"}, "open": {"above": 80}},
@@ -87,7 +87,7 @@ class Studio:
         )  # fmt: skip
         clocks = Clocks(monotonic=lambda: self.clock() / 1000, now_ms=self.clock)
         self.members = [
-            Member(self.log, spec, self.settings.topics, spec.name, pace=MemberPace(idle=0.0), clocks=clocks)
+            Member(self.log, spec, self.settings.topics, spec.name, pace=MemberPace(again=0.0, idle=0.0), clocks=clocks)
             for spec in specs
         ]
         for member in self.members:

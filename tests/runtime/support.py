@@ -19,7 +19,7 @@ from mendline.schemas.settings import TopicsSettings
 from mendline.schemas.stream import Input, NewRecord, Partition, StateBlock
 from mendline.testing.clock import ManualClock
 
-TOPICS = TopicsSettings(prefix="t")
+TOPICS = TopicsSettings(prefix="t", snapshots_every=0)
 INPUT, OUTPUT = "t.metrics", "t.windows"
 
 
@@ -62,6 +62,8 @@ class Bench:
     clock: ManualClock = field(default_factory=ManualClock)
     stages: list[RunningSum] = field(default_factory=list)
     partitions: int = 1
+    again: float = 0.0
+    topics: TopicsSettings = TOPICS
 
     def __post_init__(self) -> None:
         """Make the topics."""
@@ -79,7 +81,9 @@ class Bench:
 
         spec = StageSpec("sum", INPUT, make, config, 60_000, ticks, progress, dead_letters=True)
         clocks = Clocks(monotonic=lambda: self.clock() / 1000, now_ms=self.clock)
-        member = Member(self.log, spec, TOPICS, name, metrics=Metrics(), pace=Pace(idle=0.0), clocks=clocks)
+        member = Member(
+            self.log, spec, self.topics, name, metrics=Metrics(), pace=Pace(again=self.again, idle=0.0), clocks=clocks
+        )
         member.open()
         return member
 

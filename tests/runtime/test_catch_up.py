@@ -123,7 +123,7 @@ class Scene:
         """Give a member; it dies at the end without a farewell."""
         spec = {"windows": windows_spec, "detect": detect_spec}[stage](SETTINGS)
         clocks = Clocks(lambda: self.clock() / 1000, self.clock)
-        member = Member(self.log, spec, SETTINGS.topics, name, pace=Pace(idle=0.0), clocks=clocks)
+        member = Member(self.log, spec, SETTINGS.topics, name, pace=Pace(again=0.0, idle=0.0), clocks=clocks)
         member.open()
         yield member
         member.close()

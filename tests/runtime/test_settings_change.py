@@ -41,7 +41,9 @@ class Fleet:
     def member(self, spec: StageSpec, *, farewell: float = 10.0) -> Member:
         """Return an open member of the stage."""
         clocks = Clocks(monotonic=lambda: self.bench.clock() / 1000, now_ms=self.bench.clock)
-        member = Member(self.bench.log, spec, TOPICS, "m", pace=Pace(idle=0.0, farewell=farewell), clocks=clocks)
+        member = Member(
+            self.bench.log, spec, TOPICS, "m", pace=Pace(again=0.0, idle=0.0, farewell=farewell), clocks=clocks
+        )
         member.open()
         return member
 

@@ -167,6 +167,11 @@ class KafkaLogProducer:
             delivery.futures[indices[-1]].add_both(life.settled, sum(sizes[i] for i in indices))
         return delivery
 
+    def forget(self, partition: Partition, name: bytes, before: int, keys: Sequence[bytes]) -> None:
+        """Append an empty record under each key; compaction does the rest. Raises as `append`."""
+        if keys:
+            self.append([NewRecord(partition.topic, b"", key, partition.number, headers=()) for key in keys])
+
     def close(self, timeout_s: float = 5.0) -> None:
         """Wait for what is in flight, then end the client's thread."""
         life, self._life, self._closed = self._life, None, True
@@ -235,7 +240,11 @@ class KafkaLogProducer:
         numbers = {index: partition.number for partition, indices in routes.items() for index in indices}
         for index, record in enumerate(records):
             future = life.client.send(
-                record.topic, record.value, key=record.key, headers=list(record.headers), partition=numbers[index]
+                record.topic,
+                record.value or (None if record.key else b""),  # empty under a key: delete what is under it
+                key=record.key,
+                headers=list(record.headers),
+                partition=numbers[index],
             )
             future.add_errback(life.failed, delivery)
             delivery.futures.append(future)

@@ -19,6 +19,14 @@ from mendline.schemas.stream import Partition
 BATCH_BYTES = 512 << 10
 """What a producer sends at once to a partition: large, because a batch costs far more than the records in it."""
 DEFAULT_LIMIT = 1_000_000
+REPLACED = {
+    # Compaction lets go of what has an empty record of its key behind it, retention of what was never completed.
+    "cleanup.policy": "compact,delete",
+    # It works on whole segments that are no longer written, so small ones: of 1 GiB, the default, one would often do.
+    "segment.bytes": str(64 << 20),
+    "delete.retention.ms": "60000",
+}
+"""Settings of a topic whose records are replaced."""
 
 _logger = logging.getLogger(__name__)
 
@@ -35,6 +43,7 @@ def topic_config(topic: TopicSettings) -> dict[str, str]:
         "retention.bytes": str(-1 if topic.retention_bytes is None else topic.retention_bytes),
         # Kafka's limit counts a whole batch, so it may not be below what a producer puts into one.
         "max.message.bytes": str(max(topic.max_record_bytes, BATCH_BYTES) + OVERHEAD_BYTES),
+        **(REPLACED if topic.replaced else {}),
     }
 
 
@@ -129,6 +138,15 @@ def _complain(
                 topic.name,
                 config["max.message.bytes"],
                 topic.max_record_bytes,
+            )
+        if topic.replaced and "compact" not in config.get("cleanup.policy", "compact"):
+            _logger.warning(
+                "topic %s keeps what newer records replaced for as long as any: run: kafka-configs.sh"
+                " --bootstrap-server %s --alter --entity-type topics --entity-name %s --add-config %s",
+                topic.name,
+                ",".join(servers),
+                topic.name,
+                ",".join(f"{name}=[{value}]" for name, value in REPLACED.items()),
             )
         if partitions[topic.name] != topic.partitions:
             _logger.warning(

@@ -197,6 +197,11 @@ class RdProducer:
         life.serve(0)
         return delivery
 
+    def forget(self, partition: Partition, name: bytes, before: int, keys: Sequence[bytes]) -> None:
+        """Append an empty record under each key; compaction does the rest. Raises as `append`."""
+        if keys:
+            self.append([NewRecord(partition.topic, b"", key, partition.number, headers=()) for key in keys])
+
     def close(self, timeout_s: float = 5.0) -> None:
         """Wait for what is in flight, then end the client."""
         life, self._life, self._closed = self._life, None, True
@@ -311,7 +316,7 @@ class RdProducer:
             try:
                 produce(
                     record.topic,
-                    record.value,
+                    record.value or (None if record.key else b""),  # empty under a key: delete what is under it
                     record.key,
                     numbers[index],
                     on_delivery=partial(answered, index, sizes[index]),

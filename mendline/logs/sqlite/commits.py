@@ -27,10 +27,6 @@ class Commits:
         if self._places:
             self._due = min(self._due, time.monotonic() + self._delay_s)
 
-    def get(self, partition: Partition) -> Committed | None:
-        """Return the place that waits for a partition."""
-        return self._places.get(partition)
-
     def due_in(self) -> float:
         """Return in how many seconds they have to be written."""
         return self._due - time.monotonic()

@@ -101,11 +101,9 @@ class SqliteConsumer:
             self._write_commits()
 
     def committed(self, partition: Partition) -> Committed | None:
-        """Return the group's stored place, or None when there is none."""
+        """Return the group's stored place, or None when there is none: what waits is written first."""
+        self._write_commits()
         key = (self._reader.group, *partition)
-        waiting = self._commits.get(partition)
-        if waiting is not None:
-            return waiting
         sql = 'SELECT "offset", metadata FROM offsets WHERE grp = ? AND topic = ? AND number = ?'
         rows = self._stores.store("bulk").rows(sql, key)
         return Committed(*rows[0]) if rows else None

@@ -48,6 +48,12 @@ class SqliteProducer:
         self._sweeper.sweep(routes)
         return Answered([positions[index] for index in range(len(records))])
 
+    def forget(self, partition: Partition, name: bytes, before: int, keys: Sequence[bytes]) -> None:
+        """Let go of what newer records replace, a few MB as one transaction. Raises LogUnavailableError."""
+        table = self._stores.table(partition)
+        while table.empty(name, before):
+            pass
+
     def close(self, timeout_s: float = 5.0) -> None:
         """Let go of the files; nothing is ever in flight."""
         self._ringer.close()

@@ -18,6 +18,9 @@ READ_BYTES = 16_000_000
 
 _NEVER_MS = 2**63
 
+EMPTIED_BYTES = 4 << 20
+"""What is let go in one transaction, as far as it is not one row: the others' writes wait that long."""
+
 TRIM_ROWS = 1000
 """Rows that retention deletes in one transaction: a few ms, so that writers need not wait long."""
 
@@ -147,6 +150,52 @@ class Table:
                 (stop, span.bytes - size, *self._key),
             )
         return more
+
+    def empty(self, name: bytes, before: int) -> bool:
+        """Empty a few MB of what stands below `before` under `name`, or keys that begin with `name/`.
+
+        That is one transaction. Rows stay, so offsets have no gaps; those at the front go. Say whether more is left.
+        """
+        some = self._under(name, before)
+        if not some:
+            return False
+        with self._store.transaction():
+            self._store.run_many(
+                f"UPDATE {self._name} SET key = NULL, value = x'' WHERE \"offset\" = ?",
+                [(offset,) for offset, _ in some],
+            )
+            self._store.rows(
+                "UPDATE partitions SET bytes = max(0, bytes - ?) WHERE topic = ? AND number = ?",
+                (sum(size for _, size in some), *self._key),
+            )
+            self._cut_empty(before)
+        return True
+
+    def _under(self, name: bytes, before: int) -> list[tuple[int, int]]:
+        """Return the first offsets below `before` under a name, with their bytes, a few MB in all."""
+        sql = (
+            f'SELECT "offset", length(value) + length(key) FROM {self._name} WHERE "offset" < ? AND length(value) > 0 '
+            'AND (key = ? OR substr(key, 1, ?) = ?) ORDER BY "offset" LIMIT ?'
+        )
+        begin = name + b"/"
+        some: list[tuple[int, int]] = []
+        size = 0
+        for offset, length in self._store.rows(sql, (before, name, len(begin), begin, TRIM_ROWS)):
+            if some and size + length > EMPTIED_BYTES:
+                break
+            some.append((offset, length))
+            size += length
+        return some
+
+    def _cut_empty(self, before: int) -> None:
+        """Delete the empty rows at the front, inside the caller's transaction."""
+        sql = f'SELECT "offset" FROM {self._name} WHERE "offset" < ? AND length(value) > 0 ORDER BY "offset" LIMIT 1'
+        kept = self._store.rows(sql, (before,))
+        stop = kept[0][0] if kept else min(before, self.span().next)
+        self._store.rows(f'DELETE FROM {self._name} WHERE "offset" < ?', (stop,))
+        self._store.rows(
+            "UPDATE partitions SET first = max(first, ?) WHERE topic = ? AND number = ?", (stop, *self._key)
+        )
 
     def _batch(self, rows: Sequence[tuple[int, int, bytes | None, bytes, int | bytes]]) -> Batch:
         """Return rows as columns. Raises LogCorruptError for what no producer wrote."""

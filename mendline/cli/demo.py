@@ -15,9 +15,26 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from mendline.demo.results import Round
+    from mendline.demo.scenario import Part
 
 NO = 1
-NAMES = ("kill", "hang", "stall", "bad-config", "leak", "burn", "burst", "corrupt-data")
+FIRST_SHOWN = 8080
+NAMES = (
+    "kill",
+    "hang",
+    "stall",
+    "bad-config",
+    "leak",
+    "burn",
+    "burst",
+    "corrupt-data",
+    "adjust",
+    "command",
+    "diagnose",
+    "notify",
+    "ask",
+    "order",
+)
 QUICK = NAMES[:3]
 
 
@@ -49,19 +66,21 @@ def demo(scenarios: tuple[str, ...], rounds: int, url: str | None, *, as_json: b
     burn   it computes without end, which is unusual for it
     burst  it computes for two seconds, which is not, so any action would be needless
     corrupt-data  its 100 MB of data are overwritten; restored means: the same by SHA-256, and answering
+    adjust  a rush needs more workers than it has: two are added, and taken back when the rush is over
+    command  a page in its cache is broken: a program of the host's own empties that, and the process stays
+    diagnose  it is deadlocked, and what a person would look at is collected before the restart
+    notify  it is killed, and a webhook and a mail server are told, by the policy too
+    ask    it is killed, and nothing is done before somebody says `mendline approve`
+    order  it is killed with the service that it depends on, which must be mended first
 
     Times are seconds from the break, and the answers are those that a client of the service got. Everything goes the
     whole way through the log. Exit status 1 when something was not mended, or anything was done without need.
 
     Examples: mendline demo;  mendline demo --scenario kill --rounds 10 --log kafka://localhost:9092
     """
-    from mendline.demo.config import config_text
-    from mendline.demo.deployment import OWN_LOG
-
     names = NAMES if "all" in scenarios else tuple(dict.fromkeys(scenarios))
     if show_config:
-        stock = "corrupt-data" in names
-        click.echo(config_text(_local(url) or OWN_LOG, "mendline-demo", 8080, stock=stock), nl=False)
+        click.echo(_config(names, _local(url)), nl=False)
         return
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # leaving by an exception clears up
     done = _run(names, rounds, _local(url), as_json=as_json)
@@ -72,6 +91,22 @@ def demo(scenarios: tuple[str, ...], rounds: int, url: str | None, *, as_json: b
     else:
         _print(url or "an embedded log (SQLite)", done)
     raise click.exceptions.Exit(0 if all_good(done) else NO)
+
+
+def _config(names: Sequence[str], url: str | None) -> str:
+    from mendline.demo.config import config_text, port_names
+    from mendline.demo.deployment import OWN_LOG
+
+    parts = _parts(names)
+    ports = {name: FIRST_SHOWN + number for number, name in enumerate(port_names(parts))}
+    return config_text(url or OWN_LOG, "mendline-demo", parts, ports)
+
+
+def _parts(names: Sequence[str]) -> list[Part]:
+    """Return what the scenarios put into the file, each once, the service that is killed to warm up first."""
+    from mendline.demo.scenarios import SCENARIOS
+
+    return list(dict.fromkeys(SCENARIOS[name].part for name in (NAMES[0], *names)))
 
 
 def _local(url: str | None) -> str | None:
@@ -94,7 +129,7 @@ def _run(names: Sequence[str], rounds: int, url: str | None, *, as_json: bool) -
     done = {}
     with _progress(hidden=as_json) as progress:
         task = progress.add_task("starting", total=len(names) * rounds)
-        with deployed(url, stock=any(SCENARIOS[name].stock for name in names)) as deployment:
+        with deployed(url, _parts(names)) as deployment:
             warm_up(deployment)
             for name in names:
                 progress.update(task, description=f"a service is {SCENARIOS[name].title}")

@@ -46,6 +46,7 @@ class Client:
 
     def __init__(self, port: int) -> None:
         """Ask nothing yet."""
+        self.port = port
         self._address = ("127.0.0.1", port)
         self._selector = selectors.DefaultSelector()
         self._tries: deque[_Try] = deque()

@@ -1,4 +1,4 @@
-"""`mendline up` as a child process in a folder of its own, with the service it runs."""
+"""`mendline up` as a child process in a folder of its own, with the services it runs."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mendline
 from mendline.config import load_settings, log_of
 from mendline.demo.client import Client
-from mendline.demo.config import CONFIG, GOOD, SERVICE, STOCK, config_text, free_port
+from mendline.demo.config import config_text, free_ports, port_names
 from mendline.demo.journal import Journal
-from mendline.demo.stock import make_stock
-from mendline.responders.snapshots.store import Store
 from mendline.topics import topic_settings
 
 if TYPE_CHECKING:
+    from mendline.demo.scenario import Part
     from mendline.logs.base import Log
 
+START_S = 60.0
 STOP_S = 30.0
+LOOK_S = 0.05
 LAST_WORDS = 2000
+FILE = "mendline.yaml"
 OWN_LOG = "sqlite://log"
 
 
@@ -37,41 +40,61 @@ class DemoError(Exception):
 
 
 class Deployment:
-    """A running `mendline up`, the client of its service and the reader of its journal."""
+    """A running `mendline up`, the ports of its services and the reader of its journal."""
 
-    def __init__(self, folder: Path, port: int, log: Log, client: Client, journal: Journal) -> None:
+    def __init__(self, folder: Path, ports: Mapping[str, int], log: Log, journal: Journal) -> None:
         """Start `mendline up` on the configuration in `folder`."""
-        self.port = port
+        self.ports = ports
         self.folder = folder
         self.log = log
-        self.client = client
         self.journal = journal
         self._said = folder / "mendline.out"
+        self._clients: list[Client] = []
         with self._said.open("wb") as output:
             self._up = subprocess.Popen(
-                [sys.executable, "-m", "mendline", "up", "-c", str(folder / "mendline.yaml")],
+                [sys.executable, "-m", "mendline", "up", "-c", str(folder / FILE)],
                 cwd=folder,
-                env=os.environ | {"PYTHONPATH": str(Path(mendline.__file__).parents[1])},
+                env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,  # Ctrl-C is for the demonstration, which ends it in order
             )
 
-    @property
-    def config(self) -> Path:
-        """Where the service's configuration lies."""
-        return self.folder / CONFIG
+    def order(self, *arguments: str) -> None:
+        """Call another `mendline` on the same configuration, as a person would. Raises DemoError."""
+        done = subprocess.run(
+            [sys.executable, "-m", "mendline", *arguments, "-c", str(self.folder / FILE)],
+            cwd=self.folder,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            msg = f"`mendline {' '.join(arguments)}` ended with status {done.returncode}: {done.stderr.strip()}"
+            raise DemoError(msg)
 
-    @property
-    def stock(self) -> Path:
-        """Where the service's data lie."""
-        return self.folder / STOCK
+    @contextmanager
+    def client(self, service: str) -> Iterator[Client]:
+        """Ask a service all the time while the block lasts."""
+        client = Client(self.ports[service])
+        self._clients.append(client)
+        client.start()
+        try:
+            yield client
+        finally:
+            client.close()
 
-    @property
-    def store(self) -> Store:
-        """Where the snapshots of its data lie."""
-        return Store(self.folder / "state", SERVICE, STOCK)
+    def wait(self, question: Callable[[], bool], failing: str) -> None:
+        """Wait until `question` is true, for a minute. Raises DemoError, with `failing` in its message."""
+        deadline = time.monotonic() + START_S
+        while not question():
+            self.check()
+            if time.monotonic() > deadline:
+                msg = f"{failing} within {START_S:g} s; `mendline up` said last:\n{self.last_words()}"
+                raise DemoError(msg)
+            time.sleep(LOOK_S)
 
     def check(self) -> None:
         """Raise DemoError when `mendline up` has ended."""
@@ -84,21 +107,26 @@ class Deployment:
         return self._said.read_text(errors="replace")[-LAST_WORDS:].strip()
 
     def stop(self) -> None:
-        """End `mendline up` and its service: asked first, then by force."""
+        """End `mendline up` and its services: asked first, then by force."""
         self._up.terminate()
         try:
             self._up.wait(STOP_S)
         except subprocess.TimeoutExpired:
             self._up.kill()
             self._up.wait()
-        for pid in self.client.pids[-1:]:
-            if _is_ours(pid, self.port):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        for client in self._clients:
+            for pid in client.pids[-1:]:
+                if _is_ours(pid, client.port):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(mendline.__file__).parents[1])}
 
 
 def _is_ours(pid: int, port: int) -> bool:
-    """Say whether the process is still the demonstration's service and no other that got its number since."""
+    """Say whether the process is still the demonstration's own service and no other that got its number since."""
     try:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
@@ -107,43 +135,41 @@ def _is_ours(pid: int, port: int) -> bool:
 
 
 @contextmanager
-def deployed(url: str | None, *, stock: bool = False) -> Iterator[Deployment]:
-    """Run `mendline up` for the length of the block, on `url` or an embedded log of its own; nothing is left behind.
+def deployed(url: str | None, parts: Sequence[Part]) -> Iterator[Deployment]:
+    """Run `mendline up` with the parts for the length of the block, on `url` or an embedded log of its own.
 
-    `stock`: its service has data.
-
-    Raises LogError, DemoError.
+    Nothing is left behind. Raises LogError, DemoError.
     """
     folder = Path(tempfile.mkdtemp(prefix="mendline-demo-"))
     try:
-        port, prefix = free_port(), f"mendline-demo-{secrets.token_hex(4)}"
-        file = folder / "mendline.yaml"
-        file.write_text(config_text(url or OWN_LOG, prefix, port, stock=stock), encoding="utf-8")
-        folder.joinpath(CONFIG).write_text(GOOD)
-        if stock:
-            make_stock(folder / STOCK)
-        settings = load_settings(file)
-        with log_of(settings) as log:
-            log.ensure_topics(topic_settings(settings.topics))
-            try:
-                with _running(Deployment(folder, port, log, Client(port), Journal(log, settings))) as running:
-                    yield running
-            finally:
-                _delete_topics(settings.log, [topic.name for topic in topic_settings(settings.topics)])
+        names = port_names(parts)
+        ports = dict(zip(names, free_ports(len(names)), strict=True))
+        text = config_text(url or OWN_LOG, f"mendline-demo-{secrets.token_hex(4)}", parts, ports)
+        (folder / FILE).write_text(text, encoding="utf-8")
+        with ExitStack() as beside:
+            for part in parts:
+                part.prepare(folder)
+                beside.enter_context(part.beside(folder, ports))
+            yield beside.enter_context(_running(folder, ports))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _running(deployment: Deployment) -> Iterator[Deployment]:
-    deployment.journal.start()
-    deployment.client.start()
-    try:
-        yield deployment
-    finally:
-        deployment.stop()
-        deployment.client.close()
-        deployment.journal.close()
+def _running(folder: Path, ports: Mapping[str, int]) -> Iterator[Deployment]:
+    settings = load_settings(folder / FILE)
+    topics = topic_settings(settings.topics)
+    with log_of(settings) as log:
+        log.ensure_topics(topics)
+        journal = Journal(log, settings)
+        journal.start()
+        deployment = Deployment(folder, ports, log, journal)
+        try:
+            yield deployment
+        finally:
+            deployment.stop()
+            journal.close()
+            _delete_topics(settings.log, [topic.name for topic in topics])
 
 
 def _delete_topics(url: str, names: list[str]) -> None:

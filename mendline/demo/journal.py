@@ -1,4 +1,4 @@
-"""What Mendline wrote about the service: its faults and the commands to mend them, with the time of their append."""
+"""What Mendline wrote about the services: faults, what was done about them and why not, with the times of append."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mendline.logs.base import LogUnavailableError
 from mendline.schemas.base import UnreadableRecordError
-from mendline.schemas.records import Command, Fault, Outcome, Record, Verification, decode_record
+from mendline.schemas.records import (
+    Cancel,
+    Command,
+    Fault,
+    Hold,
+    Intent,
+    Order,
+    Outcome,
+    Record,
+    Verification,
+    decode_record,
+)
 from mendline.schemas.stream import Partition
 
 if TYPE_CHECKING:
@@ -16,6 +27,7 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import Settings
 
 POLL_S = 0.2
+WANTED = (Fault, Intent, Hold, Order, Command, Cancel, Outcome, Verification)
 
 Kind = TypeVar("Kind", bound=Record)
 
@@ -109,4 +121,4 @@ def _wanted(value: bytes) -> Record | None:
         record = decode_record(value)
     except UnreadableRecordError:
         return None  # it stands in the dead letters
-    return record if isinstance(record, (Fault, Command, Outcome, Verification)) else None
+    return record if isinstance(record, WANTED) else None

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from mendline.demo.scenario import Finding
+
 DIGITS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """The service's data after a round: their size in bytes, and the SHA-256 over all of them before and after it.
-
-    `point_s` is how old the snapshot was and `time_s` how long the restore took, as the action measured them.
-    """
-
-    size: int
-    before: str
-    after: str
-    point_s: float | None = None
-    time_s: float | None = None
-
-    @property
-    def intact(self) -> bool:
-        """Whether they are what they were."""
-        return self.before == self.after
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
     """One break. Times in seconds from the break, None for what did not happen.
 
-    `actions` are the restarts that were seen, `needed` how many it took. `crossed` says whether the limit was passed
-    that an action was to prevent, None where there is none. `restored` tells of its data.
+    `actions` are those that were seen, `needed` how many it took, `stray` how many were of another sort than it took.
+    `found` is what else came out.
     """
 
     mended: bool
@@ -43,18 +26,18 @@ class Round:
     detected_s: float | None = None
     commanded_s: float | None = None
     answering_s: float | None = None
-    crossed: bool | None = None
-    restored: Restored | None = None
+    stray: int = 0
+    found: Finding = field(default_factory=Finding)
 
     @property
     def needless(self) -> int:
-        """How many actions too many there were."""
-        return max(self.actions - self.needed, 0)
+        """How many actions too many, or wrong ones, there were."""
+        return max(self.actions - self.needed, self.stray, 0)
 
     @property
     def good(self) -> bool:
         """Whether all went as it should."""
-        return self.mended and not self.needless and not self.crossed and (not self.restored or self.restored.intact)
+        return self.mended and not self.needless and self.found.good
 
 
 def spread(values: Iterable[float | None]) -> dict[str, float | None]:
@@ -74,7 +57,6 @@ def spread(values: Iterable[float | None]) -> dict[str, float | None]:
 
 def summary(rounds: Sequence[Round]) -> dict[str, Any]:
     """Return a scenario as it stands in the JSON."""
-    crossed = [one.crossed for one in rounds if one.crossed is not None]
     return {
         "rounds": len(rounds),
         "mended": sum(one.mended for one in rounds),
@@ -83,20 +65,19 @@ def summary(rounds: Sequence[Round]) -> dict[str, Any]:
         "detected_s": spread(one.detected_s for one in rounds),
         "commanded_s": spread(one.commanded_s for one in rounds),
         "answering_s": spread(one.answering_s for one in rounds),
-        **({"crossed": sum(crossed)} if crossed else {}),
-        **_data([one.restored for one in rounds if one.restored]),
+        **_found([one.found for one in rounds]),
     }
 
 
-def _data(restored: Sequence[Restored]) -> dict[str, Any]:
-    if not restored:
+def _found(found: Sequence[Finding]) -> dict[str, Any]:
+    if not found:
         return {}
+    first = found[0]
     return {
-        "bytes": restored[0].size,
-        "intact": sum(one.intact for one in restored),
-        "sha256": [{"before": one.before, "after": one.after} for one in restored],
-        "recovery_point_s": spread(one.point_s for one in restored),
-        "recovery_time_s": spread(one.time_s for one in restored),
+        **first.same,
+        **{name: sum(one.counts[name] for one in found) for name in first.counts},
+        **{name: [one.shown[name] for one in found] for name in first.shown},
+        **{name: spread(one.times[name] for one in found) for name in first.times},
     }
 
 

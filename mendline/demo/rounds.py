@@ -3,119 +3,94 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mendline.demo.config import SERVICE
-from mendline.demo.deployment import DemoError
-from mendline.demo.peak import highest_memory
-from mendline.demo.results import Restored, Round
-from mendline.demo.scenarios import SCENARIOS, Scenario, Victim, now_ms
-from mendline.demo.stock import SIZE, digest_of
-from mendline.responders.snapshots.restoration import remembered
-from mendline.schemas.records import Command, Fault
+from mendline.demo.deployment import START_S, DemoError
+from mendline.demo.results import Round
+from mendline.demo.scenario import Broken, Scenario, Victim
+from mendline.demo.scenarios import SCENARIOS
+from mendline.schemas.records import Command, Fault, Verification
 
 if TYPE_CHECKING:
-    from mendline.demo.client import Answer
+    from mendline.demo.client import Answer, Client
     from mendline.demo.deployment import Deployment
 
-START_S = 60.0
 MEND_S = 30.0
 LOOK_S = 0.5
 SETTLE_S = 1.5
 """How long the service answers before it is broken again: later than any action on the last break could come."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Broken:
-    """A break: of whom, when by the wall clock (ms) and the monotonic one (s), after how many processes."""
-
-    victim: Victim
-    wall_ms: float
-    moment: float
-    processes: int
-
-
 def warm_up(deployment: Deployment) -> None:
     """Wait until the pipeline is at work: it has mended the service once, which is not counted. Raises DemoError."""
-    wait_ready(deployment)
-    if not _round(deployment, SCENARIOS["kill"], 0).mended:
+    if not run_rounds(deployment, SCENARIOS["kill"], 1)[0].mended:
         msg = f"the service was killed and not started again; `mendline up` said last:\n{deployment.last_words()}"
         raise DemoError(msg)
 
 
-def run_rounds(deployment: Deployment, scenario: Scenario, count: int, after_each: Callable[[], None]) -> list[Round]:
+def run_rounds(
+    deployment: Deployment, scenario: Scenario, count: int, after_each: Callable[[], None] = lambda: None
+) -> list[Round]:
     """Return so many rounds of `scenario`; `after_each` is called after each. Raises DemoError."""
     rounds = []
-    if scenario.stock:
-        _wait_for_snapshot(deployment)
-    for number in range(count):
-        wait_ready(deployment)
-        rounds.append(_round(deployment, scenario, number))
-        after_each()
+    if scenario.ready:
+        scenario.ready(deployment)
+    with deployment.client(scenario.part.services[0]) as client:
+        for number in range(count):
+            wait_ready(deployment, client)
+            rounds.append(_round(deployment, client, scenario, number))
+            after_each()
     return rounds
 
 
-def _wait_for_snapshot(deployment: Deployment) -> None:
-    deadline = time.monotonic() + START_S
-    while not deployment.store.ids():
-        deployment.check()
-        if time.monotonic() > deadline:
-            msg = f"no snapshot was taken within {START_S:g} s; `mendline up` said last:\n{deployment.last_words()}"
-            raise DemoError(msg)
-        time.sleep(LOOK_S)
-
-
-def wait_ready(deployment: Deployment) -> None:
+def wait_ready(deployment: Deployment, client: Client) -> None:
     """Wait until the service answers, and all that was wrong is resolved and verified. Raises DemoError."""
     begin = time.monotonic()
-    _answer(deployment, deployment.client.expect(lambda answer: answer.asked >= begin), START_S)
+    _answer(deployment, client.expect(lambda answer: answer.asked >= begin), START_S)
     if not deployment.journal.wait(deployment.journal.quiet, START_S):
         deployment.check()
         msg = f"the last fault is not resolved and verified after {START_S:g} s; `mendline up` said last:\n"
         raise DemoError(msg + deployment.last_words())
 
 
-def _round(deployment: Deployment, scenario: Scenario, number: int) -> Round:
-    victim = Victim(deployment.client.pids[-1], deployment.port, deployment.config, deployment.stock)
-    before = digest_of(deployment.stock) if scenario.stock else ""
-    broken = _Broken(victim, now_ms(), time.monotonic(), len(deployment.client.pids))
-    with highest_memory(victim.pid) as peak:
+def _round(deployment: Deployment, client: Client, scenario: Scenario, number: int) -> Round:
+    victim = Victim(client.pids[-1], client.port, deployment)
+    broken = Broken(victim, scenario.part.services, _now_ms(), time.monotonic(), len(client.pids))
+    with scenario.judge(broken) as found:
+        broken = replace(broken, wall_ms=_now_ms(), moment=time.monotonic())
         scenario.break_of(number)(victim)
-        answer = _wait(deployment, scenario, victim)
-    told = _told(deployment, scenario, broken, answer)
-    crossed = None if scenario.limit is None else peak.bytes > scenario.limit
-    return replace(told, crossed=crossed, restored=_restored(deployment, before) if scenario.stock else None)
+        answer = _wait(client, scenario, broken)
+        return replace(_told(client, scenario, broken, answer), found=found())
 
 
-def _restored(deployment: Deployment, before: str) -> Restored:
-    told = remembered(deployment.store)
-    times = [
-        value if isinstance(value := told.get(f"recovery_{what}_s"), float) else None for what in ("point", "time")
-    ]
-    return Restored(SIZE, before, digest_of(deployment.stock), *times)
+def _now_ms() -> float:
+    """Return the wall clock in ms, to be compared with append times."""
+    return time.time_ns() / 1e6
 
 
-def _wait(deployment: Deployment, scenario: Scenario, victim: Victim) -> Answer | None:
-    """Return the service's first answer after the break when all is quiet again; None when none came."""
+def _wait(client: Client, scenario: Scenario, broken: Broken) -> Answer | None:
+    """Return the service's first answer after the break when all is quiet again; None when that did not come."""
+    deployment = broken.victim.deployment
     # What was asked before now may have been answered before the break.
-    healed = deployment.client.expect(_heals(victim, time.monotonic(), new_process=bool(scenario.needed)))
+    healed = client.expect(_heals(broken.victim, time.monotonic(), anew=scenario.anew))
     try:
         answer = _answer(deployment, healed, MEND_S)
     except DemoError:
         deployment.check()
         return None
     time.sleep(scenario.lasts_s)
-    deployment.journal.wait(deployment.journal.quiet, MEND_S)
+    quiet = deployment.journal.wait(deployment.journal.quiet, MEND_S)
     time.sleep(SETTLE_S)
-    return answer
+    return answer if quiet else None
 
 
-def _heals(victim: Victim, broken: float, *, new_process: bool) -> Callable[[Answer], bool]:
-    if new_process:
+def _heals(victim: Victim, broken: float, *, anew: bool) -> Callable[[Answer], bool]:
+    if anew:
         return lambda answer: answer.pid != victim.pid
     return lambda answer: answer.asked >= broken
 
@@ -132,21 +107,20 @@ def _answer(deployment: Deployment, expected: Future[Answer], timeout_s: float) 
     raise DemoError(msg)
 
 
-def _told(deployment: Deployment, scenario: Scenario, broken: _Broken, answer: Answer | None) -> Round:
-    opened = [
-        time_ms
-        for time_ms, fault in deployment.journal.since(broken.wall_ms, Fault)
-        if fault.transition == "opened" and fault.target.endswith(f"/{SERVICE}")
-    ]
-    commands = [time_ms for time_ms, _ in deployment.journal.since(broken.wall_ms, Command)]
-    restarts = len(deployment.client.pids) - broken.processes
+def _told(client: Client, scenario: Scenario, broken: Broken, answer: Answer | None) -> Round:
+    opened = [time_ms for time_ms, fault in broken.told(Fault) if fault.transition == "opened"]
+    commands = broken.told(Command)
+    done = Counter(command.action for _, command in commands)
+    restarts = len(client.pids) - broken.processes
+    proven = any(proof.mended for _, proof in broken.told(Verification)) or not scenario.needed
     return Round(
-        mended=answer is not None,
+        mended=answer is not None and proven,
         # A process is seen by its answers, so one that died before its first is known by its command alone.
         actions=max(restarts, len(commands)),
-        needed=scenario.needed,
+        needed=len(scenario.needed),
+        stray=(done - Counter(scenario.needed)).total() + (0 if scenario.anew else restarts),
         detected_s=_after(opened, broken.wall_ms),
-        commanded_s=_after(commands, broken.wall_ms),
+        commanded_s=_after([time_ms for time_ms, _ in commands], broken.wall_ms),
         answering_s=None if answer is None else answer.heard - broken.moment,
     )
 

@@ -27,7 +27,7 @@ def _demo(*arguments: str) -> dict[str, Any]:
 
 def _services() -> list[list[str]]:
     lines = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
-    return [line for line in lines if str(ROOT / "mendline/demo/service.py") in line]
+    return [line for line in lines if str(ROOT / "mendline/demo/programs/service.py") in line]
 
 
 def test_every_scenario_is_mended_on_the_embedded_log() -> None:

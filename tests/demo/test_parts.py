@@ -13,10 +13,13 @@ import pytest
 from click.testing import CliRunner
 
 from mendline.cli import cli
+from mendline.cli.demo import NAMES
 from mendline.demo.client import Client, request
-from mendline.demo.config import PROGRAM, config_text, demo_settings, free_port
+from mendline.demo.config import PROGRAMS, config_text, demo_settings, free_ports
 from mendline.demo.journal import Journal
 from mendline.demo.peak import highest_memory
+from mendline.demo.scenarios import SCENARIOS
+from mendline.demo.scenarios.web import WEB
 from mendline.demo.stock import corrupt_stock, digest_of, make_stock
 from mendline.logs.open import open_log
 from mendline.schemas.records import Command, Evidence, Fault, Outcome, Transition, Verification, encode_record
@@ -27,7 +30,7 @@ from tests.producers.support import until
 
 @contextmanager
 def _service(port: int, *more: str) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen([sys.executable, "-I", "-S", str(PROGRAM), str(port), *more]) as process:
+    with subprocess.Popen([sys.executable, "-I", "-S", str(PROGRAMS / "service.py"), str(port), *more]) as process:
         try:
             yield process
         finally:
@@ -37,7 +40,7 @@ def _service(port: int, *more: str) -> Iterator[subprocess.Popen[bytes]]:
 @pytest.fixture
 def client() -> Iterator[Client]:
     """Return a client of a port where nobody listens yet."""
-    port = free_port()
+    (port,) = free_ports(1)
     made = Client(port)
     made.start()
     yield made
@@ -56,15 +59,20 @@ def test_shown_configuration_is_valid_and_goes_through_the_log() -> None:
 def test_the_configuration_of_a_service_with_data_is_valid() -> None:
     """It may restore them, and a policy of its own does."""
     settings = demo_settings(CliRunner().invoke(cli, ["demo", "--scenario", "corrupt-data", "--show-config"]).output)
-    assert settings.services["web"].allow == ("restart", "rollback_config", "restore_data")
-    assert list(settings.services["web"].data) == ["stock"]
+    assert settings.services["archive"].allow == ("restart", "restore_data")
+    assert list(settings.services["archive"].data) == ["stock"]
     assert ("corrupt",) == next(one.when.kind for one in settings.policies if one.play[0].action == "restore_data")
+
+
+def test_all_scenarios_can_be_called_by_their_names() -> None:
+    """The command knows them without importing them."""
+    assert list(SCENARIOS) == list(NAMES)
 
 
 def test_strange_characters_of_the_log_survive() -> None:
     """A folder may have any name."""
     url = 'sqlite:///a "strange" \\ folder: # {0}'
-    assert demo_settings(config_text(url, "demo-1", 8080)).log == url
+    assert demo_settings(config_text(url, "demo-1", [WEB], {"web": 8080})).log == url
 
 
 def test_memory_log_is_refused() -> None:
@@ -162,7 +170,7 @@ def _fault(transition: Transition) -> Fault:
 @pytest.mark.slow
 def test_quiet_means_resolved_and_verified(tmp_path: Path) -> None:
     """The next break waits for the end of the last one, to its proof."""
-    settings = demo_settings(config_text("memory:", "demo-1", 8080))
+    settings = demo_settings(config_text("memory:", "demo-1", [WEB], {"web": 8080}))
     about: dict[str, Any] = {"source": "demo", "time": 1, "target": "demo/web", "intent": "i"}
     command = Command(id="c", host="demo", service="web", action="restart", deadline=9, timeout_ms=9, **about)
     outcome = Outcome(id="o", host="demo", action="restart", status="succeeded", **about)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 
-from mendline.demo.results import Restored, Round, all_good, report
+from mendline.demo.results import Round, all_good, report
+from mendline.demo.scenario import Finding
 
 
 def test_report_has_the_promised_shape() -> None:
@@ -57,6 +58,11 @@ def test_an_action_on_a_stall_is_needless() -> None:
     assert Round(mended=True, actions=2, needed=1).needless == 1
 
 
+def test_another_action_than_the_one_that_was_needed_is_needless() -> None:
+    """A restart where a number was to be changed is no repair of it, though it is one action too."""
+    assert Round(mended=True, actions=1, needed=1, stray=1).needless == 1
+
+
 def test_only_mended_without_need_is_good() -> None:
     """The exit status hangs on every round of every scenario."""
     good, needless, broken = (
@@ -71,7 +77,8 @@ def test_only_mended_without_need_is_good() -> None:
 
 def test_a_limit_that_was_passed_is_not_good() -> None:
     """An action that comes too late did not prevent anything, and the JSON counts it."""
-    crossed = [Round(mended=True, actions=1, needed=1, crossed=one) for one in (False, True, False)]
+    found = [Finding(good=not one, counts={"crossed": one}) for one in (False, True, False)]
+    crossed = [Round(mended=True, actions=1, needed=1, found=one) for one in found]
     assert 1 == report("sqlite", {"leak": crossed})["scenarios"]["leak"]["crossed"]
     assert [True, False, True] == [one.good for one in crossed]
     assert not all_good({"leak": crossed})
@@ -79,10 +86,17 @@ def test_a_limit_that_was_passed_is_not_good() -> None:
 
 def test_data_that_are_other_ones_afterwards_are_not_good() -> None:
     """However quickly the service answers; the JSON has both hashes of each round."""
-    rounds = [
-        Round(mended=True, actions=1, needed=1, restored=Restored(100, "ab", after, point_s=2.5, time_s=0.75))
+    found = [
+        Finding(
+            good=after == "ab",
+            counts={"intact": after == "ab"},
+            times={"recovery_point_s": 2.5, "recovery_time_s": 0.75},
+            shown={"sha256": {"before": "ab", "after": after}},
+            same={"bytes": 100},
+        )
         for after in ("ab", "cd")
     ]
+    rounds = [Round(mended=True, actions=1, needed=1, found=one) for one in found]
     told = report("sqlite", {"corrupt-data": rounds})["scenarios"]["corrupt-data"]
     assert (100, 1) == (told["bytes"], told["intact"])
     assert [{"before": "ab", "after": "ab"}, {"before": "ab", "after": "cd"}] == told["sha256"]

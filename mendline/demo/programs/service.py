@@ -5,7 +5,8 @@ the worker wait for a lock that it holds itself; /stall?s=1 keeps it busy for th
 garbage or a slow disk would. /leak takes 10 MB of memory a second from then on and gives nothing back; /burn?s=2
 computes for that many seconds beside the worker, without a number for ever.
 Port: the first argument; folder of the data, if it has any: the second. The file that $CONFIG names says what it
-answers; one that cannot be understood ends the service, as it does with many.
+answers; one that cannot be understood ends the service, as it does with many. It starts $LOADS seconds later, and not
+without a service on the port $NEEDS; $SAYS is printed when it is deadlocked.
 """
 
 import _thread
@@ -21,7 +22,7 @@ LEAK = 1_000_000
 LEAK_EVERY_S = 0.1
 BLOCK = 40_000
 DATA = "".join(sys.argv[2:])
-CONFIG = os.environ.get("CONFIG", "")
+CONFIG, NEEDS, LOADS, SAYS = (os.environ.get(name, "") for name in ("CONFIG", "NEEDS", "LOADS", "SAYS"))
 
 
 def respond(link: socket.socket, text: str, status: str = "200 OK") -> None:
@@ -49,6 +50,7 @@ def serve(link: socket.socket) -> None:
         _thread.start_new_thread(burn, (float(query or "inf"),))
     elif path == "/deadlock":
         respond(link, "never again", "202 Accepted")
+        print(SAYS, flush=True)
         lock = _thread.allocate_lock()
         lock.acquire()
         lock.acquire()
@@ -57,7 +59,9 @@ def serve(link: socket.socket) -> None:
 
 
 def health() -> tuple[str, ...]:
-    """Return what to answer, by a block of the data that is drawn at random."""
+    """Return what to answer, by what it needs and a block of the data that is drawn at random."""
+    if NEEDS and not is_there(int(NEEDS)):
+        return "what it needs is not there", "503 Service Unavailable"
     number = int.from_bytes(os.urandom(2), "big")
     files = sorted(os.listdir(DATA)) if DATA else []  # noqa: PTH208 - pathlib would double its start
     if files:
@@ -67,6 +71,12 @@ def health() -> tuple[str, ...]:
         if zlib.crc32(block[:-4]) != int.from_bytes(block[-4:], "big"):
             return "its data are corrupt", "500 Internal Server Error"
     return (f"{configured()} {os.getpid()}",)
+
+
+def is_there(port: int) -> bool:
+    """Say whether another service listens on the port."""
+    with socket.socket() as link:
+        return link.connect_ex(("127.0.0.1", port)) == 0
 
 
 def configured() -> str:
@@ -98,6 +108,9 @@ def burn(seconds: float) -> None:
 def main() -> None:
     """Serve for ever, one connection at a time."""
     configured()
+    time.sleep(float(LOADS or 0))
+    if NEEDS and not is_there(int(NEEDS)):
+        sys.exit(f"nobody listens on port {NEEDS}, and it cannot do without")
     sys.setswitchinterval(0.0005)  # who computes beside the worker must not keep it waiting
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

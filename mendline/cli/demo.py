@@ -34,6 +34,7 @@ NAMES = (
     "notify",
     "ask",
     "order",
+    "drift",
 )
 QUICK = NAMES[:3]
 
@@ -55,29 +56,30 @@ QUICK = NAMES[:3]
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, as the last line.")
 @click.option("--show-config", is_flag=True, help="Print the configuration that is used, and do nothing.")
 def demo(scenarios: tuple[str, ...], rounds: int, url: str | None, *, as_json: bool, show_config: bool) -> None:
-    r"""Break a throw-away service in several ways and show it mended, with measured times.
+    """Break throw-away services and show them mended, with measured times.
 
     \b
-    kill   its process is killed
-    hang   it is stopped, and in every second round deadlocked: it is there, but answers nobody
-    stall  it pauses for a second and goes on by itself, so any action would be needless
-    bad-config  its configuration is edited so that it ends; the last good one must be in place again
-    leak   it takes 10 MB of memory a second, and must be restarted before it has 128 MB
-    burn   it computes without end, which is unusual for it
-    burst  it computes for two seconds, which is not, so any action would be needless
+    kill          its process is killed
+    hang          it is stopped, and in every second round deadlocked: it is there, but answers nobody
+    stall         it pauses for a second and goes on by itself, so any action would be needless
+    bad-config    its configuration is edited so that it ends; the last good one must be in place again
+    leak          it takes 10 MB of memory a second, and must be restarted before it has 128 MB
+    burn          it computes without end, which is unusual for it
+    burst         it computes for two seconds, which is not, so any action would be needless
     corrupt-data  its 100 MB of data are overwritten; restored means: the same by SHA-256, and answering
-    adjust  a rush needs more workers than it has: two are added, and taken back when the rush is over
-    command  a page in its cache is broken: a program of the host's own empties that, and the process stays
-    diagnose  it is deadlocked, and what a person would look at is collected before the restart
-    notify  it is killed, and a webhook and a mail server are told, by the policy too
-    ask    it is killed, and nothing is done before somebody says `mendline approve`
-    order  it is killed with the service that it depends on, which must be mended first
+    adjust        a rush needs more workers than it has: two are added, and taken back when that is over
+    command       a page in its cache is broken: a program of the host's empties that, the process stays
+    diagnose      it is deadlocked, and what a person would look at is collected before the restart
+    notify        it is killed, and a webhook and a mail server are told, by the policy too
+    ask           it is killed, and nothing is done before somebody says `mendline approve`
+    order         it is killed with the service that it depends on, which must be mended first
+    drift         its configuration is changed by hand: it is well, but brought back to what is declared
 
     Times are seconds from the break, and the answers are those that a client of the service got. Everything goes the
     whole way through the log. Exit status 1 when something was not mended, or anything was done without need.
 
     Examples: mendline demo;  mendline demo --scenario kill --rounds 10 --log kafka://localhost:9092
-    """
+    """  # noqa: D301 - click wants the control character itself
     names = NAMES if "all" in scenarios else tuple(dict.fromkeys(scenarios))
     if show_config:
         click.echo(_config(names, _local(url)), nl=False)
@@ -94,12 +96,14 @@ def demo(scenarios: tuple[str, ...], rounds: int, url: str | None, *, as_json: b
 
 
 def _config(names: Sequence[str], url: str | None) -> str:
+    from pathlib import Path
+
     from mendline.demo.config import config_text, port_names
     from mendline.demo.deployment import OWN_LOG
 
     parts = _parts(names)
     ports = {name: FIRST_SHOWN + number for number, name in enumerate(port_names(parts))}
-    return config_text(url or OWN_LOG, "mendline-demo", parts, ports)
+    return config_text(url or OWN_LOG, "mendline-demo", parts, ports, Path.cwd())
 
 
 def _parts(names: Sequence[str]) -> list[Part]:
@@ -168,6 +172,18 @@ def _print(log: str, done: Mapping[str, Sequence[Round]]) -> None:
         times = (_cell(told[key]) for key in ("detected_s", "commanded_s", "answering_s"))
         table.add_row(SCENARIOS[name].title, mended, needless, *times)
     Console().print(table)
+    for name, rounds in done.items():
+        if found := ", ".join(_findings(rounds)):
+            click.echo(f"{SCENARIOS[name].title}: {found}")
+
+
+def _findings(rounds: Sequence[Round]) -> Iterator[str]:
+    """Yield what else came out: how often, or the median and greatest time in seconds."""
+    from mendline.demo.results import summary
+
+    told, found = summary(rounds), rounds[0].found
+    yield from (f"{name.replace('_', ' ')} {told[name]} of {len(rounds)}" for name in found.counts)
+    yield from (f"{name.removesuffix('_s').replace('_', ' ')} {_cell(told[name])} s" for name in found.times)
 
 
 def _cell(times: Mapping[str, float | None]) -> str:

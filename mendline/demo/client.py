@@ -22,7 +22,7 @@ from typing import NamedTuple
 logger = logging.getLogger(__name__)
 
 EVERY_S = 0.005
-PATIENCE_S = 0.05
+PATIENCE = 10
 QUESTION = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
@@ -44,9 +44,10 @@ class _Try:
 class Client:
     """Asks 127.0.0.1:`port` from `start` to `close`, on a thread of its own."""
 
-    def __init__(self, port: int) -> None:
-        """Ask nothing yet."""
+    def __init__(self, port: int, every_s: float = EVERY_S) -> None:
+        """Ask nothing yet; later, every `every_s` seconds, waiting ten times as long for an answer."""
         self.port = port
+        self._every_s = every_s
         self._address = ("127.0.0.1", port)
         self._selector = selectors.DefaultSelector()
         self._tries: deque[_Try] = deque()
@@ -81,11 +82,11 @@ class Client:
             for key, _ in self._selector.select(max(due - time.monotonic(), 0)):
                 self._step(key.data)
             now = time.monotonic()
-            while self._tries and now - self._tries[0].asked > PATIENCE_S:
+            while self._tries and now - self._tries[0].asked > PATIENCE * self._every_s:
                 self._end(self._tries[0])
             if now >= due:
                 self._ask(now)
-                due = max(due + EVERY_S, now)
+                due = max(due + self._every_s, now)
 
     def _ask(self, now: float) -> None:
         link = socket.socket()

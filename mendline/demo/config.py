@@ -38,10 +38,12 @@ reflex: {attempts: 0}         # everything goes the whole way through the log
 """
 
 
-def config_text(log: str, prefix: str, parts: Sequence[Part], ports: Mapping[str, int]) -> str:
-    """Return the configuration file: `prefix` is that of the topics, `ports` has one for each name of the parts."""
+def config_text(log: str, prefix: str, parts: Sequence[Part], ports: Mapping[str, int], folder: Path) -> str:
+    """Return the configuration file for `folder`, its topics named after `prefix`, with a port for each name."""
     programs = {f"{path.stem}_program": _quoted(str(path)) for path in PROGRAMS.glob("*.py")}
     known = {"log": _quoted(log), "prefix": prefix, "python": _quoted(sys.executable), **programs, **ports}
+    for part in parts:
+        known |= part.known(folder)
     sections = {
         "services": [part.settings for part in parts],
         "detectors": [part.detectors for part in parts],

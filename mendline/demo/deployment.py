@@ -76,9 +76,9 @@ class Deployment:
             raise DemoError(msg)
 
     @contextmanager
-    def client(self, service: str) -> Iterator[Client]:
-        """Ask a service all the time while the block lasts."""
-        client = Client(self.ports[service])
+    def client(self, service: str, every_s: float) -> Iterator[Client]:
+        """Ask a service every `every_s` seconds while the block lasts."""
+        client = Client(self.ports[service], every_s)
         self._clients.append(client)
         client.start()
         try:
@@ -144,7 +144,7 @@ def deployed(url: str | None, parts: Sequence[Part]) -> Iterator[Deployment]:
     try:
         names = port_names(parts)
         ports = dict(zip(names, free_ports(len(names)), strict=True))
-        text = config_text(url or OWN_LOG, f"mendline-demo-{secrets.token_hex(4)}", parts, ports)
+        text = config_text(url or OWN_LOG, f"mendline-demo-{secrets.token_hex(4)}", parts, ports, folder)
         (folder / FILE).write_text(text, encoding="utf-8")
         with ExitStack() as beside:
             for part in parts:

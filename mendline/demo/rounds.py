@@ -40,7 +40,7 @@ def run_rounds(
     rounds = []
     if scenario.ready:
         scenario.ready(deployment)
-    with deployment.client(scenario.part.services[0]) as client:
+    with deployment.client(scenario.part.services[0], scenario.every_s) as client:
         for number in range(count):
             wait_ready(deployment, client)
             rounds.append(_round(deployment, client, scenario, number))

@@ -20,6 +20,10 @@ def _nothing(_: Path) -> None:
     pass
 
 
+def _nothing_known(_: Path) -> Mapping[str, str]:
+    return {}
+
+
 def _nobody(_: Path, __: Mapping[str, int]) -> AbstractContextManager[None]:
     return nullcontext()
 
@@ -30,8 +34,9 @@ class Part:
 
     `services` are the names of its services; the client asks the first. In the texts $NAME is the port of each of them
     and of each of `receivers`, which the demonstration itself listens on; $python is the interpreter and $NAME_program
-    one of the demonstration's programs, in quotes. `more` are sections of their own. `prepare` makes in the folder what
-    must be there before a service starts; `beside` is entered with the folder and the ports, and left at the end.
+    one of the demonstration's programs, in quotes; `known` returns more, for the deployment's folder. `more` are
+    sections of their own. `prepare` makes in the folder what must be there before a service starts; `beside` is entered
+    with the folder and the ports, and left at the end.
     """
 
     services: tuple[str, ...]
@@ -40,14 +45,22 @@ class Part:
     detectors: str = ""
     more: str = ""
     receivers: tuple[str, ...] = ()
+    known: Callable[[Path], Mapping[str, str]] = _nothing_known
     prepare: Callable[[Path], None] = _nothing
     beside: Callable[[Path, Mapping[str, int]], AbstractContextManager[None]] = _nobody
 
 
-def probed(service: str, fail_after: str = "3s") -> str:
+def probed(service: str, fail_after: str = "5s") -> str:
     """Return how its health is asked for, as it stands in the settings of the service of this name."""
     asked = f'http: "http://127.0.0.1:${service}/health", body: ^ok'
-    return f"    probes:\n      - {{name: health, {asked}, every: 100ms, timeout: 200ms, fail_after: {fail_after}}}\n"
+    return f"    probes:\n      - {{name: health, {asked}, every: 200ms, fail_after: {fail_after}}}\n"
+
+
+def exchange(file: Path, text: str) -> None:
+    """Write the file as a whole, as editors do: nobody reads half of it."""
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +120,8 @@ class Scenario:
     """Breaks in turn, the actions that each takes, and what the service then is.
 
     A break returns when the service is ill. `anew`: only another process than the broken one is a mended service.
-    `lasts_s` is how long a break that needs no action goes on. `ready` waits for what must be there before a break.
+    `lasts_s` is how long a break that needs no action goes on. The service is asked for its health every `every_s`
+    seconds. `ready` waits for what must be there before a break.
     """
 
     title: str
@@ -116,6 +130,7 @@ class Scenario:
     needed: tuple[str, ...] = ("restart",)
     anew: bool = True
     lasts_s: float = 0.0
+    every_s: float = 0.05
     judge: Judge = nothing_more
     ready: Callable[[Deployment], None] | None = None
 

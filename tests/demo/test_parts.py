@@ -72,7 +72,7 @@ def test_all_scenarios_can_be_called_by_their_names() -> None:
 def test_strange_characters_of_the_log_survive() -> None:
     """A folder may have any name."""
     url = 'sqlite:///a "strange" \\ folder: # {0}'
-    assert demo_settings(config_text(url, "demo-1", [WEB], {"web": 8080})).log == url
+    assert demo_settings(config_text(url, "demo-1", [WEB], {"web": 8080}, Path())).log == url
 
 
 def test_memory_log_is_refused() -> None:
@@ -170,7 +170,7 @@ def _fault(transition: Transition) -> Fault:
 @pytest.mark.slow
 def test_quiet_means_resolved_and_verified(tmp_path: Path) -> None:
     """The next break waits for the end of the last one, to its proof."""
-    settings = demo_settings(config_text("memory:", "demo-1", [WEB], {"web": 8080}))
+    settings = demo_settings(config_text("memory:", "demo-1", [WEB], {"web": 8080}, Path()))
     about: dict[str, Any] = {"source": "demo", "time": 1, "target": "demo/web", "intent": "i"}
     command = Command(id="c", host="demo", service="web", action="restart", deadline=9, timeout_ms=9, **about)
     outcome = Outcome(id="o", host="demo", action="restart", status="succeeded", **about)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from mendline.demo.scenario import Scenario
-from mendline.demo.scenarios import archive, bell, jobs, pages, pool, shop, vault, web
+from mendline.demo.scenarios import archive, bell, clerk, jobs, pages, pool, shop, vault, web
 
 SCENARIOS: Mapping[str, Scenario] = {
     **web.SCENARIOS,
@@ -14,4 +14,5 @@ SCENARIOS: Mapping[str, Scenario] = {
     **bell.SCENARIOS,
     **vault.SCENARIOS,
     **shop.SCENARIOS,
+    **clerk.SCENARIOS,
 }

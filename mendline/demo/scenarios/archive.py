@@ -22,7 +22,7 @@ SETTINGS = f"""\
     process:
       command: [$python, -I, -S, $service_program, "$archive", {STOCK}]
       grace: 100ms
-{probed("archive", "1.2s")}\
+{probed("archive")}\
     allow: [restart, restore_data]
     data:
       {STOCK}:                  # 100 MB that never change: what differs from the snapshot by its hash is corrupt

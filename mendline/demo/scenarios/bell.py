@@ -68,5 +68,5 @@ def _found(broken: Broken, folder: Path, posts: int, written: int) -> Finding:
 
 
 SCENARIOS = {
-    "notify": Scenario("killed, and people told", BELL, (kill,), needed=("notify", "restart"), judge=heard),
+    "notify": Scenario("killed, told of", BELL, (kill,), needed=("notify", "restart"), judge=heard),
 }

@@ -54,5 +54,5 @@ def _found(broken: Broken) -> Finding:
 
 
 SCENARIOS = {
-    "diagnose": Scenario("hung, and looked at", JOBS, (deadlock,), needed=("diagnose", "restart"), judge=evidence),
+    "diagnose": Scenario("hung, looked at", JOBS, (deadlock,), needed=("diagnose", "restart"), judge=evidence),
 }

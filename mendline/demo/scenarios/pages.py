@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mendline.demo.scenario import Broken, Finding, Part, Scenario, Victim, probed
+from mendline.demo.scenario import Broken, Finding, Part, Scenario, Victim, exchange, probed
 from mendline.schemas.records import Outcome
 
 CACHE = "cache"
@@ -38,10 +38,7 @@ PAGES = Part(("pages",), SETTINGS, POLICIES, prepare=make_cache)
 
 def poison(victim: Victim) -> None:
     """Put half a page where a whole one should be."""
-    page = victim.deployment.folder / CACHE / "index.html"
-    half = page.with_name("half")
-    half.write_text("<h1>All")
-    half.replace(page)
+    exchange(victim.deployment.folder / CACHE / "index.html", "<h1>All")
 
 
 @contextmanager
@@ -56,5 +53,5 @@ def _found(broken: Broken) -> Finding:
 
 
 SCENARIOS = {
-    "command": Scenario("serving a broken page", PAGES, (poison,), needed=("command",), anew=False, judge=said),
+    "command": Scenario("broken in a cache", PAGES, (poison,), needed=("command",), anew=False, judge=said),
 }

@@ -14,6 +14,7 @@ from mendline.demo.scenarios.web import kill
 from mendline.schemas.records import Command, Fault, Hold, Verification
 
 PATIENCE_S = 30.0
+LOOK_S = 0.05
 
 SETTINGS = f"""\
   shop:
@@ -60,7 +61,7 @@ def kill_both(victim: Victim) -> None:
 
 
 def _pid_of(victim: Victim, service: str) -> int:
-    with victim.deployment.client(service) as client:
+    with victim.deployment.client(service, LOOK_S) as client:
         return client.expect(lambda _: True).result(PATIENCE_S).pid
 
 
@@ -84,5 +85,5 @@ def _found(broken: Broken) -> Finding:
 
 
 SCENARIOS = {
-    "order": Scenario("killed with its store", SHOP, (kill_both,), needed=("restart", "restart"), judge=in_order),
+    "order": Scenario("killed, store too", SHOP, (kill_both,), needed=("restart", "restart"), judge=in_order),
 }

@@ -79,5 +79,5 @@ def _after(times_ms: list[int], broken: Broken) -> float | None:
 
 
 SCENARIOS = {
-    "ask": Scenario("killed, and a person asked", VAULT, (kill_before_a_person,), judge=waited),
+    "ask": Scenario("killed, ask first", VAULT, (kill_before_a_person,), judge=waited),
 }

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mendline.agent.services import cores
-from mendline.demo.client import request
+from mendline.demo.client import EVERY_S, request
 from mendline.demo.peak import highest_memory
 from mendline.demo.scenario import Broken, Finding, Part, Scenario, Victim
 
@@ -144,11 +144,11 @@ def below_the_limit(broken: Broken) -> Iterator[Callable[[], Finding]]:
 
 
 SCENARIOS = {
-    "kill": Scenario("killed", WEB, (kill,)),
-    "hang": Scenario("hung", WEB, (freeze, deadlock)),
-    "stall": Scenario("stalled for 1 s", WEB, (pause, stall), needed=(), anew=False, lasts_s=STALL_S),
-    "bad-config": Scenario("configured wrongly", WEB, (misconfigure,), needed=("rollback_config",)),
+    "kill": Scenario("killed", WEB, (kill,), every_s=EVERY_S),
+    "hang": Scenario("hung", WEB, (freeze, deadlock), every_s=EVERY_S),
+    "stall": Scenario("stalled for 1 s", WEB, (pause, stall), (), anew=False, lasts_s=STALL_S, every_s=EVERY_S),
+    "bad-config": Scenario("configured wrongly", WEB, (misconfigure,), ("rollback_config",), every_s=EVERY_S),
     "leak": Scenario("leaking 10 MB/s", WEB, (leak,), judge=below_the_limit),
     "burn": Scenario("burning a core", WEB, (burn,)),
-    "burst": Scenario("busy for 2 s", WEB, (burst,), needed=(), anew=False, lasts_s=BURST_S),
+    "burst": Scenario("busy for 2 s", WEB, (burst,), (), anew=False, lasts_s=BURST_S),
 }

@@ -22,7 +22,7 @@ from typing import Any
 from playwright.sync_api import Browser, sync_playwright
 
 from mendline.demo.client import request
-from mendline.demo.config import PROGRAM, free_port
+from mendline.demo.config import PROGRAMS, free_ports
 from tests.cli.support import until
 from tests.web.support import call
 
@@ -69,8 +69,8 @@ class Deployment:
 
     def __init__(self, folder: Path) -> None:
         """Write the configuration in `folder`."""
-        self.ports = {name: free_port() for name in SERVICES}
-        self._page = free_port()
+        self._page, *ports = free_ports(1 + len(SERVICES))
+        self.ports = dict(zip(SERVICES, ports, strict=True))
         self._state = folder / "state"
         self._config = folder / "mendline.yaml"
         services = json.dumps({name: _service(port) for name, port in self.ports.items()})
@@ -127,7 +127,7 @@ class Deployment:
 
 def _service(port: int) -> Mapping[str, Any]:
     probe = {"name": "health", "http": f"http://127.0.0.1:{port}/health", "every": "200ms", "fail_after": "2s"}
-    process = {"command": [sys.executable, "-I", "-S", str(PROGRAM), str(port)], "grace": "100ms"}
+    process = {"command": [sys.executable, "-I", "-S", str(PROGRAMS / "service.py"), str(port)], "grace": "100ms"}
     return {"process": process, "probes": [probe], "allow": ["restart"]}
 
 

@@ -19,13 +19,17 @@ explains is the root of an incident; the others are its children, and all of the
 apart by that.
 
 What was changed shortly before the incident began is a candidate cause beside the root; `causes` says how they are
-ranked. Cost: faults times those of the same host. Memory: that of the fold, which is bounded.
+ranked. Cost: faults times those of the same host at about the same time. Memory: that of the fold, which is bounded.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import accumulate
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.facts import service_of
@@ -93,15 +97,22 @@ def incidents(journal: Journal) -> list[Incident]:
 
 
 def _incident(journal: Journal, root: FaultFact, below: dict[str, list[Child]]) -> Incident:
-    children = list(_walk(root.id, below, 1))
+    children = list(_walk(root.id, below))
     first = min((root, *(child.fault for _, child in children)), key=_begun)
     return Incident(record_id("incident", first.id), root, children, causes(journal, root, children))
 
 
-def _walk(parent: str, below: dict[str, list[Child]], depth: int) -> Iterator[tuple[int, Child]]:
-    for child in sorted(below.get(parent, ()), key=lambda one: _begun(one.fault)):
+def _walk(root: str, below: dict[str, list[Child]]) -> Iterator[tuple[int, Child]]:
+    """Yield all that hangs below a fault, each after its parent, with its depth: a chain may be long."""
+    ahead = [(1, child) for child in _last_first(below.get(root, ()))]
+    while ahead:
+        depth, child = ahead.pop()
         yield depth, child
-        yield from _walk(child.fault.id, below, depth + 1)
+        ahead += ((depth + 1, one) for one in _last_first(below.get(child.fault.id, ())))
+
+
+def _last_first(children: Sequence[Child]) -> list[Child]:
+    return sorted(children, key=lambda one: _begun(one.fault), reverse=True)
 
 
 def _begun(fault: FaultFact) -> tuple[int, str]:
@@ -111,42 +122,70 @@ def _begun(fault: FaultFact) -> tuple[int, str]:
 # Which fault explains which -------------------------------------------------------------------------------------------
 
 
+class _Course:
+    """The faults of a target, to be asked for those that were open at about the same time as another."""
+
+    def __init__(self, faults: Sequence[FaultFact]) -> None:
+        self._faults = sorted(faults, key=lambda fault: fault.opened_at)
+        self._opened = [fault.opened_at for fault in self._faults]
+        self._ended = list(accumulate(map(_ended, self._faults), max))
+
+    def touching(self, fault: FaultFact) -> Iterator[FaultFact]:
+        """Yield the faults that were open at the same time as this one, or nearly."""
+        place = bisect_right(self._opened, _ended(fault) + JOIN_MS)
+        while place and self._ended[place - 1] >= fault.opened_at - JOIN_MS:
+            place -= 1
+            if _ended(self._faults[place]) >= fault.opened_at - JOIN_MS:
+                yield self._faults[place]
+
+
+def _ended(fault: FaultFact) -> float:
+    return inf if fault.closed_at is None else fault.closed_at
+
+
+_NEVER = _Course(())
+Courses = Mapping[str, _Course]
+
+
 def _children(journal: Journal) -> Iterator[Child]:
     """Yield the faults that another one explains."""
     by_target: dict[str, list[FaultFact]] = defaultdict(list)
     for fault in journal.faults.values():
         by_target[fault.latest.target].append(fault)
+    courses = {target: _Course(faults) for target, faults in by_target.items()}
     for fault in journal.faults.values():
-        rules = (_host_gone(fault, by_target), _peer_gone(fault, by_target), _needed(journal, fault, by_target))
-        found = next(filter(None, rules), None) or _same(journal, fault, by_target) or _host_too(fault, by_target)
+        rules = (_host_gone(fault, courses), _peer_gone(fault, courses), _needed(journal, fault, courses))
+        found = next(filter(None, rules), None) or _same(journal, fault, courses) or _host_too(fault, courses)
         if found:
             yield found
 
 
-def _host_gone(fault: FaultFact, by_target: dict[str, list[FaultFact]]) -> Child | None:
+def _of_kind(kinds: AbstractSet[str], target: str, fault: FaultFact, courses: Courses) -> FaultFact | None:
+    """Return the first fault of one of the kinds that the target had when `fault` was open, or nearly."""
+    found = (one for one in courses.get(target, _NEVER).touching(fault) if one.latest.kind in kinds)
+    return min(found, key=_begun, default=None)
+
+
+def _host_gone(fault: FaultFact, courses: Courses) -> Child | None:
     host = fault.latest.host
-    gone = [one for one in by_target.get(host, ()) if one.latest.kind in GONE and _touch(one, fault)]
-    if fault.latest.target == host or not gone:
+    parent = _of_kind(GONE, host, fault, courses)
+    if fault.latest.target == host or not parent:
         return None
-    parent = min(gone, key=_begun)
     return Child(fault, parent.id, f"its host {host} is {parent.latest.kind}")
 
 
-def _peer_gone(fault: FaultFact, by_target: dict[str, list[FaultFact]]) -> Child | None:
+def _peer_gone(fault: FaultFact, courses: Courses) -> Child | None:
     peer = peer_of(fault.latest.evidence.series)
-    gone = [one for one in by_target.get(peer, ()) if one.latest.kind in GONE and _touch(one, fault)]
-    if not peer or not gone:
+    parent = _of_kind(GONE, peer, fault, courses)
+    if not peer or not parent:
         return None
-    parent = min(gone, key=_begun)
     return Child(fault, parent.id, f"its peer {peer} is {parent.latest.kind}")
 
 
-def _needed(journal: Journal, fault: FaultFact, by_target: dict[str, list[FaultFact]]) -> Child | None:
+def _needed(journal: Journal, fault: FaultFact, courses: Courses) -> Child | None:
     for service in _needs(journal, fault):
         target = f"{fault.latest.host}/{service}"
-        down = [one for one in by_target.get(target, ()) if one.latest.kind in DOWN and _touch(one, fault)]
-        if down:
-            parent = min(down, key=_begun)
+        if parent := _of_kind(DOWN, target, fault, courses):
             return Child(fault, parent.id, f"it depends on {target}, which is {parent.latest.kind}")
     return None
 
@@ -156,26 +195,26 @@ def _needs(journal: Journal, fault: FaultFact) -> Sequence[str]:
     return journal.policies.needed_by(service) if journal.policies and service else ()
 
 
-def _same(journal: Journal, fault: FaultFact, by_target: dict[str, list[FaultFact]]) -> Child | None:
+def _same(journal: Journal, fault: FaultFact, courses: Courses) -> Child | None:
     about = fault.latest
     before = journal.faults.get(about.earlier)
     if before and before is not fault:
         return Child(fault, before.id, f"the same again, {about.again} times by now")
-    others = [one for one in by_target[about.target] if _rank(one) < _rank(fault) and _touch(one, fault)]
-    if not others:
+    mine = _rank(fault)
+    parent = min((one for one in courses[about.target].touching(fault) if _rank(one) < mine), key=_rank, default=None)
+    if not parent:
         return None
-    parent = min(others, key=_rank)
     return Child(fault, parent.id, f"{about.target} is {parent.latest.kind}")
 
 
-def _host_too(fault: FaultFact, by_target: dict[str, list[FaultFact]]) -> Child | None:
+def _host_too(fault: FaultFact, courses: Courses) -> Child | None:
     host = fault.latest.host
     if fault.latest.target == host or not _merely_unusual(fault):
         return None
-    others = [one for one in by_target.get(host, ()) if _merely_unusual(one) and _together(one, fault)]
-    if not others:
+    near = courses.get(host, _NEVER).touching(fault)
+    parent = min((one for one in near if _merely_unusual(one) and _together(one, fault)), key=_rank, default=None)
+    if not parent:
         return None
-    parent = min(others, key=_rank)
     return Child(fault, parent.id, f"its host {host} is {parent.latest.kind} since about the same time")
 
 
@@ -195,12 +234,6 @@ def _rank(fault: FaultFact) -> tuple[int, int, str]:
     return (bool(fault.latest.earlier) * 3 + order, *_begun(fault))
 
 
-def _touch(one: FaultFact, other: FaultFact) -> bool:
-    """Say whether two faults were open at the same time, or nearly."""
-    first, second = sorted((one, other), key=lambda fault: fault.opened_at)
-    return first.closed_at is None or second.opened_at - first.closed_at <= JOIN_MS
-
-
 # What it may come from ------------------------------------------------------------------------------------------------
 
 
@@ -214,10 +247,14 @@ def causes(journal: Journal, root: FaultFact, children: Sequence[tuple[int, Chil
     """
     about = _about_root(root, len(children)) + _from_outside(root, children)
     found = [Cause(min(50 + 5 * len(children), 75), about)]
-    answered = {root.id, *(child.fault.id for _, child in children)}
-    changes = (change for change in journal.changes if change.fault not in answered)
-    found += [_changed(change, root) for change in changes if _is_candidate(change, root)]
+    found += [_changed(change, root) for change in changes_before(journal, root, children)]
     return sorted(found, key=lambda cause: (-cause.score, cause.text))
+
+
+def changes_before(journal: Journal, root: FaultFact, children: Sequence[tuple[int, Child]]) -> list[ChangeFact]:
+    """Return what was changed before the incident began and may be its cause, in the order of the journal."""
+    answered = {root.id, *(child.fault.id for _, child in children)}
+    return [one for one in journal.changes if _is_candidate(one, root) and one.fault not in answered]
 
 
 def _about_root(root: FaultFact, others: int) -> str:
@@ -243,10 +280,11 @@ def _from_outside(root: FaultFact, children: Sequence[tuple[int, Child]]) -> str
 
 
 def _is_candidate(change: ChangeFact, root: FaultFact) -> bool:
-    at_place = matches_target(change.target, root.latest.target) or change.target.startswith(f"{root.latest.host}/")
+    if not -LATE_MS <= root.opened_at - change.time <= CHANGED_MS:
+        return False
     if change.began is not None and change.began >= root.latest.opened_at:
         return False  # a deed of ours about another fault, or while the log was away: this one was there before
-    return at_place and -LATE_MS <= root.opened_at - change.time <= CHANGED_MS
+    return matches_target(change.target, root.latest.target) or change.target.startswith(f"{root.latest.host}/")
 
 
 def _changed(change: ChangeFact, root: FaultFact) -> Cause:

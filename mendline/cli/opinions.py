@@ -18,11 +18,13 @@ _note = click.option("--note", default="", help="Why; kept in the journal.")
 
 @click.command()
 @click.argument("fault")
-@click.argument("verdict", type=click.Choice(["true", "false", "useless"]))
+@click.argument("verdict", type=click.Choice(["true", "false", "useless", "harmful"]))
 @_note
 @config_option
 def label(fault: str, verdict: str, note: str, config: Path) -> None:
     """Say whether FAULT was true, false, or true but useless to know. `mendline report` counts what was said last.
+
+    That what was done about it did harm is another question: `harmful` stands beside the other label.
 
     FAULT is the id as `mendline faults` prints it; its beginning will do.
 

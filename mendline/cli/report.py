@@ -1,84 +1,65 @@
-"""How good detection and mending were, from the journal and from what people said."""
+"""What Mendline was worth: availability, incidents, repairs and detection in a span of time, from the journal."""
 
 from __future__ import annotations
 
-import json
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mendline.cli.options import config_option
+from mendline.cli.options import config_option, moment_ms
 
 if TYPE_CHECKING:
-    from mendline.responders.reporting import DetectorReport, Interval, Report
+    from mendline.logs.base import Log
+    from mendline.reports.report import Report
+    from mendline.schemas.settings import Settings
+
+WIDE = 120
+Form = Literal["text", "html", "markdown", "json"]
 
 
 @click.command()
-@click.option("--since", default="", help="Only what began this long before the journal's newest record: 12h, 30d.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--from", "begin", help="What began then or later: 2026-01-31 (UTC), or how long ago: 12h, 30d.")
+@click.option("--to", "end", help="What began before then.")
+@click.option("--html", "form", flag_value="html", help="One page with pictures that stands alone.")
+@click.option("--markdown", "form", flag_value="markdown", help="Tables of Markdown.")
+@click.option("--json", "form", flag_value="json", help="Print one JSON object.")
 @config_option
-def report(since: str, config: Path, *, as_json: bool) -> None:
-    """Tell how many faults there were, how many were true, how soon they were seen, and how soon they were mended.
+def report(begin: str | None, end: str | None, form: Form | None, config: Path) -> None:
+    """Tell how available services were, how incidents ended and how soon, what each playbook and detector was good for.
 
-    Precision is the share of faults that people labelled true (`mendline label`), with its 95 % interval.
+    It covers what began in the time, with all that became of it since: without --from, as far as the journal goes back.
 
-    Example: mendline report --since 30d
+    Example: mendline report --from 7d --html > week.html
     """
     from mendline.config import load_settings, log_of
-    from mendline.keys import key_ring
-    from mendline.reading import read_journal
-    from mendline.responders.reporting import Tally
 
-    lasts_ms = _span_ms(since) if since else None
+    span = moment_ms(begin, "--from"), moment_ms(end, "--to")
+    if span[0] is not None and span[1] is not None and span[0] >= span[1]:
+        msg = f"{end} is not after {begin}"
+        raise click.BadParameter(msg, param_hint="--to")
     settings = load_settings(config)
     with log_of(settings) as log:
-        entries = [(entry.record, entry.append_time) for entry in read_journal(log, settings)]
-    newest = max((time for _, time in entries), default=0)
-    tally = Tally(key_ring(settings).why_not, 0 if lasts_ms is None else newest - lasts_ms)
-    for record, append_time in entries:
-        tally.apply(record, append_time)
-    found = tally.report()
-    click.echo(json.dumps(_plain(found)) if as_json else "\n".join(_lines(found)))
+        found = _read(log, settings, *span)
+    click.echo(_written(found, form or "text"), nl=form != "html")
 
 
-def _span_ms(text: str) -> int:
-    from mendline.schemas.settings import duration_ms
+def _read(log: Log, settings: Settings, begin: int | None, end: int | None) -> Report:
+    from mendline.fleet import read_fleet
+    from mendline.keys import key_ring
+    from mendline.reports.history import Span, read_history
+    from mendline.reports.report import make_report
 
-    try:
-        return int(str(duration_ms(text)))
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--since") from None
-
-
-def _plain(found: Report) -> dict[str, object]:
-    detectors = [{**one._asdict(), "precision": one.precision._asdict()} for one in found.detectors]
-    return {**found._asdict(), "detectors": detectors}
+    history = read_history(log, settings, key_ring(settings).why_not, Span(begin, end))
+    watched = (f"{name}/{service}" for name, host in read_fleet(log, settings).items() for service in host.services)
+    return make_report(history, watched)
 
 
-def _lines(found: Report) -> list[str]:
-    from mendline.words import printable, span
+def _written(found: Report, form: Form) -> str:
+    from mendline.reports.page import page
+    from mendline.reports.text import markdown, text
 
-    lines = [_line(one) for one in found.detectors] or ["No fault opened."]
-    took = "" if found.mend_ms is None else f", half of them within {span(round(found.mend_ms))} of the fault's opening"
-    lines.append(f"mended {found.mended}{took}; not mended {found.not_mended}; needless {found.needless}")
-    held = ", ".join(f"{guard} {count}" for guard, count in found.held.items())
-    lines += [f"held: {held}"] if held else []
-    return [*lines, *(f"{count} labels left out: {printable(why)}" for why, count in found.ignored.items())]
-
-
-def _line(one: DetectorReport) -> str:
-    from mendline.words import printable, span
-
-    delay = "" if one.delay_ms is None else f", seen after {span(max(round(one.delay_ms), 0))}"
-    labels = f"{one.true} true, {one.false} false, {one.useless} useless"
-    extra = f", {one.again} again, {one.flapped} flapped"
-    return printable(f"{one.detector}: {one.faults} faults ({one.resolved} resolved{extra}){delay}; {labels}") + (
-        f"; precision {_share(one.precision)}"
-    )
-
-
-def _share(precision: Interval) -> str:
-    if precision.share is None:
-        return "unknown: none is labelled"
-    return f"{precision.share:.0%} ({precision.low:.0%} to {precision.high:.0%})"
+    if form == "text":
+        return text(found, shutil.get_terminal_size((WIDE, 24)).columns)
+    return found.model_dump_json() if form == "json" else page(found) if form == "html" else markdown(found)

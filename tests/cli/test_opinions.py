@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.cli.support import Caller, append, one_message
-from tests.responders.support import fault, order
+from tests.cli.support import Caller, append
+from tests.responders.support import fault
 
 OPEN = fault("host-1/web", reason="killed")
 
@@ -42,26 +42,6 @@ def test_a_label_of_no_fault_is_refused(call: Caller, config: Path) -> None:
     assert (ran.status, "'zzz'" in ran.err) == (2, True)
 
 
-def test_a_report_tells_in_words(call: Caller, config: Path) -> None:
-    """And says where nobody labelled anything."""
-    append(config, "journal", OPEN)
-    out = call("report", "-c", config).out
-    assert "liveness: 1 faults" in out
-    assert "unknown: none is labelled" in out
-
-
-def test_a_span_that_is_none_is_one_message(call: Caller, config: Path) -> None:
-    """With what was given."""
-    append(config, "journal", OPEN)
-    ran = call("report", "--since", "soon", "-c", config)
-    assert (ran.status, "soon" in ran.err) == (2, True)
-
-
-def test_a_report_without_a_log_is_one_message(call: Caller, config: Path) -> None:
-    """Nobody ran Mendline here yet."""
-    one_message(call("report", "-c", config), 3, "mendline.journal")
-
-
 def test_a_timeline_of_an_incident_tells_of_all_its_faults(call: Caller, config: Path) -> None:
     """In the order of the journal."""
     other = fault("host-1/web", name="unusual", kind="unusual", opened_at=OPEN.opened_at + 1)
@@ -69,11 +49,3 @@ def test_a_timeline_of_an_incident_tells_of_all_its_faults(call: Caller, config:
     told = [json.loads(line) for line in call("faults", "--json", "-c", config).out.splitlines()]
     assert [one.get("parent") for one in told] == [None, OPEN.id]
     assert len(call("timeline", told[0]["incident"][:10], "-c", config).out.splitlines()) == 2
-
-
-def test_a_label_that_nobody_signed_is_left_out(call: Caller, config: Path) -> None:
-    """And the report says why: whoever can write to the journal cannot make a detector look better."""
-    append(config, "journal", OPEN, order("label", OPEN.id, text="true"))
-    told = json.loads(call("report", "--json", "-c", config).out)
-    assert (0, {"it is not signed": 1}) == (told["detectors"][0]["true"], told["ignored"])
-    assert "1 labels left out: it is not signed" in call("report", "-c", config).out

@@ -1,0 +1,98 @@
+"""The report in words: what stands in the journal is shown as text, whatever it is made of."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import pytest
+
+from mendline.reports.page import page
+from mendline.reports.report import Report
+from mendline.reports.text import markdown, text
+from mendline.schemas.records import ConfigurationChange, Hold
+from tests.reports.support import report_of
+from tests.responders.support import SECOND, START_MS, Scene, fault, order, outcome
+
+EVIL = "<img src=x onerror=alert(1)>\x1b[31m|`*_[a](b)"
+ALLOWED = {
+    *("html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "div", "span", "b"),
+    *("table", "thead", "tbody", "tr", "th", "td", "svg", "rect", "line", "text", "code"),
+}
+
+
+class Tags(HTMLParser):
+    """Notes the tags of a page, their attributes, and its text."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.open: list[str] = []
+        self.words = ""
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.open += [tag] * (tag != "meta")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert tag == self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+@pytest.fixture
+def evil() -> Report:
+    """Return a report on a journal in which every name is made of markup and escapes."""
+    scene = Scene()
+    broken = fault(f"host{EVIL}/web{EVIL}", detector=EVIL, name="dead")
+    change = ConfigurationChange(source=broken.host, time=START_MS, service=f"web{EVIL}", path=EVIL, hash="")
+    hold = Hold(source="x", time=START_MS, fault=broken.id, target="t", policy=EVIL, guard=EVIL, reason=EVIL)
+    scene.say(change, order("note", "*", text=EVIL), broken, hold)
+    scene.tick(5 * SECOND)
+    scene.say(outcome(scene.intents[0]), order("label", broken.id, text="true"))
+    scene.say(broken.model_copy(update={"revision": 1, "transition": "resolved", "time": scene.time()}))
+    return report_of(scene.entries)
+
+
+def test_the_page_is_well_formed_and_holds_nothing_but_text(evil: Report) -> None:
+    """No tag and no attribute that is not ours, nothing to fetch or to run, every name to be read."""
+    found = Tags(page(evil))
+    assert (found.open, found.tags - ALLOWED) == ([], set())
+    assert not {name for name in found.attributes if name.startswith("on")} | ({"src", "href"} & found.attributes)
+    assert found.words.count("<img src=x onerror=alert(1)>") > 5
+    assert "\x1b" not in page(evil)
+
+
+def test_a_terminal_is_not_steered(evil: Report) -> None:
+    """No control character but the line break."""
+    assert {one for one in text(evil) if not one.isprintable()} == {"\n"}
+
+
+def test_markdown_has_no_markup_of_the_journal(evil: Report) -> None:
+    """Every special character of a name is escaped, and every row has as many cells as the head."""
+    lines = markdown(evil).splitlines()
+    assert not [line for line in lines if "<img" in line.replace("\\<", "")]
+    rows = [line.replace("\\|", "") for line in lines if line.startswith("|")]
+    tables: list[set[int]] = []
+    for row, line in zip(rows, [line for line in lines if line.startswith("|")], strict=True):
+        if lines[lines.index(line) - 1] == "":
+            tables.append(set())
+        tables[-1].add(row.count("|"))
+    assert [len(one) for one in tables] == [1] * len(tables)
+
+
+@pytest.mark.parametrize("write", [text, markdown, page])
+def test_an_empty_journal_has_a_report(write: object) -> None:
+    """Of no time at all, with nothing in it."""
+    assert callable(write)
+    assert "There was no incident." in write(report_of([]))
+
+
+def test_all_forms_tell_the_same_numbers(evil: Report) -> None:
+    """They are made of the same tables."""
+    for written in (text(evil), markdown(evil), Tags(page(evil)).words):
+        assert "mended by Mendline alone" in written
+        assert "100 % (21 % to 100 %)" in written

@@ -1,0 +1,27 @@
+"""How sure a share of few is, and what is said of many lengths of time."""
+
+from __future__ import annotations
+
+import pytest
+
+from mendline.reports.shares import times_of, wilson
+
+
+@pytest.mark.parametrize(
+    ("hits", "total", "low", "high"), [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634), (10, 10, 0.7225, 1.0)]
+)
+def test_interval_of_wilson(hits: int, total: int, low: float, high: float) -> None:
+    """As tables of it say; never outside of 0 to 1, and never of no width at the ends."""
+    found = wilson(hits, total)
+    assert (round(found.low, 4), round(found.high, 4)) == (low, high)
+
+
+@pytest.mark.parametrize(("count", "most"), [(1, 1), (9, 9), (10, 9), (11, 10), (100, 90)])
+def test_nine_of_ten_did_not_take_longer(count: int, most: int) -> None:
+    """The bound is one of the lengths, and at least 90 % are no longer."""
+    assert most == times_of(range(1, count + 1)).most
+
+
+def test_nothing_took_no_time() -> None:
+    """What is not known is not taken for zero."""
+    assert times_of([None]).median is None

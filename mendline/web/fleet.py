@@ -1,19 +1,18 @@
-"""The hosts that are heard of and the services each watches, by their heartbeats."""
+"""The hosts that are heard of, kept up to date on a thread of its own."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+from mendline.fleet import LOOK_BACK_MS, Fleet
 from mendline.logs.base import LogRefusedError, LogUnavailableError
-from mendline.schemas.base import UnreadableRecordError
-from mendline.schemas.decode import content_type
-from mendline.schemas.records import Heartbeat, decode_record
-from mendline.schemas.stream import JSON, Partition
+from mendline.schemas.stream import Partition
 
 if TYPE_CHECKING:
+    from mendline.fleet import Host
     from mendline.logs.base import Consumer, Log
     from mendline.logs.clock import Clock
     from mendline.schemas.settings import Settings
@@ -21,18 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOOK_BACK_MS = 60_000
 PAUSE_S = 1.0
 WAIT_S = 1.0
-MOST_HOSTS = 100_000
-
-
-class Host(NamedTuple):
-    """A host: the services it watches, when it was heard of last (append time, ms), whether it said that it leaves."""
-
-    services: Sequence[str]
-    heard_at: int
-    leaving: bool
 
 
 class FleetWatch:
@@ -45,14 +34,14 @@ class FleetWatch:
         self._clock = clock
         self._log = log
         self._topic = settings.topics.topic("metrics")
-        self._hosts: dict[str, Host] = {}
+        self._fleet = Fleet()
         self._lock = threading.Lock()
         self._consumer: Consumer | None = None
 
     def hosts(self) -> Mapping[str, Host]:
         """Return what is known of each host."""
         with self._lock:
-            return dict(self._hosts)
+            return dict(self._fleet.hosts)
 
     def run(self, stop: threading.Event) -> None:
         """Listen until `stop` is set; a log that does not answer is tried again."""
@@ -84,13 +73,5 @@ class FleetWatch:
             consumer.close()
 
     def _hear(self, batch: Batch) -> None:
-        for append_time, value, headers in zip(batch.timestamps, batch.values, batch.headers, strict=True):
-            if content_type(value, headers) != JSON or b'"heartbeat"' not in value:
-                continue
-            try:
-                record = decode_record(value)
-            except UnreadableRecordError:
-                continue  # the stages send it to the dead letters
-            if isinstance(record, Heartbeat) and (record.source in self._hosts or len(self._hosts) < MOST_HOSTS):
-                with self._lock:
-                    self._hosts[record.source] = Host(record.services, append_time, record.leaving)
+        with self._lock:
+            self._fleet.hear(batch)

@@ -13,10 +13,10 @@ from mendline.web.answers import Fleet, HostRow, Overview, ServiceCell, Source, 
 from mendline.web.telling import URGENCY, doing_about, orders_in_force, tell_incident, tell_order, tell_try, urgency
 
 if TYPE_CHECKING:
+    from mendline.fleet import Host
     from mendline.responders.facts import FaultFact, IntentFact
     from mendline.responders.journal import Journal
     from mendline.web.answers import Doing, IncidentRow, TargetState
-    from mendline.web.fleet import Host
 
 MOST_OPEN = 200
 MOST_CLOSED = 20

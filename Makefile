@@ -5,6 +5,7 @@ READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 PORT := 9092
 SECONDS := 60
+INCIDENTS := 1000
 LOG := sqlite
 AUDIT := build/audit
 AUDITOR := pip-audit==2.10.1
@@ -13,7 +14,7 @@ BENCHMARKS = $(filter-out $(LABELLED),$(shell grep -l __main__ benchmarks/*.py))
 SHELL_FILES := $(shell git ls-files '*.sh' .ci/run 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo kafka test test-fast chaos check fix bench schemas docs screenshots lock audit clean
+.PHONY: help setup run demo kafka test test-fast chaos simulate check fix bench schemas docs screenshots lock audit clean
 .PHONY: check-format check-lint check-types check-layers check-shell check-yaml
 
 help: ## show this list
@@ -46,6 +47,9 @@ test-fast: $(READY) ## run the tests that need neither Kafka nor patience
 
 chaos: $(READY) ## kill and freeze members and brokers, and compare (SECONDS=60 SEED=random LOG=sqlite or kafka, CLIENT, EVERY)
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --log $(LOG) $(if $(SEED),--seed $(SEED)) $(if $(CLIENT),--client $(CLIENT)) $(if $(EVERY),--every $(EVERY))
+
+simulate: $(READY) ## simulate incidents with harm around them, and count what was done wrongly (INCIDENTS=1000 SEED=random)
+	@$(BIN)/python -m tests.simulation --incidents $(INCIDENTS) $(if $(SEED),--seed $(SEED))
 
 check: check-format check-lint check-types check-layers check-shell check-yaml ## format, lint, types, layers, shell and YAML
 

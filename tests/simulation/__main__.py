@@ -1,0 +1,52 @@
+"""Simulate incidents with harm around them, and count the actions that must not have been.
+
+python -m tests.simulation [--incidents N] [--seed S] [--world NAME] [--json]
+
+Real planners, executors and ledgers work on the memory log under a virtual clock. Programs die and freeze between any
+two of their steps, the power fails, hosts are cut off, records are late, lost, said twice and forged. The first numbers
+of the result must be 0; else the exit status is 1, and the one command is printed that repeats it, with as few
+incidents as will do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Mapping, Sequence
+from time import process_time
+
+from tests.simulation.run import shrink, simulate, worlds_of
+
+MOST_SHOWN = 10
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--incidents", type=int, default=1_000, help="how many (default: 1,000)")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="decides everything")
+    parser.add_argument("--world", help="simulate this world alone, named as it was printed")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    given = parser.parse_args(arguments)
+    began = process_time()
+    tally = simulate([(given.world, given.incidents)] if given.world else worlds_of(given.seed, given.incidents))
+    for wrong in tally.wrongs[:MOST_SHOWN]:
+        print(wrong, file=sys.stderr)
+    if tally.first_wrong:
+        name, incidents = tally.first_wrong
+        command = f"python -m tests.simulation --world {name} --incidents {shrink(name, incidents)}"
+        print(f"again: {command}", file=sys.stderr)
+    about = {"world": given.world} if given.world else {"seed": given.seed}
+    result = {**tally.as_json(), **about, "processor_s": round(process_time() - began, 1)}
+    print(json.dumps(result) if given.json else _in_words(result))
+    return 1 if tally.wrongs else 0
+
+
+def _in_words(result: Mapping[str, object]) -> str:
+    return "\n".join(f"{name.replace('_', ' '):>24}  {value}" for name, value in result.items())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

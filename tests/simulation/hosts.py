@@ -1,0 +1,257 @@
+"""Hosts: the real executor, its real ledger on files, its real reader of commands, and deeds that are only noted."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mendline.agent.commands import CommandReader
+from mendline.responders.action import OvertakenError, PermanentError, TemporaryError
+from mendline.responders.clock import LogClockEstimate
+from mendline.responders.executor import Executor, Host
+from mendline.responders.ledger import Ledger
+from mendline.responders.work import Threads
+from mendline.schemas.records import Heartbeat, Outcome, encode_record
+from mendline.schemas.stream import NewRecord
+from tests.simulation.deeds import Deed
+from tests.simulation.plan import ACTIONS
+from tests.simulation.process import Process
+from tests.simulation.services import METRICS
+
+if TYPE_CHECKING:
+    import random
+
+    from mendline.logs.memory import MemoryLog
+    from mendline.responders.action import ActionContext
+    from mendline.responders.signing import KeyRing
+    from mendline.schemas.settings import ServiceSettings
+    from tests.simulation.services import Detectors
+    from tests.simulation.virtual import Time
+
+COMMANDS = "mendline.commands"
+TURNS_MS = (10, 100, 600)
+BEAT_MS = 1_000
+
+
+class SteppingLedger(Ledger):
+    """The ledger, with a step before and after each line."""
+
+    def __init__(self, folder: Path, process: Process) -> None:
+        """Open it in the name of the process."""
+        super().__init__(folder)
+        self._process = process
+
+    def abandon(self) -> None:
+        """Close its files as the kernel does, whoever works on them."""
+        os.close(self._file)
+        os.close(self._lock)
+
+    def _write(self, line: bytes, *, durable: bool) -> None:
+        self._process.step(deed=durable)
+        super()._write(line, durable=durable)
+        self._process.step(deed=durable)
+
+
+class NotingExecutor(Executor):
+    """The executor; `read` is the offset up to which it has been given commands."""
+
+    read = 0
+
+    def take(self, records: Any, position: int, *, caught_up: bool) -> None:
+        """Note how far its host has read, and take the records."""
+        self.read = position
+        super().take(records, position, caught_up=caught_up)
+
+
+@dataclass
+class Site:
+    """What of a host outlives its agent: its folder, its settings, its keys, its way to the log.
+
+    `cut_until` (ms): the host does not reach the log before; `slow_ms`: what an acknowledgement takes.
+    """
+
+    name: str
+    folder: Path
+    services: Mapping[str, ServiceSettings]
+    keys: KeyRing
+    log: MemoryLog
+    detectors: Detectors
+    deeds: list[Deed]
+    time: Time
+    lots: random.Random
+    cut_until: int = 0
+    slow_ms: float = 5.0
+    calm: bool = False
+
+
+class Agent(Process):
+    """One life of a host's agent. Raises LedgerBusyError while another works in the same folder."""
+
+    def __init__(self, site: Site) -> None:
+        """Open the ledger and begin to work."""
+        super().__init__(site.time, site.lots)
+        self.site = site
+        self.ledger = SteppingLedger(site.folder, self)
+        self._clock = LogClockEstimate(site.time.monotonic)
+        self._outcomes: deque[Outcome] = deque()
+        actions = {name: _Action(name, self) for name in ACTIONS}
+        self.executor = NotingExecutor(
+            Host(
+                name=site.name,
+                services=site.services,
+                actions=actions,
+                ledger=self.ledger,
+                keys=site.keys,
+                log_time=self._clock,
+                emit=self._emit,
+                now_ms=site.time,
+                started_at=lambda name: site.detectors.services[f"{site.name}/{name}"].started_at,
+                threads=Threads(lambda _, run: self.start(run), self._after, self._wait, site.time.monotonic),
+            ),
+            workers=site.lots.choice([1, 2, 4]),
+        )
+        log: Any = site.log
+        self._reader = CommandReader(log, COMMANDS, site.name, self.executor, self.ledger)
+        self._producer = site.log.producer(site.name)
+        self.start(self._publish)
+
+    def die(self) -> None:
+        """End; the kernel closes its files."""
+        super().die()
+        self.ledger.abandon()
+
+    # What runs in it --------------------------------------------------------------------------------------------------
+
+    def _publish(self) -> None:
+        self.executor.recover()
+        self._beat()
+        self.start(self._read)
+        due = self.time.now + BEAT_MS
+        while True:
+            while self._outcomes:
+                self._send(self._outcomes[0])
+                self.executor.told(self._outcomes.popleft())
+            if self.time.now >= due:
+                self._beat()
+                due = self.time.now + BEAT_MS
+            self.sleep(self.lots.choice(TURNS_MS))
+
+    def _beat(self) -> None:
+        self._send(Heartbeat(source=self.site.name, time=self.time.now, interval_ms=BEAT_MS))
+
+    def _send(self, record: Outcome | Heartbeat) -> None:
+        self._wait_for_the_log()
+        self.step(deed=isinstance(record, Outcome))
+        sent_at = self.time.monotonic()
+        (position,) = self._producer.append([NewRecord(METRICS.topic, encode_record(record), partition=0)]).result(0)
+        self.sleep(self.site.slow_ms)
+        self.step(deed=isinstance(record, Outcome))
+        self._clock.acknowledged(position.timestamp, self.time.monotonic() - sent_at)
+
+    def _read(self) -> None:
+        self._wait_for_the_log()
+        self._reader.begin()
+        while True:
+            self._wait_for_the_log()
+            self._reader.turn(0.0)
+            self.executor.tick()
+            self.sleep(self.lots.choice(TURNS_MS))
+
+    def _wait_for_the_log(self) -> None:
+        while self.site.cut_until > self.time.now:
+            self.sleep(self.site.cut_until - self.time.now)
+
+    # What the executor asks for ---------------------------------------------------------------------------------------
+
+    def _emit(self, outcome: Outcome) -> None:
+        self.step(deed=True)
+        self._outcomes.append(outcome)
+
+    def _after(self, delay_s: float, call: Callable[[], None]) -> Callable[[], None]:
+        timer = _Timer(call)
+        self.start(timer, delay_s * 1000)
+        return timer.cancel
+
+    def _wait(self, event: threading.Event, delay_s: float) -> bool:
+        self.sleep(delay_s * 1000)
+        return event.is_set()
+
+    def note(self, context: ActionContext, action: str, *, again: bool) -> Deed:
+        """Note a deed that begins now."""
+        sick = self.site.detectors.services[f"{context.host}/{context.service}"].sick
+        deed = Deed(
+            context.intent,
+            context.host,
+            context.service,
+            action,
+            began=self.time.now,
+            read=self.executor.read,
+            sick=sick.fault if sick else "",
+            again=again,
+        )
+        self.site.deeds.append(deed)
+        return deed
+
+
+@dataclass
+class _Timer:
+    call: Callable[[], None]
+    off: bool = False
+
+    def cancel(self) -> None:
+        self.off = True
+
+    def __call__(self) -> None:
+        if not self.off:
+            self.call()
+
+
+@dataclass
+class _Action:
+    """An action that notes that it was called, takes its time, and helps or does not, or wants to be tried again."""
+
+    name: str
+    agent: Agent
+    _asked: set[str] = field(default_factory=set)
+
+    def run(self, context: ActionContext) -> str:
+        """Do it."""
+        if context.started_since:
+            raise OvertakenError(context.started_since)
+        again = context.intent in self._asked
+        self._asked.discard(context.intent)
+        deed = self.agent.note(context, self.name, again=again)
+        try:
+            return self._do(context)
+        finally:
+            deed.ended = self.agent.time.now
+
+    def _do(self, context: ActionContext) -> str:
+        agent, lots = self.agent, self.agent.lots
+        agent.step(deed=True)
+        agent.sleep(lots.choice([0, 50, 500, 2_000, 3_500]))
+        fate = 0.0 if agent.site.calm else lots.random()
+        if fate < 0.65:
+            self._mend(context)
+        agent.step(deed=True)
+        if 0.65 <= fate < 0.75:
+            self._asked.add(context.intent)
+            raise TemporaryError("not yet", lots.choice([0.1, 1.0, 2.5]))
+        if 0.75 <= fate < 0.85:
+            raise PermanentError("it cannot be done")
+        if 0.85 <= fate < 0.9:
+            agent.sleep(context.timeout_s * 1000 * lots.choice([1.0, 2.0, 4.0]))
+        return "done"
+
+    def _mend(self, context: ActionContext) -> None:
+        detectors = self.agent.site.detectors
+        service = detectors.services[f"{context.host}/{context.service}"]
+        service.started_at = self.agent.time.now
+        mended = partial(detectors.heal, service, service.sick)
+        self.agent.time.after(self.agent.lots.choice([20, 200, 2_000]), mended)

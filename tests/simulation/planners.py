@@ -1,0 +1,100 @@
+"""Planners: real members of the real group, each append record by record, with a step before and after each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mendline.logs.base import MemberFencedError
+from mendline.roles import planner_spec
+from mendline.runtime.member import Clocks, Member, Pace
+from tests.simulation.process import Process
+
+if TYPE_CHECKING:
+    import random
+
+    from mendline.logs.base import Position, Producer
+    from mendline.logs.memory import MemoryLog
+    from mendline.responders.signing import KeyRing
+    from mendline.schemas.settings import Settings
+    from mendline.schemas.stream import NewRecord, Partition
+    from tests.simulation.virtual import Time
+
+TURNS_MS = (20, 100, 500)
+
+
+@dataclass
+class _Answer:
+    positions: Sequence[Position]
+
+    def done(self) -> bool:
+        return True
+
+    def result(self, timeout_s: float | None = None) -> Sequence[Position]:
+        return self.positions
+
+
+@dataclass
+class SteppingProducer:
+    """Appends one record after the other: between any two its process may die or freeze."""
+
+    process: Process
+    real: Producer
+
+    def append(self, records: Sequence[NewRecord]) -> _Answer:
+        """Append."""
+        positions: list[Position] = []
+        for record in records:
+            self.process.step(deed=record.key is not None)
+            positions += self.real.append([record]).result(0)
+            self.process.step(deed=record.key is not None)
+        return _Answer(positions)
+
+    def forget(self, partition: Partition, name: bytes, before: int, keys: Sequence[bytes]) -> None:
+        """Let go of old snapshots."""
+        self.process.step()
+        self.real.forget(partition, name, before, keys)
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Do nothing."""
+
+
+@dataclass
+class SteppingLog:
+    """The memory log as one process sees it."""
+
+    process: Process
+    real: MemoryLog
+
+    def producer(self, name: str) -> SteppingProducer:
+        """Return a producer."""
+        return SteppingProducer(self.process, self.real.producer(name))
+
+    def __getattr__(self, name: str) -> Any:
+        """Return all else as it is."""
+        return getattr(self.real, name)
+
+
+class PlannerLife(Process):
+    """One life of a planner: it joins the group, and works until it dies or another has taken its place."""
+
+    def __init__(
+        self, time: Time, lots: random.Random, log: MemoryLog, settings: Settings, keys: KeyRing, name: str
+    ) -> None:
+        """Begin to work as the member `name`."""
+        super().__init__(time, lots)
+        clocks = Clocks(monotonic=time.monotonic, now_ms=time)
+        seen: Any = SteppingLog(self, log)
+        spec = planner_spec(settings, keys)
+        self.member = Member(seen, spec, settings.topics, name, pace=Pace(idle=0.0), clocks=clocks)
+        self.start(self._work)
+
+    def _work(self) -> None:
+        self.member.open()
+        try:
+            while True:
+                self.member.turn()
+                self.sleep(self.lots.choice(TURNS_MS))
+        except MemberFencedError:
+            self.dead = True

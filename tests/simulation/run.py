@@ -1,0 +1,135 @@
+"""Runs world after world, each from a seed of its own, and counts."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from mendline.schemas.records import Intent, Outcome, Verification
+from tests.simulation.judge import KINDS, Judge
+from tests.simulation.story import Story
+from tests.simulation.world import Keys, World
+
+PER_WORLD = 100
+MEMORY = Path("/dev/shm")
+"""Where ledgers are kept, if there is such a place: nothing is waited for there."""
+
+
+@dataclass
+class Tally:
+    """What came of some worlds. `wrongs` are broken promises in words, `first_wrong` the first world that has one.
+
+    `on_the_well` counts deeds that came after the sickness was over in truth, when nobody could know that in time.
+    """
+
+    incidents: int = 0
+    worlds: int = 0
+    virtual_s: float = 0.0
+    deeds: int = 0
+    on_the_well: int = 0
+    longest_on_the_well_ms: int = 0
+    broken: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(KINDS, 0)))
+    happened: Counter[str] = field(default_factory=Counter)
+    harms: Counter[str] = field(default_factory=Counter)
+    wrongs: list[str] = field(default_factory=list)
+    first_wrong: tuple[str, int] | None = None
+
+    def add(self, name: str, incidents: int, world: World) -> None:
+        """Count a world that is over."""
+        story = world.story()
+        judge = Judge(story)
+        late = judge.on_the_well()
+        self.worlds += 1
+        self.virtual_s += world.time.monotonic()
+        self.incidents += incidents
+        self.deeds += len(story.deeds)
+        self.on_the_well += len(late)
+        self.longest_on_the_well_ms = max([self.longest_on_the_well_ms, *late])
+        self.harms += world.harms
+        self.happened += _happened(story)
+        for kind, text in judge.wrongs():
+            self.broken[kind] += 1
+            self.wrongs.append(f"world {name}: {kind}: {text}")
+            self.first_wrong = self.first_wrong or (name, incidents)
+
+    def as_json(self) -> Mapping[str, object]:
+        """Return the counts, those first that must be 0."""
+        return {
+            **self.broken,
+            "incidents": self.incidents,
+            "worlds": self.worlds,
+            "virtual_hours": round(self.virtual_s / 3600, 1),
+            "deeds": self.deeds,
+            "on_the_well": self.on_the_well,
+            "longest_on_the_well_ms": self.longest_on_the_well_ms,
+            "happened": dict(sorted(self.happened.items())),
+            "harms": dict(sorted(self.harms.items())),
+        }
+
+
+def worlds_of(seed: int, incidents: int) -> Iterator[tuple[str, int]]:
+    """Yield the names of the worlds that a seed makes, and how many incidents happen in each."""
+    for number, begun in enumerate(range(0, incidents, PER_WORLD)):
+        yield f"{seed}/{number}", min(PER_WORLD, incidents - begun)
+
+
+def simulate(worlds: Iterable[tuple[str, int]]) -> Tally:
+    """Let so many incidents happen in each of the worlds: a world's name decides everything in it."""
+    tally = Tally()
+    with workshop() as work:
+        for name, incidents in worlds:
+            world = work(name)
+            world.run(incidents)
+            tally.add(name, incidents, world)
+    return tally
+
+
+def shrink(name: str, incidents: int) -> int:
+    """Return after how few incidents a world in which something is wrong is wrong already, or nearly how few."""
+    right, wrong = 0, incidents
+    while wrong - right > 1:
+        middle = (right + wrong) // 2
+        if simulate([(name, middle)]).wrongs:
+            wrong = middle
+        else:
+            right = middle
+    return wrong
+
+
+@contextmanager
+def workshop() -> Iterator[Callable[..., World]]:
+    """Yield what makes a world from a seed; it takes the other arguments of `World` by name."""
+    numbers = count()
+    with tempfile.TemporaryDirectory(prefix="mendline-", dir=MEMORY if MEMORY.is_dir() else None) as folder, _quiet():
+        keys = Keys(Path(folder) / "keys")
+        yield lambda seed, **more: World(seed, Path(folder) / str(next(numbers)), keys, **more)
+
+
+def _happened(story: Story) -> Counter[str]:
+    """Count what the journal tells: without it nobody would know whether the worlds are worth anything."""
+    found: Counter[str] = Counter()
+    for record in (line.record for line in story.journal):
+        if isinstance(record, Outcome):
+            found[f"outcome {record.status}"] += 1
+        elif isinstance(record, Verification):
+            found["mended" if record.mended else "not mended"] += 1
+        elif isinstance(record, Intent):
+            found["intents"] += 1
+    return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what members and executors say of the harm that is done to them."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)

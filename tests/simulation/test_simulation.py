@@ -1,0 +1,69 @@
+"""A bounded part of the simulation; `make simulate` does as much as one likes."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from tests.simulation.__main__ import main
+from tests.simulation.defects import DEFECTS
+from tests.simulation.run import Tally, simulate, workshop, worlds_of
+from tests.simulation.story import Story
+from tests.simulation.world import World
+
+INCIDENTS = 120
+
+
+@pytest.fixture(name="tally", scope="module")
+def _tally() -> Tally:
+    """Simulate incidents from a new seed; a failing test shows what was printed."""
+    seed = random.randrange(10**6)
+    print(f"make simulate SEED={seed} INCIDENTS={INCIDENTS}")
+    return simulate(worlds_of(seed, INCIDENTS))
+
+
+@pytest.mark.slow
+def test_no_action_does_harm(tally: Tally) -> None:
+    """None without a live fault, none repeated, none that is not allowed or against a guard, and no fault forgotten."""
+    assert tally.wrongs == []
+
+
+@pytest.mark.slow
+def test_the_worlds_are_worth_it(tally: Tally) -> None:
+    """Much is done, much is mended and much goes wrong: else they prove nothing."""
+    assert tally.deeds > INCIDENTS / 10
+    assert {"mended", "not mended", "outcome refused", "outcome succeeded"} <= tally.happened.keys()
+    assert len(tally.harms) > 10
+
+
+def told(world: World) -> Story:
+    """Return what happens in a world."""
+    world.run(20)
+    return world.story()
+
+
+@pytest.mark.slow
+def test_a_world_happens_again_to_the_byte() -> None:
+    """Its name decides everything: the order of threads, the clock of the machine and the memory do not."""
+    with workshop() as work:
+        once, again, another = (told(work(name)) for name in ("again", "again", "another"))
+    assert once.journal == again.journal
+    assert once.commands == again.commands
+    assert once.deeds == again.deeds
+    assert once.journal != another.journal
+
+
+@pytest.mark.slow
+def test_what_is_wrong_is_told_with_the_one_command_that_repeats_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """With no more incidents than it takes."""
+    with DEFECTS["a host does what it does not allow"].in_place():
+        assert main(["--world", "wrong", "--incidents", "20", "--json"]) == 1
+        said = capsys.readouterr()
+        assert json.loads(said.out)["outside_allow"] > 0
+        *_, again = said.err.splitlines()
+        command = "again: python -m tests.simulation --world wrong --incidents "
+        assert again.startswith(command)
+        assert 0 < int(again.removeprefix(command)) <= 20
+        assert main(again.removeprefix("again: python -m tests.simulation ").split()) == 1

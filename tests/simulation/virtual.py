@@ -1,0 +1,95 @@
+"""Virtual time: nothing waits, what is due next is simply next, and one fibre at a time has the word."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable
+from itertools import count
+
+START_MS = 1_700_000_000_000
+
+
+class KilledError(BaseException):
+    """Raised in a fibre whose process is dead: no `except Exception` of the code under test stops it."""
+
+
+class Time:
+    """The clock of a world; calling it gives ms since the Unix epoch."""
+
+    def __init__(self) -> None:
+        """Stand at the beginning."""
+        self.now = START_MS
+        self.current: Fibre | None = None
+        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._numbers = count()
+
+    def __call__(self) -> int:
+        """Return the time (ms)."""
+        return self.now
+
+    def monotonic(self) -> float:
+        """Return the seconds that have passed."""
+        return (self.now - START_MS) / 1000
+
+    def after(self, ms: float, call: Callable[[], None]) -> None:
+        """Call in `ms` milliseconds; of what is due at once, what was asked for first comes first."""
+        heapq.heappush(self._due, (self.now + max(round(ms), 0), next(self._numbers), call))
+
+    def run(self, ms: float) -> None:
+        """Do all that is due within the next `ms` milliseconds."""
+        until = self.now + round(ms)
+        while self._due and self._due[0][0] <= until:
+            self.now, _, call = heapq.heappop(self._due)
+            call()
+        self.now = until
+
+
+def _shut() -> threading.Lock:
+    """Return a gate that is shut: `release` lets one through, `acquire` waits for that; a semaphore costs far more."""
+    gate = threading.Lock()
+    gate.acquire()
+    return gate
+
+
+class Fibre:
+    """Work that gives the word back whenever it sleeps."""
+
+    def __init__(self, time: Time, work: Callable[[], None]) -> None:
+        """Begin when the word is given for the first time."""
+        self._time = time
+        self._work = work
+        self._mine, self._theirs = _shut(), _shut()
+        self._thread = threading.Thread(target=self._live, daemon=True)
+        self._error: BaseException | None = None
+        self.done = False
+
+    def resume(self) -> None:
+        """Give it the word, and return when it gives the word back. Raises what it failed with."""
+        if self.done:
+            return
+        before, self._time.current = self._time.current, self
+        if not self._thread.ident:
+            self._thread.start()
+        else:
+            self._mine.release()
+        self._theirs.acquire()
+        self._time.current = before
+        if self._error:
+            raise self._error
+
+    def sleep(self, ms: float) -> None:
+        """Give the word back, and get it again in `ms` milliseconds; called by the work itself."""
+        self._time.after(ms, self.resume)
+        self._theirs.release()
+        self._mine.acquire()
+
+    def _live(self) -> None:
+        try:
+            self._work()
+        except KilledError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - told to whoever gave the word
+            self._error = error
+        self.done = True
+        self._theirs.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,17 +13,20 @@ from mendline.cli.dumps import progress_of, recording
 from mendline.cli.options import config_option, json_option, moment_ms
 
 if TYPE_CHECKING:
-    from mendline.replaying.feeds import Pace
+    from mendline.replaying.feeds import Feed, Pace
     from mendline.replaying.inputs import Source, Wanted
-    from mendline.replaying.verifying import Verdict
+    from mendline.replaying.tracks import Say
 
 NO = 1
-SHOWN = 10
 
 
 @click.command()
 @click.option("--log", "url", metavar="URL|FILE", help="Another log than the configuration's, or a dump.")
 @click.option("--verify", is_flag=True, help="Compare what is said with what was recorded, byte for byte.")
+@click.option(
+    "--diff", is_flag=True, help="Tell which faults there would have been under the settings given, and when."
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Keep what is said in a dump.")
 @click.option(
     "--topic", "topics", multiple=True, help="Input that is replayed: metrics, windows, journal; default: all."
 )
@@ -35,13 +38,16 @@ SHOWN = 10
 @config_option
 def replay(
     url: str | None, topics: tuple[str, ...], sources: tuple[str, ...], begin: str | None, end: str | None, speed: str,
-    config: Path, *, verify: bool, as_json: bool,
+    out: Path | None, config: Path, *, verify: bool, diff: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Feed recorded topics through the stages again, by the code and the settings that are here now.
 
-    Nothing is changed: no group is joined, nothing is committed, and what stages say goes nowhere. It ends at what the
-    topics held when it began. With --verify the exit status is 1 when something that was recorded does not come again,
-    byte for byte; the first differences are told, with their causes.
+    Nothing live is changed: no group is joined, nothing is committed, and what stages say goes nowhere, or to the file
+    that --out names. It ends at what the topics held when it began.
+
+    With --verify each part is replayed only where the settings given counted when it was recorded, and the exit status
+    is 1 when something does not come again, byte for byte; the first differences are told, with their causes. With
+    --diff all is replayed as if they had always counted.
 
     Example: mendline replay --verify --from 2h
     """
@@ -50,15 +56,16 @@ def replay(
     from mendline.replaying.feeds import Pace
     from mendline.replaying.inputs import Wanted
 
-    if not verify:
-        msg = "say what to do with what comes out: --verify"
+    if verify == bool(diff or out):
+        msg = "say what to do with what comes out: --verify, or --diff, --out, or both of these"
         raise click.UsageError(msg)
     wanted = Wanted(_inputs(topics), moment_ms(begin, "--from"), moment_ms(end, "--to"), frozenset(sources))
     pace = Pace(_speed(speed), time.monotonic, time.sleep)
     with _source(config, url, wanted) as source:
-        verdict = _verify(source, pace)
-    click.echo(_json(verdict) if as_json else "\n".join(_told(verdict)))
-    raise click.exceptions.Exit(0 if verdict.reproduced else NO)
+        if verify:
+            _verify(source, pace, as_json=as_json)
+        else:
+            _anew(source, pace, out, as_json=as_json)
 
 
 def _inputs(given: tuple[str, ...]) -> tuple[str, ...]:
@@ -106,54 +113,51 @@ def _source(config: Path, url: str | None, wanted: Wanted) -> Iterator[Source]:
         yield Source(found, settings.model_copy(update={"topics": topics}), wanted)
 
 
-def _verify(source: Source, pace: Pace) -> Verdict:
-    from mendline.replaying.feeds import run
+def _verify(source: Source, pace: Pace, *, as_json: bool) -> None:
+    from mendline.cli.replayed import verdict_json, verdict_told
     from mendline.replaying.stages import Stages
     from mendline.replaying.verifying import Verification
 
     verification = Verification(Stages.as_recorded(source))
-    with progress_of("replayed", sum(one.end - one.begin for one in verification.feeds)) as tell:
-        run(source.recording, verification.feeds, pace, tell)
-    return verification.verdict()
+    _run(source, verification.feeds, pace)
+    verdict = verification.verdict()
+    click.echo(verdict_json(verdict) if as_json else "\n".join(verdict_told(verdict)))
+    raise click.exceptions.Exit(0 if verdict.reproduced else NO)
 
 
-# What came out --------------------------------------------------------------------------------------------------------
+def _anew(source: Source, pace: Pace, out: Path | None, *, as_json: bool) -> None:
+    from mendline.cli.replayed import changes_json, changes_told
+    from mendline.replaying.anew import Anew
+    from mendline.replaying.stages import Stages
+
+    with _keeper(source, out) as keep:
+        anew = Anew(Stages.anew(source), keep)
+        _run(source, anew.feeds, pace)
+    click.echo(changes_json(anew) if as_json else "\n".join(changes_told(anew)))
+    if out and not as_json:
+        click.echo(f"{out}: what was said; `mendline topics load {out} --into PREFIX` makes topics of it")
 
 
-def _json(verdict: Verdict) -> str:
-    import json
+@contextmanager
+def _keeper(source: Source, out: Path | None) -> Iterator[Say]:
+    """Give what keeps all that is said in a dump, there in whole or not at all; without a file, what keeps nothing."""
+    import time
 
-    gaps = [
-        {"stage": place.stage, "topic": place.partition.topic, "partition": place.partition.number, **gap._asdict()}
-        for place, some in verdict.gaps.items()
-        for gap in some
-    ]
-    found = {
-        "reproduced": verdict.reproduced,
-        "equal": dict(verdict.equal),
-        "different": verdict.different,
-        "differences": [one._asdict() for one in verdict.first],
-        "gaps": gaps,
-        "untold": verdict.untold,
-    }
-    return json.dumps(found)
+    from mendline.dumps.writer import replacing
+    from mendline.replaying.anew import nowhere
+    from mendline.replaying.keeping import Keeper
+
+    if out is None:
+        yield nowhere
+        return
+    with replacing(out) as file:
+        keeper = Keeper(file, source, time.time_ns() // 1_000_000)
+        yield keeper.take
+        keeper.finish()
 
 
-def _told(verdict: Verdict) -> Iterator[str]:
-    from mendline.words import printable
+def _run(source: Source, feeds: Sequence[Feed], pace: Pace) -> None:
+    from mendline.replaying.feeds import run
 
-    for place, gaps in verdict.gaps.items():
-        where = f"{place.stage} on {place.partition.topic} partition {place.partition.number}"
-        for gap in gaps:
-            yield f"Not replayed: {where}, offsets {gap.begin} to {gap.end - 1}: {gap.why}"
-    for one in verdict.first[:SHOWN]:
-        yield printable(f"Different: {one.text}")
-    if verdict.different > SHOWN:
-        yield f"… and {verdict.different - SHOWN:,} more differences"
-    equal = ", ".join(f"{count:,} {kind}" for kind, count in verdict.equal.items() if count)
-    if verdict.reproduced:
-        yield f"Reproduced, byte for byte: {equal}"
-    elif verdict.different:
-        yield f"Not reproduced: {verdict.different:,} differences; equal: {equal or 'nothing'}"
-    else:
-        yield "Nothing could be compared"
+    with progress_of("replayed", sum(one.end - one.begin for one in feeds)) as tell:
+        run(source.recording, feeds, pace, tell)

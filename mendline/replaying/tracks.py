@@ -14,8 +14,9 @@ from mendline.runtime.worker import Worker, cut
 from mendline.schemas.settings import DeadLetterSettings
 
 if TYPE_CHECKING:
+    from mendline.replaying.feeds import Take
     from mendline.replaying.letters import Letters
-    from mendline.replaying.plan import Stretch
+    from mendline.replaying.plan import Span, Stretch
     from mendline.runtime.spec import StageSpec
     from mendline.schemas.stream import Batch, NewRecord, Partition
 
@@ -70,3 +71,13 @@ def within(batch: Batch, begin: int, end: int) -> Batch | None:
     if first >= after:
         return None
     return batch if after - first == len(batch) else cut(batch, first, after)
+
+
+def bounded(take: Take, span: Span) -> Take:
+    """Return what takes of each batch the records that are in the span."""
+
+    def bounded_take(batch: Batch) -> None:
+        if mine := within(batch, span.begin, span.end):
+            take(mine)
+
+    return bounded_take

@@ -14,14 +14,14 @@ from mendline.replaying.inputs import Place
 from mendline.replaying.letters import Unread
 from mendline.replaying.matching import Difference, Differences, Matcher
 from mendline.replaying.said import JournalMatching, Voice
-from mendline.replaying.tracks import within
+from mendline.replaying.tracks import bounded
 from mendline.replaying.twins import Twins, plug_ins
 from mendline.replaying.windows import WindowMatcher
 from mendline.schemas.stream import Partition
 from mendline.verifying import compare
 
 if TYPE_CHECKING:
-    from mendline.replaying.plan import Gap, Planned, Span
+    from mendline.replaying.plan import Gap, Planned
     from mendline.replaying.stages import Stages
     from mendline.replaying.tracks import Say, Track
     from mendline.schemas.stream import Batch, NewRecord
@@ -149,7 +149,7 @@ class Verification:
         takers |= dict.fromkeys(self._recorded("journal"), self._journal.take_recorded)
         for partition, take in takers.items():
             span = self._stages.spans[partition]
-            yield Feed(partition, span.begin, span.end, [_bounded(take, span)])
+            yield Feed(partition, span.begin, span.end, [bounded(take, span)])
 
     def _twin_feeds(self) -> Iterator[Feed]:
         for twins in self._twins:
@@ -161,14 +161,6 @@ class Verification:
 def _in_one_piece(planned: Planned) -> bool:
     """Say whether nothing is left out behind the first record that is replayed."""
     return not any(gap.begin > planned.stretches[0].begin for gap in planned.gaps)
-
-
-def _bounded(take: Take, span: Span) -> Take:
-    def bounded(batch: Batch) -> None:
-        if mine := within(batch, span.begin, span.end):
-            take(mine)
-
-    return bounded
 
 
 def _nothing(_: Batch, __: Sequence[NewRecord]) -> None:

@@ -84,10 +84,29 @@ def test_other_settings_are_told_and_reproduce_less(call: Caller, config: Path, 
     assert " windows" not in ran.out.splitlines()[-1]
 
 
+def test_what_other_settings_would_have_found_is_told_and_kept(call: Caller, config: Path, tmp_path: Path) -> None:
+    """Fault by fault; what was said is in a dump that can be loaded."""
+    log = load_settings(config).log
+    other = write_config(tmp_path, log=log, **{**SETTINGS, "detectors": SETTINGS["detectors"][1:]})
+    ran = call("replay", "--diff", "--out", tmp_path / "said.dump", "-c", other)
+    assert (ran.status, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("lost   host-1 load-limit (threshold, warning) on load: 2023-11-14 22:13:")
+    assert lines[2:4] == [
+        "Faults: 2 were recorded, 0 are found now: 2 lost, 0 added, 0 moved",
+        "What other actions would have changed in the values is not known",
+    ]
+    assert call("topics", "load", tmp_path / "said.dump", "--into", "again", "-c", other).status == 0
+    answer = json.loads(call("replay", "--diff", "--json", "-c", other).out)
+    assert (answer["recorded"], answer["replayed"], answer["changes"][0]["kind"]) == (2, 0, "lost")
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        ((), 2, "--verify"),
+        ((), 2, "say what to do with what comes out: --verify, or --diff, --out, or both of these"),
+        (("--verify", "--diff"), 2, "say what to do with what comes out"),
+        (("--out", "no/folder/f"), 3, "no/folder/f: cannot be written"),
         (("--verify", "--topic", "commands"), 2, "'commands' is no input of a stage; there are metrics, windows, "),
         (("--verify", "--speed", "fast"), 2, "'fast' is no speed"),
         (("--verify", "--log", "nothing.dump"), 2, "nothing.dump: there is no such dump"),

@@ -1,0 +1,96 @@
+"""Two sets of faults compared as a person would: which are new, which are gone, which came or went at other times."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from mendline.schemas.records import Fault
+
+CLOSED = ("resolved", "orphaned")
+
+
+class Course(NamedTuple):
+    """A fault from its beginning to its end, if it has come (event time in ms), as it was told last."""
+
+    last: Fault
+    begin: int
+    end: int | None
+
+    @property
+    def about(self) -> tuple[str, str, str]:
+        """What it is about, whenever it is: target, detector and series."""
+        return self.last.target, self.last.detector, self.last.evidence.series
+
+    def overlaps(self, other: Course) -> bool:
+        """Say whether there was a moment of both."""
+        return not (_ends_before(self, other.begin) or _ends_before(other, self.begin))
+
+
+def _ends_before(one: Course, moment: int) -> bool:
+    return one.end is not None and one.end < moment
+
+
+@dataclass
+class Courses:
+    """Faults by id, of those whose opening was seen, folded from their revisions."""
+
+    found: dict[str, Course] = field(default_factory=dict)
+
+    def take(self, fault: Fault) -> None:
+        """Take a revision in; repeats change nothing."""
+        known = self.found.get(fault.id)
+        if known is None and fault.revision:
+            return  # it was open already before what is compared
+        if known is None or fault.revision > known.last.revision:
+            end = fault.evidence.event_time if fault.transition in CLOSED else None
+            self.found[fault.id] = Course(fault, fault.opened_at, end)
+
+
+class Change(NamedTuple):
+    """A fault that was recorded and is not said again (`lost`), the opposite (`added`), or one of other times."""
+
+    kind: Literal["lost", "added", "moved"]
+    recorded: Course | None
+    replayed: Course | None
+
+    @property
+    def begin(self) -> int:
+        """When it begins, on the side that has it first (ms)."""
+        return min(one.begin for one in (self.recorded, self.replayed) if one)
+
+
+def changes(recorded: Mapping[str, Course], replayed: Mapping[str, Course]) -> list[Change]:
+    """Return what differs, in the order of time.
+
+    A fault of another id that is about the same and was there at the same time is the same, moved.
+    """
+    both = recorded.keys() & replayed.keys()
+    found = [
+        Change("moved", recorded[name], replayed[name]) for name in both if _differ(recorded[name], replayed[name])
+    ]
+    lost = {name: one for name, one in recorded.items() if name not in both}
+    added = {name: one for name, one in replayed.items() if name not in both}
+    for name, other in _pairs(lost, added):
+        found.append(Change("moved", lost.pop(name), added.pop(other)))
+    found += [Change("lost", one, None) for one in lost.values()]
+    found += [Change("added", None, one) for one in added.values()]
+    return sorted(found, key=lambda one: (one.begin, one.kind))
+
+
+def _differ(one: Course, other: Course) -> bool:
+    return (one.begin, one.end, one.last.severity) != (other.begin, other.end, other.last.severity)
+
+
+def _pairs(lost: Mapping[str, Course], added: Mapping[str, Course]) -> Iterator[tuple[str, str]]:
+    """Yield the ids of faults that are about the same at the same time, each once, early ones first."""
+    waiting: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for name, one in sorted(added.items(), key=lambda item: item[1].begin):
+        waiting[one.about].append(name)
+    for name, one in sorted(lost.items(), key=lambda item: item[1].begin):
+        other = next((other for other in waiting[one.about] if one.overlaps(added[other])), None)
+        if other:
+            waiting[one.about].remove(other)
+            yield name, other

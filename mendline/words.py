@@ -129,14 +129,18 @@ def _probe(e: r.ProbeEvent) -> str:
 
 def _fault(e: r.Fault) -> str:
     parts = [f"fault {e.id[:8]} {e.transition}: {e.target} {e.kind} ({e.severity})", e.ended or e.reason]
-    evidence = e.evidence
     if e.transition in ("opened", "updated"):
-        if evidence.value is not None:
-            band = f" expected {_number(evidence.low)} to {_number(evidence.high)}" if evidence.low is not None else ""
-            measured = f"{evidence.series} = " if evidence.series else ""
-            parts.append(f"{measured}{_number(evidence.value)} {evidence.unit}{band}")
-        parts.append(evidence.text)
+        parts += [measured(e.evidence), e.evidence.text]
     return "; ".join(dict.fromkeys(part for part in parts if part))
+
+
+def measured(evidence: r.Evidence) -> str:
+    """Return the value that was seen, with what was expected; empty where no value was."""
+    if evidence.value is None:
+        return ""
+    band = f" expected {_number(evidence.low)} to {_number(evidence.high)}" if evidence.low is not None else ""
+    name = f"{evidence.series} = " if evidence.series else ""
+    return f"{name}{_number(evidence.value)} {evidence.unit}{band}"
 
 
 def _number(value: float | None) -> str:

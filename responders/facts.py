@@ -66,7 +66,7 @@ class IntentFact(Fact):
     `void`: not admitted, `why` says which guard held. `shadow`: admitted, and nothing follows. `asking`: admitted, and
     waits for a person. `effective`: its command goes out, counted from `effective_at`; `deadline` is the log's append
     time in ms after which the host must not begin, `evidence_time` is the command's. `settled`: its verification is in
-    the journal.
+    the journal. `answer` is what a person said to it.
     """
 
     record: Intent
@@ -81,6 +81,7 @@ class IntentFact(Fact):
     outcome: Outcome | None = None
     outcome_at: int | None = None
     verification: Verification | None = None
+    answer: Order | None = None
     needless: bool = False
 
     @property
@@ -192,6 +193,7 @@ class ActionFact(Fact):
 
     `look`: the target was only looked at.
     `mended` is None until that is known, and false again when the fault was back soon. `refused`: nothing was done.
+    `took_ms` is how long it took from the command to the end of the fault.
     """
 
     time: int
@@ -202,6 +204,8 @@ class ActionFact(Fact):
     mended: bool | None = None
     refused: bool = False
     look: bool = False
+    action: str = ""
+    took_ms: int | None = None
 
 
 class ChangeFact(Fact):

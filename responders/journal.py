@@ -348,6 +348,7 @@ class Journal(Fact):
             policy=record.policy,
             step=record.step,
             look=record.action == LOOK,
+            action=record.action,
         )
 
     def _take_outcome(self, record: Outcome) -> Change:
@@ -377,15 +378,15 @@ class Journal(Fact):
         self.at_work.pop(intent.record.target, None)
         fault = self.faults[record.fault]
         intent.needless = is_needless(fault, intent)
-        self._conclude(intent, mended=record.mended)
+        self._conclude(intent, record)
         self._finish(fault)
         return NOTHING
 
-    def _conclude(self, intent: IntentFact, *, mended: bool) -> None:
+    def _conclude(self, intent: IntentFact, proof: Verification) -> None:
         actions = self.actions_on(intent.record.target)
         for action in actions:
             if action.intent == intent.record.id:
-                action.mended, action.refused = mended, intent.refused
+                action.mended, action.refused, action.took_ms = proof.mended, intent.refused, proof.after_ms
         if intent.needless:
             self.actions[intent.record.target] = [one for one in actions if one.intent != intent.record.id]
 
@@ -493,23 +494,24 @@ class Journal(Fact):
     def _approve(self, record: Order) -> Change:
         fault = self._answered(record)
         if fault and (asking := fault.asking):
-            return self._approve_intent(fault, asking, record.by)
+            return self._approve_intent(fault, asking, record)
         if fault and fault.open and fault.hold and (fault.hold.guard in FINAL_HOLDS or overrules(fault.hold.guard)):
             fault.granted = fault.used + 1
         return NOTHING
 
-    def _approve_intent(self, fault: FaultFact, asking: IntentFact, by: str) -> Change:
+    def _approve_intent(self, fault: FaultFact, asking: IntentFact, said: Order) -> Change:
         if self.log_time - asking.log_time > ASK_WITHIN_MS:
             return NOTHING
         if objection := judge_approval(self, fault, asking):
-            asking.why = f"{by} approved, but {objection.reason}: approve again later"
+            asking.why = f"{said.by} approved, but {objection.reason}: approve again later"
             return NOTHING
+        asking.answer = said
         return self._make_effective(asking)
 
     def _deny(self, record: Order) -> Change:
         fault = self._answered(record)
         if fault and (asking := fault.asking):
-            asking.state, asking.why = "denied", f"denied by {record.by}"
+            asking.state, asking.why, asking.answer = "denied", f"denied by {record.by}", record
         return NOTHING
 
     def _meant(self, record: Order) -> FaultFact | None:

@@ -41,23 +41,27 @@ def faults(config: Path, *, everything: bool, as_json: bool) -> None:
         journal = fold_journal(log, settings)
     found = [one for one in incidents(journal) if everything or one.open]
     if as_json:
-        _print_json(found, everything=everything)
+        _print_json(journal, found, everything=everything)
     else:
         _print(journal, found, everything=everything)
     raise click.exceptions.Exit(NO if any(one.open for one in found) else 0)
 
 
-def _print_json(found: list[Incident], *, everything: bool) -> None:
-    """Print each fault with its incident, the fault that explains it, and, of a root, the causes."""
+def _print_json(journal: Journal, found: list[Incident], *, everything: bool) -> None:
+    """Print each fault with its incident, the fault that explains it, what a person is asked, and a root's causes."""
+    from mendline.responders.questions import plain, question
+
     for incident in found:
         parents = {child.fault.id: child for _, child in incident.children}
         causes = [cause._asdict() for cause in incident.causes]
         for fault in incident.faults:
             child = parents.get(fault.id)
             place = {"parent": child.parent, "why": child.why} if child else {"causes": causes}
+            asked = question(journal, fault)
+            told = {"question": plain(asked)} if asked else {}
             if everything or fault.open:
                 facts = fault.model_dump(mode="json", exclude_none=True)
-                click.echo(json.dumps({**facts, "incident": incident.id, **place}))
+                click.echo(json.dumps({**facts, "incident": incident.id, **place, **told}))
 
 
 def _print(journal: Journal, found: list[Incident], *, everything: bool) -> None:
@@ -68,23 +72,25 @@ def _print(journal: Journal, found: list[Incident], *, everything: bool) -> None
     if not found:
         click.echo("No fault is open.")
     for incident in found:
-        _print_incident(incident, everything=everything)
+        _print_incident(journal, incident, everything=everything)
 
 
-def _print_incident(incident: Incident, *, everything: bool) -> None:
+def _print_incident(journal: Journal, incident: Incident, *, everything: bool) -> None:
     """Print an incident; a fault that is over stays visible where it explains one that is not."""
     from mendline.words import printable
 
     joined = [(depth, child) for depth, child in incident.children if everything or child.fault.open]
-    _print_fault(incident.root, "")
+    _print_fault(journal, incident.root, "")
     for depth, child in joined:
-        _print_fault(child.fault, "  " * min(depth, DEEPEST), child.why)
+        _print_fault(journal, child.fault, "  " * min(depth, DEEPEST), child.why)
     if joined or len(incident.causes) > 1:
         told = "; ".join(cause.text for cause in incident.causes[:MOST_CAUSES])
         click.echo(f"  incident {incident.id[:8]}, likely cause: {printable(told)}")
 
 
-def _print_fault(fault: FaultFact, indent: str, because: str = "") -> None:
+def _print_fault(journal: Journal, fault: FaultFact, indent: str, because: str = "") -> None:
+    from mendline.cli.questions import lines_of
+    from mendline.responders.questions import question
     from mendline.words import date, printable
 
     about = fault.latest
@@ -96,6 +102,9 @@ def _print_fault(fault: FaultFact, indent: str, because: str = "") -> None:
     lines = {"with": because, "why": about.reason or about.evidence.text, "over": about.ended}
     for name, text in (lines | {"done": what_was_done(fault), "said": _said_of(fault)}).items():
         if text or name == "why":
+            click.echo(f"{indent}  {name:<5} {printable(text)}")
+    if asked := question(journal, fault):
+        for name, text in lines_of(asked, fault):
             click.echo(f"{indent}  {name:<5} {printable(text)}")
 
 
@@ -117,7 +126,11 @@ def what_was_done(fault: FaultFact) -> str:
 def _result(intent: IntentFact) -> str:
     if intent.state == "asking":
         return f"waits for `mendline approve {intent.record.id[:8]}` or `deny`"
+    if intent.state == "denied":
+        return intent.why
     outcome = intent.outcome.status if intent.outcome else STATES.get(intent.state, intent.state)
+    if said := intent.answer:
+        outcome = f"approved by {said.by}, {outcome}"
     if intent.verification is None:
         return outcome
     return f"{outcome}, mended" if intent.verification.mended else f"{outcome}, did not mend it"

@@ -182,6 +182,39 @@ def test_what_people_ordered_is_said_as_long_as_it_stands(call: Caller, config: 
     assert "In force" not in call("faults", "-c", config).out
 
 
+def test_what_asks_is_shown_with_all_that_an_answer_needs(call: Caller, config: Path) -> None:
+    """The evidence, the proposal, until when, what the guards say, and how it went before; as JSON too."""
+    scene = Scene(settings(policy("ask"), fresh=3 * 10**12))
+    found = fault("host-1/web", reason="it does not answer", kind="hung")
+    evidence = found.evidence.model_copy(
+        update={"series": "web.latency", "value": 9.5, "low": 0.0, "high": 2.0, "unit": "s"}
+    )
+    scene.say(found.model_copy(update={"evidence": evidence}))
+    append(config, "journal", *[entry.record for entry in scene.entries])
+    told = call("faults", "-c", config).out
+    for line in (
+        "  seen  web.latency = 9.5 s expected 0 to 2\n",
+        "  asks  restart of host-1/web: step 1 of 1 of policy web-down, try 1 of 3; at most 5 s, and the",
+        f"  yes   `mendline approve {scene.intents[0].id[:8]}` or `deny`, within 15 min\n",
+        "  but   no guard has anything against it\n",
+        "  past  never tried here; never tried on other hosts (7 days)\n",
+    ):
+        assert line in told
+    (as_json,) = map(json.loads, call("faults", "--json", "-c", config).out.splitlines())
+    assert as_json["question"]["action"] == "restart"
+    assert as_json["question"]["here"] == {"tries": 0, "mended": 0, "median_ms": None}
+
+
+def test_who_answered_is_said() -> None:
+    """With what came of it."""
+    for said, told in (("approve", "restart: approved by ann, at work"), ("deny", "restart: denied by ann")):
+        scene = Scene(settings(policy("ask")))
+        scene.say(fault())
+        scene.say(order("approve" if said == "approve" else "deny", scene.intents[0].id))
+        (sick,) = scene.journal.faults.values()
+        assert what_was_done(sick).startswith(told)
+
+
 def test_what_was_tried_says_whether_it_helped() -> None:
     """An action that succeeded has mended nothing yet."""
     scene = Scene(settings(policy("auto")))

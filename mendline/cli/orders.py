@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import getpass
-import re
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mendline.cli.options import config_option
-from mendline.names import source_name
 
 if TYPE_CHECKING:
-    from mendline.responders.journal import Journal
     from mendline.schemas.records import OrderKind
-    from mendline.schemas.settings import Settings
 
 MISSING = 127
-MOST_NAMED = 5
-LONGEST_MS = 365 * 86_400_000
 KILLED = 128
 NEED_AN_ID = frozenset({"approve", "deny"})
 
@@ -163,21 +158,25 @@ def stop_all(config: Path, text: str, *, lift: bool) -> None:
 def _order(
     config: Path, kind: OrderKind, subject: str, *, text: str = "", active: bool = True, lasts: str | None = None
 ) -> None:
+    from mendline import subjects
     from mendline.config import load_settings, log_of
     from mendline.orders import append_order
     from mendline.reading import fold_journal
 
     if kind == "maintenance" and active:
-        _refuse_no_target(subject)
-    lasts_ms = None if lasts is None else _lasting_ms(lasts)
+        with _about("TARGET"):
+            subjects.refuse_no_target(subject)
+    with _about("--for"):
+        lasts_ms = None if lasts is None else subjects.lasting_ms(lasts)
     settings = load_settings(config)
     with log_of(settings) as log:
         journal = fold_journal(log, settings)
         if kind in NEED_AN_ID:
-            subject = _whole_id(journal, subject)
-            doubt = _doubt_about_answer(journal, subject)
+            with _about("SUBJECT"):
+                subject = subjects.whole_id(journal, subject)
+            doubt = subjects.doubt_about_answer(journal, subject)
         else:
-            doubt = _doubt_about_target(journal, settings, kind, subject, active=active)
+            doubt = subjects.doubt_about_target(journal, settings, kind, subject, active=active)
         order = append_order(
             log, settings, kind, subject, by=getpass.getuser(), text=text, active=active, lasts_ms=lasts_ms
         )
@@ -186,69 +185,12 @@ def _order(
         click.secho(f"But {doubt}.", fg="yellow", err=True)
 
 
-def _refuse_no_target(pattern: str) -> None:
-    """Raise click.BadParameter for a pattern that no target can match."""
-    if not pattern.strip():
-        msg = "names no target; give HOST/SERVICE, SERVICE or a shell pattern, '*' for the whole fleet"
-        raise click.BadParameter(msg, param_hint="TARGET")
-    if "[" in re.sub(r"\[!?+\]?+[^\]]*\]", "", pattern):
-        msg = f"{pattern!r} matches no target: its [ is not closed; write ] after it, or leave it out"
-        raise click.BadParameter(msg, param_hint="TARGET")
-
-
-def _lasting_ms(text: str) -> int:
-    """Return how long an order is to stand, in ms. Raises click.BadParameter."""
-    from mendline.schemas.settings import duration_ms
+@contextmanager
+def _about(what: str) -> Iterator[None]:
+    """Let what is wrong with an order be told as wrong use of the parameter `what`."""
+    from mendline.subjects import WrongOrderError
 
     try:
-        lasts_ms = int(str(duration_ms(text)))
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--for") from None
-    if not 0 < lasts_ms <= LONGEST_MS:
-        msg = f"{text!r} is {'no time at all' if not lasts_ms else 'more than a year'}; give 1s to 365d"
-        raise click.BadParameter(msg, param_hint="--for")
-    return lasts_ms
-
-
-def _doubt_about_answer(journal: Journal, subject: str) -> str:
-    """Return why an answer may come to nothing now, empty when nothing speaks against it."""
-    fault = journal.faults.get(subject) or journal.faults[journal.intents[subject]]
-    if not fault.open:
-        return f"the fault {fault.id[:8]} is {fault.latest.transition} already: nothing will follow"
-    if journal.stopped:
-        return f"{journal.stopped.by} stopped everything: nothing is begun before `mendline stop-all --lift`"
-    if not fault.asking and not fault.hold:
-        return "nothing waits for an answer about it now"
-    return ""
-
-
-def _doubt_about_target(journal: Journal, settings: Settings, kind: str, subject: str, *, active: bool) -> str:
-    """Return why an order about a target may be about nothing, empty when one is known or the order stands."""
-    from mendline.responders.playbook import matches_target
-
-    standing = [one.record.subject for one in journal.orders_in_force(kind, journal.log_time)]
-    if not active:
-        there = f"; in force: {', '.join(standing)}" if standing else ""
-        return "" if subject in standing else f"no {kind} of {subject!r} is in force{there}"
-    host = source_name(settings)
-    known = {host} | {f"{host}/{name}" for name in settings.services}
-    known |= {name for targets in journal.targets.values() for name in targets}
-    if any(matches_target(subject, name) for name in known):
-        return ""
-    there = f"; known: {', '.join(sorted(known)[:MOST_NAMED])}" if known else ""
-    return f"no target known here is {subject!r}{there}"
-
-
-def _whole_id(journal: Journal, beginning: str) -> str:
-    """Return the one id of an intent or fault that begins so: an order about anything else would have no effect."""
-    found = [name for name in (*journal.faults, *journal.intents) if beginning and name.startswith(beginning)]
-    if len(found) == 1:
-        return found[0]
-    what = (
-        f"{len(found)} ids begin with {beginning!r}: give more of it"
-        if found
-        else (
-            f"no intent or fault has an id that begins with {beginning!r}; `mendline faults` and `timeline` print them"
-        )
-    )
-    raise click.BadParameter(what, param_hint="SUBJECT")
+        yield
+    except WrongOrderError as error:
+        raise click.BadParameter(str(error), param_hint=what) from None

@@ -9,6 +9,7 @@
     charts.py    what a series did around a fault, read from the log
     access.py    who may do what: tokens, sessions, roles
     hub.py       tells open pages of what comes
+    ordering.py  what people order
     page.py      holds the above together
     api.py       the calls
     shield.py    what every request has to pass

@@ -10,10 +10,12 @@ from fastapi import Path as InPath
 from fastapi.responses import Response, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from mendline.web.access import Person
-from mendline.web.answers import Chart, Fleet, IncidentView, JournalPage, Overview, Problem, Session
+from mendline.subjects import WrongOrderError
+from mendline.web.access import Person, Role
+from mendline.web.answers import Chart, Fleet, IncidentView, JournalPage, NewOrder, Overview, Problem, Recorded, Session
 from mendline.web.charts import chart
 from mendline.web.history import journal_page
+from mendline.web.ordering import OutdatedOrderError, give, role_for
 from mendline.web.page import Page
 
 WIDEST_MS = 7 * 86_400_000
@@ -23,6 +25,8 @@ REFUSED: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "No token, or one that is not known, or not any more."},
     503: {"model": Problem, "description": "The log does not answer."},
 }
+FORBIDDEN = {"model": Problem, "description": "The role of the token is not enough."}
+OUTDATED = {"model": Problem, "description": "Nothing waits for this answer, or it was given before."}
 
 api = APIRouter(prefix="/api", responses=REFUSED)
 bearer = HTTPBearer(auto_error=False, description="A token, or the session that one was exchanged for.")
@@ -46,7 +50,15 @@ def viewer(page: Answering, shown: Shown) -> Person:
     return person
 
 
+def operator(person: Annotated[Person, Depends(viewer)]) -> Person:
+    """Return who orders. Raises HTTPException for those who may only look."""
+    if person.role < Role.OPERATE:
+        raise HTTPException(403, f"{person.name} may only look")
+    return person
+
+
 Viewer = Annotated[Person, Depends(viewer)]
+Operator = Annotated[Person, Depends(operator)]
 Id = Annotated[str, InPath(pattern=r"^[0-9a-f]{6,64}$", description="an id, or its first digits: six at least")]
 Offset = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="only what stands below this offset")]
 Time = Annotated[int, Query(ge=0, le=2**53, description="ms since the Unix epoch")]
@@ -105,6 +117,19 @@ def get_journal(
 ) -> JournalPage:
     """Return entries of the journal, the newest first. `older` may be told without entries: search on from there."""
     return journal_page(page.log, page.settings, words, before, most)
+
+
+@api.post("/orders", status_code=201, responses={403: FORBIDDEN, 409: OUTDATED})
+def post_order(page: Answering, person: Operator, order: NewOrder) -> Recorded:
+    """Order something, in the name of whose token it is: answer, acknowledge, label, note, maintenance, stop."""
+    if person.role < (needed := role_for(order.kind)):
+        raise HTTPException(403, f"{person.name} may not do this: it needs the role {needed.name.lower()}")
+    try:
+        return give(page, person, order)
+    except WrongOrderError as error:
+        raise HTTPException(422, str(error)) from None
+    except OutdatedOrderError as error:
+        raise HTTPException(409, str(error)) from None
 
 
 @api.get("/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})

@@ -22,8 +22,8 @@ $ curl -H "Authorization: Bearer $(cat .mendline/state/web-token)" http://127.0.
 
 The same description for programs, in OpenAPI's form, is at `/api/openapi.json`. What is refused is answered with a
 status and `{"detail": "why"}`: 401 no token that is known, 403 its role may not do this, 404 there is no such thing,
-413 the body is too large, 421 the name in `Host` is not served, 422 the call makes no sense, 503 the log does not
-answer.
+409 nothing waits for the answer, or not any more, 413 the body is too large, 421 the name in `Host` is not served,
+422 the call makes no sense, 503 the log does not answer.
 """
 
 
@@ -52,10 +52,15 @@ def _call(method: str, path: str, call: Schema) -> Iterator[str]:
     given = [f"- `{one['name']}`: {_about(one, one['schema'])}" for one in call.get("parameters", ())]
     body = call.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     given += [f"- body: {_kind(body)}"] if body else []
-    answer = call["responses"]["200"].get("content", {}).get("application/json", {}).get("schema")
+    answer = _done(call["responses"]).get("content", {}).get("application/json", {}).get("schema")
     given += [f"- answer: {_kind(answer)}"] if answer else []
     yield from given
     yield ""
+
+
+def _done(responses: Schema) -> Schema:
+    found: Schema = responses.get("201") or responses["200"]
+    return found
 
 
 def _about(parameter: Schema, schema: Schema) -> str:

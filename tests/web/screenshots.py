@@ -146,10 +146,10 @@ def shoot(browser: Browser, deployment: Deployment, place: str, name: str, **opt
 
 def break_services(deployment: Deployment) -> tuple[str, str]:
     """Break three services in turn; return the incident of one that was mended, and of one that waits for a person."""
-    os.kill(deployment.pid("cache"), signal.SIGKILL)
-    deployment.incident("cache", "mended")
     request(deployment.ports["web"], "/leak")
     leaking = deployment.incident("web", "mended")
+    os.kill(deployment.pid("cache"), signal.SIGKILL)
+    deployment.incident("cache", "mended")
     deployment.mendline("maintenance", "begin", "search", "--text", "new disk")
     os.kill(deployment.pid("api"), signal.SIGSTOP)
     return leaking, deployment.incident("api", "asks")

@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from urllib.parse import urlsplit
-
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from mendline.schemas.records import Heartbeat
 from tests.responders.support import START_MS, fault, order
+from tests.web.browsing import PHONE, opened
 from tests.web.contrast import UNREADABLE
 from tests.web.support import HOSTILE, Site, asking, evidence, mended
 
 pytestmark = pytest.mark.heavy
 
-PATIENCE_MS = 60_000
-PHONE = {"width": 360, "height": 740}
-DESK = {"width": 1280, "height": 900}
 SHOWN = "<img src=x onerror=\"document.title='taken'\">?[31m?&amp;"
 """The hostile text as people see it: all of it, with what steers terminals replaced."""
-
-
-@contextmanager
-def opened(chromium: Browser, site: Site, place: str = "/", **options: object) -> Iterator[Page]:
-    """Open a page with this host's link, in a browser of its own; nothing may go wrong or leave this host."""
-    context = chromium.new_context(**{"viewport": DESK, **options})  # type: ignore[arg-type] # any of its options
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("dialog", lambda dialog: wrong.append(dialog.message))
-    page.on(
-        "request", lambda request: wrong.append(request.url) if urlsplit(request.url).hostname != "127.0.0.1" else None
-    )
-    page.goto(site.server.link)
-    expect(page.locator("#live")).to_have_text("live")
-    page.goto(f"{site.server.address}#{place}")
-    yield page
-    context.close()
-    assert [] == wrong
 
 
 def test_the_link_lets_in_and_is_forgotten(chromium: Browser, site: Site) -> None:

@@ -4,15 +4,16 @@ import { get } from "./api.js";
 import { charts } from "./charts.js";
 import { chip, el, panel, show } from "./dom.js";
 import { faults } from "./faults.js";
+import { about } from "./orders.js";
 import { doing } from "./rows.js";
 import { timeline } from "./timeline.js";
 import { ago, date, plural, span } from "./words.js";
 
 /** Show the incident that the first part of `rest` names, or that of a fault or an intent. */
 export function incident(content, { rest: [name] }) {
-  const places = Object.fromEntries(["head", "cause", "evidence", "faults", "line"].map((one) => [one, el("div", {})]));
+  const places = Object.fromEntries(["head", "orders", "cause", "evidence", "faults", "line"].map((one) => [one, el("div", {})]));
   const drawn = charts(places.evidence);
-  content.append(places.head,
+  content.append(places.head, places.orders,
     el("div", { class: "columns" },
       el("div", { class: "stack" }, places.evidence, places.line),
       el("div", { class: "stack" }, places.cause, places.faults)));
@@ -21,6 +22,7 @@ export function incident(content, { rest: [name] }) {
     const facts = await get(`incidents/${encodeURIComponent(name)}`);
     document.title = `${facts.row.target} ${facts.row.kind} · Mendline`;
     show(places.head, facts.row, head);
+    show(places.orders, [facts.row, facts.faults.map(({ asks, hold, open }) => [asks, hold, open])], () => about(facts.row, facts.faults));
     show(places.cause, facts.causes, causes);
     show(places.faults, facts.faults, faults);
     show(places.line, [facts.entries, facts.cut], () => timeline(facts));

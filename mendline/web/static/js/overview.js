@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { chip, el, panel, show } from "./dom.js";
 import { fleet } from "./fleet.js";
+import { answers, lift, stop, takeBack } from "./orders.js";
 import { incidentRow } from "./rows.js";
 import { ago, plural, setClock, span } from "./words.js";
 
@@ -41,9 +42,9 @@ const steady = (order) => [order.kind, order.subject, order.by, order.text];
 function banners({ stopped, trouble, orders }) {
   const left = (order) => (order.left_ms === null ? "" : ` for ${span(order.left_ms)} more`);
   return [
-    stopped && el("p", { class: "banner critical" }, `${stopped.by} stopped everything: nothing is begun until that is lifted. ${stopped.text}`),
+    stopped && el("p", { class: "banner critical" }, `${stopped.by} stopped everything: nothing is begun until that is lifted. ${stopped.text}`, lift()),
     trouble && el("p", { class: "banner warning" }, `What is told here is not the newest: ${trouble}`),
-    ...orders.map((one) => el("p", { class: "banner info" }, `${one.kind} of ${one.subject}${left(one)}, by ${one.by}${one.text ? `: ${one.text}` : ""}`)),
+    ...orders.map((one) => el("p", { class: "banner info" }, `${one.kind} of ${one.subject}${left(one)}, by ${one.by}${one.text ? `: ${one.text}` : ""}`, takeBack(one))),
   ];
 }
 
@@ -61,7 +62,7 @@ function headline({ worst, count, asked, worked }) {
 
 function asking(tries) {
   if (!tries.length) return null;
-  return panel("Waits for an answer", el("div", { class: "cards" }, tries.map((one) => card(one, "asked ", " ago"))));
+  return panel("Waits for an answer", el("div", { class: "cards" }, tries.map((one) => card(one, "asked ", " ago", answers(one)))));
 }
 
 function working(tries) {
@@ -69,11 +70,12 @@ function working(tries) {
   return panel("Being mended now", el("div", { class: "cards" }, tries.map((one) => card(one, "for ", ""))));
 }
 
-function card(one, before, after) {
+function card(one, before, after, buttons) {
   return el("div", { class: "card" },
     el("h3", {}, el("a", { href: `#/incident/${one.fault}`, "data-key": `card ${one.id}` }, `${one.action} ${one.target}`)),
     el("p", {}, one.reason),
     el("p", { class: "faint" }, ago(one.time, before, after), ` · policy ${one.policy}, try ${one.attempt + 1}`),
+    buttons && el("div", { class: "buttons" }, buttons),
   );
 }
 
@@ -89,13 +91,14 @@ function closed(rows) {
   return panel("Over lately", rows.length ? el("ul", { class: "rows" }, rows.map(incidentRow)) : el("p", { class: "faint" }, "Nothing in the last hour."));
 }
 
-function pipeline({ pipeline: sources, now: at, read_to: readTo }) {
+function pipeline({ pipeline: sources, now: at, read_to: readTo, stopped }) {
   const quiet = readTo && at - readTo > FRESH_MS;
   return panel(["Pipeline", readTo ? chip(quiet ? "quiet" : "fresh", quiet ? "warning" : "ok") : chip("nothing read yet", "warning")],
     el("table", {},
       el("thead", {}, el("tr", {}, ["stage", "heard", "lag", "behind"].map((one, place) => el("th", { class: place ? "number" : null }, one)))),
       el("tbody", {}, sources.map((one) => source(one, at)))),
-    el("p", { class: "faint" }, readTo ? ["journal read to ", ago(readTo)] : "The journal is empty: nothing of Mendline runs yet, or none of it could write."));
+    el("p", { class: "faint" }, readTo ? ["journal read to ", ago(readTo)] : "The journal is empty: nothing of Mendline runs yet, or none of it could write."),
+    stopped ? null : el("div", { class: "buttons end" }, stop()));
 }
 
 function source(one, at) {

@@ -9,7 +9,7 @@ const TITLES = {
   hold: {},
   outcome: { succeeded: ["Done", "act"], failed: ["Failed", "critical"], refused: ["Refused by the host", "warning"], timed_out: ["Took too long", "critical"] },
   verification: { mended: ["Verified: mended", "ok"], "not mended": ["Not mended", "critical"] },
-  order: { approve: ["Approved", "info"], deny: ["Denied", "info"], acknowledge: ["Somebody looks at it", "info"], label: ["Labelled", "info"], note: ["Note", "info"] },
+  order: { approve: ["Approved", "info"], deny: ["Denied", "info"], acknowledge: ["Somebody looks at it", "info"], label: ["Labelled", "info"], note: ["Note", "info"], maintenance: ["Maintenance", "info"], silence: ["Silence", "info"], stop: ["Stop", "critical"] },
 };
 
 /** Return the title and tone of an entry. */

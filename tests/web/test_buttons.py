@@ -1,0 +1,115 @@
+"""What people order on the page in a real Chromium: every button, and who has which."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from mendline.reading import read_journal
+from mendline.schemas.records import Order
+from tests.web.browsing import opened
+from tests.web.support import Site, asking
+
+pytestmark = pytest.mark.heavy
+
+
+def press(page: Page, name: str) -> None:
+    """Press a button of the page, not of its dialog."""
+    page.locator("main").get_by_role("button", name=name, exact=True).first.click()
+
+
+def confirm(page: Page, name: str, why: str = "") -> None:
+    """Say why in the dialog and go on; wait until it was recorded."""
+    dialog = page.get_by_role("dialog")
+    if why:
+        dialog.get_by_label("Why?").fill(why)
+    dialog.get_by_role("button", name=name, exact=True).click()
+    expect(dialog).to_have_count(0)
+
+
+def given(site: Site) -> list[tuple[str, str]]:
+    """Return kind and text of the orders of the journal."""
+    found = (one.record for one in read_journal(site.log, site.settings))
+    return [(one.kind, one.text) for one in found if isinstance(one, Order)]
+
+
+def test_what_asks_is_approved_on_the_overview(chromium: Browser, site: Site) -> None:
+    """After a look at what will follow; who cancels has said nothing."""
+    site.tell(asking())
+    with opened(chromium, site) as page:
+        press(page, "Approve")
+        expect(page.get_by_role("dialog")).to_contain_text("Approve: restart host-1/web")
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        press(page, "Approve")
+        confirm(page, "Approve", "go on")
+        expect(page.get_by_role("heading", name="Being mended now")).to_be_visible()
+    assert [("approve", "go on")] == given(site)
+
+
+def test_all_is_said_on_the_page_of_the_incident(chromium: Browser, site: Site) -> None:
+    """Each comes into the journal, and is seen at once."""
+    site.tell(asking())
+    with opened(chromium, site, f"/incident/{asking().intents[0].fault}") as page:
+        press(page, "I look at it")
+        confirm(page, "I look at it")
+        expect(page.get_by_text("somebody looks at it", exact=True)).to_be_visible()
+        press(page, "Label")
+        page.get_by_label("Was it one?").select_option("false")
+        confirm(page, "Label", "backup")
+        expect(page.locator(".evidence")).to_contain_text("false: backup")
+        press(page, "Note")
+        confirm(page, "Note", "called ann")
+        expect(page.locator(".line")).to_contain_text("called ann")
+        press(page, "Silence")
+        page.get_by_label("For how long?").select_option("10 min")
+        confirm(page, "Silence")
+        press(page, "Deny")
+        confirm(page, "Deny", "not now")
+        expect(page.locator(".steps")).to_contain_text("denied")
+    expected = ["acknowledge", "label", "note", "silence", "deny"]
+    assert expected == [kind for kind, _ in given(site)]
+
+
+def test_what_stands_is_ended_on_the_overview(chromium: Browser, site: Site) -> None:
+    """Maintenance, and that everything is stopped."""
+    site.tell(asking())
+    with opened(chromium, site, f"/incident/{asking().intents[0].fault}") as page:
+        press(page, "Maintenance")
+        confirm(page, "Maintenance", "new disk")
+        page.keyboard.press("o")
+        expect(page.get_by_text("maintenance of host-1/web for")).to_be_visible()
+        press(page, "End")
+        confirm(page, "End")
+        expect(page.get_by_text("maintenance of host-1/web for")).to_be_hidden()
+        press(page, "Stop everything")
+        confirm(page, "Stop everything", "storm")
+        expect(page.get_by_text("stopped everything: nothing is begun")).to_be_visible()
+        press(page, "Lift")
+        confirm(page, "Lift")
+        expect(page.get_by_text("stopped everything: nothing is begun")).to_be_hidden()
+
+
+def test_a_refusal_is_told_where_it_was_asked(chromium: Browser, site: Site) -> None:
+    """Somebody else was faster: the dialog stays, and says so."""
+    site.tell(asking())
+    with opened(chromium, site) as page:
+        press(page, "Approve")
+        body = json.dumps({"kind": "deny", "subject": asking().intents[0].id})
+        assert 201 == site.get("/api/orders", "POST", body=body, headers={"Content-Type": "application/json"}).status
+        expect(page.locator(".card")).to_have_count(0)
+        page.get_by_role("dialog").get_by_role("button", name="Approve", exact=True).click()
+        expect(page.get_by_role("alert").get_by_text("does not wait for an answer")).to_be_visible()
+
+
+def test_who_may_only_look_has_no_buttons(chromium: Browser, tmp_path: Path) -> None:
+    """Neither to answer nor to stop; all else is there."""
+    (tmp_path / "vera").write_text("token-of-vera\n")
+    with Site(tmp_path, tokens={"vera": {"token": f"file:{tmp_path / 'vera'}"}}) as site:
+        site.tell(asking())
+        with opened(chromium, site, token="token-of-vera") as page:
+            expect(page.locator(".card")).to_be_visible()
+            assert 0 == page.locator("main button").count()

@@ -31,6 +31,8 @@ COMMANDS = {
     "check": "check",
     "faults": "journal",
     "timeline": "journal",
+    "actions": "actions",
+    "hosts": "hosts",
     "journal": "seals",
     "approve": "orders",
     "deny": "orders",

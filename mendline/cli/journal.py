@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mendline.cli.again import show, watch_option
 from mendline.cli.options import config_option, json_option
 
 if TYPE_CHECKING:
@@ -23,8 +25,9 @@ STATES = {"effective": "at work", "shadow": "would be done, but the policy's mod
 @click.command()
 @config_option
 @click.option("--all", "everything", is_flag=True, help="Closed ones too, as far back as the journal keeps them.")
+@watch_option
 @json_option
-def faults(config: Path, *, everything: bool, as_json: bool) -> None:
+def faults(config: Path, *, everything: bool, watch: bool, as_json: bool) -> None:
     """List open faults, those of one cause together, and what people ordered. Exit status 1 when a fault is open.
 
     Below the fault that explains the others stand those, with the reason; then what the incident may come from, the
@@ -32,23 +35,22 @@ def faults(config: Path, *, everything: bool, as_json: bool) -> None:
 
     Example: mendline faults --all
     """
-    from mendline.config import load_settings, log_of
-    from mendline.reading import fold_journal
     from mendline.responders.incidents import incidents
 
-    settings = load_settings(config)
-    with log_of(settings) as log:
-        journal = fold_journal(log, settings)
-    found = [one for one in incidents(journal) if everything or one.open]
-    if as_json:
-        _print_json(journal, found, everything=everything)
-    else:
-        _print(journal, found, everything=everything)
-    raise click.exceptions.Exit(NO if any(one.open for one in found) else 0)
+    still: list[Incident] = []
+
+    def told(journal: Journal, _: object) -> Iterator[str]:
+        found = [one for one in incidents(journal) if everything or one.open]
+        still[:] = [one for one in found if one.open]
+        written = _objects if as_json else _lines
+        return written(journal, found, everything=everything)
+
+    show(config, told, watch=watch)
+    raise click.exceptions.Exit(NO if still else 0)
 
 
-def _print_json(journal: Journal, found: list[Incident], *, everything: bool) -> None:
-    """Print each fault with its incident, the fault that explains it, what a person is asked, and a root's causes."""
+def _objects(journal: Journal, found: list[Incident], *, everything: bool) -> Iterator[str]:
+    """Yield each fault with its incident, the fault that explains it, what a person is asked, and a root's causes."""
     from mendline.responders.questions import plain, question
 
     for incident in found:
@@ -61,34 +63,34 @@ def _print_json(journal: Journal, found: list[Incident], *, everything: bool) ->
             told = {"question": plain(asked)} if asked else {}
             if everything or fault.open:
                 facts = fault.model_dump(mode="json", exclude_none=True)
-                click.echo(json.dumps({**facts, "incident": incident.id, **place, **told}))
+                yield json.dumps({**facts, "incident": incident.id, **place, **told})
 
 
-def _print(journal: Journal, found: list[Incident], *, everything: bool) -> None:
+def _lines(journal: Journal, found: list[Incident], *, everything: bool) -> Iterator[str]:
     from mendline.words import in_force
 
     for order in in_force(journal):
-        click.secho(f"In force: {order}", fg="yellow")
+        yield click.style(f"In force: {order}", fg="yellow")
     if not found:
-        click.echo("No fault is open.")
+        yield "No fault is open."
     for incident in found:
-        _print_incident(journal, incident, everything=everything)
+        yield from _incident(journal, incident, everything=everything)
 
 
-def _print_incident(journal: Journal, incident: Incident, *, everything: bool) -> None:
-    """Print an incident; a fault that is over stays visible where it explains one that is not."""
+def _incident(journal: Journal, incident: Incident, *, everything: bool) -> Iterator[str]:
+    """Yield the lines of an incident; a fault that is over stays visible where it explains one that is not."""
     from mendline.words import printable
 
     joined = [(depth, child) for depth, child in incident.children if everything or child.fault.open]
-    _print_fault(journal, incident.root, "")
+    yield from _fault(journal, incident.root, "")
     for depth, child in joined:
-        _print_fault(journal, child.fault, "  " * min(depth, DEEPEST), child.why)
+        yield from _fault(journal, child.fault, "  " * min(depth, DEEPEST), child.why)
     if joined or len(incident.causes) > 1:
         told = "; ".join(cause.text for cause in incident.causes[:MOST_CAUSES])
-        click.echo(f"  incident {incident.id[:8]}, likely cause: {printable(told)}")
+        yield f"  incident {incident.id[:8]}, likely cause: {printable(told)}"
 
 
-def _print_fault(journal: Journal, fault: FaultFact, indent: str, because: str = "") -> None:
+def _fault(journal: Journal, fault: FaultFact, indent: str, because: str = "") -> Iterator[str]:
     from mendline.cli.questions import lines_of
     from mendline.responders.questions import question
     from mendline.words import date, printable
@@ -98,14 +100,14 @@ def _print_fault(journal: Journal, fault: FaultFact, indent: str, because: str =
     state = "flapping" if about.flapping else state
     what = printable(f"{about.target} {about.kind} since {date(about.opened_at)} UTC")
     again = f", for the {about.again + 1}. time" if about.again else ""
-    click.echo(f"{indent}{about.id[:8]} {click.style(state, fg=colour)} {what}{again}")
+    yield f"{indent}{about.id[:8]} {click.style(state, fg=colour)} {what}{again}"
     lines = {"with": because, "why": about.reason or about.evidence.text, "over": about.ended}
     for name, text in (lines | {"done": what_was_done(fault), "said": _said_of(fault)}).items():
         if text or name == "why":
-            click.echo(f"{indent}  {name:<5} {printable(text)}")
+            yield f"{indent}  {name:<5} {printable(text)}"
     if asked := question(journal, fault):
         for name, text in lines_of(asked, fault):
-            click.echo(f"{indent}  {name:<5} {printable(text)}")
+            yield f"{indent}  {name:<5} {printable(text)}"
 
 
 def _said_of(fault: FaultFact) -> str:

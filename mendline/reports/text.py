@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from mendline.reports.sections import Section, covered, figures, sections
+from mendline.tables import lines, widths
 from mendline.words import printable
 
 if TYPE_CHECKING:
@@ -24,11 +24,11 @@ SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&])")
 
 def text(report: Report, width: int = WIDTH) -> str:
     """Return the report as lines for a terminal of some `width`; what stands in the journal cannot steer it."""
-    lines = [f"Report of {covered(report)}", ""]
-    lines += [f"  {one.name:<26}{printable(one.value):<12}{printable(one.note)}" for one in figures(report)]
+    told = [f"Report of {covered(report)}", ""]
+    told += [f"  {one.name:<26}{printable(one.value):<12}{printable(one.note)}" for one in figures(report)]
     for section in sections(report):
-        lines += ["", section.title, *(f"  {line}" for line in _body(section, width - 2))]
-    return "\n".join(lines)
+        told += ["", section.title, *(f"  {line}" for line in _body(section, width - 2))]
+    return "\n".join(told)
 
 
 def _body(section: Section, width: int) -> Iterator[str]:
@@ -37,12 +37,10 @@ def _body(section: Section, width: int) -> Iterator[str]:
         return
     yield from wrap(section.method, width)
     rows = [section.columns, *([printable(cell.text) for cell in row] for row in section.rows)]
-    widths = [max(columns(cell) for cell in column) for column in zip(*rows, strict=True)]
-    if sum(widths) + 2 * len(widths) > width:
+    if sum(widths(rows)) + 2 * len(section.columns) > width:
         yield from _one_by_one(rows, width)
-        return
-    for row in rows:
-        yield "  ".join(_padded(cell, wide) for cell, wide in zip(row, widths, strict=True)).rstrip()
+    else:
+        yield from lines(rows)
 
 
 def _one_by_one(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
@@ -52,21 +50,6 @@ def _one_by_one(rows: Sequence[Sequence[str]], width: int) -> Iterator[str]:
         yield about
         told = "; ".join(f"{name} {cell}" for name, cell in zip(names, cells, strict=True))
         yield from wrap(told, width, initial_indent="  ", subsequent_indent="  ")
-
-
-def _padded(cell: str, width: int) -> str:
-    return cell + " " * (width - columns(cell))
-
-
-def columns(words: str) -> int:
-    """Return how many columns of a terminal words take.
-
-    >>> columns("web"), columns("ウェブ")
-    (3, 6)
-    """
-    return sum(
-        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in words
-    )
 
 
 # Markdown -------------------------------------------------------------------------------------------------------------

@@ -45,6 +45,8 @@ CALLS = (
     "faults",
     "faults --all --json",
     "timeline FAULT",
+    "actions",
+    "hosts",
     "approve FAULT",
     "deny FAULT",
     "label FAULT true",

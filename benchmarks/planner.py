@@ -122,12 +122,13 @@ def _read(record: Record) -> Record:
 class Storm:
     """Services that fail at once, and hosts that do what they are told within a second."""
 
-    def __init__(self, services: int, **guards: object) -> None:
-        """Let all of them fail."""
-        self.scene = Scene(settings(policy("auto"), **guards))
+    def __init__(self, services: int, name: str = "web", **guards: object) -> None:
+        """Let all of them fail; `{}` in a service's `name` stands for the number of its host. They are one group."""
+        found = settings(policy("auto"), **guards)
+        self.scene = Scene(found.model_copy(update={"groups": {"all": ("host-*",)}}))
         self.most = 0
         self._done = 0
-        self.scene.say(*(fault(f"host-{number}/web") for number in range(services)))
+        self.scene.say(*(fault(f"host-{number}/{name.format(number)}") for number in range(services)))
         self._look()
 
     @property
@@ -158,7 +159,7 @@ class Storm:
 def storm(services: int, seconds: int, **guards: object) -> dict[str, object]:
     """Let so many services fail at once and so many seconds pass, or fewer if all is well before."""
     began = time.process_time()
-    scene = Storm(services, **guards)
+    scene = Storm(services, "web", **guards)
     passed = 0
     while scene.open and passed < seconds:
         scene.second()

@@ -222,6 +222,24 @@ def check_concurrency(case: Case) -> tuple[str, int | None] | None:
     return f"{case.bounds.concurrent} actions are at work already", None
 
 
+def check_group(case: Case) -> tuple[str, int | None] | None:
+    """Hold while as many actions are at work on the target's service, or in a group of its host, as are allowed there.
+
+    What serves one purpose must not all be away at the same time, not even to be mended.
+    """
+    most, policies = case.bounds.concurrent_in_group, case.journal.policies
+    others = [target for target, intent in case.journal.at_work.items() if intent != case.intent.id]
+    if most is None or not policies or len(others) < most:
+        return None
+    service = service_of(case.intent.target)
+    if service and sum(service_of(one) == service for one in others) >= most:
+        return f"{most} actions are at work on {service} already", None
+    for group in sorted(policies.groups_of(case.intent.host)):
+        if sum(group in policies.groups_of(one.partition("/")[0]) for one in others) >= most:
+            return f"{most} actions are at work in group {group} already", None
+    return None
+
+
 GUARDS: Sequence[Guard] = (
     Guard("stop", check_stop, overruled=False),
     Guard("orders", check_orders, overruled=True),
@@ -236,6 +254,7 @@ GUARDS: Sequence[Guard] = (
     Guard("breaker", check_breaker, overruled=True),
     Guard("cooldown", check_cooldown, overruled=True),
     Guard("concurrency", check_concurrency, overruled=False),
+    Guard("group", check_group, overruled=False),
 )
 
 

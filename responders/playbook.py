@@ -113,9 +113,23 @@ class Policies(Frozen):
             and all(name in labels and fnmatchcase(labels[name], value) for name, value in when.labels.items())
         )
 
+    def groups_of(self, host: str) -> AbstractSet[str]:
+        """Return the groups that a host is in."""
+        if host not in self._grouped:
+            if len(self._grouped) >= MATCHES_KEPT:
+                self._grouped.clear()
+            found = (name for name, hosts in self.groups.items() if any(fnmatchcase(host, one) for one in hosts))
+            self._grouped[host] = frozenset(found)
+        return self._grouped[host]
+
+    @cached_property
+    def _grouped(self) -> dict[str, AbstractSet[str]]:
+        """The groups of hosts that were asked for lately: patterns are dear."""
+        return {}
+
     def is_in(self, group: str, host: str) -> bool:
         """Say whether a host is in a group of the settings; without a name every host is."""
-        return not group or any(fnmatchcase(host, one) for one in self.groups.get(group, ()))
+        return not group or group in self.groups_of(host)
 
     def drift_of(self, service: str, host: str) -> DriftSettings | None:
         """Return the first entry of `drift` that means the service on this host."""

@@ -75,6 +75,11 @@ class GuardSettings(Frozen):
     window: Duration = Field(default=600_000, description="over which attempts are counted")
     breaker: Duration = Field(default=1_800_000, description="how long an open breaker holds before one more try")
     concurrent: int = Field(default=2, gt=0, description="actions at work at the same time in the scope")
+    concurrent_in_group: int | None = Field(
+        default=None,
+        gt=0,
+        description="those of them on targets of one service, or on hosts of one of `groups`; default: all of them",
+    )
     fresh: Duration = Field(default=10_000, description="evidence older than this, or a blind pipeline, holds fire")
     blast_radius: float = Field(
         default=0.3, gt=0, le=1, description="share of targets of a service sick beyond which all is held"

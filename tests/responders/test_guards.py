@@ -139,6 +139,15 @@ def crowded() -> Scene:
     return scene
 
 
+def grouped(second: str = "host-2/web") -> Scene:
+    """Tell faults of two targets of one service, where one action in a group is allowed at a time."""
+    found = settings(concurrent=9, concurrent_in_group=1)
+    scene = Scene(found.model_copy(update={"groups": {"front": ("host-1", "host-3"), "back": ("host-2",)}}))
+    scene.say(fault(), fault(second))
+    scene.commands = scene.commands[1:]
+    return scene
+
+
 HELD: dict[str, Callable[[], Scene]] = {
     "stop": stopped,
     "orders": under_maintenance,
@@ -153,6 +162,7 @@ HELD: dict[str, Callable[[], Scene]] = {
     "breaker": often,
     "cooldown": again,
     "concurrency": crowded,
+    "group": grouped,
 }
 
 
@@ -373,7 +383,9 @@ def test_what_a_host_did_by_reflex_counts() -> None:
 
 def test_a_persons_approval_overrules_patience_but_not_safety() -> None:
     """An approved intent need not wait for a cooldown; it does wait for another action on its target."""
-    assert {guard.name for guard in GUARDS if not guard.overruled} == {"stop", "busy", "dependency", "concurrency"}
+    assert {guard.name for guard in GUARDS if not guard.overruled} == {
+        *("stop", "busy", "dependency", "concurrency", "group"),
+    }
     scene = Scene(settings(policy("ask")))
     scene.say(fault())
     scene.say(order("approve", scene.intents[0].id), order("maintenance", "web"))
@@ -534,3 +546,22 @@ def test_services_in_a_circle_are_mended_all_the_same() -> None:
     scene = Scene(depending(web=("db",), db=("web",)))
     scene.say(fault("host-1/web"), fault("host-1/db"))
     assert sorted(targets(scene)) == ["host-1/db", "host-1/web"]
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ("host-2/web", "1 actions are at work on web already"),
+        ("host-3/db", "1 actions are at work in group front already"),
+        ("host-3", "1 actions are at work in group front already"),
+        ("host-2/db", None),
+        ("host-4/db", None),
+    ],
+)
+def test_a_group_is_what_serves_one_purpose(second: str, said: str | None) -> None:
+    """The targets of one service, and the hosts of one group; what is of neither need not wait."""
+    scene = grouped(second)
+    assert [hold.reason for hold in scene.all(Hold)] == ([said] if said else [])
+    assert len(scene.commands) == (said is None)
+    scene.say(outcome(scene.intents[0]), fault(transition="resolved", revision=1))
+    assert len(scene.commands) == 1

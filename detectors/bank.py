@@ -18,6 +18,7 @@ from mendline.detectors.conditions import DAY_MS
 from mendline.detectors.faults import AFFIRM_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
 from mendline.detectors.lifecycle import ARRAYS as LIFECYCLE_ARRAYS
 from mendline.detectors.lifecycle import Emission, Happened, Lifecycle, State
+from mendline.detectors.looks import Look, Watch
 from mendline.detectors.patience import UNLIMITED, Off, Patience, SlowDetectorError
 from mendline.detectors.pools import FORGET_MS, VANISHED_MS, Pool, Pools
 from mendline.detectors.rows import LIFE, OWN, RATE, RATE_ARRAYS, Columns, Store
@@ -75,7 +76,7 @@ class Bank:
     """The detector, number `number` of those configured, its rows in every pool, and its open faults.
 
     `interval_ms` is the time between two rounds of a source. `ended` are faults that resolved lately, `failed` is the
-    fault that it was switched off with.
+    fault that it was switched off with. `watch` is told of each step.
     """
 
     configured: Configured
@@ -90,6 +91,7 @@ class Bank:
     ended: dict[tuple[str, str], Ended] = field(default_factory=dict)
     failed: OpenFault | None = None
     said: list[Said] = field(default_factory=list)
+    watch: Watch | None = None
     _moments: Moments = field(init=False)
     _lifecycle: Lifecycle = field(init=False)
     _steps: StepMaker = field(init=False)
@@ -203,6 +205,8 @@ class Bank:
             offsets_of = partial(self._offsets, some, len(store.columns))
             happened = self._lifecycle.step(life, judged, scores.surprise, step.times, step.width_ms, offsets_of)
             chunk.put_back(LIFE, life)
+            if self.watch:
+                self.watch(Look(self._moments, some, store.columns, detector, step, scores, rows, life))
             if len(happened.rows):
                 self._tell(some, store, step, scores, happened, life["first"][happened.rows].tolist())
 

@@ -6,7 +6,7 @@ where batches end, nor on the order of blocks within a batch or of sources withi
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -31,6 +31,7 @@ from mendline.schemas.stream import Unready
 from mendline.schemas.windows import Windows
 
 if TYPE_CHECKING:
+    from mendline.detectors.looks import Watch
     from mendline.schemas.base import Envelope
     from mendline.schemas.series import SeriesTable
     from mendline.schemas.settings import DetectorSettings, Settings
@@ -83,6 +84,11 @@ class Board:
             bank.end()
         self._sweep()
         return [said for bank in self.banks for said in bank.said]
+
+    def watch(self, watches: Mapping[str, Watch]) -> None:
+        """Tell of each step of a detector to the watch under its name."""
+        for bank in self.banks:
+            bank.watch = watches.get(bank.name)
 
     def dump(self) -> Iterator[StateBlock]:
         """Return the state, in blocks of sources."""
@@ -306,6 +312,10 @@ class RoundsStage:
         self._liveness.load(known)
         self._board.load(known)
 
+    def watch(self, watches: Mapping[str, Watch]) -> None:
+        """Tell of each step of a detector to the watch under its name."""
+        self._board.watch(watches)
+
     def unready(self) -> Unready | None:
         """Return a stage of the detectors that `load` did not find as they are now."""
         if not self._board.unready:
@@ -347,6 +357,10 @@ class DetectStage:
     def load(self, blocks: Iterable[StateBlock]) -> None:
         """Take over what `dump` returned."""
         self._board.load(blocks)
+
+    def watch(self, watches: Mapping[str, Watch]) -> None:
+        """Tell of each step of a detector to the watch under its name."""
+        self._board.watch(watches)
 
     def unready(self) -> Unready | None:
         """Return a stage of the detectors that `load` did not find as they are now."""

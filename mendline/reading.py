@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.logs.base import LogRefusedError, LogUnavailableError
@@ -69,8 +69,13 @@ def read_journal(
     `clock` is the journal's at `begin`; without it log time begins at 0 there. Without `routine` those that are
     `ROUTINE` are left out. Raises as `read_batches`.
     """
-    clock = clock or LogClock()
-    for batch in read_batches(log, Partition(settings.topics.topic("journal"), 0), begin):
+    batches = read_batches(log, Partition(settings.topics.topic("journal"), 0), begin)
+    return stored(batches, clock or LogClock(), routine=routine)
+
+
+def stored(batches: Iterable[Batch], clock: LogClock, *, routine: bool = True) -> Iterator[Stored]:
+    """Yield the readable records of batches of the journal; as `read_journal`, whose clock goes on."""
+    for batch in batches:
         log_times = clock.advance(batch.timestamps).tolist()
         for offset, stamp, log_time, value in zip(
             batch.offsets, batch.timestamps, log_times, batch.values, strict=True

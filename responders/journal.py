@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import ConfigDict, Field, ValidationError
@@ -175,11 +176,13 @@ class Journal(Fact):
 
     def match(self, policies: Policies, record: Fault, opened_at: int | None = None) -> PolicySettings | None:
         """Return which of these policies a fault falls under; see `policy_for`."""
-        if not policies.causes:
-            return policies.match(record)
+        return policies.match(record, self.causes_of(policies, record, opened_at) if policies.causes else frozenset())
+
+    def causes_of(self, policies: Policies, record: Fault, opened_at: int | None = None) -> AbstractSet[str]:
+        """Return the words of `PolicyMatch.cause` that hold for a fault."""
         begun = self.log_time if opened_at is None else opened_at
         holds = {"configuration": self._follows_change(record, begun), "dependency": self._lacks(policies, record)}
-        return policies.match(record, {cause for cause, held in holds.items() if held})
+        return {cause for cause, held in holds.items() if held}
 
     def _follows_change(self, record: Fault, opened_at: int) -> bool:
         return any(

@@ -137,15 +137,22 @@ class Policies(Frozen):
         return next((one for one in mine if fnmatchcase(host, one.hosts)), None)
 
     def _is_about(self, policy: PolicySettings, fault: Fault, causes: AbstractSet[str]) -> bool:
-        when = policy.when
-        return (
-            self.concerns(policy, fault.target, fault.host)
-            and _any_matches(when.detector, fault.detector)
-            and _any_matches(when.kind, fault.kind)
-            and fault.severity in when.severity
-            and fnmatchcase(fault.evidence.series, when.series)
-            and (when.cause == "any" or when.cause in causes)
-        )
+        return not self.mismatch(policy, fault, causes)
+
+    def mismatch(self, policy: PolicySettings, fault: Fault, causes: AbstractSet[str]) -> str:
+        """Return the key of the policy's `when` by which it is not about the fault; empty when it is."""
+        when, labels = policy.when, self.labels.get(service_of(fault.target), {})
+        matches = {
+            "target": matches_target(when.target, fault.target),
+            "group": self.is_in(when.group, fault.host),
+            "labels": all(name in labels and fnmatchcase(labels[name], one) for name, one in when.labels.items()),
+            "detector": _any_matches(when.detector, fault.detector),
+            "kind": _any_matches(when.kind, fault.kind),
+            "severity": fault.severity in when.severity,
+            "series": fnmatchcase(fault.evidence.series, when.series),
+            "cause": when.cause == "any" or when.cause in causes,
+        }
+        return next((key for key, matched in matches.items() if not matched), "")
 
     def step_of(self, policy: str, number: int) -> StepSettings | None:
         """Return a step by the name of its policy and its place, if it is in force."""

@@ -33,6 +33,7 @@ COMMANDS = {
     "timeline": "journal",
     "actions": "actions",
     "hosts": "hosts",
+    "explain": "explain",
     "journal": "seals",
     "approve": "orders",
     "deny": "orders",

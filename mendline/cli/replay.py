@@ -61,7 +61,7 @@ def replay(
         raise click.UsageError(msg)
     wanted = Wanted(_inputs(topics), moment_ms(begin, "--from"), moment_ms(end, "--to"), frozenset(sources))
     pace = Pace(_speed(speed), time.monotonic, time.sleep)
-    with _source(config, url, wanted) as source:
+    with source_of(config, url, wanted) as source:
         if verify:
             _verify(source, pace, as_json=as_json)
         else:
@@ -93,7 +93,7 @@ def _speed(text: str) -> float | None:
 
 
 @contextmanager
-def _source(config: Path, url: str | None, wanted: Wanted) -> Iterator[Source]:
+def source_of(config: Path, url: str | None, wanted: Wanted) -> Iterator[Source]:
     """Give what is replayed, by the settings that are here now. Raises ConfigError, LogError, DumpError."""
     from mendline.config import load_settings
     from mendline.dumps import Dump

@@ -47,6 +47,8 @@ CALLS = (
     "timeline FAULT",
     "actions",
     "hosts",
+    "explain FAULT",
+    "explain --at 1m --target web --json",
     "approve FAULT",
     "deny FAULT",
     "label FAULT true",

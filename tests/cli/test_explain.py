@@ -1,0 +1,75 @@
+"""Explanations by the command line."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mendline.config import load_settings
+from mendline.logs.sqlite import SqliteLog
+from mendline.roles import with_own_detectors
+from mendline.testing.clock import ManualClock
+from tests.cli.support import Caller, write_config
+from tests.replaying.support import SETTINGS, Studio
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module", name="config")
+def _config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a configuration whose log holds a recording."""
+    config = write_config(tmp_path_factory.mktemp("recorded"), **SETTINGS)
+    settings, clock = load_settings(config), ManualClock()
+    studio = Studio(with_own_detectors(settings), clock, SqliteLog(settings.log, clock=clock))
+    studio.record(60)
+    studio.end()
+    return config
+
+
+def ids_of(call: Caller, config: Path) -> list[str]:
+    """Return the ids of all faults."""
+    return [
+        json.loads(line)["latest"]["id"] for line in call("faults", "--all", "--json", "-c", config).out.splitlines()
+    ]
+
+
+def test_a_fault_is_explained_in_words_and_as_json(call: Caller, config: Path) -> None:
+    """The beginning of its id will do; both say the same."""
+    name = ids_of(call, config)[0]
+    ran = call("explain", name[:10], "-c", config)
+    assert (0, "", f"fault {name}") == (ran.status, ran.err, ran.out.splitlines()[0])
+    assert "worked out again" in ran.out
+    told = json.loads(call("explain", name, "-c", config, "--json").out)
+    assert f"fault {name}" == told["about"]
+    assert ["records", "detector", "lifecycle"] == [one["link"] for one in told["chain"]][:3]
+    assert all(f"  {line}" in ran.out.splitlines() for one in told["chain"] for line in one["text"])
+
+
+def test_a_moment_is_explained(call: Caller, config: Path) -> None:
+    """By a date, and the pattern of a target."""
+    moment = datetime.fromtimestamp(1_700_000_015, UTC).isoformat()
+    ran = call("explain", "--at", moment, "--target", "web", "-c", config)
+    assert 0 == ran.status
+    assert "no fault of web was open at 2023-11-14 22:13:35 UTC" in ran.out
+
+
+def test_what_cannot_be_explained_is_told(call: Caller, config: Path) -> None:
+    """No such id: the answer is no. Several, or neither id nor moment: wrong use."""
+    ran = call("explain", "nothing", "-c", config)
+    assert (1, "No fault, intent or hold of the journal has an id that begins with 'nothing'.\n") == (
+        ran.status,
+        ran.err,
+    )
+    lines = call("topics", "tail", "journal", "--last", "1000", "--json", "-c", config).out.splitlines()
+    records = [json.loads(line)["record"] for line in lines]
+    first = Counter({one["id"]: one["id"][0] for one in records if one["type"] in ("fault", "intent", "hold")}.values())
+    letter, count = first.most_common(1)[0]
+    assert count > 1
+    several = call("explain", letter, "-c", config)
+    assert (2, True) == (several.status, f"{count} ids begin with '{letter}'" in several.err)
+    for wrong in (["explain"], ["explain", "a", "--at", "1m"], ["explain", "--at", "1m"], ["explain", "--target", "a"]):
+        assert 2 == call(*wrong, "-c", config).status

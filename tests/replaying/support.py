@@ -105,15 +105,18 @@ class Studio:
         producer = self.log.producer("hosts")
         for _ in range(seconds):
             self.clock.advance(1)
-            values = load_at(self.second)
-            producer.append([self._round(host, values) for host in HOSTS]).result(10)
+            producer.append(self.rounds()).result(10)
             self.second += 1
             for member in [*self.members] * turns:
                 member.turn()
         producer.close()
 
-    def _round(self, host: str, values: tuple[float, float]) -> NewRecord:
-        value = encode_round(host, 1, self.second, self.clock(), TABLE, values)
+    def rounds(self) -> list[NewRecord]:
+        """Return what comes in a second."""
+        return [self._round(host) for host in HOSTS]
+
+    def _round(self, host: str) -> NewRecord:
+        value = encode_round(host, 1, self.second, self.clock(), TABLE, load_at(self.second))
         return NewRecord(self.settings.topics.topic("metrics"), value, host.encode(), headers=ROUND_HEADERS)
 
     def ends(self) -> dict[Partition, int]:

@@ -5,6 +5,7 @@
     answers.py   what the API answers, as models
     telling.py   how faults, incidents and playbooks in those models follow from the fold
     overview.py  the overview and the fleet
+    policies.py  the policies in force, with their record
     history.py   entries of the journal: those about an incident, and all, searched
     charts.py    what a series did around a fault, read from the log
     access.py    who may do what: tokens, sessions, roles

@@ -83,6 +83,64 @@ class Said(Frozen):
     left_ms: int | None = Field(default=None, description="how long it stands from now; None: until taken back")
 
 
+class Against(Frozen):
+    """What a guard has against what is asked; `overruled`: a yes counts more."""
+
+    guard: str
+    reason: str
+    wait_ms: int | None
+    overruled: bool
+
+
+class Past(Frozen):
+    """How an action went before, within 7 days; of those that mended, half did so within `median_ms`."""
+
+    tries: int
+    mended: int
+    median_ms: float | None
+
+
+class Question(Frozen):
+    """What a yes would set off, what speaks against it, and how it went before."""
+
+    subject: str = Field(description="id of the intent or fault: what `approve` and `deny` name")
+    action: str
+    target: str
+    policy: str
+    owner: str
+    attempt: int = Field(description="which try, from 1")
+    attempts: int
+    verify_ms: int = Field(description="how long the fault has to clear after it")
+    left_ms: int | None = Field(description="how long it may still be answered, None: while the fault is open")
+    against: tuple[Against, ...]
+    here: Past = Field(description="on this target")
+    elsewhere: Past = Field(description="on the same service of other hosts")
+
+
+class PolicyView(Frozen):
+    """A policy in force, with its record."""
+
+    name: str
+    mode: Literal["shadow", "ask", "auto"]
+    owner: str
+    when: Mapping[str, str] = Field(
+        description="what a fault must be like, by condition; without those that are always met"
+    )
+    play: tuple[str, ...] = Field(description="its steps, in words")
+    targets: tuple[str, ...] = Field(description="the targets it is about, of those that are heard of; 50 at most")
+    targets_count: int
+    past: Past = Field(description="what it tried within 7 days, and how often that mended")
+    open: int = Field(description="open faults that fall under it")
+    shadow: int = Field(description="what it would have done lately, had its mode not been shadow")
+
+
+class PoliciesView(Frozen):
+    """The policies in force, in the order in which they are asked."""
+
+    policies: tuple[PolicyView, ...]
+    uncovered: int = Field(description="open faults that fall under none: they are told, and nothing is done")
+
+
 class FaultView(Frozen):
     """A fault of an incident."""
 
@@ -109,7 +167,7 @@ class FaultView(Frozen):
     parent: str = Field(description="id of the fault that explains it, empty of the root")
     why: str = Field(description="why that one explains it")
     depth: int
-    asks: str = Field(description="id of the intent that waits for a person's word, empty when none does")
+    question: Question | None = Field(description="what waits for a person's word, if anything does")
     hold: Held | None
     label: Said | None
     acknowledged: Said | None
@@ -164,6 +222,15 @@ class IncidentView(Frozen):
     cut: bool = Field(description="whether older entries of the time line were left out")
 
 
+class Asked(Frozen):
+    """A question with what it is about."""
+
+    fault: str
+    time: int = Field(description="since when the fault is open")
+    reason: str
+    question: Question
+
+
 class Source(Frozen):
     """A partition that a stage works on: how far it is."""
 
@@ -185,7 +252,7 @@ class Overview(Frozen):
     open_count: int = Field(description="open incidents, those beyond the ones listed too")
     closed: tuple[IncidentRow, ...] = Field(description="those that were over last, the newest first")
     working: tuple[Try, ...] = Field(description="what is being mended now")
-    asking: tuple[Try, ...] = Field(description="what waits for a person's word")
+    asking: tuple[Asked, ...] = Field(description="what waits for a person's word, 100 at most")
     pipeline: tuple[Source, ...]
 
 

@@ -12,7 +12,18 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from mendline.subjects import WrongOrderError
 from mendline.web.access import Person, Role
-from mendline.web.answers import Chart, Fleet, IncidentView, JournalPage, NewOrder, Overview, Problem, Recorded, Session
+from mendline.web.answers import (
+    Chart,
+    Fleet,
+    IncidentView,
+    JournalPage,
+    NewOrder,
+    Overview,
+    PoliciesView,
+    Problem,
+    Recorded,
+    Session,
+)
 from mendline.web.charts import chart
 from mendline.web.history import journal_page
 from mendline.web.ordering import OutdatedOrderError, give, role_for
@@ -105,6 +116,12 @@ def get_chart(page: Answering, _: Viewer, name: Id, begin: Time, end: Time) -> C
     if not 0 < end - begin <= WIDEST_MS:
         raise HTTPException(422, "end must be after begin, by seven days at most")
     return chart(page.log, fault, begin, end)
+
+
+@api.get("/policies")
+def get_policies(page: Answering, _: Viewer) -> PoliciesView:
+    """Return the policies in force, in order, with what each is about and what it was good for."""
+    return page.policies()
 
 
 @api.get("/journal")

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from mendline.responders.facts import service_of
 from mendline.responders.incidents import incidents
 from mendline.responders.playbook import matches_target
-from mendline.web.answers import Fleet, HostRow, Overview, ServiceCell, Source, Try
-from mendline.web.telling import URGENCY, doing_about, orders_in_force, tell_incident, tell_order, tell_try, urgency
+from mendline.responders.questions import question
+from mendline.web.answers import Asked, Fleet, HostRow, Overview, ServiceCell, Source, Try
+from mendline.web.telling import (
+    URGENCY,
+    doing_about,
+    orders_in_force,
+    tell_incident,
+    tell_order,
+    tell_question,
+    tell_try,
+    urgency,
+)
 
 if TYPE_CHECKING:
     from mendline.fleet import Host
@@ -20,6 +31,7 @@ if TYPE_CHECKING:
 
 MOST_OPEN = 200
 MOST_CLOSED = 20
+MOST_ASKED = 100
 
 
 def overview(journal: Journal, trouble: str, now: int) -> Overview:
@@ -36,7 +48,7 @@ def overview(journal: Journal, trouble: str, now: int) -> Overview:
         open_count=len(still),
         closed=_newest_closed(rows),
         working=_tries(intent for name in journal.at_work.values() if (intent := journal.intent(name))),
-        asking=_tries(fault.asking for fault in journal.open_faults() if fault.asking),
+        asking=tuple(islice(_asked(journal), MOST_ASKED)),
         pipeline=tuple(_sources(journal)),
     )
 
@@ -48,6 +60,12 @@ def _newest_closed(rows: Sequence[IncidentRow]) -> tuple[IncidentRow, ...]:
 
 def _tries(intents: Iterator[IntentFact]) -> tuple[Try, ...]:
     return tuple(tell_try(one) for one in intents)
+
+
+def _asked(journal: Journal) -> Iterator[Asked]:
+    for fault in journal.open_faults():
+        if asked := tell_question(question(journal, fault)):
+            yield Asked(fault=fault.id, time=fault.latest.opened_at, reason=fault.latest.reason, question=asked)
 
 
 def _sources(journal: Journal) -> Iterator[Source]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.incidents import Incident, incidents
 from mendline.web.access import Access
-from mendline.web.answers import IncidentView
+from mendline.web.answers import IncidentView, PoliciesView
 from mendline.web.fleet import FleetWatch
 from mendline.web.history import entries_about
 from mendline.web.hub import Hub
 from mendline.web.journal import JournalWatch
 from mendline.web.overview import fleet, overview
+from mendline.web.policies import policies
 from mendline.web.telling import tell_causes, tell_faults, tell_incident
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ class Page:
             return fleet(journal, self.fleet.hosts(), self.clock()).model_dump_json(exclude_defaults=True)
 
         return self._keep("fleet", make)
+
+    def policies(self) -> PoliciesView:
+        """Return the policies in force with their record."""
+        with self.journal.read() as journal:
+            return policies(journal, self.fleet.hosts())
 
     def incident(self, name: str) -> IncidentView | None:
         """Return the incident of this id, or that of the fault or intent of this id; beginnings will do.

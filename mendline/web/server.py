@@ -94,7 +94,11 @@ class PageServer:
         try:
             server.run(sockets=[self._socket])
         finally:
-            self._socket.close()
+            self.close()
+
+    def close(self) -> None:
+        """Give up the port. Only needed when it is never served."""
+        self._socket.close()
 
     def wake(self) -> None:
         """Make the server look whether it is to end: this is only called when it is."""

@@ -6,13 +6,28 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mendline.responders.playbook import ASK, is_used_up, next_try, steps_for
-from mendline.web.answers import CauseView, FaultView, Held, IncidentRow, Playbook, Said, Step, Try
+from mendline.responders.questions import question
+from mendline.web.answers import (
+    Against,
+    CauseView,
+    FaultView,
+    Held,
+    IncidentRow,
+    Past,
+    Playbook,
+    Question,
+    Said,
+    Step,
+    Try,
+)
 from mendline.words import outcome_text
 
 if TYPE_CHECKING:
     from mendline.responders.facts import FaultFact, IntentFact
     from mendline.responders.incidents import Child, Incident
     from mendline.responders.journal import Journal
+    from mendline.responders.questions import Past as Went
+    from mendline.responders.questions import Question as Asks
     from mendline.schemas.records import Order
     from mendline.schemas.settings import PolicySettings, StepSettings
     from mendline.web.answers import Doing, StepState
@@ -151,7 +166,7 @@ def tell_fault(journal: Journal, fault: FaultFact, child: Child | None, depth: i
         parent=child.parent if child else "",
         why=child.why if child else "",
         depth=depth,
-        asks=fault.asking.record.id if fault.asking else "",
+        question=tell_question(question(journal, fault)),
         hold=Held(guard=hold.guard, reason=hold.reason, wait_ms=hold.wait_ms, time=hold.time)
         if hold and fault.open
         else None,
@@ -159,6 +174,26 @@ def tell_fault(journal: Journal, fault: FaultFact, child: Child | None, depth: i
         acknowledged=tell_order(fault.acknowledged) if fault.acknowledged else None,
         playbook=tell_playbook(journal, fault),
     )
+
+
+def tell_question(asked: Asks | None) -> Question | None:
+    """Return what a person is asked, with what they should know before they answer."""
+    if asked is None:
+        return None
+    shown = {
+        name: getattr(asked, name) for name in Question.model_fields if name not in ("against", "here", "elsewhere")
+    }
+    return Question(
+        **shown,
+        against=tuple(Against(**one._asdict()) for one in asked.against),
+        here=tell_past(asked.here),
+        elsewhere=tell_past(asked.elsewhere),
+    )
+
+
+def tell_past(past: Went) -> Past:
+    """Return how an action, or all of a policy, went before."""
+    return Past(**past._asdict())
 
 
 def closed_at(fault: FaultFact) -> int | None:

@@ -11,7 +11,7 @@ import pytest
 from mendline.schemas.records import Heartbeat
 from mendline.schemas.rounds import Round, Sample
 from tests.cli.support import until
-from tests.responders.support import START_MS, fault, order
+from tests.responders.support import START_MS, Scene, fault, order, outcome, policy, settings
 from tests.web.support import HOSTILE, Site, asking, evidence, mended
 
 pytestmark = pytest.mark.slow
@@ -61,7 +61,8 @@ def test_an_open_fault_is_an_incident_with_its_time_line(site: Site) -> None:
         assert row["id"] == found["row"]["id"]
     assert [("fault", "opened"), ("intent", "ask")] == [(one["type"], one["what"]) for one in found["entries"]]
     (view,) = found["faults"]
-    assert asking().intents[0].id == view["asks"]
+    asked = view["question"]
+    assert (asking().intents[0].id, "restart", 0) == (asked["subject"], asked["action"], asked["here"]["tries"])
     assert ["asking"] == [step["state"] for step in view["playbook"]["steps"]]
 
 
@@ -76,6 +77,24 @@ def test_what_was_mended_is_told_to_the_proof(site: Site) -> None:
     (step,) = found["faults"][0]["playbook"]["steps"]
     assert "mended" == step["state"]
     assert "process 8 started" in step["tries"][0]["result"]
+
+
+def test_a_policy_is_told_with_what_it_is_about_and_its_record(site: Site) -> None:
+    """By the journal's own account, and the hosts that are heard of; a fault under none is counted."""
+    beat = Heartbeat(source="host-1", time=START_MS, interval_ms=1000, services=("db", "web"))
+    site.append("metrics", beat)
+    scene = Scene(settings(policy("auto", target="web")))
+    scene.say(fault())
+    scene.say(outcome(scene.intents[0]), fault(transition="resolved", revision=1, time=START_MS + 1000))
+    scene.tick()
+    site.tell(scene)
+    site.append("journal", fault("host-1/db"))
+    known(site)
+    found = until("the host", lambda: (one := site.get("/api/policies").json)["policies"][0]["targets"] and one)
+    (shown,) = found["policies"]
+    assert (1, {"target": "web"}, ["host-1/web"]) == (found["uncovered"], shown["when"], shown["targets"])
+    assert (1, 1) == (shown["past"]["tries"], shown["past"]["mended"])
+    assert ["restart: must help within 10 s, 3 times at most"] == shown["play"]
 
 
 @pytest.mark.parametrize(("name", "status"), [("0123456", 404), ("123", 422), ("..%2f..", 404), ("x" * 500, 422)])

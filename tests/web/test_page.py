@@ -116,6 +116,15 @@ def test_the_journal_is_searched(chromium: Browser, site: Site) -> None:
         expect(page.locator(".entry").first).to_contain_text("number 77777")
 
 
+def test_policies_are_shown_with_their_record(chromium: Browser, site: Site) -> None:
+    """What each is about, what it does, and what it was good for."""
+    site.tell(mended())
+    with opened(chromium, site) as page:
+        page.get_by_role("link", name="Policies").click()
+        expect(page.get_by_role("heading", name="1. web-down")).to_be_visible()
+        expect(page.locator(".evidence")).to_contain_text("mended 1 of 1 time")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_can_be_read(chromium: Browser, site: Site, theme: str) -> None:
     """Every text has the contrast that WCAG AA asks for, and no page is wider than a phone."""
@@ -123,7 +132,7 @@ def test_every_page_can_be_read(chromium: Browser, site: Site, theme: str) -> No
     site.chartable()
     site.append("journal", order("maintenance", "db"), fault("host-2/db", severity="warning"))
     with opened(chromium, site, color_scheme=theme) as page:
-        for place in ("/", f"/incident/{asking().intents[0].fault}", "/journal"):
+        for place in ("/", f"/incident/{asking().intents[0].fault}", "/policies", "/journal"):
             page.goto(f"{site.server.address}#{place}")
             expect(page.locator(".panel").first).to_be_visible()
             page.set_viewport_size(PHONE)  # type: ignore[arg-type] # a dictionary of its own kind

@@ -1,6 +1,7 @@
 // The faults of an incident: the evidence of each, its playbook with the state of each step, and what holds it.
 
 import { chip, el, panel } from "./dom.js";
+import { lines } from "./questions.js";
 import { ago, amount, plural, range, span } from "./words.js";
 
 const STATES = {
@@ -29,6 +30,7 @@ function fault(one) {
       el("span", { class: "faint mono" }, one.id.slice(0, 8))),
     el("dl", { class: "evidence" }, Object.entries(evidence(one)).filter(([, text]) => text).map(([name, text]) => [el("dt", {}, name), el("dd", {}, text)])),
     one.hold && el("p", { class: "banner warning" }, `Held by guard ${one.hold.guard}: ${one.hold.reason}`, one.hold.wait_ms ? ` (${span(one.hold.wait_ms)} from when it was said)` : ""),
+    one.question && el("div", { class: "card" }, el("h3", {}, `Asks: ${one.question.action} ${one.question.target}`), lines(one.question)),
     playbook(one.playbook));
 }
 

@@ -22,7 +22,7 @@ export function incident(content, { rest: [name] }) {
     const facts = await get(`incidents/${encodeURIComponent(name)}`);
     document.title = `${facts.row.target} ${facts.row.kind} · Mendline`;
     show(places.head, facts.row, head);
-    show(places.orders, [facts.row, facts.faults.map(({ asks, hold, open }) => [asks, hold, open])], () => about(facts.row, facts.faults));
+    show(places.orders, [facts.row, facts.faults.map(({ question, hold, open }) => [question?.subject, hold, open])], () => about(facts.row, facts.faults));
     show(places.cause, facts.causes, causes);
     show(places.faults, facts.faults, faults);
     show(places.line, [facts.entries, facts.cut], () => timeline(facts));

@@ -6,12 +6,13 @@ import { incident } from "./incident.js";
 import { journal } from "./journal.js";
 import { follow } from "./live.js";
 import { overview } from "./overview.js";
+import { policies } from "./policies.js";
 import { ask, leave, session, takeFromLink } from "./session.js";
 import { themed } from "./theme.js";
 import { clock, now } from "./words.js";
 
-const PAGES = { overview, incident, journal };
-const TITLES = { overview: "Overview", incident: "Incident", journal: "Journal" };
+const PAGES = { overview, incident, policies, journal };
+const TITLES = { overview: "Overview", incident: "Incident", policies: "Policies", journal: "Journal" };
 const GATHER_MS = 150; // longer than the server keeps an answer, so what is read then has what was told
 const content = document.getElementById("content");
 const live = document.getElementById("live");
@@ -100,6 +101,7 @@ function key(event) {
     event.preventDefault();
   } else if (event.key === "o") location.hash = "#/";
   else if (event.key === "j") location.hash = "#/journal";
+  else if (event.key === "p") location.hash = "#/policies";
 }
 
 addEventListener("hashchange", navigate);

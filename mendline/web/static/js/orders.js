@@ -62,20 +62,19 @@ function tell(text, tone) {
   setTimeout(() => made.remove(), 8000);
 }
 
-/** Return the buttons that answer what asks: a try with its `id`, `action` and `target`. */
-export const answers = ({ id, action, target }) => [
-  button("Approve", { kind: "approve", subject: id }, { title: `Approve: ${action} ${target}`, follows: "It is begun at once, if no guard that people cannot overrule objects.", tone: "yes" }),
-  button("Deny", { kind: "deny", subject: id }, { title: `Deny: ${action} ${target}`, follows: "It is not done, and this question is over.", tone: "no" }),
+/** Return the buttons that answer a question; what asks for as long as its fault is open is granted, or let be. */
+export const answers = ({ subject: id, action, target, left_ms: left }) => [
+  button(left === null ? "Try once more" : "Approve", { kind: "approve", subject: id }, { title: `Approve: ${action} ${target}`, follows: "It is begun at once, if no guard that people cannot overrule objects.", tone: "yes" }),
+  left !== null && button("Deny", { kind: "deny", subject: id }, { title: `Deny: ${action} ${target}`, follows: "It is not done, and this question is over.", tone: "no" }),
 ];
 
 /** Return the buttons for an incident, by its row and faults. */
 export function about(row, faults) {
-  const asks = faults.filter((one) => one.asks).map((one) => ({ id: one.asks, target: one.target, action: asked(one) }));
-  const held = faults.filter((one) => one.open && one.hold && !one.asks);
+  const held = faults.filter((one) => one.open && one.hold && !one.question);
   const root = faults[0];
   const what = `${row.target} ${row.kind}`;
   return el("div", { class: "buttons" },
-    asks.map(answers),
+    faults.filter((one) => one.question).map((one) => answers(one.question)),
     held.slice(0, 1).map((one) => button("Try all the same", { kind: "approve", subject: one.id }, { title: `Try once more: ${one.target} ${one.kind}`, follows: `Guard ${one.hold.guard} holds it: ${one.hold.reason}.` })),
     row.open && !row.acknowledged && button("I look at it", { kind: "acknowledge", subject: root.id }, { title: `Say that you look at ${what}`, follows: "Others see it, and it is not told again and again. Nothing else follows." }),
     button("Label", { kind: "label", subject: root.id }, { title: `Label ${what}`, follows: "Whether it was a fault; reports count what was said last.", verdict: true }),
@@ -83,8 +82,6 @@ export function about(row, faults) {
     row.open && button("Maintenance", { kind: "maintenance", subject: row.target }, { title: `Maintenance of ${row.target}`, follows: "Mendline keeps its hands off it meanwhile.", lasting: true }),
     row.open && button("Silence", { kind: "silence", subject: row.target }, { title: `Silence ${row.target}`, follows: "Nothing is done about it meanwhile; what is seen goes into the journal.", lasting: true }));
 }
-
-const asked = (fault) => fault.playbook?.steps.find((one) => one.state === "asking")?.action ?? "what it asks";
 
 /** Return the button that takes back an order that stands. */
 export const takeBack = ({ kind, subject }) =>

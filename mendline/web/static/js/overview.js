@@ -5,6 +5,7 @@ import { chip, el, panel, show } from "./dom.js";
 import { fleet } from "./fleet.js";
 import { answers, lift, stop, takeBack } from "./orders.js";
 import { incidentRow } from "./rows.js";
+import { lines } from "./questions.js";
 import { ago, plural, setClock, span } from "./words.js";
 
 const FRESH_MS = 15_000;
@@ -62,20 +63,26 @@ function headline({ worst, count, asked, worked }) {
 
 function asking(tries) {
   if (!tries.length) return null;
-  return panel("Waits for an answer", el("div", { class: "cards" }, tries.map((one) => card(one, "asked ", " ago", answers(one)))));
+  return panel("Waits for an answer", el("div", { class: "cards" }, tries.map(question)));
 }
 
 function working(tries) {
   if (!tries.length) return null;
-  return panel("Being mended now", el("div", { class: "cards" }, tries.map((one) => card(one, "for ", ""))));
+  return panel("Being mended now", el("div", { class: "cards" }, tries.map(card)));
 }
 
-function card(one, before, after, buttons) {
+function question({ fault, time, reason, question: asked }) {
+  return el("div", { class: "card" },
+    el("h3", {}, el("a", { href: `#/incident/${fault}`, "data-key": `card ${asked.subject}` }, `${asked.action} ${asked.target}`)),
+    el("p", {}, reason), el("p", { class: "faint" }, ago(time, "open for ", "")), lines(asked),
+    el("div", { class: "buttons" }, answers(asked)));
+}
+
+function card(one) {
   return el("div", { class: "card" },
     el("h3", {}, el("a", { href: `#/incident/${one.fault}`, "data-key": `card ${one.id}` }, `${one.action} ${one.target}`)),
     el("p", {}, one.reason),
-    el("p", { class: "faint" }, ago(one.time, before, after), ` · policy ${one.policy}, try ${one.attempt + 1}`),
-    buttons && el("div", { class: "buttons" }, buttons),
+    el("p", { class: "faint" }, ago(one.time, "for ", ""), ` · policy ${one.policy}, try ${one.attempt + 1}`),
   );
 }
 

@@ -229,6 +229,7 @@ def _check_policy(
         yield Finding("warning", about, "never reached: a policy before it matches all that this one does")
     elif eclipsed:
         yield Finding("warning", about, "never reached on this host: those before it match all that this one does")
+    yield from _check_tries(about, policy)
     services = reached(policy, settings)
     if settings.services and not services:
         yield Finding("warning", about, f"no service on this host matches {_whom(policy.when)}")
@@ -238,6 +239,15 @@ def _check_policy(
             yield Finding("warning", about, f"services.{name}.allow does not list {action}: this host will refuse it")
     if policy.mode == "shadow":
         yield Finding("ok", about, "mode shadow: it says what it would do, and does nothing")
+
+
+def _check_tries(about: str, policy: PolicySettings) -> Iterator[Finding]:
+    """Look for steps that wait for more tries than the others of the play can come to."""
+    for number, step in enumerate(policy.play):
+        most = sum(one.attempts for other, one in enumerate(policy.play) if other != number and one.action != ASK)
+        if step.when.after_tries > most:
+            text = f"play.{number} ({step.action}) is never reached: the other steps are tried {most} times at most"
+            yield Finding("warning", about, text)
 
 
 def _check_parameters(settings: Settings, file: Path) -> Iterator[Finding]:

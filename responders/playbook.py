@@ -213,8 +213,15 @@ def steps_for(fault: FaultFact, policy: PolicySettings) -> list[tuple[int, StepS
     return [
         (number, step)
         for number, step in enumerate(policy.play)
-        if _any_matches(step.when.kind, about.kind) and about.severity in step.when.severity
+        if _any_matches(step.when.kind, about.kind)
+        and about.severity in step.when.severity
+        and (not step.when.after_tries or _others_tried(fault, policy, number) >= step.when.after_tries)
     ]
+
+
+def _others_tried(fault: FaultFact, policy: PolicySettings, number: int) -> int:
+    """Return how often the other steps of the play were tried about the fault."""
+    return sum(_tried(fault, other) for other in range(len(policy.play)) if other != number)
 
 
 def is_used_up(fault: FaultFact, number: int, step: StepSettings) -> bool:

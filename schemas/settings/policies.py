@@ -39,6 +39,12 @@ class StepMatch(Frozen):
     severity: tuple[Literal["info", "warning", "critical"], ...] = Field(
         default=("info", "warning", "critical"), description="severities of the fault"
     )
+    after_tries: int = Field(
+        default=0,
+        ge=0,
+        description="so often the other steps of the play must have been tried, those included that did not last; a "
+        "step that stands before them comes in between then",
+    )
 
 
 class StepSettings(Frozen):

@@ -264,6 +264,11 @@ def test_an_unknown_detector_is_wrong(call: Caller, tmp_path: Path) -> None:
     ("policies", "allow", "words"),
     [
         ([policy(), policy(name="q")], ["restart"], "never reached: a policy before it matches all"),
+        (
+            [policy(play=[{"action": "restart", "attempts": 2}, {"action": "restart", "when": {"after_tries": 3}}])],
+            ["restart"],
+            "play.1 (restart) is never reached: the other steps are tried 2 times at most",
+        ),
         ([policy(when={"target": "db"})], ["restart"], "no service on this host matches target db"),
         ([policy(when={"labels": {"team": "ops"}})], ["restart"], "no service on this host matches labels team: ops"),
         (

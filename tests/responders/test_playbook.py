@@ -183,6 +183,44 @@ def test_a_step_may_be_for_what_is_critical() -> None:
     assert ["restart"] == actions(scene)
 
 
+def test_a_step_may_come_in_between_after_some_tries_of_the_others() -> None:
+    """Once, when the others were tried so often; then they go on, and the end comes when all are used up."""
+    between = step("diagnose", when={"after_tries": 2})
+    scene = Scene(policies({"play": [between, step("restart", attempts=3)]}))
+    scene.say(fault())
+    for _ in range(4):
+        failing(scene)
+        scene.tick(6 * SECOND)
+    assert ["restart", "restart", "diagnose", "restart"] == actions(scene)
+    assert scene.holds[-1] == "escalated"
+
+
+def test_tries_that_did_not_last_count_for_the_next_step() -> None:
+    """A service that dies again right after each restart is told of after the second, though the fault is another."""
+    scene = Scene(policies({"play": [step("notify", when={"after_tries": 2}), step("restart", attempts=9)]}))
+    for number in range(2):
+        now = scene.time()
+        about = fault(id=f"f{number}", time=now, opened_at=now)
+        scene.say(about)
+        scene.say(outcome(scene.intents[-1]), about.model_copy(update={"revision": 1, "transition": "resolved"}))
+        scene.tick(2 * SECOND)
+    scene.say(fault(id="last", time=scene.time(), opened_at=scene.time()))
+    assert ["restart", "restart", "notify"] == actions(scene)
+
+
+def test_own_tries_do_not_count_for_a_step() -> None:
+    """Nor does what the host refused: nothing was tried."""
+    scene = Scene(policies({"play": [step("restart"), step("command", attempts=5, when={"after_tries": 1})]}))
+    scene.say(fault())
+    for number in range(1, 4):
+        scene.say(outcome(scene.intents[-1], "refused", reason="not allowed"))
+        while len(scene.intents) == number < 3:
+            scene.tick()
+    scene.tick(5 * SECOND)
+    assert ["restart"] * 3 == actions(scene)
+    assert scene.holds[-1] == "escalated"
+
+
 def test_mended_is_what_stays_away() -> None:
     """A fault that resolves counts as mended after `stable`, not before."""
     scene = Scene(policies({"play": [step(stable=4 * SECOND)]}))

@@ -159,5 +159,17 @@ def _keeper(source: Source, out: Path | None) -> Iterator[Say]:
 def _run(source: Source, feeds: Sequence[Feed], pace: Pace) -> None:
     from mendline.replaying.feeds import run
 
-    with progress_of("replayed", sum(one.end - one.begin for one in feeds)) as tell:
-        run(source.recording, feeds, pace, tell)
+    try:
+        with progress_of("replayed", sum(one.end - one.begin for one in feeds)) as tell:
+            run(source.recording, feeds, pace, tell)
+    except KeyboardInterrupt:
+        if pace.reached is not None:
+            click.echo(f"Interrupted; --from {_moment(pace.reached)} goes on from here", err=True)
+        raise
+
+
+def _moment(time_ms: int) -> str:
+    """Return a time as `--from` takes it, UTC."""
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")

@@ -45,15 +45,20 @@ def joined(feeds: Iterable[Feed]) -> list[Feed]:
 
 
 class Pace:
-    """How fast append time goes by: `speed` times as fast as it did, None as fast as can be."""
+    """How fast append time goes by: `speed` times as fast as it did, None as fast as can be.
+
+    `reached`: all that was appended before that time (ms) has been handed out; None before anything was.
+    """
 
     def __init__(self, speed: float | None, clock: Callable[[], float], sleep: Callable[[float], object]) -> None:
         """Measure by `clock` (s), wait by `sleep`."""
         self.speed, self._clock, self._sleep = speed, clock, sleep
+        self.reached: int | None = None
         self._began: tuple[float, int] | None = None
 
     def wait_for(self, append_time: int) -> None:
         """Wait until it is time for what was appended then (ms)."""
+        self.reached = append_time
         if self.speed is None:
             return
         if self._began is None:

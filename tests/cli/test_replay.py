@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mendline.config import load_settings
 from mendline.dumps.dumping import Wanted, dump, extents, head_of
 from mendline.dumps.recording import LogRecording
 from mendline.logs.sqlite import SqliteLog
+from mendline.replaying.tracks import Track
 from mendline.roles import with_own_detectors
 from mendline.schemas.stream import Batch
 from mendline.testing.clock import ManualClock
@@ -99,6 +101,30 @@ def test_what_other_settings_would_have_found_is_told_and_kept(call: Caller, con
     assert call("topics", "load", tmp_path / "said.dump", "--into", "again", "-c", other).status == 0
     answer = json.loads(call("replay", "--diff", "--json", "-c", other).out)
     assert (answer["recorded"], answer["replayed"], answer["changes"][0]["kind"]) == (2, 0, "lost")
+
+
+def test_what_is_interrupted_can_go_on(call: Caller, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the time that is told; both parts together are all there is."""
+    taken: list[int] = []
+
+    def take(track: Track, batch: Batch) -> None:
+        taken.append(len(batch))
+        if len(taken) > 40:
+            raise KeyboardInterrupt
+        fold(track, batch)
+
+    fold = Track.take
+    monkeypatch.setattr(Track, "take", take)
+    broken_off = call("replay", "--verify", "--speed", "1e9", "-c", config)
+    monkeypatch.undo()
+    told = re.search(r"^Interrupted; --from (\S+) goes on from here", broken_off.err, re.MULTILINE)
+    assert (broken_off.status, bool(told)) == (130, True)
+    when = told[1] if told else ""
+    whole, before, after = (
+        json.loads(call("replay", "--verify", "--json", "-c", config, *words).out)["equal"]["windows"]
+        for words in ((), ("--to", when), ("--from", when))
+    )
+    assert (before > 0, after > 0, before + after) == (True, True, whole)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,8 @@ def read_batches(log: Log, partition: Partition, begin: int | None = None, until
     try:
         consumer.assign([partition])
         at = consumer.beginning_offset(partition) if begin is None else begin
-        end = consumer.end_offset(partition) if until is None else until
+        end = consumer.end_offset(partition)
+        end = end if until is None else min(until, end)
         if at < end:
             consumer.start(partition, at)
         while at < end:

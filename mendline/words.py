@@ -138,12 +138,17 @@ def measured(evidence: r.Evidence) -> str:
     """Return the value that was seen, with what was expected; empty where no value was."""
     if evidence.value is None:
         return ""
-    band = f" expected {_number(evidence.low)} to {_number(evidence.high)}" if evidence.low is not None else ""
+    band = f" expected {number(evidence.low)} to {number(evidence.high)}" if evidence.low is not None else ""
     name = f"{evidence.series} = " if evidence.series else ""
-    return f"{name}{_number(evidence.value)} {evidence.unit}{band}"
+    return f"{name}{number(evidence.value)} {evidence.unit}{band}"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Return a measured value as people read it.
+
+    >>> number(0.123456789), number(None)
+    ('0.123457', '?')
+    """
     return "?" if value is None else f"{value:.6g}"
 
 

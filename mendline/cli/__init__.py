@@ -30,7 +30,7 @@ COMMANDS = {
     "init": "init",
     "check": "check",
     "faults": "journal",
-    "timeline": "journal",
+    "timeline": "timeline",
     "actions": "actions",
     "hosts": "hosts",
     "explain": "explain",

@@ -1,4 +1,4 @@
-"""What stands in the journal: the faults, and all that happened about one."""
+"""The faults that stand in the journal, those of one cause together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mendline.responders.journal import Journal
 
 NO = 1
-SHOWN, MOST_NAMED, MOST_CAUSES, DEEPEST = 12, 5, 3, 4
+MOST_CAUSES, DEEPEST = 3, 4
 STATES = {"effective": "at work", "shadow": "would be done, but the policy's mode is shadow"}
 
 
@@ -136,45 +136,3 @@ def _result(intent: IntentFact) -> str:
     if intent.verification is None:
         return outcome
     return f"{outcome}, mended" if intent.verification.mended else f"{outcome}, did not mend it"
-
-
-@click.command()
-@click.argument("fault")
-@config_option
-@json_option
-def timeline(fault: str, config: Path, *, as_json: bool) -> None:
-    """Tell all that happened about a FAULT or incident, in order: evidence, decisions, actions, proof.
-
-    FAULT is the id of either as `mendline faults` prints it; its beginning will do. Exit status 1 when there is none,
-    2 when several begin so.
-
-    Example: mendline timeline 3f2a91c0
-    """
-    from mendline.config import load_settings, log_of
-    from mendline.reading import read_about, read_incident
-    from mendline.words import attachments, clock, describe
-
-    settings = load_settings(config)
-    with log_of(settings) as log:
-        found = read_about(log, settings, fault) or read_incident(log, settings, fault)
-    if len(found) > 1:
-        named = ", ".join(sorted(name[:SHOWN] for name in found)[:MOST_NAMED])
-        msg = f"{len(found)} faults have ids that begin with {fault!r}: give more of one, such as {named}"
-        raise click.BadParameter(msg, param_hint="FAULT")
-    if not found:
-        click.echo(
-            f"No fault of the journal has an id that begins with {fault!r}; `mendline faults --all` lists them.",
-            err=True,
-        )
-        raise click.exceptions.Exit(NO)
-    (mine,) = found.values()
-    if as_json:
-        for entry in mine:
-            click.echo(entry.record.model_dump_json(exclude_none=True))
-        return
-    first = mine[0].append_time
-    for entry in mine:
-        after = (entry.append_time - first) / 1000
-        click.echo(f"{clock(entry.append_time)} {after:+9.3f} s  {describe(entry.record)}")
-        for line in attachments(entry.record):
-            click.echo(f"{'':26}| {line}")

@@ -19,7 +19,7 @@ from mendline.runtime.member import Member, Pace
 from mendline.schemas.records import Intent
 from mendline.schemas.stream import Batch, Partition
 from tests.cli.support import Caller, append, one_message, opened, write_config
-from tests.responders.support import START_MS, Scene, fault, order, outcome, policy, settings
+from tests.responders.support import START_MS, Scene, fault, outcome, policy, settings
 
 OPEN = fault("host-1/web", reason="killed by \x1b[31mSIGKILL")
 MENDED = fault("host-1/db", time=START_MS)
@@ -86,33 +86,6 @@ def test_a_number_beyond_all_times_does_not_hide_the_faults(call: Caller, config
     append(config, "journal", endless.encode(), MENDED)
     ran = call("faults", "-c", config)
     assert (ran.status, MENDED.id[:8] in ran.out, OPEN.id[:8] in ran.out) == (1, True, False)
-
-
-def test_a_timeline_tells_all_about_one_fault(call: Caller, config: Path) -> None:
-    """By the beginning of its id, in order, and nothing of others."""
-    append(config, "journal", MENDED, OPEN, INTENT, outcome(INTENT), RESOLVED)
-    lines = call("timeline", OPEN.id[:8], "-c", config).out.splitlines()
-    assert [line.split(" s  ", 1)[1].split()[0] for line in lines] == ["fault", "intent", "restart"]
-    assert lines[0].split()[1:3] == ["+0.000", "s"]
-    told = call("timeline", OPEN.id, "--json", "-c", config).out.splitlines()
-    assert [json.loads(line)["type"] for line in told] == ["fault", "intent", "outcome"]
-
-
-@pytest.mark.parametrize("beginning", ["", "1", "12"])
-def test_a_timeline_is_of_one_fault_only(call: Caller, config: Path, beginning: str) -> None:
-    """Several would be told as if they were one: the ids that are meant are named instead."""
-    several = [fault("host-1/web").model_copy(update={"id": f"12{digit * 30}"}) for digit in "ab"]
-    append(config, "journal", *several)
-    ran = call("timeline", beginning, "-c", config)
-    assert (ran.status, ran.out) == (2, "")
-    assert all(one.id[:8] in ran.err for one in several)
-    assert call("timeline", "12a", "-c", config).status == 0
-
-
-def test_a_timeline_of_nothing_is_status_1(call: Caller, config: Path) -> None:
-    """And says how to find one."""
-    append(config, "journal", OPEN, order("note"))
-    one_message(call("timeline", "zzz", "-c", config), 1, "'zzz'", "mendline faults --all")
 
 
 def test_a_log_that_has_no_topics_is_one_message(call: Caller, config: Path) -> None:

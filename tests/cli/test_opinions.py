@@ -43,9 +43,9 @@ def test_a_label_of_no_fault_is_refused(call: Caller, config: Path) -> None:
 
 
 def test_a_timeline_of_an_incident_tells_of_all_its_faults(call: Caller, config: Path) -> None:
-    """In the order of the journal."""
+    """In the order of the journal, after their first signs."""
     other = fault("host-1/web", name="unusual", kind="unusual", opened_at=OPEN.opened_at + 1)
     append(config, "journal", OPEN, other)
     told = [json.loads(line) for line in call("faults", "--json", "-c", config).out.splitlines()]
     assert [one.get("parent") for one in told] == [None, OPEN.id]
-    assert len(call("timeline", told[0]["incident"][:10], "-c", config).out.splitlines()) == 2
+    assert len(call("timeline", told[0]["incident"][:10], "-c", config).out.splitlines()) == 4

@@ -45,6 +45,7 @@ CALLS = (
     "faults",
     "faults --all --json",
     "timeline FAULT",
+    "timeline FAULT --markdown",
     "actions",
     "hosts",
     "explain FAULT",

@@ -1,0 +1,156 @@
+"""The moments of a timeline, collected from the log and put in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from mendline.logs.base import LogRefusedError
+from mendline.reading import Stored, offset_at, read_batches, read_journal
+from mendline.responders.incidents import CHANGED_MS
+from mendline.responders.playbook import matches_target
+from mendline.schemas.base import UnreadableRecordError
+from mendline.schemas.records import (
+    Cancel,
+    Command,
+    ConfigurationChange,
+    Fault,
+    Hold,
+    Intent,
+    Order,
+    Outcome,
+    Record,
+    Verification,
+    decode_record,
+)
+from mendline.schemas.stream import Partition
+from mendline.timelines.signs import first_sign
+from mendline.words import attachments, describe
+
+if TYPE_CHECKING:
+    from mendline.logs.base import Log
+    from mendline.schemas.settings import Settings
+
+AFTER_MS = 60_000
+"""So long after an incident's last record what stands beside it still counts: a cancel, a note."""
+
+
+class Moment(NamedTuple):
+    """Something that happened: when by the log's clock (ms), of what sort, about which fault if one, in words.
+
+    `record` is what stands on the log; None for a sign, whose place is in its text.
+    """
+
+    time: int
+    what: str
+    fault: str
+    text: str
+    record: Record | None = None
+
+    @property
+    def attached(self) -> list[str]:
+        """What is attached to it, line by line."""
+        return list(attachments(self.record)) if self.record else []
+
+
+def moments(log: Log, settings: Settings, told: Sequence[Stored]) -> list[Moment]:
+    """Return all moments of the incident or fault that the journal's records `told` are about, in order.
+
+    Raises as `read_batches`.
+    """
+    mine = [
+        _told(one, about) for one, about in _with_fault(told) if getattr(one.record, "transition", "") != "affirmed"
+    ]
+    signs = [
+        Moment(sign.time, "first sign", fault.id, f"first sign {sign.text}")
+        for opened_at, fault in _opened(told)
+        for sign in [first_sign(log, fault, opened_at)]
+    ]
+    beside = list(_beside(log, settings, told, min(one.time for one in [*signs, *mine])))
+    # What comes of equal times first: the sign, the journal, what follows from it.
+    return sorted([*signs, *beside, *mine, *_commands(log, settings, told)], key=lambda one: one.time)
+
+
+def _told(stored: Stored, fault: str) -> Moment:
+    record = stored.record
+    return Moment(stored.append_time, record.type, fault, describe(record), record)
+
+
+def _with_fault(told: Sequence[Stored]) -> Iterator[tuple[Stored, str]]:
+    """Yield the records, each with the id of the fault that it is about."""
+    intents = _intents(told)
+    for one in told:
+        record = one.record
+        if isinstance(record, Fault):
+            yield one, record.id
+        elif isinstance(record, Intent | Hold | Verification):
+            yield one, record.fault
+        elif isinstance(record, Outcome):
+            yield one, intents.get(record.intent, "")
+        else:
+            subject = record.subject if isinstance(record, Order) else ""
+            yield one, intents.get(subject, subject)
+
+
+def _intents(told: Sequence[Stored]) -> Mapping[str, str]:
+    """Return the fault of each intent."""
+    return {one.record.id: one.record.fault for one in told if isinstance(one.record, Intent)}
+
+
+def _opened(told: Sequence[Stored]) -> Iterator[tuple[int, Fault]]:
+    """Yield when each fault opened, and as what."""
+    for one in told:
+        if isinstance(one.record, Fault) and one.record.transition == "opened":
+            yield one.append_time, one.record
+
+
+def _beside(log: Log, settings: Settings, told: Sequence[Stored], begin: int) -> Iterator[Moment]:
+    """Yield what was changed on the targets and what people wrote about them, from half an hour before `begin`."""
+    targets = {one.record.target for one in told if isinstance(one.record, Fault)}
+    known, end = {one.offset for one in told}, told[-1].append_time + AFTER_MS
+    partition = Partition(settings.topics.topic("journal"), 0)
+    for one in read_journal(log, settings, offset_at(log, partition, begin - CHANGED_MS), routine=False):
+        if one.append_time > end:
+            return
+        if one.offset not in known and _is_about(one.record, targets):
+            yield _told(one, "")
+
+
+def _is_about(record: Record, targets: set[str]) -> bool:
+    if isinstance(record, ConfigurationChange):
+        return not record.known and f"{record.source}/{record.service}" in targets
+    if isinstance(record, Order):
+        return record.kind == "stop" or any(matches_target(record.subject, target) for target in targets)
+    return False
+
+
+def _commands(log: Log, settings: Settings, told: Sequence[Stored]) -> Iterator[Moment]:
+    """Yield the commands that went out for the intents, and what took them back."""
+    intents = _intents(told)
+    if not intents:
+        return
+    begin = min(one.append_time for one in told if isinstance(one.record, Intent))
+    for time, record in _records_of(log, settings.topics.topic("commands"), begin, told[-1].append_time + AFTER_MS):
+        if isinstance(record, Command | Cancel) and record.intent in intents:
+            yield Moment(time, record.type, intents[record.intent], describe(record), record)
+
+
+def _records_of(log: Log, topic: str, begin: int, end: int) -> Iterator[tuple[int, Record]]:
+    """Yield the readable records of all partitions that were appended from `begin` to `end` (ms)."""
+    for number in range(log.topics().get(topic, 0)):
+        partition = Partition(topic, number)
+        try:
+            for batch in read_batches(log, partition, offset_at(log, partition, begin)):
+                if batch.timestamps[0] > end:
+                    break
+                yield from _readable(zip(batch.timestamps, batch.values, strict=True))
+        except LogRefusedError:
+            continue  # whoever may not read commands still reads the journal
+
+
+def _readable(values: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, Record]]:
+    for time, value in values:
+        try:
+            yield int(time), decode_record(value)
+        except UnreadableRecordError:
+            continue  # it stands in the dead letters

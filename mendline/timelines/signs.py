@@ -39,6 +39,8 @@ def first_sign(log: Log, fault: Fault, opened_at: int) -> Sign:
         return Sign(opened_at, f"of {fault.id[:8]}: it stood in {_where(*place)}, which the log no longer has", *place)
     decoded = decode(batch)
     about = _value(decoded, fault) or view(batch, 0).text
+    if fault.host not in _sources(decoded):
+        about = f"nothing was heard of {fault.host}"
     time = int(batch.timestamps[0]) - _failing_ms(decoded)
     return Sign(time, f"of {fault.id[:8]}: {about}{_how_many(evidence.offsets)}; {_where(*place)}", *place)
 
@@ -60,6 +62,13 @@ def _where(topic: str, partition: int, offset: int) -> str:
 
 def _how_many(offsets: tuple[int, int]) -> str:
     return f", and what followed up to offset {offsets[1]}" if offsets[1] > offsets[0] else ""
+
+
+def _sources(decoded: Decoded) -> set[str]:
+    """Return whom the record is about."""
+    blocks: list[RoundBlock | WindowBlock] = [*decoded.rounds, *decoded.windows]
+    told = {source for block in blocks for source in block.sources}
+    return told | {record.source for _, record in decoded.records}
 
 
 def _failing_ms(decoded: Decoded) -> int:

@@ -19,7 +19,7 @@ from mendline.runtime.member import Member, Pace
 from mendline.schemas.records import Intent
 from mendline.schemas.stream import Batch, Partition
 from tests.cli.support import Caller, append, one_message, opened, write_config
-from tests.responders.support import START_MS, Scene, fault, outcome, policy, settings
+from tests.responders.support import START_MS, Scene, fault, order, outcome, policy, settings
 
 OPEN = fault("host-1/web", reason="killed by \x1b[31mSIGKILL")
 MENDED = fault("host-1/db", time=START_MS)

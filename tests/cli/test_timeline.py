@@ -128,6 +128,13 @@ def test_a_failing_probe_shows_since_its_last_success(call: Caller, config: Path
     assert opened["after_ms"] >= 2_500
 
 
+def test_silence_shows_by_what_others_say(call: Caller, config: Path) -> None:
+    """The record that it rests on is of another host, and no sign of this one."""
+    append(config, "metrics", Round(source="host-2", time=START_MS, samples=(Sample(metric="load", value=9.5),)))
+    append(config, "journal", OPEN)
+    assert f"first sign of {OPEN.id[:8]}: nothing was heard of host-1; mendline.metrics/0" in texts(call, config)
+
+
 def test_a_first_sign_that_is_no_longer_kept_is_said_to_be_gone(call: Caller, config: Path) -> None:
     """The journal is kept for longer than rounds are."""
     append(config, "metrics", OTHER)

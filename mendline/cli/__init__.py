@@ -29,6 +29,7 @@ COMMANDS = {
     "demo": "demo",
     "init": "init",
     "check": "check",
+    "top": "top",
     "faults": "journal",
     "timeline": "timeline",
     "actions": "actions",

@@ -74,10 +74,10 @@ def _lines(journal: Journal, found: list[Incident], *, everything: bool) -> Iter
     if not found:
         yield "No fault is open."
     for incident in found:
-        yield from _incident(journal, incident, everything=everything)
+        yield from incident_lines(journal, incident, everything=everything)
 
 
-def _incident(journal: Journal, incident: Incident, *, everything: bool) -> Iterator[str]:
+def incident_lines(journal: Journal, incident: Incident, *, everything: bool) -> Iterator[str]:
     """Yield the lines of an incident; a fault that is over stays visible where it explains one that is not."""
     from mendline.words import printable
 

@@ -35,9 +35,10 @@ WITHOUT_SECRETS = (
     "detectors compare",
     "plugins list",
     "plugins check",
+    "top",
     "topics salvage",
 )
-"""Commands that read no configuration of the user's, or work on files that this one, on Kafka, does not have."""
+"""Commands that read no configuration of the user's, work on files that this one lacks, or need a terminal."""
 CALLS = (
     "check FILE",
     "reload",

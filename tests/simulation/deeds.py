@@ -43,7 +43,8 @@ class Deed:
     """Something that an executor did. Times in ms; `ended` None: it is at work.
 
     `read` is the offset up to which the host had read its commands; `again`: the deed itself asked for this further
-    try. `sick` is the fault that the service really had then, empty when it had none.
+    try. `sick` is the fault that the service really had then, empty when it had none, and
+    `allowed` what the host's file allowed when its agent began.
     """
 
     intent: str
@@ -53,6 +54,7 @@ class Deed:
     began: int
     read: int
     sick: str
+    allowed: frozenset[str]
     again: bool = False
     ended: int | None = None
 

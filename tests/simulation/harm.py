@@ -21,7 +21,7 @@ from mendline.schemas.records import (
 )
 from mendline.schemas.stream import NewRecord, Partition
 from tests.simulation.hosts import COMMANDS
-from tests.simulation.plan import ACTIONS, HOSTS
+from tests.simulation.plan import ACTIONS, HOSTS, draw_allowed
 from tests.simulation.process import Fuse
 from tests.simulation.services import JOURNAL
 
@@ -48,6 +48,7 @@ class Harm:
             "agent killed": (4, self._kill_agent),
             "agent frozen": (2, self._freeze_agent),
             "power cut": (2, self._cut_power),
+            "host's file changed": (2, self._change_file),
             "host cut off": (2, self._cut_off),
             "acknowledgements slow": (1, self._slow_down),
             "detectors blind": (1, self._blind),
@@ -105,6 +106,12 @@ class Harm:
         if not self.world.agents[name].dead:
             self.world.agents[name].die()
         self.world.disk.cut_power(self.world.sites[name].folder / "ledger", self.world.lots)
+
+    def _change_file(self) -> None:
+        """Let a host allow other things from its agent's next life on."""
+        name = self._of(self.world.agents)
+        self.world.sites[name].allowed = draw_allowed(self.world.lots)
+        self._end_soon(self.world.agents[name], partial(self._start_agent, name))
 
     def _start_agent(self, name: str) -> None:
         if self.world.agents[name].dead or self.world.lots.random() < 0.5:

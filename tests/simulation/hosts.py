@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from mendline.responders.work import Threads
 from mendline.schemas.records import Heartbeat, Outcome, encode_record
 from mendline.schemas.stream import NewRecord
 from tests.simulation.deeds import Deed
-from tests.simulation.plan import ACTIONS
+from tests.simulation.plan import ACTIONS, services_in
 from tests.simulation.process import Process
 from tests.simulation.services import METRICS
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mendline.logs.memory import MemoryLog
     from mendline.responders.action import ActionContext
     from mendline.responders.signing import KeyRing
-    from mendline.schemas.settings import ServiceSettings
+    from tests.simulation.plan import Allowed
     from tests.simulation.services import Detectors
     from tests.simulation.virtual import Time
 
@@ -71,14 +71,14 @@ class NotingExecutor(Executor):
 
 @dataclass
 class Site:
-    """What of a host outlives its agent: its folder, its settings, its keys, its way to the log.
+    """What of a host outlives its agent: its folder, what its file allows, its keys, its way to the log.
 
     `cut_until` (ms): the host does not reach the log before; `slow_ms`: what an acknowledgement takes.
     """
 
     name: str
     folder: Path
-    services: Mapping[str, ServiceSettings]
+    allowed: Allowed
     keys: KeyRing
     log: MemoryLog
     detectors: Detectors
@@ -98,13 +98,14 @@ class Agent(Process):
         super().__init__(site.time, site.lots)
         self.site = site
         self.ledger = SteppingLedger(site.folder, self)
+        self.allowed = site.allowed
         self._clock = LogClockEstimate(site.time.monotonic)
         self._outcomes: deque[Outcome] = deque()
         actions = {name: _Action(name, self) for name in ACTIONS}
         self.executor = NotingExecutor(
             Host(
                 name=site.name,
-                services=site.services,
+                services=services_in(site.allowed),
                 actions=actions,
                 ledger=self.ledger,
                 keys=site.keys,
@@ -193,6 +194,7 @@ class Agent(Process):
             began=self.time.now,
             read=self.executor.read,
             sick=sick.fault if sick else "",
+            allowed=self.allowed[context.service],
             again=again,
         )
         self.site.deeds.append(deed)

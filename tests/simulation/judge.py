@@ -18,7 +18,10 @@ from tests.simulation.story import Line, Story, of_kind
 if TYPE_CHECKING:
     from tests.simulation.deeds import Deed
 
-KINDS = ("without_live_fault", "repeated", "outside_allow", "against_guards", "not_called_back", "forgotten")
+KINDS = (
+    *("without_live_fault", "repeated", "outside_allow", "against_guards"),
+    *("not_called_back", "forgotten", "not_as_undisturbed"),
+)
 BEGIN_WITHIN_MS = 10_000
 OVERTIME_MS = 1_000
 
@@ -51,6 +54,7 @@ class Judge:
         yield from self._without_pause()
         yield from self._not_called_back()
         yield from self._forgotten()
+        yield from self._not_as_undisturbed()
 
     def on_the_well(self) -> list[int]:
         """Return how long (ms) before a deed the sickness was over in truth, of deeds that came too late in truth."""
@@ -65,7 +69,7 @@ class Judge:
     # One deed ---------------------------------------------------------------------------------------------------------
 
     def _allowed(self, deed: Deed) -> Iterator[Wrong]:
-        if deed.action not in self.story.plan.allowed.get((deed.host, deed.service), ()):
+        if deed.action not in deed.allowed:
             yield Wrong("outside_allow", f"{deed}: the host does not allow it")
 
     def _stopped(self, deed: Deed) -> Iterator[Wrong]:
@@ -164,6 +168,13 @@ class Judge:
             silent = not self.story.is_held(fault) and not self.story.is_worked_on(fault)
             if silent and not self.story.is_closed(fault):
                 yield Wrong("forgotten", f"fault {fault}: it is open, nothing is under way, and nobody says why")
+
+    def _not_as_undisturbed(self) -> Iterator[Wrong]:
+        """Yield commands and cancels that do not follow from the journal, and those that follow and are not there."""
+        for value in sorted(self.story.believed - self.story.expected):
+            yield Wrong("not_as_undisturbed", f"it does not follow from the journal: {value.decode()}")
+        for value in sorted(self.story.expected - self.story.believed):
+            yield Wrong("not_as_undisturbed", f"it follows from the journal, and is not there: {value.decode()}")
 
 
 def _at_work(deed: Deed, time: int) -> bool:

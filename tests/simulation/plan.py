@@ -23,38 +23,40 @@ KINDS = ("dead", "hung", "leaking", "odd")
 ACTIONS = ("restart", "rollback", "wipe")
 TIMEOUT_MS = 4_000
 
+Allowed = Mapping[str, frozenset[str]]
+"""What may be done to each service of a host."""
+
 
 @dataclass(frozen=True)
 class Plan:
-    """A world on paper. `versions` are the settings of its planners, `allowed` what may be done where."""
+    """A world on paper. `versions` are the settings of its planners, `allowed` what hosts allow at first."""
 
     versions: tuple[Settings, ...]
-    allowed: Mapping[tuple[str, str], frozenset[str]]
+    allowed: Mapping[str, Allowed]
 
     @property
     def guards(self) -> GuardSettings:
         """The bounds, the same in every version."""
         return self.versions[0].guards
 
-    def services_of(self, host: str) -> dict[str, ServiceSettings]:
-        """Return the services in the file of a host."""
-        process = ProcessSettings(command=("true",))
-        return {
-            name: ServiceSettings(process=process, allow=tuple(sorted(allowed)))
-            for (where, name), allowed in self.allowed.items()
-            if where == host
-        }
+
+def services_in(allowed: Allowed) -> dict[str, ServiceSettings]:
+    """Return the services in the file of a host."""
+    process = ProcessSettings(command=("true",))
+    return {name: ServiceSettings(process=process, allow=tuple(sorted(some))) for name, some in allowed.items()}
 
 
 def draw_plan(lots: random.Random) -> Plan:
     """Return a plan: each of its parts is there in some worlds, and not in others."""
     guards = _draw_guards(lots)
     versions = tuple(_settings(attempts, guards) for attempts in ((2, 3) if lots.random() < 0.3 else (2,)))
-    return Plan(versions, {(host, name): _draw_allowed(lots) for host in HOSTS for name in SERVICES})
+    return Plan(versions, {host: draw_allowed(lots) for host in HOSTS})
 
 
-def _draw_allowed(lots: random.Random) -> frozenset[str]:
-    return frozenset(lots.choices([("restart",), ("restart", "rollback"), ()], [3, 6, 1])[0])
+def draw_allowed(lots: random.Random) -> Allowed:
+    """Return what a host allows."""
+    some = ("restart",), ("restart", "rollback"), ()
+    return {name: frozenset(lots.choices(some, [3, 6, 1])[0]) for name in SERVICES}
 
 
 def _draw_guards(lots: random.Random) -> GuardSettings:

@@ -6,10 +6,13 @@ import logging
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from multiprocessing import get_context
 from pathlib import Path
+from time import process_time
 
 from mendline.schemas.records import Intent, Outcome, Verification
 from tests.simulation.judge import KINDS, Judge
@@ -17,6 +20,7 @@ from tests.simulation.story import Story
 from tests.simulation.world import Keys, World
 
 PER_WORLD = 100
+SUMS = ("incidents", "worlds", "virtual_s", "processor_s", "deeds", "on_the_well", "happened", "harms", "wrongs")
 MEMORY = Path("/dev/shm")
 """Where ledgers are kept, if there is such a place: nothing is waited for there."""
 
@@ -31,6 +35,7 @@ class Tally:
     incidents: int = 0
     worlds: int = 0
     virtual_s: float = 0.0
+    processor_s: float = 0.0
     deeds: int = 0
     on_the_well: int = 0
     longest_on_the_well_ms: int = 0
@@ -58,12 +63,20 @@ class Tally:
             self.wrongs.append(f"world {name}: {kind}: {text}")
             self.first_wrong = self.first_wrong or (name, incidents)
 
+    def __add__(self, other: Tally) -> Tally:
+        """Return what came of these worlds and of those."""
+        both = {name: getattr(self, name) + getattr(other, name) for name in SUMS}
+        longest = max(self.longest_on_the_well_ms, other.longest_on_the_well_ms)
+        first = self.first_wrong or other.first_wrong
+        return Tally(**both, broken=_sum(self.broken, other.broken), longest_on_the_well_ms=longest, first_wrong=first)
+
     def as_json(self) -> Mapping[str, object]:
         """Return the counts, those first that must be 0."""
         return {
             **self.broken,
             "incidents": self.incidents,
             "worlds": self.worlds,
+            "processor_s": round(self.processor_s, 1),
             "virtual_hours": round(self.virtual_s / 3600, 1),
             "deeds": self.deeds,
             "on_the_well": self.on_the_well,
@@ -81,13 +94,22 @@ def worlds_of(seed: int, incidents: int) -> Iterator[tuple[str, int]]:
 
 def simulate(worlds: Iterable[tuple[str, int]]) -> Tally:
     """Let so many incidents happen in each of the worlds: a world's name decides everything in it."""
-    tally = Tally()
+    tally, began = Tally(), process_time()
     with workshop() as work:
         for name, incidents in worlds:
             world = work(name)
             world.run(incidents)
             tally.add(name, incidents, world)
+    tally.processor_s = process_time() - began
     return tally
+
+
+def simulate_beside(worlds: Iterable[tuple[str, int]], processes: int) -> Tally:
+    """Do the same in so many processes."""
+    worlds = list(worlds)
+    shares = [worlds[first::processes] for first in range(processes)]
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        return sum(pool.map(simulate, shares), Tally())
 
 
 def shrink(name: str, incidents: int) -> int:
@@ -109,6 +131,11 @@ def workshop() -> Iterator[Callable[..., World]]:
     with tempfile.TemporaryDirectory(prefix="mendline-", dir=MEMORY if MEMORY.is_dir() else None) as folder, _quiet():
         keys = Keys(Path(folder) / "keys")
         yield lambda seed, **more: World(seed, Path(folder) / str(next(numbers)), keys, **more)
+
+
+def _sum(one: Counter[str], other: Counter[str]) -> Counter[str]:
+    """Return the sums, those that are 0 as well."""
+    return Counter({name: one[name] + other[name] for name in (*one, *other)})
 
 
 def _happened(story: Story) -> Counter[str]:

@@ -6,6 +6,7 @@ It is written from docs/safety.md, and shares nothing with the code that is judg
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -40,7 +41,10 @@ def of_kind(lines: Sequence[Line[Record]], kind: type[Kind]) -> Iterator[Line[Ki
 
 @dataclass(frozen=True)
 class Story:
-    """A world that is over: its plan, its records, and what really happened; `forged` orders were given by nobody."""
+    """A world that is over: its plan, its records, and what really happened; `forged` orders were given by nobody.
+
+    `believed` are the commands and cancels that hosts believe, `expected` those of a planner that nothing happened to.
+    """
 
     plan: Plan
     journal: Sequence[Line[Record]]
@@ -48,6 +52,8 @@ class Story:
     deeds: Sequence[Deed]
     sicknesses: Mapping[str, Sickness]
     forged: frozenset[str] = frozenset()
+    expected: AbstractSet[bytes] = frozenset()
+    believed: AbstractSet[bytes] = frozenset()
 
     # Faults -----------------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from tests.simulation.plan import HOSTS, draw_plan
 from tests.simulation.planners import PlannerLife
 from tests.simulation.services import JOURNAL, Detectors
 from tests.simulation.story import Line, Story
+from tests.simulation.undisturbed import believed_commands, expected_commands
 from tests.simulation.virtual import Time
 
 PLANNERS = ("planner-0", "planner-1")
@@ -84,7 +85,10 @@ class World:
     def story(self) -> Story:
         """Return all that happened."""
         journal, commands = self._lines(JOURNAL), self._lines(Partition(COMMANDS, 0))
-        return Story(self.plan, journal, commands, self.deeds, self.detectors.sicknesses, frozenset(self.harm.forged))
+        expected = expected_commands(self.log, self.plan.versions[0], self.keys.planner)
+        believed = believed_commands(self.log, Partition(COMMANDS, 0), self.keys.hosts[HOSTS[0]])
+        forged = frozenset(self.harm.forged)
+        return Story(self.plan, journal, commands, self.deeds, self.detectors.sicknesses, forged, expected, believed)
 
     # Lives ------------------------------------------------------------------------------------------------------------
 
@@ -104,8 +108,8 @@ class World:
 
     def _site(self, name: str, folder: Path) -> Site:
         folder.mkdir(parents=True)
-        services, keys = self.plan.services_of(name), self.keys.hosts[name]
-        return Site(name, folder, services, keys, self.log, self.detectors, self.deeds, self.time, self.lots)
+        allowed, keys = self.plan.allowed[name], self.keys.hosts[name]
+        return Site(name, folder, allowed, keys, self.log, self.detectors, self.deeds, self.time, self.lots)
 
     # The end ----------------------------------------------------------------------------------------------------------
 

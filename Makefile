@@ -14,7 +14,7 @@ BENCHMARKS = $(filter-out $(LABELLED),$(shell grep -l __main__ benchmarks/*.py))
 SHELL_FILES := $(shell git ls-files '*.sh' .ci/run 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo kafka test test-fast chaos simulate check fix bench schemas docs screenshots lock audit clean
+.PHONY: help setup run demo kafka test test-fast chaos simulate defects check fix bench schemas docs screenshots lock audit clean
 .PHONY: check-format check-lint check-types check-layers check-shell check-yaml
 
 help: ## show this list
@@ -50,6 +50,9 @@ chaos: $(READY) ## kill and freeze members and brokers, and compare (SECONDS=60 
 
 simulate: $(READY) ## simulate incidents with harm around them, and count what was done wrongly (INCIDENTS=1000 SEED=random)
 	@$(BIN)/python -m tests.simulation --incidents $(INCIDENTS) $(if $(SEED),--seed $(SEED))
+
+defects: $(READY) ## put deliberate defects in place, one at a time, and see that the simulation finds each
+	@$(BIN)/python -m pytest tests/simulation/test_checkers.py -v -n auto
 
 check: check-format check-lint check-types check-layers check-shell check-yaml ## format, lint, types, layers, shell and YAML
 

@@ -141,7 +141,7 @@ class Agent(Process):
             if self.time.now >= due:
                 self._beat()
                 due = self.time.now + BEAT_MS
-            self.sleep(self.lots.choice(TURNS_MS))
+            self.doze(max(due - self.time.now, 1), TURNS_MS)
 
     def _beat(self) -> None:
         self._send(Heartbeat(source=self.site.name, time=self.time.now, interval_ms=BEAT_MS))
@@ -162,7 +162,7 @@ class Agent(Process):
             self._wait_for_the_log()
             self._reader.turn(0.0)
             self.executor.tick()
-            self.sleep(self.lots.choice(TURNS_MS))
+            self.doze(BEAT_MS, TURNS_MS)
 
     def _wait_for_the_log(self) -> None:
         while self.site.cut_until > self.time.now:
@@ -173,6 +173,7 @@ class Agent(Process):
     def _emit(self, outcome: Outcome) -> None:
         self.step(deed=True)
         self._outcomes.append(outcome)
+        self.rouse()
 
     def _after(self, delay_s: float, call: Callable[[], None]) -> Callable[[], None]:
         timer = _Timer(call)

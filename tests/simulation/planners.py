@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.simulation.virtual import Time
 
 TURNS_MS = (20, 100, 500)
+IDLE_MS = 1_000
 
 
 @dataclass
@@ -95,6 +96,6 @@ class PlannerLife(Process):
         try:
             while True:
                 self.member.turn()
-                self.sleep(self.lots.choice(TURNS_MS))
+                self.doze(IDLE_MS, TURNS_MS)
         except MemberFencedError:
             self.dead = True

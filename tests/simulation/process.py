@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tests.simulation.virtual import Fibre, KilledError, Time
@@ -26,6 +26,7 @@ class Process:
         self.lots = lots
         self.dead = False
         self._fibres: list[Fibre] = []
+        self._turns_ms: dict[Fibre, Sequence[float]] = {}
         self._frozen_until = 0
         self._holding: Fibre | None = None
         self._fuse: Fuse | None = None
@@ -52,6 +53,17 @@ class Process:
         """Let `ms` milliseconds pass, more if it freezes; called by what runs in it."""
         self._own.sleep(ms)
         self._go_on()
+
+    def doze(self, ms: float, turns_ms: Sequence[float]) -> None:
+        """Let up to `ms` milliseconds pass: one of `turns_ms` after somebody rouses it."""
+        self._turns_ms[self._own] = turns_ms
+        self._own.doze(ms)
+        self._go_on()
+
+    def rouse(self) -> None:
+        """Tell all that doze in it that there is something to do."""
+        for fibre, turns_ms in self._turns_ms.items():
+            fibre.rouse(self.lots.choice(turns_ms))
 
     def step(self, *, deed: bool = False) -> None:
         """Stand between two steps, of a `deed` maybe: here it dies, or freezes, when its fuse has burnt down."""

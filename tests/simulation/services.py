@@ -183,7 +183,7 @@ class Detectors:
                 record = decode_record(value)
                 if isinstance(record, Outcome):
                     self._pass_on_one(record)
-        self.time.after(self.lots.choice([20, 100, 500]), self._pass_on)
+        self.time.after(self.lots.choice([100, 500, 1_000]), self._pass_on)
 
     def _pass_on_one(self, outcome: Outcome) -> None:
         fate = 1.0 if self.calm else self.lots.random()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 START_MS = 1_700_000_000_000
@@ -62,6 +63,8 @@ class Fibre:
         self._mine, self._theirs = _shut(), _shut()
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._error: BaseException | None = None
+        self._naps = 0
+        self._dozing = False
         self.done = False
 
     def resume(self) -> None:
@@ -80,9 +83,25 @@ class Fibre:
 
     def sleep(self, ms: float) -> None:
         """Give the word back, and get it again in `ms` milliseconds; called by the work itself."""
-        self._time.after(ms, self.resume)
+        self._naps += 1
+        self._time.after(ms, partial(self._wake, self._naps))
         self._theirs.release()
         self._mine.acquire()
+
+    def doze(self, ms: float) -> None:
+        """Sleep, but let others wake it."""
+        self._dozing = True
+        self.sleep(ms)
+        self._dozing = False
+
+    def rouse(self, ms: float) -> None:
+        """Wake it in `ms` milliseconds at the latest, if it dozes."""
+        if self._dozing:
+            self._time.after(ms, partial(self._wake, self._naps))
+
+    def _wake(self, nap: int) -> None:
+        if nap == self._naps:
+            self.resume()
 
     def _live(self) -> None:
         try:

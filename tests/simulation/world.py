@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
-from mendline.logs.memory import MemoryLog
 from mendline.reading import read_batches
 from mendline.responders.ledger import LedgerBusyError
 from mendline.responders.signing import Beliefs, KeyRing
@@ -20,8 +19,10 @@ from tests.simulation.deeds import Deed
 from tests.simulation.disk import Disk
 from tests.simulation.harm import Harm
 from tests.simulation.hosts import COMMANDS, Agent, Site
+from tests.simulation.log import TellingLog
 from tests.simulation.plan import HOSTS, draw_plan
 from tests.simulation.planners import PlannerLife
+from tests.simulation.process import Process
 from tests.simulation.services import JOURNAL, Detectors
 from tests.simulation.story import Line, Story
 from tests.simulation.undisturbed import believed_commands, expected_commands
@@ -55,13 +56,15 @@ class World:
         self.disk = Disk()
         self.plan = draw_plan(self.lots)
         self.keys = keys
-        self.log = MemoryLog(clock=self.time)
+        self.log = TellingLog(self.time)
         self.log.ensure_topics(topic_settings(TopicsSettings()))
         self.deeds: list[Deed] = []
         self.detectors = Detectors(self.time, self.log, self.lots, self.harms)
         self.sites = {name: self._site(name, folder / name) for name in HOSTS}
         self.agents: dict[str, Agent] = {}
         self.planners: dict[str, PlannerLife] = {}
+        self.log.listeners[COMMANDS].append(partial(self._rouse, self.agents))
+        self.log.listeners[JOURNAL.topic].append(partial(self._rouse, self.planners))
         self.calm = False
         self.harm = Harm(self, harms)
 
@@ -105,6 +108,10 @@ class World:
         """Begin a new life of a planner."""
         settings = self.lots.choice(self.plan.versions)
         self.planners[name] = PlannerLife(self.time, self.lots, self.log, settings, self.keys.planner, name)
+
+    def _rouse(self, processes: Mapping[str, Process]) -> None:
+        for process in processes.values():
+            process.rouse()
 
     def _site(self, name: str, folder: Path) -> Site:
         folder.mkdir(parents=True)

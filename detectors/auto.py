@@ -35,7 +35,7 @@ TRACKS = 10
 WARM_UP = 64
 """Windows that are read again when it is new: enough for every view; seasons take their days."""
 
-PAST = 40
+PAST = 36
 """Values before the current one that views look back at."""
 
 
@@ -66,7 +66,7 @@ class Auto(Detector):
     or what is usual at this time of the day, or of the week: that whose errors were least of late (which is decided at
     the end of each block, and a season must be better by a fifth). The views are differences: from
     that expectation in the value's own unit, and in mean sizes of such differences of late; from the season and the
-    level in the same way; from the value before; of the mean of the last 8 values from that of the 32 before; and two
+    level in the same way; from the value before; of the mean of the last 4 values from that of the 32 before; and two
     that look down, at the value itself and at how much it moves. Rises are looked at by five views and falls by four,
     because most of what is measured (load, errors, latency, use) is bounded below and ends in a fault above.
 
@@ -301,14 +301,14 @@ def _learn(
 def _moved(
     before: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return means of the last 8 values and of the 32 before those, and the mean step of the last 16, per window.
+    """Return means of the last 4 values and of the 32 before those, and the mean step of the last 16, per window.
 
     `before` is (series, windows), so that what follows on each other lies together; the answers are (windows, series).
     """
     windows = before.shape[1] - PAST
     steps = np.abs(before[:, -windows - 15 :] - before[:, -windows - 16 : -1])
-    recent = _sums(before[:, -windows - 7 :], 8) / 8
-    older = _sums(before[:, -windows - 39 : -8], 32) / 32
+    recent = _sums(before[:, -windows - 3 :], 4) / 4
+    older = _sums(before[:, -windows - 35 : -4], 32) / 32
     return recent.T, older.T, _sums(steps, 16).T / 16
 
 

@@ -31,7 +31,7 @@ from benchmarks.labelled import Trial, tell
 EPISODES = 1.5
 """False ones in 1,000 healthy rows: what is allowed."""
 
-MAXIMA, AUTO = "mendline.detectors.maxima", "mendline.detectors.auto"
+MAXIMA, VIEWS = "mendline.detectors.maxima", "mendline.detectors.views"
 
 
 class Constant(NamedTuple):
@@ -49,8 +49,8 @@ GRID = (
     Constant(MAXIMA, "SHARE", (1.0, 0.5, 0.25)),
     Constant(MAXIMA, "LONGEST", (512, 256, 128)),
     Constant(MAXIMA, "FLOOR_SHARE", (0.1, 0.05, 0.02)),
-    Constant(AUTO, "IDLE", (0.1, 0.05, 0.02)),
-    Constant(AUTO, "CLIPPED", (8.0, 5.0, 3.0)),
+    Constant(VIEWS, "IDLE", (0.1, 0.05, 0.02)),
+    Constant(VIEWS, "CLIPPED", (8.0, 5.0, 3.0)),
 )
 
 Setting = tuple[float, ...]

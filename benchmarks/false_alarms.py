@@ -24,7 +24,8 @@ from benchmarks.host_metrics import WIDTH_MS, Bootstrap
 from mendline.detectors import find
 from mendline.detectors.bank import GAP_WINDOWS
 from mendline.detectors.conditions import open_surprise, surprise_bounds
-from mendline.detectors.lifecycle import ARRAYS, Emission, Lifecycle
+from mendline.detectors.lifecycle import ARRAYS, Lifecycle
+from mendline.detectors.transitions import Emission
 from mendline.schemas.settings import Settings
 from mendline.testing.detectors import Player, make_step
 

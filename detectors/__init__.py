@@ -6,8 +6,9 @@ series at once (`Detector`) or on one (`SeriesDetector`, run by a wrapper). docs
 """
 
 from mendline.detectors.base import MAX_SURPRISE, Detector, NoParameters, Rows, Scores, StateArray, Step
+from mendline.detectors.configuring import check
 from mendline.detectors.per_series import SeriesDetector, per_series
-from mendline.detectors.registry import DetectorError, check, find, registered
+from mendline.detectors.registry import DetectorError, find, registered
 
 __all__ = [
     "MAX_SURPRISE",

@@ -17,12 +17,13 @@ from mendline.detectors.base import MAX_SURPRISE, Scores, Step
 from mendline.detectors.conditions import DAY_MS
 from mendline.detectors.faults import AFFIRM_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
 from mendline.detectors.lifecycle import ARRAYS as LIFECYCLE_ARRAYS
-from mendline.detectors.lifecycle import Emission, Happened, Lifecycle, State
+from mendline.detectors.lifecycle import Happened, Lifecycle
 from mendline.detectors.looks import Look, Watch
 from mendline.detectors.patience import UNLIMITED, Off, Patience, SlowDetectorError
 from mendline.detectors.pools import FORGET_MS, VANISHED_MS, Pool, Pools
 from mendline.detectors.rows import LIFE, OWN, RATE, RATE_ARRAYS, Columns, Store
 from mendline.detectors.steps import StepMaker, Wave
+from mendline.detectors.transitions import Emission, State
 from mendline.detectors.vanished import Vanished
 from mendline.schemas.records import Evidence, Fault
 from mendline.schemas.settings import FaultSettings
@@ -30,7 +31,7 @@ from mendline.schemas.settings import FaultSettings
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mendline.detectors.registry import Configured
+    from mendline.detectors.configuring import Configured
     from mendline.schemas.series import Series, SeriesTable
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mendline.detectors.endings import MOST_TEXT
 from mendline.detectors.faults import Author, Moments, Sighting, revise
-from mendline.detectors.verdicts import MOST_TEXT
 
 if TYPE_CHECKING:
     from mendline.schemas.records import Fault, Heartbeat

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mendline.detectors.faults import AFFIRM_MS, Author, Moments, OpenFault, Said, Sighting, revise
-from mendline.detectors.lifecycle import Emission, Signal, State, advance
 from mendline.detectors.liveness_state import NEVER, Source, Watched
+from mendline.detectors.transitions import Emission, Signal, State, advance
 
 if TYPE_CHECKING:
     from mendline.detectors.verdicts import Verdict

@@ -1,7 +1,6 @@
-"""The life of a fault, as a table: normal -> pending -> open -> recovering -> resolved; flapping is a state of its own.
+"""The life of many faults at once: what detectors say of series becomes signals, and `transitions` says what follows.
 
-Rules about what may live in this file: (1) every transition stands in `TABLE`, and both the vectorised step and the
-single-row one look it up there; nothing else decides what follows. (2) Nothing here knows what a fault is about.
+Nothing here knows what a fault is about.
 
 Theory of operation. What a detector says of a series at one time is one `Signal`. *Bad* means that the open condition
 is met, *good* that the clear condition is, *between* that neither is; bad and good are *held* once they have been so,
@@ -33,13 +32,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
 from mendline.detectors.base import Rows, StateArray
+from mendline.detectors.transitions import TABLE, Emission, Signal, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,102 +50,6 @@ if TYPE_CHECKING:
 
 NOTABLY = 2.0
 """A fault is updated when its surprise has grown by this factor; with surprise capped at 300, a handful of times."""
-
-
-class State(IntEnum):
-    """Where in its life the fault of a row is."""
-
-    NORMAL = 0
-    PENDING = 1
-    OPEN = 2
-    RECOVERING = 3
-    FLAPPING = 4
-
-
-class Signal(IntEnum):
-    """What a detector says of a row at one time."""
-
-    BAD = 0
-    BAD_HELD = 1
-    BETWEEN = 2
-    GOOD = 3
-    GOOD_HELD = 4
-    BAD_AGAIN = 5
-    GOOD_AGAIN = 6
-    STALE = 7
-
-
-class Emission(IntEnum):
-    """What a transition tells the journal."""
-
-    NOTHING = 0
-    OPENED = 1
-    UPDATED = 2
-    RESOLVED = 3
-    FLAPS = 4
-    SETTLED = 5
-    EXPIRED = 6
-
-
-class Next(NamedTuple):
-    """What follows from a signal in a state."""
-
-    state: State
-    emits: Emission = Emission.NOTHING
-
-
-TABLE: Mapping[State, Mapping[Signal, Next]] = MappingProxyType({
-    State.NORMAL: {
-        Signal.BAD: Next(State.PENDING),
-        Signal.BAD_HELD: Next(State.OPEN, Emission.OPENED),
-        Signal.BETWEEN: Next(State.NORMAL),
-        Signal.GOOD: Next(State.NORMAL),
-        Signal.GOOD_HELD: Next(State.NORMAL),
-        Signal.BAD_AGAIN: Next(State.FLAPPING, Emission.FLAPS),
-        Signal.GOOD_AGAIN: Next(State.NORMAL),
-        Signal.STALE: Next(State.NORMAL),
-    },
-    State.PENDING: {
-        Signal.BAD: Next(State.PENDING),
-        Signal.BAD_HELD: Next(State.OPEN, Emission.OPENED),
-        Signal.BETWEEN: Next(State.NORMAL),
-        Signal.GOOD: Next(State.NORMAL),
-        Signal.GOOD_HELD: Next(State.NORMAL),
-        Signal.BAD_AGAIN: Next(State.FLAPPING, Emission.FLAPS),
-        Signal.GOOD_AGAIN: Next(State.NORMAL),
-        Signal.STALE: Next(State.NORMAL),
-    },
-    State.OPEN: {
-        Signal.BAD: Next(State.OPEN),
-        Signal.BAD_HELD: Next(State.OPEN),
-        Signal.BETWEEN: Next(State.OPEN),
-        Signal.GOOD: Next(State.RECOVERING),
-        Signal.GOOD_HELD: Next(State.NORMAL, Emission.RESOLVED),
-        Signal.BAD_AGAIN: Next(State.FLAPPING, Emission.FLAPS),
-        Signal.GOOD_AGAIN: Next(State.FLAPPING, Emission.FLAPS),
-        Signal.STALE: Next(State.NORMAL, Emission.EXPIRED),
-    },
-    State.RECOVERING: {
-        Signal.BAD: Next(State.OPEN),
-        Signal.BAD_HELD: Next(State.OPEN),
-        Signal.BETWEEN: Next(State.OPEN),
-        Signal.GOOD: Next(State.RECOVERING),
-        Signal.GOOD_HELD: Next(State.NORMAL, Emission.RESOLVED),
-        Signal.BAD_AGAIN: Next(State.FLAPPING, Emission.FLAPS),
-        Signal.GOOD_AGAIN: Next(State.FLAPPING, Emission.FLAPS),
-        Signal.STALE: Next(State.NORMAL, Emission.EXPIRED),
-    },
-    State.FLAPPING: {
-        Signal.BAD: Next(State.FLAPPING),
-        Signal.BAD_HELD: Next(State.OPEN, Emission.SETTLED),
-        Signal.BETWEEN: Next(State.FLAPPING),
-        Signal.GOOD: Next(State.FLAPPING),
-        Signal.GOOD_HELD: Next(State.NORMAL, Emission.RESOLVED),
-        Signal.BAD_AGAIN: Next(State.FLAPPING),
-        Signal.GOOD_AGAIN: Next(State.FLAPPING),
-        Signal.STALE: Next(State.NORMAL, Emission.EXPIRED),
-    },
-})  # fmt: skip
 
 _NEXT = np.array([[TABLE[state][signal].state for signal in Signal] for state in State], dtype=np.int8)
 _EMITS = np.array([[TABLE[state][signal].emits for signal in Signal] for state in State], dtype=np.int8)
@@ -178,11 +81,6 @@ def flap_share(history: NDArray[np.int32]) -> NDArray[np.float64]:
     bits = (history[:, np.newaxis] >> _BITS) & 1
     share: NDArray[np.float64] = (bits @ _WEIGHTS) / WINDOWS_KEPT
     return share
-
-
-def advance(state: State, signal: Signal) -> Next:
-    """Return what follows from `signal` in `state`, for a single row."""
-    return TABLE[state][signal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,17 +249,3 @@ def _first_from(places: NDArray[np.intp], begin: int, end: int) -> int:
     """Return the first of the ascending places from `begin` on, or `end`."""
     index = np.searchsorted(places, begin)
     return int(places[index]) if index < len(places) else end
-
-
-def diagram() -> str:
-    """Return the table as a Mermaid state diagram, as it stands in docs/lifecycle.md."""
-    lines = ["stateDiagram-v2", "    [*] --> normal"]
-    for state, row in TABLE.items():
-        by_target: dict[tuple[State, Emission], list[str]] = {}
-        for signal, following in row.items():
-            by_target.setdefault(following, []).append(signal.name.lower().replace("_", " "))
-        for (target, emits), signals in by_target.items():
-            if target != state or emits:
-                said = f" / {emits.name.lower()}" if emits else ""
-                lines.append(f"    {state.name.lower()} --> {target.name.lower()} : {', '.join(signals)}{said}")
-    return "\n".join(lines) + "\n"

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 from mendline.detectors.collectors import judge_collectors
 from mendline.detectors.faults import AFFIRM_MS, LATE_MS, Affirmer, Moments, Said, Sighting, revise
 from mendline.detectors.judging import Judging
-from mendline.detectors.lifecycle import State
 from mendline.detectors.liveness_state import NEVER, Source, Watched, dump_sources, load_sources
 from mendline.detectors.order import UNCOUNTED
 from mendline.detectors.order import Verdict as Order
 from mendline.detectors.silence import Silence
+from mendline.detectors.transitions import State
 from mendline.detectors.verdicts import Service
 from mendline.schemas.records import ConfigurationChange, Heartbeat, Outcome, ProbeEvent, ProcessEvent
 

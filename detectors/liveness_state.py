@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mendline.detectors.faults import OpenFault
-from mendline.detectors.lifecycle import State
 from mendline.detectors.order import Mark
 from mendline.detectors.phi import Beats
+from mendline.detectors.transitions import State
 from mendline.detectors.verdicts import Service
 from mendline.schemas.stream import StateBlock
 

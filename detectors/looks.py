@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mendline.detectors.answers import judged_by
-from mendline.detectors.lifecycle import State
+from mendline.detectors.transitions import State
 
 if TYPE_CHECKING:
     from mendline.detectors.base import Detector, Rows, Scores, Step

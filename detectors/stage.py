@@ -6,24 +6,20 @@ where batches end, nor on the order of blocks within a batch or of sources withi
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mendline.detectors.bank import Bank
-from mendline.detectors.bank_state import dump_banks, join_banks, load_banks
-from mendline.detectors.entries import Entries, Part, join, waves
-from mendline.detectors.faults import Author, Moments, Said, journal
+from mendline.detectors.board import Board
+from mendline.detectors.configuring import config_hash, configure
+from mendline.detectors.entries import Part
+from mendline.detectors.faults import Author, Moments, journal
 from mendline.detectors.liveness import Liveness
 from mendline.detectors.order import UNCOUNTED
 from mendline.detectors.patience import UNLIMITED, Patience
-from mendline.detectors.pools import FORGET_MS, SWEEP_MS, Pool, Pools
-from mendline.detectors.registry import LIVENESS, config_hash, configure, refuse_namesakes
-from mendline.detectors.steps import Wave
+from mendline.detectors.registry import LIVENESS
 from mendline.schemas.doubts import Vouch, doubted
 from mendline.schemas.records import Event, Tick
 from mendline.schemas.rounds import Round
@@ -33,211 +29,8 @@ from mendline.schemas.windows import Windows
 if TYPE_CHECKING:
     from mendline.detectors.looks import Watch
     from mendline.schemas.base import Envelope
-    from mendline.schemas.series import SeriesTable
     from mendline.schemas.settings import DetectorSettings, Settings
     from mendline.schemas.stream import Input, NewRecord, Partition, StateBlock
-
-FORGOTTEN = "nothing was heard of its source for too long"
-CROWDED_OUT = "its source has had too many layouts since"
-
-
-@dataclass(slots=True)
-class Board:
-    """All configured detectors of a stage on all series of its partition."""
-
-    banks: Sequence[Bank]
-    pools: Pools
-    repeats_by_start: bool
-    unready: Sequence[Bank] = ()
-    _swept_at: int = 0
-    _moments: Moments = field(init=False)
-
-    @staticmethod
-    def of(
-        stage: str,
-        settings: Settings,
-        partition: Partition,
-        chosen: Sequence[DetectorSettings],
-        patience: Patience,
-    ) -> Board:
-        """Return the board of the chosen detectors.
-
-        Raises DetectorError.
-        """
-        pools, banks = Pools(), []
-        refuse_namesakes(settings)
-        for number, one in enumerate(chosen):
-            made = configure(one, settings)
-            author = Author(stage, partition.number, one.name, made.config)
-            banks.append(Bank(made, number, author, settings.host.interval, pools, settings.faults, patience))
-        return Board(banks, pools, repeats_by_start=stage == DetectStage.name)
-
-    def fold(self, moments: Moments, parts: Sequence[Part]) -> list[Said]:
-        """Take the parts of a batch and return what follows."""
-        self._moments = moments
-        for bank in self.banks:
-            bank.begin(moments)
-        watched = {bank.configured.settings.window for bank in self.banks}
-        for segment in self._segments([part for part in parts if part.width in watched]):
-            self._fold_segment(join(segment))
-        for bank in self.banks:
-            bank.end()
-        self._sweep()
-        return [said for bank in self.banks for said in bank.said]
-
-    def watch(self, watches: Mapping[str, Watch]) -> None:
-        """Tell of each step of a detector to the watch under its name."""
-        for bank in self.banks:
-            bank.watch = watches.get(bank.name)
-
-    def dump(self) -> Iterator[StateBlock]:
-        """Return the state, in blocks of sources."""
-        return dump_banks(self.pools, self.banks)
-
-    def load(self, blocks: Iterable[StateBlock]) -> None:
-        """Take over what `dump` returned, but for detectors that are others by now: they are `unready`."""
-        self.unready = load_banks(self.pools, self.banks, blocks)
-
-    def join(self, other: Board, ahead_ms: int) -> None:
-        """Take over the detectors of another board, where log time was `ahead_ms` less."""
-        join_banks(self.pools, self.banks, other.pools, other.banks, ahead_ms)
-
-    @property
-    def warm_up_ms(self) -> int:
-        """How far back the unready detectors must read."""
-        return max(bank.configured.warm_up_ms for bank in self.unready)
-
-    def unready_alone(self, settings: Settings) -> Settings:
-        """Return the settings with the unready detectors alone."""
-        return settings.model_copy(update={"detectors": tuple(bank.configured.settings for bank in self.unready)})
-
-    def _segments(self, parts: list[Part]) -> Iterator[list[Part]]:
-        """Yield the parts cut where a source changes its layout, so that what it takes over is as of that moment."""
-        cuts = self._layout_changes(parts)
-        if not cuts:
-            yield parts
-            return
-        for first, end in pairwise([-1, *cuts, len(self._moments)]):
-            some = [inside for part in parts if (inside := part.between(first, end))]
-            if some:
-                yield some
-
-    def _layout_changes(self, parts: list[Part]) -> list[int]:
-        """Return the positions at which a source turns to a layout that is new or takes series over."""
-        uses = self._uses(parts, self._restless(parts))
-        tables = {part.table.digest: part.table for part in parts}
-        changes: set[int] = set()
-        for key, used in uses.items():
-            known = self.pools.layouts.get(key, [])
-            if len({digest for _, digest in used}.union(known)) > 1:
-                known_tables = {digest: self.pools.by_table[key[0], digest].table for digest in known}
-                changes.update(self._turns(sorted(used), list(known), known_tables | tables))
-        return sorted(changes)
-
-    def _restless(self, parts: list[Part]) -> set[tuple[int, str]]:
-        """Return the widths and sources that use another layout than the only one they are known by; mostly none do."""
-        known = self.pools.layouts
-        return {
-            (part.width, source)
-            for part in parts
-            for source in part.sources
-            if known.get((part.width, source)) != [part.table.digest]
-        }
-
-    def _uses(self, parts: list[Part], wanted: set[tuple[int, str]]) -> dict[tuple[int, str], list[tuple[int, int]]]:
-        """Return where in the batch the wanted ones use which layout."""
-        uses: dict[tuple[int, str], list[tuple[int, int]]] = {}
-        for part in parts if wanted else ():
-            for index, source in zip(part.index.tolist(), part.sources, strict=True):
-                if (part.width, source) in wanted:
-                    uses.setdefault((part.width, source), []).append((index, part.table.digest))
-        return uses
-
-    def _turns(self, used: list[tuple[int, int]], recent: list[int], tables: dict[int, SeriesTable]) -> Iterator[int]:
-        """Yield where a source that used its layouts in this order, after the `recent` ones, makes a change."""
-        for index, digest in used:
-            since = recent.index(digest) + 1 if digest in recent else 0
-            later = recent[since:]
-            if digest not in recent or any(self.pools.overlap(tables[digest], tables[other]) for other in later):
-                yield index
-            if later or digest not in recent:
-                recent = [*(other for other in recent if other != digest), digest]
-
-    def _fold_segment(self, groups: Sequence[Entries]) -> None:
-        pools = [self.pools.pool(entries.width, entries.table) for entries in groups]
-        for index, number, source in self._turning(groups, pools):
-            self._turn(pools[number], source, index)
-        for entries, pool in zip(groups, pools, strict=True):
-            slots = np.array([pool.slots[source] for source in entries.sources], dtype=np.intp)
-            for order in waves(slots, entries.index):
-                self._fold_wave(Wave(pool, entries, order, slots[order]))
-
-    def _turning(self, groups: Sequence[Entries], pools: Sequence[Pool]) -> list[tuple[int, int, str]]:
-        """Return the entries whose source may not have used their layout last, in log order."""
-        return sorted(
-            (index, number, source)
-            for number, (entries, pool) in enumerate(zip(groups, pools, strict=True))
-            for index, source in zip(entries.index.tolist(), entries.sources, strict=True)
-            if source not in pool.slots or len(self.pools.layouts[pool.width, source]) > 1
-        )
-
-    def _fold_wave(self, wave: Wave) -> None:
-        pool, entries = wave.pool, wave.entries
-        if self.repeats_by_start:
-            new = np.flatnonzero(entries.starts[wave.order] > pool.last[wave.slots])
-            if len(new) < len(wave.order):
-                wave = wave._replace(order=wave.order[new], slots=wave.slots[new])
-        log_times = self._moments.log_clock[entries.index[wave.order]]
-        quiet = log_times - pool.seen[wave.slots]
-        for place in np.flatnonzero(quiet > FORGET_MS).tolist():
-            entry = int(wave.order[place])
-            for bank in self._banks(pool.width):
-                bank.forget(pool, entries.sources[entry], int(entries.index[entry]), FORGOTTEN)
-        pool.last[wave.slots] = entries.starts[wave.order]
-        pool.seen[wave.slots] = log_times
-        for bank in self._banks(pool.width):
-            bank.take(wave)
-
-    def _banks(self, width: int) -> Iterator[Bank]:
-        return (bank for bank in self.banks if bank.configured.settings.window == width)
-
-    def _turn(self, pool: Pool, source: str, index: int) -> None:
-        """Make the pool the one that the source uses, with what was known of its series under its layouts before."""
-        if self.pools.layouts.get((pool.width, source), [0])[-1] == pool.table.digest:
-            return
-        log_time = self._moments.log_times[index]
-        befores = self.pools.taken_over(pool, source, log_time)
-        crowded_out = self.pools.use(pool, source, log_time)
-        if befores:
-            # The batch is cut here: what came before this record has been folded.
-            for bank in self._banks(pool.width):
-                bank.catch_up(source, index)
-                bank.turn(source, befores, pool, log_time)
-        if crowded_out:
-            self._release(crowded_out, source, index, CROWDED_OUT)
-
-    def _release(self, pool: Pool, source: str, index: int, reason: str) -> None:
-        for bank in self._banks(pool.width):
-            bank.forget(pool, source, index, reason)
-        self.pools.release(pool, source)
-
-    def _sweep(self) -> None:
-        """Free the slots of sources that are long gone; their faults have been orphaned by the time they were due."""
-        now = self._moments.log_times[-1]
-        if now < self._swept_at + SWEEP_MS:
-            return
-        self._swept_at = now
-        for pool in self.pools.by_table.values():
-            for source in pool.long_gone(now):
-                if not any(key[0] == source for bank in self.banks for key in bank.faults):
-                    self._release(pool, source, len(self._moments) - 1, FORGOTTEN)
-        self._drop_empty_pools()
-
-    def _drop_empty_pools(self) -> None:
-        for key in [key for key, pool in self.pools.by_table.items() if not pool.slots]:
-            del self.pools.by_table[key]
-            for bank in self.banks:
-                bank.stores.pop(key, None)
 
 
 class RoundsStage:
@@ -258,7 +51,7 @@ class RoundsStage:
         self._settings, self._partition, self._vouch, self._patience = settings, partition, vouch, patience
         author = Author(self.name, partition.number, LIVENESS, config_hash(settings.liveness))
         self._liveness = Liveness(settings.liveness, author)
-        self._board = Board.of(self.name, settings, partition, _on_rounds(settings), patience)
+        self._board = Board.of(self.name, settings, partition, _on_rounds(settings), patience, repeats_by_start=False)
 
     @staticmethod
     def config(settings: Settings) -> str:
@@ -335,7 +128,7 @@ class DetectStage:
         Raises DetectorError when the settings of a detector cannot be used.
         """
         self._settings, self._partition, self._patience = settings, partition, patience
-        self._board = Board.of(self.name, settings, partition, _on_windows(settings), patience)
+        self._board = Board.of(self.name, settings, partition, _on_windows(settings), patience, repeats_by_start=True)
 
     @staticmethod
     def config(settings: Settings) -> str:

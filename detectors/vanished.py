@@ -6,7 +6,7 @@ followed from it, over others perhaps; of several, as of a client that writes in
 so that each window of the source counts once. A layout that shares no series with a later one is not superseded: it is
 another client's, and may come again at any time.
 
-Which layouts are superseded changes only where a batch is cut (`stage.Board`), so nothing depends on where it ends.
+Which layouts are superseded changes only where a batch is cut (`layouts`), so nothing depends on where it ends.
 """
 
 from __future__ import annotations

@@ -9,14 +9,15 @@ corrupt are worse than all of this: a restart would not mend them, and the rest 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from mendline.detectors.diagnosis import Diagnosis, diagnose
+from mendline.detectors.endings import MOST_TEXT, describe_end
 from mendline.detectors.faults import Severity
-from mendline.detectors.lifecycle import Signal
+from mendline.detectors.transitions import Signal
 from mendline.schemas.records import REFUSES, Failure, ProbeEvent, ProcessEvent, Work
 from mendline.schemas.series import peer_label
 
@@ -34,8 +35,6 @@ UNHEARD_PATIENCE_MS = 60_000
 
 CORRUPT_PATIENCE_MS = 600_000
 """A check that called data corrupt and says nothing for this long is not there any more; it repeats its word."""
-
-MOST_TEXT = 4_000
 MOST_PROBES = 100
 
 Condition = Literal["unknown", "running", "stopped", "traced", "missing", "dead", "ended"]
@@ -288,28 +287,3 @@ class Service:
 def _wait(now: int, until: int, verdict: Verdict) -> Verdict:
     """Return the verdict, but nothing either way as long as log time is below `until`."""
     return verdict if now >= until else Verdict(Signal.BETWEEN, again_at=until)
-
-
-def describe_end(event: ProcessEvent) -> str:
-    """Return in words how a process ended.
-
-    >>> describe_end(ProcessEvent(source="h", time=0, service="web", state="exited", pid=7, signal="SIGKILL"))
-    'process 7 was killed by SIGKILL'
-    """
-    if event.state == "missing":
-        return _join((f"its process is missing{f' (pid {event.pid})' if event.pid else ''}", event.detail))
-    return _join((f"process {event.pid} {_how(event)}", event.detail))
-
-
-def _how(event: ProcessEvent) -> str:
-    if event.oom_killed:
-        return "was killed by the kernel: out of memory"
-    if event.signal:
-        return f"was killed by {event.signal}"
-    if event.exit_code is not None:
-        return f"exited with code {event.exit_code}"
-    return "ended"
-
-
-def _join(parts: Iterable[str]) -> str:
-    return "; ".join(filter(None, parts))[:MOST_TEXT]

@@ -15,7 +15,7 @@ from mendline.config import log_of
 from mendline.config.files import place_in
 from mendline.config.values import misfits
 from mendline.coverage import coverage, covers, is_eclipsed, reached
-from mendline.detectors import registry
+from mendline.detectors import configuring
 from mendline.finding import Finding
 from mendline.keys import is_revoked
 from mendline.logs.base import LogError
@@ -64,7 +64,7 @@ def check_all(settings: Settings, file: Path) -> Iterator[Finding]:
         foreign_actions(settings, ACTION_NAMES)
     except ActionPluginError as error:
         yield Finding("wrong", "services", str(error))
-    wrong_detectors = registry.check(settings)
+    wrong_detectors = configuring.check(settings)
     for problem in wrong_detectors:
         yield Finding("wrong", "detectors", problem)
     if settings.detectors:

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mendline.detectors.configuring import check, config_hash
 from mendline.detectors.patience import UNLIMITED, Patience
-from mendline.detectors.registry import DetectorError, check, config_hash
+from mendline.detectors.registry import DetectorError
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.keys import Vouching, key_ring
 from mendline.logs.partitioner import partition_of

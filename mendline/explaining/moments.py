@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mendline.detectors.registry import DetectorError, configure
+from mendline.detectors.configuring import configure
+from mendline.detectors.registry import DetectorError
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.explaining.deciding import fold_before, guard_answers, guard_lines, policy_link, proposed
 from mendline.explaining.links import Link, known, number

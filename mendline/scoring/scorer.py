@@ -12,9 +12,9 @@ import numpy as np
 from mendline.detectors.answers import checked, judged_by
 from mendline.detectors.bank import GAP_WINDOWS
 from mendline.detectors.base import Step
+from mendline.detectors.configuring import Configured, configure
 from mendline.detectors.grains import UNKNOWN
 from mendline.detectors.lifecycle import ARRAYS, Lifecycle
-from mendline.detectors.registry import Configured, configure
 from mendline.schemas.settings import DetectorSettings, FaultSettings, Settings, WindowSettings
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mendline.detectors.auto import VIEWS, Auto
+from mendline.detectors.auto import Auto
+from mendline.detectors.views import VIEWS
 from mendline.testing.detectors import Player, make_step, make_windows
 
 HOUR = 360

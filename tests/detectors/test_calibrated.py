@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mendline.detectors.calibrated import Calibrated
-from mendline.detectors.registry import DetectorError, configure
+from mendline.detectors.configuring import configure
+from mendline.detectors.registry import DetectorError
 from mendline.detectors.zscore import ZScore
 from mendline.schemas.settings import DetectorSettings, Settings
 from mendline.testing.detectors import Player

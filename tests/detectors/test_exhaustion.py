@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from mendline.detectors.configuring import configure
 from mendline.detectors.exhaustion import Exhaustion, Forecast
-from mendline.detectors.registry import DetectorError, configure
+from mendline.detectors.registry import DetectorError
 from mendline.detectors.stage import DetectStage
 from mendline.testing.detectors import Player, run
 from tests.detectors.support import BEGIN, WINDOWS, Story, Window, faults, said, settings, table

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest as Grown
 
+from mendline.detectors.configuring import configure
 from mendline.detectors.isolation_forest import IsolationForest, _fenced
 from mendline.detectors.learned import Answer, Learned, LearnedParameters
 from mendline.detectors.models import Model, Models
 from mendline.detectors.pyod_model import PyodModel
-from mendline.detectors.registry import DetectorError, configure
+from mendline.detectors.registry import DetectorError
 from mendline.detectors.river_model import RiverModel
 from mendline.detectors.stage import DetectStage
 from mendline.testing.detectors import Player, make_step

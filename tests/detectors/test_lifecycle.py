@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mendline.detectors.conditions import Bounds
-from mendline.detectors.lifecycle import ARRAYS, NOTABLY, TABLE, Emission, Lifecycle, Signal, State, advance, diagram
+from mendline.detectors.lifecycle import ARRAYS, NOTABLY, Lifecycle
+from mendline.detectors.transitions import TABLE, Emission, Signal, State, advance, diagram
 
 WIDTH = 10
 TRANSITIONS = [

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from mendline.detectors.registry import DetectorError, configure
+from mendline.detectors.configuring import configure
+from mendline.detectors.registry import DetectorError
 from mendline.detectors.stage import DetectStage
 from mendline.detectors.threshold import Threshold
 from mendline.testing.detectors import Player, run

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mendline.detectors.configuring import configure
 from mendline.detectors.ratio import Ratio
-from mendline.detectors.registry import DetectorError, configure
+from mendline.detectors.registry import DetectorError
 from mendline.detectors.stage import DetectStage
 from mendline.schemas.records import Fault
 from mendline.schemas.series import Series, SeriesTable

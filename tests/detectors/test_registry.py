@@ -12,15 +12,13 @@ import pytest
 
 from mendline.detectors import DetectorError, check, find, registered
 from mendline.detectors.conditions import Bounds, open_surprise
+from mendline.detectors.configuring import Configured, configure, refuse_namesakes
 from mendline.detectors.registry import (
     BUILT_IN,
-    Configured,
     DetectorParametersError,
     DuplicateDetectorError,
     EntryPoint,
     UnknownDetectorError,
-    configure,
-    refuse_namesakes,
 )
 from mendline.detectors.threshold import Threshold
 from mendline.detectors.zscore import ZScore

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mendline.detectors.configuring import configure
 from mendline.detectors.flat_line import FlatLine
 from mendline.detectors.n_of_m import NOfM
-from mendline.detectors.registry import DetectorError, configure
+from mendline.detectors.registry import DetectorError
 from mendline.detectors.stage import DetectStage
 from mendline.detectors.stuck import Stuck
 from mendline.schemas.series import SeriesTable

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as tune
 from hypothesis import strategies as st
 
-from mendline.detectors.registry import configure
+from mendline.detectors.configuring import configure
 from mendline.detectors.stage import DetectStage
 from mendline.schemas.records import Fault
 from mendline.schemas.settings import Settings

@@ -15,8 +15,19 @@ from hypothesis import given
 from hypothesis import settings as tune
 from hypothesis import strategies as st
 
-from mendline.detectors import Detector, NoParameters, Rows, Scores, StateArray, Step, bank, bank_state, pools, rows
-from mendline.detectors import stage as stage_module
+from mendline.detectors import (
+    Detector,
+    NoParameters,
+    Rows,
+    Scores,
+    StateArray,
+    Step,
+    bank,
+    bank_state,
+    board,
+    pools,
+    rows,
+)
 from mendline.detectors.stage import DetectStage
 from mendline.schemas.records import Work, decode_record
 from tests.detectors.support import (
@@ -236,7 +247,7 @@ def test_source_vanishes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that is gone for long (here: two minutes) is forgotten, and its faults are orphaned."""
     monkeypatch.setattr(pools, "FORGET_MS", 120_000)
     monkeypatch.setattr("mendline.detectors.bank.FORGET_MS", 120_000)
-    monkeypatch.setattr("mendline.detectors.stage.FORGET_MS", 120_000)
+    monkeypatch.setattr("mendline.detectors.board.FORGET_MS", 120_000)
     story = windows_story(windows_of([9, 9, 9], [0] * 3))
     story.wait(400)
     stage = DetectStage(settings(LIMIT), WINDOWS)
@@ -520,7 +531,7 @@ def stages(kind: str, length: int, seed: int) -> tuple[Any, Story]:
 def forgetful() -> Iterator[None]:
     """Let sources be forgotten after five minutes instead of a day, which no story lasts."""
     with ExitStack() as stack:
-        for module in (bank, pools, stage_module):
+        for module in (bank, board, pools):
             stack.enter_context(patch.object(module, "FORGET_MS", 300_000))
         yield
 

@@ -12,6 +12,7 @@ Decisions follow from records only. The journal's `progress` records, one a seco
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy, deepcopy
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from mendline.responders.admission import guards_objection
@@ -115,6 +116,15 @@ class PlannerStage:
         self._unread: dict[str, int] = {}
         self._sealing = Sealing()
         self.journal = Journal()
+
+    def twin(self) -> PlannerStage:
+        """Return a stage that knows the same by now, and goes on for itself."""
+        other = copy(self)
+        # Policies never change, and hold what was worked out from them: both may look at the same.
+        other.journal = deepcopy(self.journal, {id(self.journal.policies): self.journal.policies})
+        other._unread = dict(self._unread)  # noqa: SLF001 - one of this class
+        other._sealing = self._sealing.model_copy(deep=True)  # noqa: SLF001 - the same
+        return other
 
     def fold(self, batch: Input) -> Iterable[NewRecord]:
         """Take the records in; return the commands they set off and, when there is nothing left to read, decisions."""

@@ -11,7 +11,7 @@ from mendline.responders.playbook import matches_target
 from mendline.schemas.records import Fault
 
 if TYPE_CHECKING:
-    from mendline.cases.detecting import Heard
+    from mendline.cases.detecting import Heard, Timed
     from mendline.cases.files import Case
     from mendline.cases.planning import Decided
     from mendline.schemas.base import Frozen
@@ -49,7 +49,7 @@ def compare(case: Case, heard: Heard, decided: Decided | None) -> list[Differenc
     """Return how what happened differs from what the test expects."""
     found: list[Difference] = []
     if case.faults is not None:
-        found += _compare("faults", case.faults, faults_of(heard))
+        found += _compare("faults", case.faults, faults_of([*heard.said, *(decided.faults if decided else ())]))
     if case.intents is not None and decided:
         found += _compare("intents", case.intents, intents_of(decided))
     if case.holds is not None and decided:
@@ -57,11 +57,11 @@ def compare(case: Case, heard: Heard, decided: Decided | None) -> list[Differenc
     return found
 
 
-def faults_of(heard: Heard) -> list[Facts]:
+def faults_of(said: Sequence[Timed]) -> list[Facts]:
     """Return the faults, those first that the journal had first."""
     opened: dict[str, int] = {}
     latest: dict[str, tuple[int, Fault]] = {}
-    for at, record in heard.said:
+    for at, record in sorted(said, key=lambda one: one.at):
         if isinstance(record, Fault):
             opened.setdefault(record.id, at)
             latest[record.id] = at, record

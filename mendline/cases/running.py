@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from mendline.cases.comparing import Difference, compare
 from mendline.cases.detecting import Heard, Planned, hear
 from mendline.cases.files import CasesFile
-from mendline.cases.planning import plan
+from mendline.cases.planning import Planners
 from mendline.config.errors import ConfigError
 from mendline.config.files import load_settings, read_text
 from mendline.config.mistakes import tell
@@ -64,16 +64,18 @@ def load_cases(path: Path) -> Cases:
 def run_cases(cases: Cases, name: str = "") -> Iterator[Result]:
     """Yield how the tests went whose name has `name` in it, in the order of the file. Raises OfflineError."""
     numbers = {Planned.of(one, cases.file.interval): at for at, one in enumerate(cases.file.tests) if name in one.name}
+    planners = Planners(cases.settings)
     results = {
-        numbers[planned]: _result(cases, numbers[planned], planned, heard)
+        numbers[planned]: _result(cases, numbers[planned], planned, heard, planners)
         for planned, heard in hear(list(numbers), cases.settings)
     }
     return (results[number] for number in sorted(results))
 
 
-def _result(cases: Cases, number: int, planned: Planned, heard: Heard) -> Result:
+def _result(cases: Cases, number: int, planned: Planned, heard: Heard, planners: Planners) -> Result:
     case = planned.case
-    decided = plan(planned, heard, cases.settings) if case.looks_at_planner else None
+    drifts = case.faults is not None and bool(cases.settings.drift)
+    decided = planners.plan(planned, heard) if case.looks_at_planner or drifts else None
     differences = [
         replace(one, line=cases.line(number, one.kind, *(() if one.number is None else (one.number,))))
         for one in compare(case, heard, decided)

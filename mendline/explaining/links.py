@@ -24,6 +24,15 @@ def number(value: float | None) -> str:
     return "none" if value is None or math.isnan(value) else f"{value:.6g}"
 
 
+def score(surprise: float) -> str:
+    """Return a surprise as people read it.
+
+    >>> score(3.25), score(math.nan)
+    ('surprise 3.25', 'no score yet')
+    """
+    return "no score yet" if math.isnan(surprise) else f"surprise {number(surprise)}"
+
+
 def known(value: float | None) -> float | None:
     """Return a number as JSON can hold it: None for one that is none.
 

@@ -10,7 +10,7 @@ from mendline.detectors.configuring import configure
 from mendline.detectors.registry import DetectorError
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.explaining.deciding import fold_before, guard_answers, guard_lines, policy_link, proposed
-from mendline.explaining.links import Link, known, number
+from mendline.explaining.links import Link, known, number, score
 from mendline.explaining.subjects import entries, journal_of
 from mendline.replaying.errors import ReplayError
 from mendline.replaying.inputs import INPUTS, specs
@@ -210,7 +210,7 @@ def _seen(seen: Seen) -> str:
     band = "" if known(seen.low) is None else f", expected {number(seen.low)} to {number(seen.high)}"
     judged = "" if known(seen.judged) is None else f", judged by {number(seen.judged)}"
     state = seen.state.name.lower()
-    return f"{number(seen.value)}{band}{judged}, surprise {number(seen.surprise)}: {state}"
+    return f"{number(seen.value)}{band}{judged}, {score(seen.surprise)}: {state}"
 
 
 def _plain(seen: Seen) -> dict[str, Any]:

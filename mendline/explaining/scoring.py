@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mendline.detectors.registry import DetectorError
 from mendline.detectors.stage import DetectStage, RoundsStage
-from mendline.explaining.links import Link, known, number
+from mendline.explaining.links import Link, known, number, score
 from mendline.replaying.errors import ReplayError
 from mendline.replaying.inputs import specs
 from mendline.replaying.letters import read_letters
@@ -166,7 +166,7 @@ def _score(one: Seen) -> str:
     band = "" if known(one.low) is None else f", expected {number(one.low)} to {number(one.high)}"
     times = f"{clock(one.start)} + {one.width_ms / 1000:g} s" if one.width_ms else clock(one.start)
     life = one.state.name.lower()
-    return f"offset {one.offset}: {times}: {number(one.value)}{band}, surprise {number(one.surprise)}: {life}"
+    return f"offset {one.offset}: {times}: {number(one.value)}{band}, {score(one.surprise)}: {life}"
 
 
 def _short(value: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mendline.cases.detecting import Heard, Planned, hear
-from mendline.cases.planning import Decided, plan
+from mendline.cases.planning import Decided, Planners
 from mendline.cases.running import load_cases
 from mendline.detectors.base import Detector, Rows, Scores, StateArray, Step
 from tests.cases.support import differences, results, slow, write
@@ -79,6 +79,16 @@ def test_people_may_say_something(tmp_path: Path) -> None:
     yes = {"at": "45s", "kind": "approve", "subject": "shop"}
     approved = held | {"orders": [kept, yes], "intents": [{"at": "45s"}], "holds": [{"guard": "orders"}]}
     assert [] == differences(tmp_path, approved)
+
+
+def test_drift_that_the_planner_finds_is_a_fault_too(tmp_path: Path) -> None:
+    """It comes of what hosts tell of their files, when nothing is changed any more, without any other fault."""
+    told = {"at": "1s", "type": "configuration", "service": "shop", "path": "/etc/shop.yaml"}
+    events = [{**told, "host": f"host-{number}", "hash": one} for number, one in enumerate("aab", start=1)]
+    drift = [{"service": "shop", "hold": "10s"}]
+    test = {"events": events, "until": "30s", "faults": [{"target": "host-3/shop", "kind": "drift", "opened": "11s"}]}
+    services = {"shop": {"config": ["/etc/shop.yaml"], "allow": ["restart"]}}
+    assert [] == differences(tmp_path, test, drift=drift, services=services)
 
 
 def test_detectors_that_choose_by_host_see_the_hosts_own_names(tmp_path: Path) -> None:
@@ -153,10 +163,11 @@ def test_tests_that_share_a_run_go_as_each_does_alone(tmp_path: Path, seed: int)
     lots = random.Random(seed)
     cases = load_cases(write(tmp_path, *(random_test(lots) for _ in range(8))))
     planned = [Planned.of(one, cases.file.interval) for one in cases.file.tests]
-    together = {one: bytes_of(heard, plan(one, heard, cases.settings)) for one, heard in hear(planned, cases.settings)}
+    planners = Planners(cases.settings)
+    together = {one: bytes_of(heard, planners.plan(one, heard)) for one, heard in hear(planned, cases.settings)}
     for one in planned:
         [(_, heard)] = hear([one], cases.settings)
-        assert bytes_of(heard, plan(one, heard, cases.settings)) == together[one]
+        assert bytes_of(heard, Planners(cases.settings).plan(one, heard)) == together[one]
     assert any(together.values())
 
 

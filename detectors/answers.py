@@ -8,6 +8,7 @@ import numpy as np
 
 from mendline.detectors.base import Detector, Scores
 from mendline.detectors.faults import Sighting
+from mendline.schemas.quantities import amount
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,19 +54,18 @@ def explain(sighting: Sighting) -> str:
     >>> explain(Sighting(0, series="cpu", value=0.97, high=0.9, unit="1", surprise=300.0))
     'cpu is 0.97 (expected: at most 0.9; surprise 300.0)'
     """
-    unit = "" if sighting.unit in {"", "1"} else f" {sighting.unit}"
-    low, high = _bound(sighting.low), _bound(sighting.high)
+    low, high = _bound(sighting.low, sighting.unit), _bound(sighting.high, sighting.unit)
     expected = {
-        (True, True): f"{low} to {high}{unit}",
-        (True, False): f"at least {low}{unit}",
-        (False, True): f"at most {high}{unit}",
+        (True, True): f"{low} to {high}",
+        (True, False): f"at least {low}",
+        (False, True): f"at most {high}",
         (False, False): "",
     }[bool(low), bool(high)]
     inside = "; ".join(filter(None, (expected and f"expected: {expected}", f"surprise {sighting.surprise:.1f}")))
     told = f": {sighting.text}" if sighting.text else ""
-    value = "missing" if sighting.value is None or np.isnan(sighting.value) else f"{sighting.value:.6g}{unit}"
+    value = "missing" if sighting.value is None or np.isnan(sighting.value) else amount(sighting.value, sighting.unit)
     return f"{sighting.series} is {value} ({inside}){told}"
 
 
-def _bound(value: float | None) -> str:
-    return "" if value is None or not np.isfinite(value) else f"{value:.6g}"
+def _bound(value: float | None, unit: str) -> str:
+    return "" if value is None or not np.isfinite(value) else amount(value, unit)

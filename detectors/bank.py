@@ -241,7 +241,7 @@ class Bank:
             low=None if scores.low is None else float(scores.low[row]),
             high=None if scores.high is None else float(scores.high[row]),
             surprise=min(max(float(scores.surprise[row]), 0.0), MAX_SURPRISE),
-            unit=series.unit,
+            unit=self._steps.unit_of(series),
             text=self.configured.detector.words(step, scores, row),
         )
 

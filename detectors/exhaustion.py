@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from mendline.detectors.base import Detector, Rows, Scores, StateArray, Step
 from mendline.detectors.drift import LEAST, blocks_left, sureness, trend_of
 from mendline.schemas.base import Frozen
+from mendline.schemas.quantities import amount
 from mendline.schemas.settings import Condition
 
 if TYPE_CHECKING:
@@ -184,9 +185,14 @@ class Exhaustion(Detector):
         if not left < FAR:
             return "no trend towards its limit that is sure"
         end = (int(step.times[row]) + step.width_ms) / 1000.0
-        until = f", {_moment(end + latest)} at the latest" if latest < FAR else ""
-        return f"at this trend it reaches {self.parameters.limit:g} by {_moment(end + left)} at the earliest{until}"
+        unit = step.columns[row % len(step.columns)].unit if step.columns else ""
+        until = f", at the latest {_moment(end + latest, end)}" if latest < FAR else ""
+        limit = amount(self.parameters.limit, unit)
+        return f"at this trend it reaches {limit} at the earliest {_moment(end + left, end)}{until}"
 
 
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+def _moment(seconds: float, now: float) -> str:
+    """Return a time in words, with the date unless it is today."""
+    moment, today = (datetime.fromtimestamp(one, UTC) for one in (seconds, now))
+    near = moment.date() == today.date()
+    return moment.strftime("at %H:%M:%S UTC" if near else "on %Y-%m-%d at %H:%M UTC")

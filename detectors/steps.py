@@ -12,9 +12,12 @@ from mendline.detectors.base import Step
 from mendline.detectors.entries import VALUE, Entries
 from mendline.detectors.pools import Pool
 from mendline.detectors.rows import RATE, Chunk, Columns
+from mendline.schemas.quantities import per_second
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from mendline.schemas.series import Series
 
 
 class Wave(NamedTuple):
@@ -55,6 +58,12 @@ class StepMaker:
     def needs_rates(self) -> bool:
         """Whether the rates of counters have to be worked out from round to round."""
         return self.window == 0 and self.statistic in {"auto", "rate"}
+
+    def unit_of(self, series: Series) -> str:
+        """Return the unit of the values that are made of a series: of a rate per second, in UCUM."""
+        if self.statistic == "rate" or (self.statistic == "auto" and series.kind == "counter"):
+            return per_second(series.unit)
+        return "1" if self.statistic == "count" else series.unit
 
     def make(self, wave: Wave, chunk: Chunk) -> Step:
         """Return the step of the wave, whose rows are those of the chunk."""

@@ -27,9 +27,9 @@ from mendline.responders.signing import KeyFileError
 from mendline.responders.snapshots.errors import SnapshotError
 from mendline.responders.snapshots.inspection import can_be_inspected
 from mendline.responders.snapshots.tree import data_path
+from mendline.schemas.quantities import span
 from mendline.schemas.secrets import SecretError, is_reference, read_secret
 from mendline.topics import topic_settings
-from mendline.words import span
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

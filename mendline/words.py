@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mendline.schemas import records as r
 from mendline.schemas.base import Envelope
+from mendline.schemas.quantities import amount, span
 from mendline.schemas.rounds import Round
 from mendline.schemas.windows import Windows
 
@@ -43,18 +44,6 @@ def _moment(time_ms: int) -> datetime | None:
         return EPOCH + timedelta(milliseconds=time_ms)
     except OverflowError:
         return None
-
-
-def span(ms: int) -> str:
-    """Return a length of time as people say it.
-
-    >>> span(347), span(9_500), span(900_000), span(5_400_000)
-    ('347 ms', '9.5 s', '15 min', '1.5 h')
-    """
-    for size, unit in ((3_600_000, "h"), (60_000, "min"), (1_000, "s")):
-        if ms >= size:
-            return f"{ms / size:.3g} {unit}"
-    return f"{ms} ms"
 
 
 def size(count: int) -> str:
@@ -128,9 +117,11 @@ def _probe(e: r.ProbeEvent) -> str:
 
 
 def _fault(e: r.Fault) -> str:
-    parts = [f"fault {e.id[:8]} {e.transition}: {e.target} {e.kind} ({e.severity})", e.ended or e.reason]
+    why = e.ended or e.reason
+    parts = [f"fault {e.id[:8]} {e.transition}: {e.target} {e.kind} ({e.severity})", why]
     if e.transition in ("opened", "updated"):
-        parts += [measured(e.evidence), e.evidence.text]
+        told = ("" if e.evidence.series in why else measured(e.evidence), e.evidence.text)
+        parts += [one for one in told if one not in why]
     return "; ".join(dict.fromkeys(part for part in parts if part))
 
 
@@ -138,18 +129,10 @@ def measured(evidence: r.Evidence) -> str:
     """Return the value that was seen, with what was expected; empty where no value was."""
     if evidence.value is None:
         return ""
-    band = f" expected {number(evidence.low)} to {number(evidence.high)}" if evidence.low is not None else ""
+    low, high = amount(evidence.low, evidence.unit), amount(evidence.high, evidence.unit)
+    band = f", expected {low} to {high}" if evidence.low is not None else ""
     name = f"{evidence.series} = " if evidence.series else ""
-    return f"{name}{number(evidence.value)} {evidence.unit}{band}"
-
-
-def number(value: float | None) -> str:
-    """Return a measured value as people read it.
-
-    >>> number(0.123456789), number(None)
-    ('0.123457', '?')
-    """
-    return "?" if value is None else f"{value:.6g}"
+    return f"{name}{amount(evidence.value, evidence.unit)}{band}"
 
 
 def _intent(e: r.Intent) -> str:

@@ -62,7 +62,7 @@ def _lines(found: Sequence[HostRow], known: Mapping[str, Host], now: int) -> Ite
 
 
 def _heard(one: HostRow, now: int) -> str:
-    from mendline.words import span
+    from mendline.schemas.quantities import span
 
     if not one.heard_at:
         return "not heard of"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mendline.words import measured, span
+from mendline.schemas.quantities import span
+from mendline.words import measured
 
 if TYPE_CHECKING:
     from mendline.responders.facts import FaultFact

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mendline.words import date, printable, span
+from mendline.schemas.quantities import span
+from mendline.words import date, printable
 
 if TYPE_CHECKING:
     from mendline.replaying.anew import Anew

@@ -17,7 +17,8 @@ from mendline.reports.sections import (
     least_available,
     sections,
 )
-from mendline.words import date, printable, span
+from mendline.schemas.quantities import span
+from mendline.words import date, printable
 
 if TYPE_CHECKING:
     from mendline.reports.availability import ServiceReport, Stretch

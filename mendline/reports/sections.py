@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.reports.deeds import ENDS
-from mendline.words import date, span
+from mendline.schemas.quantities import span
+from mendline.words import date
 
 if TYPE_CHECKING:
     from mendline.reports.availability import ServiceReport

@@ -13,7 +13,8 @@ from mendline.schemas.decode import Decoded, decode
 from mendline.schemas.records import Fault, ProbeEvent
 from mendline.schemas.stream import Batch, Partition
 from mendline.views import view
-from mendline.words import clock, number
+from mendline.schemas.quantities import amount, per_second
+from mendline.words import clock
 
 if TYPE_CHECKING:
     from mendline.logs.base import Log
@@ -99,9 +100,9 @@ def _when(block: RoundBlock | WindowBlock, row: int) -> str:
 
 
 def _measured(block: RoundBlock | WindowBlock, row: int, column: int) -> str:
-    unit = block.table.series[column].unit
+    series = block.table.series[column]
     if not isinstance(block, WindowBlock):
-        return f"= {number(float(block.values[row, column]))} {unit}"
-    kind = "rate" if block.table.series[column].kind == "counter" else "mean"
-    told = [f"{name} {number(float(block.statistics[name][row, column]))}" for name in (kind, "max")]
-    return f"{', '.join(told)} {unit}"
+        return f"= {amount(float(block.values[row, column]), series.unit)}"
+    center = ("rate", per_second(series.unit)) if series.kind == "counter" else ("mean", series.unit)
+    told = (center, ("max", series.unit))
+    return ", ".join(f"{name} {amount(float(block.statistics[name][row, column]), unit)}" for name, unit in told)

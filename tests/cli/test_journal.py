@@ -166,7 +166,7 @@ def test_what_asks_is_shown_with_all_that_an_answer_needs(call: Caller, config: 
     append(config, "journal", *[entry.record for entry in scene.entries])
     told = call("faults", "-c", config).out
     for line in (
-        "  seen  web.latency = 9.5 s expected 0 to 2\n",
+        "  seen  web.latency = 9.5 s, expected 0 ms to 2 s\n",
         "  asks  restart of host-1/web: step 1 of 1 of policy web-down, try 1 of 3; at most 5 s, and the",
         f"  yes   `mendline approve {scene.intents[0].id[:8]}` or `deny`, within 15 min\n",
         "  but   no guard has anything against it\n",

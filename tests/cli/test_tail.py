@@ -66,7 +66,7 @@ RECORDS: tuple[tuple[Envelope, str], ...] = (
             stage="detect",
             partition=0,
         ),
-        "cpu = 0.97 1 expected 0.1 to 0.4; busy",
+        "cpu = 0.97, expected 0.1 to 0.4; busy",
     ),
     (
         r.Intent(

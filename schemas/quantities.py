@@ -1,0 +1,57 @@
+"""Numbers as people read them; units are written in UCUM on the log."""
+
+from __future__ import annotations
+
+import math
+
+BYTES = ((2.0**40, "Ti"), (2.0**30, "Gi"), (2.0**20, "Mi"), (2.0**10, "Ki"))
+THOUSANDS = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
+THOUSAND = 1000
+LENGTHS_MS = ((3_600_000, "h"), (60_000, "min"), (1_000, "s"))
+NAMES = {"1": "", "By": "B", "Cel": "°C"}
+
+
+def amount(value: float | None, unit: str = "1") -> str:
+    """Return a value with its unit (UCUM: `By` bytes, `1` none, `{thread}` things, `By/s` a rate).
+
+    >>> amount(118_129_000, "By"), amount(2_500_000, "By/s"), amount(0.97), amount(1234, "{thread}"), amount(90, "s")
+    ('112.7 MiB', '2.384 MiB/s', '0.97', '1234 thread', '1.5 min')
+    >>> amount(12_300_000, "{packet}/s"), amount(45, "Cel"), amount(-3, "%"), amount(12, "1/s"), amount(None)
+    ('12.3 M packet/s', '45 °C', '-3 %', '12/s', '?')
+    """
+    if value is None or math.isnan(value):
+        return "?"
+    if unit in {"s", "ms"} and value >= 0:
+        return span(value * 1000 if unit == "s" else value)
+    what, slash, per = unit.partition("/")
+    steps = BYTES if what == "By" else THOUSANDS
+    size, prefix = next(((one, name) for one, name in steps if abs(value) >= one), (1.0, ""))
+    name = NAMES.get(what, what.strip("{}"))
+    words = prefix + name if what == "By" else f"{prefix} {name}"
+    return " ".join(filter(None, (_digits(value / size), words.strip()))) + slash + per
+
+
+def per_second(unit: str) -> str:
+    """Return the unit of the rate of a counter, in UCUM.
+
+    >>> per_second("By"), per_second("1"), per_second("s")
+    ('By/s', '1/s', '1')
+    """
+    return "1" if unit == "s" else f"{unit or '1'}/s"
+
+
+def span(ms: float) -> str:
+    """Return a length of time as people say it.
+
+    >>> span(347), span(9_500), span(900_000), span(5_400_000)
+    ('347 ms', '9.5 s', '15 min', '1.5 h')
+    """
+    for length, unit in LENGTHS_MS:
+        if ms >= length:
+            return f"{ms / length:.3g} {unit}"
+    return f"{ms:.3g} ms"
+
+
+def _digits(value: float) -> str:
+    """Return a number to four digits, or to six where its whole part alone has four."""
+    return f"{value:.{4 if abs(value) < THOUSAND else 6}g}"

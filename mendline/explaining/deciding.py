@@ -16,8 +16,9 @@ from mendline.responders.journal import Journal
 from mendline.responders.planner import load_journal
 from mendline.responders.playbook import next_try, propose
 from mendline.runtime.logtime import LogClock
+from mendline.schemas.quantities import span
 from mendline.schemas.records import Intent
-from mendline.words import clock, describe, span
+from mendline.words import clock, describe
 
 if TYPE_CHECKING:
     from mendline.reading import Stored

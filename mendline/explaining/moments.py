@@ -20,7 +20,8 @@ from mendline.replaying.states import States
 from mendline.replaying.tracks import Track
 from mendline.responders.playbook import matches_target
 from mendline.schemas.decode import decode
-from mendline.words import clock, date, describe, in_force, span
+from mendline.schemas.quantities import span
+from mendline.words import clock, date, describe, in_force
 
 if TYPE_CHECKING:
     from mendline.detectors.looks import Look, Seen

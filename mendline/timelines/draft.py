@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mendline.reports.text import plain
+from mendline.schemas.quantities import span
 from mendline.schemas.records import Fault, Intent, Order, Outcome, Verification
-from mendline.words import clock, date, outcome_text, span
+from mendline.words import clock, date, outcome_text
 
 if TYPE_CHECKING:
     from mendline.responders.incidents import Cause

@@ -10,10 +10,10 @@ from mendline.reading import read_batches
 from mendline.runtime.worker import cut
 from mendline.schemas.columnar import WindowBlock
 from mendline.schemas.decode import Decoded, decode
+from mendline.schemas.quantities import amount, per_second
 from mendline.schemas.records import Fault, ProbeEvent
 from mendline.schemas.stream import Batch, Partition
 from mendline.views import view
-from mendline.schemas.quantities import amount, per_second
 from mendline.words import clock
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mendline.responders.questions import past_of
+from mendline.schemas.quantities import span
 from mendline.web.answers import PoliciesView, PolicyView
 from mendline.web.telling import tell_past
-from mendline.words import span
 
 if TYPE_CHECKING:
     from mendline.fleet import Host

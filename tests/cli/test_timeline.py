@@ -104,7 +104,7 @@ def test_the_first_sign_is_the_window_that_the_evidence_begins_with(call: Caller
         )
     append(config, "journal", fault("host-1/web", evidence=resting_on("windows", 1, 2, "web cpu")))
     assert (
-        f"first sign of {OPEN.id[:8]}: host-1 window 22:13:20.000 + 10 s, web cpu mean 0.97, max 1 1, "
+        f"first sign of {OPEN.id[:8]}: host-1 window 22:13:20.000 + 10 s, web cpu mean 0.97, max 1, "
         "and what followed up to offset 2; mendline.windows/0 offset 1"
     ) in texts(call, config)
 
@@ -113,7 +113,7 @@ def test_the_first_sign_may_be_a_round(call: Caller, config: Path) -> None:
     """Detectors may look at the rounds themselves."""
     append(config, "metrics", Round(source="host-1", time=START_MS, samples=(Sample(metric="load", value=9.5),)))
     append(config, "journal", fault("host-1/web", evidence=resting_on("metrics", series="load")))
-    assert "host-1 round of 22:13:20.000, load = 9.5 1; mendline.metrics/0 offset 0" in texts(call, config)
+    assert "host-1 round of 22:13:20.000, load = 9.5; mendline.metrics/0 offset 0" in texts(call, config)
 
 
 def test_a_failing_probe_shows_since_its_last_success(call: Caller, config: Path) -> None:

@@ -29,6 +29,7 @@ def verdict_json(verdict: Verdict) -> str:
         "differences": [one._asdict() for one in verdict.first],
         "gaps": list(_gaps_json(verdict.gaps)),
         "untold": verdict.untold,
+        "left_out": verdict.left_out,
     }
     return json.dumps(found)
 
@@ -36,6 +37,8 @@ def verdict_json(verdict: Verdict) -> str:
 def verdict_told(verdict: Verdict) -> Iterator[str]:
     """Yield it in words, line by line."""
     yield from _gaps_told(verdict.gaps)
+    if verdict.left_out:
+        yield f"Not compared: {verdict.left_out:,} decisions, under policies that this version reads otherwise"
     for one in verdict.first[:SHOWN]:
         yield printable(f"Different: {one.text}")
     if verdict.different > SHOWN:

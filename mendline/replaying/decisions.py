@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from mendline.replaying.matching import Difference
 from mendline.replaying.said import explain, readable
+from mendline.responders.journal import POLICIES
 from mendline.responders.planner import SOURCE, Decision, PlannerStage, decide_by
+from mendline.responders.playbook import Policies
 from mendline.runtime.worker import cut
-from mendline.schemas.records import Fault, Intent, encode_record
+from mendline.schemas.records import Activation, Fault, Intent, encode_record
 
 if TYPE_CHECKING:
     from mendline.dumps.recording import Recording
@@ -32,7 +36,7 @@ KINDS = {"intent": "intents", "hold": "holds", "verification": "verifications", 
 class Made:
     """A recorded decision; `nearest` is what was decided instead where it could have been made.
 
-    `other`: it was made under policies that were not in force there.
+    `other`: it was made under policies that were not in force there, or that this version reads otherwise.
     """
 
     record: Decision
@@ -50,6 +54,7 @@ class Decisions:
     topic: str
     by_basis: dict[int, list[Made]] = field(default_factory=lambda: defaultdict(list))
     by_time: dict[int, list[Made]] = field(default_factory=lambda: defaultdict(list))
+    activated: bool = False
 
     def all(self) -> list[Made]:
         """Return all of them, in the order of the journal."""
@@ -60,11 +65,14 @@ class Decisions:
         """Take those recorded in the stretch that rest on records of it. Raises LogError, DumpError."""
         first = next(iter(recording.batches(journal, stretch.start, stretch.start + 1)), None)
         began = first.timestamps[0] if first else 0
-        for batch in recording.batches(journal, stretch.begin, stretch.end):
+        known = True
+        for batch in recording.batches(journal, recording.extent(journal).begin, stretch.end):
             for offset, value in zip(batch.offsets, batch.values, strict=True):
                 record = readable(value) if MARK in value else None
-                if isinstance(record, Decision) and record.source == SOURCE:
-                    self._add(Made(record, value, offset), stretch.start, began)
+                if isinstance(record, Activation) and record.stage == POLICIES:
+                    self.activated, known = True, _is_known(record)
+                if isinstance(record, Decision) and record.source == SOURCE and offset >= stretch.begin:
+                    self._add(Made(record, value, offset, other=not known), stretch.start, began)
 
     def _add(self, made: Made, start: int, began: int) -> None:
         if isinstance(made.record, Intent):
@@ -77,13 +85,33 @@ class Decisions:
         """Return how many of each kind were decided again, byte for byte."""
         return Counter(KINDS[made.record.type] for made in self.all() if made.equal)
 
+    def left_out(self) -> int:
+        """Return how many cannot be compared, for the policies they were made under are not known."""
+        return sum(made.other for made in self._compared())
+
+    def _compared(self) -> list[Made]:
+        """Return all; where no activation is left and intents name other policies, nothing else is known either."""
+        found = self.all()
+        if not self.activated and any(made.other for made in found):
+            for made in found:
+                made.other |= not made.equal
+        return found
+
     def differences(self) -> Iterator[Difference]:
         """Yield what was decided otherwise."""
-        for made in self.all():
+        for made in self._compared():
             if not made.equal and not made.other:
                 yield Difference(
                     _told(made.record), f"{self.topic} offset {made.offset}", explain(made.value, made.nearest)
                 )
+
+
+def _is_known(activation: Activation) -> bool:
+    """Say whether the policies are here what they were there: another version may know other settings."""
+    try:
+        return Policies.model_validate(activation.settings).hash == activation.config
+    except ValidationError:
+        return False
 
 
 def _told(record: Decision) -> str:
@@ -120,7 +148,7 @@ class Deciding:
         policies = stage.journal.policies
         decided = decide_by(stage.journal, policies, stage.journal.log_time, self._track.partition.topic)
         for made in waiting:
-            made.other = isinstance(made.record, Intent) and made.record.policy_hash != policies.hash
+            made.other |= isinstance(made.record, Intent) and made.record.policy_hash != policies.hash
             _compare(made, decided)
 
 

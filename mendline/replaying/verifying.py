@@ -35,7 +35,7 @@ class Verdict:
     """What came out: how much of each kind is equal, what differs, and what could not be replayed exactly, and why.
 
     `different` counts all differences, `first` are some of them. `untold` counts what was said again of the newest
-    records and was not recorded yet.
+    records and was not recorded yet, `left_out` decisions under policies that this version reads otherwise.
     """
 
     equal: Mapping[str, int]
@@ -43,6 +43,7 @@ class Verdict:
     first: Sequence[Difference]
     gaps: Mapping[Place, Sequence[Gap]]
     untold: int
+    left_out: int = 0
 
     @property
     def reproduced(self) -> bool:
@@ -78,7 +79,8 @@ class Verification:
         count = len(first) + len(decided) + len(seals) + sum(one.count for one in kinds)
         first += [*chain.from_iterable(one.first for one in kinds), *decided, *seals]
         gaps = {place: planned.gaps for place, planned in self._stages.plans.items() if planned.gaps}
-        return Verdict(self._equal(), count, first, gaps, sum(one.untold for one in self._matchers()))
+        untold = sum(one.untold for one in self._matchers())
+        return Verdict(self._equal(), count, first, gaps, untold, self._decisions.left_out())
 
     def _equal(self) -> Counter[str]:
         return sum((one.equal for one in self._matchers()), self._decisions.equal())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -150,12 +150,24 @@ def verify(studio: Studio, settings: Settings | None = None, wanted: Wanted | No
         return verified(recording, settings or studio.settings, wanted)
 
 
-class Altered:
-    """A recording in which one record has another value."""
+Change = Callable[[Partition, int, bytes], bytes]
 
-    def __init__(self, recording: Recording, partition: Partition, offset: int, value: bytes) -> None:
-        """Alter the record at `offset`."""
-        self._recording, self._partition, self._offset, self._value = recording, partition, offset, value
+
+def at(partition: Partition, offset: int, other: bytes) -> Change:
+    """Return what changes the value of one record."""
+
+    def change(where: Partition, place: int, value: bytes) -> bytes:
+        return other if (where, place) == (partition, offset) else value
+
+    return change
+
+
+class Altered:
+    """A recording in which values are others."""
+
+    def __init__(self, recording: Recording, change: Change) -> None:
+        """Change values by `change`, which is given where they stand."""
+        self._recording, self._change = recording, change
         self.url = recording.url
 
     def topics(self) -> Mapping[str, int]:
@@ -171,16 +183,10 @@ class Altered:
         return self._recording.offset_at(partition, timestamp)
 
     def batches(self, partition: Partition, begin: int, end: int) -> Iterator[Batch]:
-        """Yield the records, one of them altered."""
+        """Yield the records with other values."""
         for batch in self._recording.batches(partition, begin, end):
-            if partition == self._partition and self._offset in batch.offsets:
-                values: Sequence[bytes] = [
-                    self._value if offset == self._offset else value
-                    for offset, value in zip(batch.offsets, batch.values, strict=True)
-                ]
-                yield replace(batch, values=values)
-            else:
-                yield batch
+            placed = zip(batch.offsets, batch.values, strict=True)
+            yield replace(batch, values=[self._change(partition, offset, value) for offset, value in placed])
 
     def close(self) -> None:
         """Hold nothing."""

@@ -22,14 +22,9 @@ from mendline.replaying.stages import Stages
 from mendline.schemas.records import Evidence, Fault
 from mendline.schemas.settings import Settings
 from mendline.schemas.stream import Partition
-from tests.replaying.support import HOSTS, SETTINGS, UNLIMITED, Studio, recorded, settings_of
+from tests.replaying.support import HOSTS, SETTINGS, UNLIMITED, Studio, settings_of
 
 LOAD, QUEUE, UNUSUAL = SETTINGS["detectors"]
-
-
-@pytest.fixture(scope="module", name="studio")
-def _studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    return recorded(tmp_path_factory.mktemp("studio"), 70)
 
 
 def anew(studio: Studio, settings: Settings, wanted: Wanted | None = None) -> Anew:

@@ -14,19 +14,12 @@ from mendline.dumps.dumping import Wanted as ToDump
 from mendline.dumps.dumping import dump, extents, head_of
 from mendline.dumps.recording import LogRecording
 from mendline.logs.sqlite import SqliteLog
-from mendline.replaying.errors import ReplayError
-from mendline.replaying.inputs import Wanted
 from mendline.schemas.rounds import ROUND_HEADER
-from mendline.schemas.stream import NewRecord, Partition
+from mendline.schemas.stream import Partition
 from mendline.testing.clock import ManualClock
-from tests.replaying.support import HOSTS, SETTINGS, Altered, Studio, find, recorded, settings_of, verified, verify
+from tests.replaying.support import SETTINGS, Altered, Studio, at, find, recorded, settings_of, verified, verify
 
 KINDS = {"windows", "revisions of faults", "intents", "holds", "verifications"}
-
-
-@pytest.fixture(scope="module", name="studio")
-def _studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    return recorded(tmp_path_factory.mktemp("studio"), 130)
 
 
 def test_all_that_was_said_comes_again(studio: Studio) -> None:
@@ -111,7 +104,7 @@ def altered(studio: Studio, topic: str, mark: bytes, change: Any) -> str:
     """Alter the first record of a topic that has the mark, and return the first difference."""
     with LogRecording(studio.log) as recording:
         partition, offset, value = find(recording, f"mendline.{topic}", lambda value: mark in value)
-        verdict = verified(Altered(recording, partition, offset, change(value)), studio.settings)
+        verdict = verified(Altered(recording, at(partition, offset, change(value))), studio.settings)
     assert not verdict.reproduced
     return verdict.first[0].text
 
@@ -214,99 +207,3 @@ def test_a_detector_of_others_that_is_deterministic_is_reproduced(tmp_path: Path
     """From its snapshots too."""
     verdict = verify(recorded(tmp_path, 60, detectors=with_plug_in("Steady")))
     assert (verdict.reproduced, verdict.first) == (True, [])
-
-
-# What cannot be replayed ----------------------------------------------------------------------------------------------
-
-
-def test_other_settings_than_those_recorded_are_told(studio: Studio, tmp_path: Path) -> None:
-    """Nothing of the stage that they change is compared; what does not depend on them is."""
-    limit, *rest = SETTINGS["detectors"]
-    verdict = verify(studio, settings_of(tmp_path, detectors=[{**limit, "open": {"above": 50}}, *rest]))
-    assert {place.stage for place in verdict.gaps} == {"rounds"}
-    assert "other settings counted there (hash " in next(iter(verdict.gaps.values()))[0].why
-    assert verdict.equal["windows"] == 2 * (65 + 22)
-    assert verdict.first == []
-
-
-@pytest.mark.slow
-def test_of_settings_that_changed_the_time_they_counted_is_compared(tmp_path: Path) -> None:
-    """And of what was taken over from others, the part behind the first snapshot."""
-    studio = Studio(settings_of(tmp_path))
-    studio.record(30)
-    studio.end()
-    limit, *rest = SETTINGS["detectors"]
-    edited = settings_of(tmp_path, detectors=[{**limit, "open": {"above": 70}}, *rest])
-    studio.begin(edited)
-    studio.record(40)
-    studio.end()
-    others = {"rounds": (0, 60)}, {"rounds": (60, 140)}
-    for settings, other in zip((edited, settings_of(tmp_path)), others, strict=True):
-        verdict = verify(studio, settings)
-        assert verdict.first == []
-        assert verdict.reproduced
-        found = {place.stage: (some[0].begin, some[0].end) for place, some in verdict.gaps.items()}
-        assert found == other
-
-
-@pytest.mark.slow
-def test_what_retention_left_is_replayed_from_the_nearest_snapshot(tmp_path: Path) -> None:
-    """Exactly, from there on; what came before is told."""
-    studio = recorded(tmp_path, 120)
-    for host in range(studio.settings.topics.partitions):
-        studio.log.delete_before(Partition("mendline.metrics", host), 45)
-    verdict = verify(studio)
-    assert (verdict.reproduced, verdict.first) == (True, [])
-    assert verdict.gaps
-    for place, (gap,) in verdict.gaps.items():
-        assert place.partition.topic == "mendline.metrics"
-        assert (gap.begin, gap.why) == (45, "neither a snapshot nor the records that its state follows from are left")
-        assert 45 < gap.end <= 70
-
-
-def test_a_span_of_time_is_exact_too(studio: Studio) -> None:
-    """From the snapshot before it, with what follows from records in it."""
-    begin = studio.clock() - 100_000
-    verdict = verify(studio, wanted=Wanted(begin=begin, end=begin + 60_000))
-    assert (verdict.reproduced, verdict.first, verdict.gaps) == (True, [], {})
-    assert 0 < verdict.equal["windows"] < 2 * (65 + 22)
-
-
-def test_one_host_and_one_topic_can_be_asked_for(studio: Studio) -> None:
-    """Then no more is compared."""
-    alone = verify(studio, wanted=Wanted(topics=("metrics",), sources=frozenset(HOSTS[:1])))
-    assert alone.reproduced
-    assert alone.equal["windows"] == 65 + 22
-    assert alone.equal.keys() <= {"windows", "revisions of faults"}
-
-
-def test_a_topic_that_was_not_recorded_is_told(tmp_path: Path, studio: Studio) -> None:
-    """With those that are there."""
-    other = studio.settings.model_copy(update={"topics": studio.settings.topics.model_copy(update={"prefix": "x"})})
-    with pytest.raises(ReplayError, match=r"the topic x\.journal was not recorded \(there: mendline\.commands, "):
-        verify(studio, other)
-
-
-def test_a_record_of_a_newer_version_is_told(studio: Studio) -> None:
-    """It was read when it was recorded, so whoever replays it needs that version."""
-    newer = b"MLR2" + bytes(100)
-    with LogRecording(studio.log) as recording:
-        partition, offset, _ = find(recording, "mendline.metrics", lambda value: b"MLR1" in value)
-        verdict = verified(Altered(recording, partition, offset, newer), studio.settings)
-    told = verdict.first[0].text
-    assert told.startswith(f"a record (mendline.metrics partition {partition.number} offset {offset}): it cannot be ")
-    assert "columnar round of version 2, but this program reads 1: upgrade it" in told
-
-
-def test_what_could_not_be_read_then_either_is_no_difference(tmp_path: Path) -> None:
-    """Its dead letter says so."""
-    studio = Studio(settings_of(tmp_path))
-    studio.record(10)
-    producer = studio.log.producer("somebody")
-    producer.append([NewRecord("mendline.metrics", b"{no record", b"host-1")]).result(10)
-    producer.close()
-    studio.record(10)
-    studio.end()
-    verdict = verify(studio)
-    assert (verdict.reproduced, verdict.first) == (True, [])
-    assert any(partition.topic == "mendline.deadletter" and end for partition, end in studio.ends().items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.logs.base import LogRefusedError, LogUnavailableError
@@ -74,14 +74,24 @@ def read_journal(
     return stored(batches, clock or LogClock(), routine=routine)
 
 
-def stored(batches: Iterable[Batch], clock: LogClock, *, routine: bool = True) -> Iterator[Stored]:
-    """Yield the readable records of batches of the journal; as `read_journal`, whose clock goes on."""
+def anything(_: bytes) -> bool:
+    """Say yes to whatever stands there."""
+    return True
+
+
+def stored(
+    batches: Iterable[Batch], clock: LogClock, wanted: Callable[[bytes], bool] = anything, *, routine: bool = True
+) -> Iterator[Stored]:
+    """Yield the readable records of batches of the journal; as `read_journal`, whose clock goes on.
+
+    Those that `wanted` says no to are left out, undecoded.
+    """
     for batch in batches:
         log_times = clock.advance(batch.timestamps).tolist()
         for offset, stamp, log_time, value in zip(
             batch.offsets, batch.timestamps, log_times, batch.values, strict=True
         ):
-            if not routine and any(kind in value for kind in ROUTINE):
+            if (not routine and any(kind in value for kind in ROUTINE)) or not wanted(value):
                 continue
             try:
                 yield Stored(offset, stamp, log_time, decode_record(value))

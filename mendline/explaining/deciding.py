@@ -60,7 +60,7 @@ def folds(source: Source, offsets: Sequence[int], last: int) -> Iterator[tuple[S
     """
     journal, timer, begin = fold_before(source, min((*offsets, last)))
     wanted = set(offsets)
-    for entry in entries(source, begin, last + 1, timer, routine=True):
+    for entry in entries(source, begin, last + 1, timer):
         if entry.offset in wanted:
             journal.advance(entry.offset, entry.log_time, entry.append_time)
             yield entry, journal

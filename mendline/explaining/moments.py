@@ -53,7 +53,7 @@ def explain_moment(source: Source, time: int, target: str) -> list[Link]:
 def _journal_at(source: Source, time: int) -> Journal:
     end = source.recording.offset_at(journal_of(source), time)
     journal, timer, begin = fold_before(source, end)
-    for entry in entries(source, begin, end, timer, routine=True):
+    for entry in entries(source, begin, end, timer):
         journal.apply(entry.record, entry.offset, entry.log_time, entry.append_time)
     return journal
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from mendline.reading import Stored, stored
+from mendline.reading import Stored, anything, stored
 from mendline.responders.journal import Journal
 from mendline.runtime.logtime import LogClock
 from mendline.schemas.records import Fault, Hold, Intent
@@ -42,18 +42,21 @@ def journal_of(source: Source) -> Partition:
 
 
 def entries(
-    source: Source, begin: int = 0, end: int | None = None, clock: LogClock | None = None, *, routine: bool = False
+    source: Source,
+    begin: int = 0,
+    end: int | None = None,
+    clock: LogClock | None = None,
+    wanted: Callable[[bytes], bool] = anything,
 ) -> Iterator[Stored]:
-    """Yield the readable records of the journal from offset `begin` up to `end`, by default all.
+    """Yield the readable records of the journal from offset `begin` up to `end`, by default all that are `wanted`.
 
     Raises LogError, DumpError.
     """
     place = journal_of(source)
     extent = source.recording.extent(place)
     last = extent.end if end is None else min(end, extent.end)
-    yield from stored(
-        source.recording.batches(place, max(begin, extent.begin), last), clock or LogClock(), routine=routine
-    )
+    batches = source.recording.batches(place, max(begin, extent.begin), last)
+    yield from stored(batches, clock or LogClock(), wanted)
 
 
 def subjects_of(source: Source, name: str) -> list[Subject]:
@@ -62,7 +65,8 @@ def subjects_of(source: Source, name: str) -> list[Subject]:
     Raises LogError, DumpError.
     """
     found: dict[str, Fault | Intent | Hold] = {}
-    for entry in entries(source):
+    mark = name.encode()
+    for entry in entries(source, wanted=lambda value: mark in value):
         if isinstance(entry.record, Fault | Intent | Hold) and entry.record.id.startswith(name):
             found.setdefault(entry.record.id, entry.record)
     told = _told(source, {_fault_of(one) for one in found.values()}) if found else {}
@@ -78,12 +82,15 @@ def _fault_of(record: Fault | Intent | Hold) -> str:
 
 
 def _told(source: Source, faults: set[str]) -> dict[str, list[Stored]]:
-    """Return what the journal says about each of these faults, in order."""
+    """Return what the journal says about each of these faults, in order. Only what names one of them is decoded."""
     journal = Journal()
+    marks = [name.encode() for name in faults]
     found: dict[str, list[Stored]] = {}
-    for entry in entries(source):
+    for entry in entries(source, wanted=lambda value: any(mark in value for mark in marks)):
         journal.apply(entry.record, entry.offset, entry.log_time, entry.append_time)
         about = journal.fault_of(entry.record)
         if about in faults and about:
             found.setdefault(about, []).append(entry)
+            if isinstance(entry.record, Intent):
+                marks.append(entry.record.id.encode())
     return found

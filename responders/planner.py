@@ -21,7 +21,7 @@ from mendline.responders.drift import drift
 from mendline.responders.facts import PLANNER, FaultFact, IntentFact, service_of
 from mendline.responders.guards import AWAITED, Objection
 from mendline.responders.journal import ASK_WITHIN_MS, FINAL_HOLDS, POLICIES, Change, Journal, is_needless
-from mendline.responders.playbook import ASK, Policies, make_intent, next_try, propose, where_it_ended
+from mendline.responders.playbook import ASK, AT_ONCE_MS, Policies, make_intent, next_try, propose, where_it_ended
 from mendline.responders.sealing import Sealing
 from mendline.schemas.base import record_id
 from mendline.schemas.doubts import Vouch, doubted
@@ -330,9 +330,11 @@ def _verdict(fault: FaultFact, intent: IntentFact, log_time: int) -> tuple[bool,
         return done, f"the fault is {fault.latest.transition}; the action {outcome.status}"
     if outcome.status in ("refused", "failed"):
         return False, f"the action {'was refused' if outcome.status == 'refused' else 'failed'}: {outcome.reason}"
-    if log_time >= intent.outcome_at + record.verify_ms:
-        return False, f"the fault did not resolve within {record.verify_ms} ms of the action, which {outcome.status}"
-    return None
+    if record.verify_ms == AT_ONCE_MS:
+        return False, f"its effect was not waited for; the action {outcome.status}"
+    late = log_time >= intent.outcome_at + record.verify_ms
+    why = f"the fault did not resolve within {record.verify_ms} ms of the action, which {outcome.status}"
+    return (False, why) if late else None
 
 
 def _orphan(journal: Journal, fault: FaultFact) -> Fault:

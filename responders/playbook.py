@@ -27,6 +27,8 @@ Mode = Literal["shadow", "ask", "auto"]
 ANY: Final = ("*",)
 EXPECTED: Final = "expected"
 MATCHES_KEPT = 10_000
+AT_ONCE_MS = 1
+"""What `verify: 0s` comes to in an intent: its effect is not waited for."""
 MOST_REFUSALS = 3
 """So often the host may refuse a step before the next one is taken."""
 
@@ -262,7 +264,7 @@ def make_intent(
         action=what.settings.action,
         parameters=_parameters(what.settings, about),
         timeout_ms=max(what.settings.timeout, 1),
-        verify_ms=max(what.settings.verify, 1),
+        verify_ms=max(what.settings.verify, AT_ONCE_MS),
         basis=basis[0],
         reason=f"{about.kind} {about.target}: {about.reason or about.evidence.text or about.detector}",
     )

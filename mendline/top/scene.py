@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.questions import question
+from mendline.schemas.quantities import span
 from mendline.web.overview import overview
-from mendline.words import clock, in_force, printable, span
+from mendline.words import clock, in_force, printable
 
 if TYPE_CHECKING:
     from mendline.responders.facts import FaultFact

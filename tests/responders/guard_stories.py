@@ -16,6 +16,7 @@ TARGETS = tuple(f"{host}/{service}" for host in HOSTS for service in ("web", "db
 KINDS = ("dead", "dead", "dead", "hung", "leaking", "overloaded")
 STATUSES: tuple[OutcomeStatus, ...] = ("succeeded", "succeeded", "failed", "refused", "overtaken", "deferred")
 DEPENDENCIES: tuple[dict[str, tuple[str, ...]], ...] = ({}, {"web": ("db",)}, {"web": ("db",), "db": ("web",)})
+GROUPS: tuple[dict[str, tuple[str, ...]], ...] = ({}, {"front": ("host-[12]",), "all": ("host-*",)})
 
 
 def draw_settings(lots: random.Random) -> Settings:
@@ -32,11 +33,12 @@ def draw_settings(lots: random.Random) -> Settings:
         "window": lots.choice([20, 60]) * SECOND,
         "breaker": lots.choice([5, 40]) * SECOND,
         "concurrent": lots.choice([1, 2, 9]),
+        "concurrent_in_group": lots.choice([None, 1, 2]),
         "blast_radius": lots.choice([0.3, 0.5, 1.0]),
         "patience": lots.choice([8, 600]) * SECOND,
     }
     services = {name: ServiceSettings(depends_on=needed) for name, needed in lots.choice(DEPENDENCIES).items()}
-    return settings(*policies, **bounds).model_copy(update={"services": services})
+    return settings(*policies, **bounds).model_copy(update={"services": services, "groups": lots.choice(GROUPS)})
 
 
 @dataclass

@@ -228,6 +228,14 @@ class NaiveGuards:
         """Say whether as much is at work as may be."""
         return len(self.at_work()) >= self.bounds.concurrent
 
+    def group(self, intent: Proposal, _: PolicySettings) -> bool:
+        """Say whether as much is at work on the service, or in a group of the host, as may be there."""
+        most, service, busy = self.bounds.concurrent_in_group, intent.target.partition("/")[2], self.at_work()
+        mine = [patterns for patterns in self.settings.groups.values() if _has(patterns, intent.host)]
+        crowds = [[one for one in busy if _has(patterns, one.host)] for patterns in mine]
+        crowds += [[one for one in busy if service and one.target.partition("/")[2] == service]]
+        return most is not None and any(len(crowd) >= most for crowd in crowds)
+
     # What is to be called off -----------------------------------------------------------------------------------------
 
     def called_off(self) -> set[str]:
@@ -324,3 +332,7 @@ def _means(entry: Entry, intent: Proposal) -> bool:
     subject = entry.record.subject
     names = (intent.target, intent.target.partition("/")[2] or intent.target)
     return subject in (intent.fault, intent.host) or any(fnmatchcase(name, subject) for name in names)
+
+
+def _has(patterns: Sequence[str], host: str) -> bool:
+    return any(fnmatchcase(host, pattern) for pattern in patterns)

@@ -9,13 +9,15 @@ from mendline.schemas.base import record_id
 
 if TYPE_CHECKING:
     from mendline.logs.base import Position
+    from mendline.schemas.records import Evidence
 
 
 @dataclass
 class Sickness:
     """Something that was wrong with a service, from `began` until `over` (ms; None: it still is).
 
-    `told` and `over_told` are where the first news of it, and the first news of its end, stand in the journal.
+    `told` and `over_told` are where the first news of it, and the first news of its end, stand in the journal;
+    `evidence` is what was seen of it last.
     """
 
     target: str
@@ -24,6 +26,7 @@ class Sickness:
     over: int | None = None
     told: Position | None = None
     over_told: Position | None = None
+    evidence: Evidence | None = None
     revision: int = 0
 
     @property
@@ -43,8 +46,8 @@ class Deed:
     """Something that an executor did. Times in ms; `ended` None: it is at work.
 
     `read` is the offset up to which the host had read its commands; `again`: the deed itself asked for this further
-    try. `sick` is the fault that the service really had then, empty when it had none, and
-    `allowed` what the host's file allowed when its agent began.
+    try. `sick` is the fault that the service really had then, empty when it had none; `started` is when its process was
+    started (ms, the host's clock), and `allowed` what the host's file allowed when its agent began.
     """
 
     intent: str
@@ -54,6 +57,7 @@ class Deed:
     began: int
     read: int
     sick: str
+    started: int
     allowed: frozenset[str]
     again: bool = False
     ended: int | None = None

@@ -119,6 +119,9 @@ DEFECTS: Mapping[str, Defect] = {
     "a host does what was called off": Defect("without_live_fault", _obeys_in_spite_of("_cancelled"), SLOW),
     "a host does what is too late": Defect("without_live_fault", _obeys_in_spite_of("_late"), SLOW),
     "a host does what was stopped": Defect("against_guards", _obeys_in_spite_of("_stopped"), ("stop",)),
+    "a host ignores that somebody else was faster": Defect(
+        "without_live_fault", [(executor, "_started_since", lambda *_: "")], SLOW
+    ),
     "a host obeys everybody": Defect("without_live_fault", [(KeyRing, "why_not", _none)], ("command forged",)),
     "a host does not look again before it acts": Defect(
         "without_live_fault", [(executor, "Work", _with_less(7))], ("agent frozen",)

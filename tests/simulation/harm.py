@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 LIKELY = 0.6
 MOST_STEPS = 10
 LATELY = 60
+SKEWS_MS = (0, 500, 20_000, 50_000, -500, -20_000, -3_600_000)
 FROZEN_MS = (500, 4_000, 14_000, 25_000)
 
 
@@ -49,6 +50,7 @@ class Harm:
             "agent frozen": (2, self._freeze_agent),
             "power cut": (2, self._cut_power),
             "host's file changed": (2, self._change_file),
+            "clock set": (1, self._set_clock),
             "host cut off": (2, self._cut_off),
             "acknowledgements slow": (1, self._slow_down),
             "detectors blind": (1, self._blind),
@@ -143,6 +145,9 @@ class Harm:
     def _cut_off(self) -> None:
         site = self.world.sites[self._of(self.world.sites)]
         site.cut_until = self.world.time.now + self.world.lots.choice([1_000, 8_000, 20_000])
+
+    def _set_clock(self) -> None:
+        self.world.detectors.skew_ms[self._of(self.world.sites)] = self.world.lots.choice(SKEWS_MS)
 
     def _slow_down(self) -> None:
         site = self.world.sites[self._of(self.world.sites)]

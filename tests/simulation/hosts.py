@@ -111,7 +111,7 @@ class Agent(Process):
                 keys=site.keys,
                 log_time=self._clock,
                 emit=self._emit,
-                now_ms=site.time,
+                now_ms=partial(site.detectors.clock, site.name),
                 started_at=lambda name: site.detectors.services[f"{site.name}/{name}"].started_at,
                 threads=Threads(lambda _, run: self.start(run), self._after, self._wait, site.time.monotonic),
             ),
@@ -144,7 +144,9 @@ class Agent(Process):
             self.doze(max(due - self.time.now, 1), TURNS_MS)
 
     def _beat(self) -> None:
-        self._send(Heartbeat(source=self.site.name, time=self.time.now, interval_ms=BEAT_MS))
+        self._send(
+            Heartbeat(source=self.site.name, time=self.site.detectors.clock(self.site.name), interval_ms=BEAT_MS)
+        )
 
     def _send(self, record: Outcome | Heartbeat) -> None:
         self._wait_for_the_log()
@@ -186,7 +188,7 @@ class Agent(Process):
 
     def note(self, context: ActionContext, action: str, *, again: bool) -> Deed:
         """Note a deed that begins now."""
-        sick = self.site.detectors.services[f"{context.host}/{context.service}"].sick
+        service = self.site.detectors.services[f"{context.host}/{context.service}"]
         deed = Deed(
             context.intent,
             context.host,
@@ -194,7 +196,8 @@ class Agent(Process):
             action,
             began=self.time.now,
             read=self.executor.read,
-            sick=sick.fault if sick else "",
+            sick=service.sick.fault if service.sick else "",
+            started=service.started_at,
             allowed=self.allowed[context.service],
             again=again,
         )
@@ -255,6 +258,6 @@ class _Action:
     def _mend(self, context: ActionContext) -> None:
         detectors = self.agent.site.detectors
         service = detectors.services[f"{context.host}/{context.service}"]
-        service.started_at = self.agent.time.now
+        detectors.start(service)
         mended = partial(detectors.heal, service, service.sick)
         self.agent.time.after(self.agent.lots.choice([20, 200, 2_000]), mended)

@@ -93,8 +93,17 @@ class Judge:
         cancels = [one for one in of_kind(self.story.commands, Cancel) if one.record.intent == intent.id]
         if any(one.offset < deed.read for one in cancels):
             yield "its host had read that it was called off"
+        if self._is_overtaken(deed, line):
+            yield "the service was started anew after what is known of it"
         if not deed.again:
             yield from self._late(deed, line)
+
+    def _is_overtaken(self, deed: Deed, line: Line[Intent]) -> bool:
+        """Say whether the host could know that the service was started anew; nobody can whose clock was set."""
+        wanted = line.record.mode == "ask" or self.story.is_granted(line.record.fault)
+        if wanted or deed.host in self.story.unsteady:
+            return False
+        return deed.started > self.story.known_at(line.record.fault, line.offset)
 
     def _late(self, deed: Deed, line: Line[Intent]) -> Iterator[str]:
         approved = [time for time in self.story.approvals(line) if time <= deed.began]

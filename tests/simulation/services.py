@@ -34,7 +34,7 @@ AFFIRMED_EVERY_MS = 20_000
 
 @dataclass
 class Service:
-    """A service in truth. `started_at` is when its process was started last (ms), `sick` what is wrong with it."""
+    """A service in truth. `started_at` is when its process was started last (ms, its host's clock then)."""
 
     host: str
     name: str
@@ -51,7 +51,8 @@ class Service:
 class Detectors:
     """Watches the services, and passes on what hosts say: the only one who writes to the journal beside the planners.
 
-    `harm` counts what it did wrong, `sicknesses` are all there were, by fault. `blind_until` (ms): nothing is heard of
+    `harm` counts what it did wrong, `sicknesses` are all there were, by fault, `skew_ms` by how much the clock
+    of a host is ahead, if it was ever set. `blind_until` (ms): nothing is heard of
     it before.
     """
 
@@ -61,6 +62,7 @@ class Detectors:
     harm: Counter[str]
     services: dict[str, Service] = field(default_factory=dict)
     sicknesses: dict[str, Sickness] = field(default_factory=dict)
+    skew_ms: dict[str, int] = field(default_factory=dict)
     blind_until: int = 0
     calm: bool = False
 
@@ -104,8 +106,16 @@ class Detectors:
     def _pass_by(self, service: Service, sickness: Sickness) -> None:
         """Let a sickness end by itself; somebody may have started the service anew."""
         if service.sick is sickness and self.lots.random() < 0.5:
-            service.started_at = self.time.now
+            self.start(service)
         self.heal(service, sickness)
+
+    def start(self, service: Service) -> None:
+        """Start the service's process anew."""
+        service.started_at = self.clock(service.host)
+
+    def clock(self, host: str) -> int:
+        """Return the time (ms) that a host's clock shows."""
+        return self.time.now + self.skew_ms.get(host, 0)
 
     # Words -----------------------------------------------------------------------------------------------------------
 
@@ -122,11 +132,14 @@ class Detectors:
             self._say(fault, late_ms + self.lots.expovariate(1 / 5_000))
 
     def _fault(self, service: Service, sickness: Sickness, transition: Transition) -> Fault:
-        now = self.time.now
+        now = self.clock(service.host)
+        seen = Evidence(event_time=now, topic=METRICS.topic, partition=0, offsets=(0, 0))
+        affirmed = transition == "affirmed"
+        sickness.evidence = sickness.evidence if affirmed and sickness.evidence else seen
         return Fault(
             id=sickness.fault,
             source="rounds",
-            time=now,
+            time=self.time.now if affirmed else now,
             revision=sickness.revision,
             transition=transition,
             target=sickness.target,
@@ -134,7 +147,7 @@ class Detectors:
             detector="liveness",
             kind=sickness.kind,
             opened_at=sickness.began,
-            evidence=Evidence(event_time=now, topic=METRICS.topic, partition=0, offsets=(0, 0)),
+            evidence=sickness.evidence,
             stage="rounds",
             partition=0,
         )
@@ -149,10 +162,12 @@ class Detectors:
             self._append(record)
 
     def _say_fault(self, record: Fault) -> None:
-        delay_ms = self.time.now - record.evidence.event_time
-        evidence = record.evidence.model_copy(update={"delay_ms": delay_ms})
-        position = self._append(record.model_copy(update={"evidence": evidence}))
-        self.sicknesses[record.id].tell(position, over=record.transition == "resolved")
+        sickness = self.sicknesses[record.id]
+        if record.transition != "affirmed":
+            delay_ms = self.time.now - record.evidence.event_time
+            record = record.model_copy(update={"evidence": record.evidence.model_copy(update={"delay_ms": delay_ms})})
+            sickness.evidence = record.evidence
+        sickness.tell(self._append(record), over=record.transition == "resolved")
 
     def _append(self, record: Record) -> Position:
         new = NewRecord(JOURNAL.topic, encode_record(record), b"default", 0)

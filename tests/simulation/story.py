@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from mendline.schemas.records import Activation, Fault, Hold, Intent, Order, OrderKind, Record, Verification
+from mendline.schemas.records import Activation, Fault, Hold, Intent, Order, OrderKind, Outcome, Record, Verification
 
 if TYPE_CHECKING:
     from tests.simulation.deeds import Deed, Sickness
@@ -43,7 +43,8 @@ def of_kind(lines: Sequence[Line[Record]], kind: type[Kind]) -> Iterator[Line[Ki
 class Story:
     """A world that is over: its plan, its records, and what really happened; `forged` orders were given by nobody.
 
-    `believed` are the commands and cancels that hosts believe, `expected` those of a planner that nothing happened to.
+    The clocks of `unsteady` hosts were set. `believed` are the commands and cancels that hosts believe, `expected`
+    those of a planner that nothing happened to.
     """
 
     plan: Plan
@@ -51,7 +52,8 @@ class Story:
     commands: Sequence[Line[Record]]
     deeds: Sequence[Deed]
     sicknesses: Mapping[str, Sickness]
-    forged: frozenset[str] = frozenset()
+    forged: AbstractSet[str] = frozenset()
+    unsteady: AbstractSet[str] = frozenset()
     expected: AbstractSet[bytes] = frozenset()
     believed: AbstractSet[bytes] = frozenset()
 
@@ -70,6 +72,14 @@ class Story:
         newest = max(said, key=lambda one: one.record.revision)
         first = next(one for one in said if one.record.revision == newest.record.revision)
         return first.time - first.record.time
+
+    def known_at(self, fault: str, offset: int) -> int:
+        """Return when (ms) a fault was seen last, or something done about it, as far as was known before `offset`."""
+        before = self.journal[:offset]
+        seen = [one.record.evidence.event_time for one in of_kind(before, Fault) if one.record.id == fault]
+        intents = {one.record.id for one in of_kind(before, Intent) if one.record.fault == fault}
+        said = [one.record for one in of_kind(before, Outcome) if one.record.intent in intents]
+        return max([*seen, *(one.time for one in said if one.status != "refused")])
 
     def is_closed(self, fault: str) -> bool:
         """Say whether the last word about a fault is that it is over."""

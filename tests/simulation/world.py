@@ -90,8 +90,17 @@ class World:
         journal, commands = self._lines(JOURNAL), self._lines(Partition(COMMANDS, 0))
         expected = expected_commands(self.log, self.plan.versions[0], self.keys.planner)
         believed = believed_commands(self.log, Partition(COMMANDS, 0), self.keys.hosts[HOSTS[0]])
-        forged = frozenset(self.harm.forged)
-        return Story(self.plan, journal, commands, self.deeds, self.detectors.sicknesses, forged, expected, believed)
+        return Story(
+            plan=self.plan,
+            journal=journal,
+            commands=commands,
+            deeds=self.deeds,
+            sicknesses=self.detectors.sicknesses,
+            forged=self.harm.forged,
+            unsteady=self.detectors.skew_ms.keys(),
+            expected=expected,
+            believed=believed,
+        )
 
     # Lives ------------------------------------------------------------------------------------------------------------
 

@@ -211,7 +211,7 @@ class Member:
             start.muted_until, start.snapshot, start.written, quiet_since=now, tick_at=now + self._pace.tick,
             warming=start.warming,
         )  # fmt: skip
-        self._saver.begin(worker)
+        self._saver.begin(worker, new_settings=start.new_settings)
         if start.new_settings and self.spec.config:
             self._activate(worker, outbox)
         consumer.start(partition, worker.position)

@@ -41,9 +41,12 @@ class Saver:
     metrics: Metrics
     life: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
 
-    def begin(self, worker: Worker) -> None:
-        """Plan the first snapshot of a worker's life: soon, whatever there is to save."""
-        worker.saved_ms = worker.clock.append_time
+    def begin(self, worker: Worker, *, new_settings: bool = False) -> None:
+        """Plan the first snapshot of a worker's life: soon, whatever there is to save.
+
+        Under new settings it is kept: no kept one before is under them, so a replay could not begin with any.
+        """
+        worker.saved_ms = -1 if new_settings else worker.clock.append_time
         worker.snapshot_at = worker.snapshot_by = self.clock() + self.pace.snapshot
 
     def save_if_due(self, worker: Worker, consumer: Consumer, outbox: Outbox) -> None:

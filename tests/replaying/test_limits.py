@@ -45,6 +45,24 @@ def test_of_settings_that_changed_the_time_they_counted_is_compared(tmp_path: Pa
 
 
 @pytest.mark.slow
+def test_soon_after_settings_changed_all_is_exact_again(tmp_path: Path) -> None:
+    """The first snapshot under them is kept, however seldom others are."""
+    topics = {"partitions": 1, "snapshots_every": "6h"}
+    studio = Studio(settings_of(tmp_path, topics=topics))
+    studio.record(30)
+    studio.end()
+    limit, *rest = SETTINGS["detectors"]
+    studio.begin(settings_of(tmp_path, topics=topics, detectors=[{**limit, "open": {"above": 70}}, *rest]))
+    studio.record(60)
+    studio.end()
+    verdict = verify(studio)
+    assert (verdict.reproduced, verdict.first) == (True, [])
+    (other, taken_over) = next(some for place, some in verdict.gaps.items() if place.stage == "rounds")
+    assert (other.begin, other.end, taken_over.begin) == (0, 60, 60)
+    assert taken_over.end < 60 + 30
+
+
+@pytest.mark.slow
 def test_what_retention_left_is_replayed_from_the_nearest_snapshot(tmp_path: Path) -> None:
     """Exactly, from there on; what came before is told."""
     studio = recorded(tmp_path, 120)

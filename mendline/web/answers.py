@@ -215,6 +215,7 @@ class Entry(Frozen):
 class IncidentView(Frozen):
     """All about one incident: its faults, each after the one that explains it, and its time line."""
 
+    now: int = Field(description="the server's clock")
     row: IncidentRow
     causes: tuple[CauseView, ...]
     faults: tuple[FaultView, ...]
@@ -307,6 +308,31 @@ class Chart(Frozen):
     times: tuple[int, ...]
     curves: tuple[Curve, ...]
     cut: bool
+
+
+class SeriesName(Frozen):
+    """A series that a host measures."""
+
+    label: str
+    unit: str
+
+
+class FaultMark(Frozen):
+    """When a host had which fault: to be marked in a chart."""
+
+    id: str
+    target: str
+    kind: str
+    severity: Severity
+    opened_at: int
+    closed_at: int | None
+
+
+class Exploration(Frozen):
+    """A series of a host, and the faults that are remembered of that host in the same time."""
+
+    chart: Chart
+    faults: tuple[FaultMark, ...]
 
 
 class Session(Frozen):

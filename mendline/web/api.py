@@ -14,6 +14,7 @@ from mendline.subjects import WrongOrderError
 from mendline.web.access import Person, Role
 from mendline.web.answers import (
     Chart,
+    Exploration,
     Fleet,
     IncidentView,
     JournalPage,
@@ -22,9 +23,10 @@ from mendline.web.answers import (
     PoliciesView,
     Problem,
     Recorded,
+    SeriesName,
     Session,
 )
-from mendline.web.charts import chart
+from mendline.web.charts import Span, chart_of_fault, series_of
 from mendline.web.history import journal_page
 from mendline.web.ordering import OutdatedOrderError, give, role_for
 from mendline.web.page import Page
@@ -72,6 +74,8 @@ Viewer = Annotated[Person, Depends(viewer)]
 Operator = Annotated[Person, Depends(operator)]
 Id = Annotated[str, InPath(pattern=r"^[0-9a-f]{6,64}$", description="an id, or its first digits: six at least")]
 Offset = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="only what stands below this offset")]
+Source = Annotated[str, Query(min_length=1, max_length=255, description="a host")]
+Label = Annotated[str, Query(min_length=1, max_length=2_000, description="of a series, as /api/series lists it")]
 Time = Annotated[int, Query(ge=0, le=2**53, description="ms since the Unix epoch")]
 
 
@@ -113,9 +117,25 @@ def get_chart(page: Answering, _: Viewer, name: Id, begin: Time, end: Time) -> C
     fault = page.fault(name)
     if fault is None:
         raise HTTPException(404, f"no fault that is remembered has the id {name}")
+    return chart_of_fault(page.log, fault, begin, _checked_end(begin, end))
+
+
+def _checked_end(begin: int, end: int) -> int:
     if not 0 < end - begin <= WIDEST_MS:
         raise HTTPException(422, "end must be after begin, by seven days at most")
-    return chart(page.log, fault, begin, end)
+    return end
+
+
+@api.get("/series")
+def get_series(page: Answering, _: Viewer, source: Source) -> tuple[SeriesName, ...]:
+    """Return the series that a host measures now."""
+    return tuple(series_of(page.log, page.settings, source, page.clock()))
+
+
+@api.get("/explore")
+def explore(page: Answering, _: Viewer, source: Source, label: Label, begin: Time, end: Time) -> Exploration:
+    """Return what a series of a host did, with the host's faults; up to an hour by rounds, beyond that by windows."""
+    return page.explore(Span(source, begin, _checked_end(begin, end)), label)
 
 
 @api.get("/policies")

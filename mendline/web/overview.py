@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -114,8 +115,16 @@ def _host(
 
 def _cell(host: str, service: str, sick: Mapping[str, Sequence[FaultFact]], kept: Sequence[str]) -> ServiceCell:
     target = f"{host}/{service}"
+    if target not in sick and not kept:
+        return _well(service)
     state, doing, fault = _state(target, sick.get(target, ()), kept)
     return ServiceCell(name=service, state=state, doing=doing, fault=fault)
+
+
+@lru_cache(maxsize=10_000)
+def _well(service: str) -> ServiceCell:
+    """Return the cell of a service that is well: of most hosts it is the same."""
+    return ServiceCell(name=service)
 
 
 def _state(target: str, faults: Sequence[FaultFact], kept: Sequence[str]) -> tuple[TargetState, Doing, str]:

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.incidents import Incident, incidents
 from mendline.web.access import Access
-from mendline.web.answers import IncidentView, PoliciesView
+from mendline.web.answers import Exploration, IncidentView, PoliciesView
+from mendline.web.charts import Span, chart_of_series
 from mendline.web.fleet import FleetWatch
 from mendline.web.history import entries_about
 from mendline.web.hub import Hub
 from mendline.web.journal import JournalWatch
 from mendline.web.overview import fleet, overview
 from mendline.web.policies import policies
-from mendline.web.telling import tell_causes, tell_faults, tell_incident
+from mendline.web.telling import closed_at, tell_causes, tell_faults, tell_incident, tell_mark
 
 if TYPE_CHECKING:
     from mendline.logs.base import Log
     from mendline.logs.clock import Clock
+    from mendline.responders.facts import FaultFact
     from mendline.responders.journal import Journal
     from mendline.runtime.together import Runner
     from mendline.schemas.records import Fault
@@ -82,7 +84,13 @@ class Page:
             row, causes = tell_incident(journal, found), tell_causes(found)
             faults = tell_faults(journal, found)
         entries, cut = entries_about(self.log, self.settings, found.faults)
-        return IncidentView(row=row, causes=causes, faults=faults, entries=tuple(entries), cut=cut)
+        return IncidentView(now=self.clock(), row=row, causes=causes, faults=faults, entries=tuple(entries), cut=cut)
+
+    def explore(self, span: Span, label: str) -> Exploration:
+        """Return a series of a host, with the host's faults in that time. Raises as `read_batches`."""
+        with self.journal.read() as journal:
+            marks = tuple(tell_mark(one) for one in journal.faults.values() if _is_within(one, span))
+        return Exploration(chart=chart_of_series(self.log, self.settings, span, label), faults=marks)
 
     def fault(self, name: str) -> Fault | None:
         """Return the newest revision of a fault by its id."""
@@ -99,6 +107,11 @@ class Page:
                     kept = _Kept(time.monotonic(), make(journal))
                 self._kept[name] = kept
             return kept.text
+
+
+def _is_within(fault: FaultFact, span: Span) -> bool:
+    about, closed = fault.latest, closed_at(fault)
+    return about.host == span.source and about.opened_at < span.end and (closed is None or closed >= span.begin)
 
 
 def find_incident(journal: Journal, name: str) -> Incident | None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from mendline.responders.playbook import ASK
 from mendline.responders.questions import past_of
 from mendline.schemas.quantities import span
 from mendline.web.answers import PoliciesView, PolicyView
@@ -88,5 +89,7 @@ def _words(value: object) -> str:
 
 def _step(step: StepSettings) -> str:
     facts = " ".join(f"{name}={value}" for name, value in step.parameters.items())
+    if step.action == ASK:
+        return "ask a person"
     times = f", {step.attempts} times at most" if step.attempts > 1 else ""
     return f"{step.action}{f' {facts}' if facts else ''}: must help within {span(step.verify)}{times}"

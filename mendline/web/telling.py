@@ -10,6 +10,7 @@ from mendline.responders.questions import question
 from mendline.web.answers import (
     Against,
     CauseView,
+    FaultMark,
     FaultView,
     Held,
     IncidentRow,
@@ -194,6 +195,19 @@ def tell_question(asked: Asks | None) -> Question | None:
 def tell_past(past: Went) -> Past:
     """Return how an action, or all of a policy, went before."""
     return Past(**past._asdict())
+
+
+def tell_mark(fault: FaultFact) -> FaultMark:
+    """Return when there was which fault."""
+    about = fault.latest
+    return FaultMark(
+        id=fault.id,
+        target=about.target,
+        kind=about.kind,
+        severity=about.severity,
+        opened_at=about.opened_at,
+        closed_at=closed_at(fault),
+    )
 
 
 def closed_at(fault: FaultFact) -> int | None:

@@ -27,9 +27,9 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Start one browser for the session."""
+    """Start one browser for a module: while it runs, so does its event loop, and no other may."""
     program = shutil.which("chromium")
     if program is None:
         message = "NOT TESTED IN A BROWSER: install chromium"

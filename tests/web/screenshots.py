@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -32,6 +33,8 @@ PATIENCE_S = 120.0
 BEFORE_S = 45.0
 """So long all is well before anything is broken: the charts show it."""
 AFTER_S = 5.0
+SERIES = ("web process.memory.usage", "web process.cpu.utilization", "cache process.memory.usage")
+EXPLORED = urlencode([("s", json.dumps(["shop-1", one])) for one in SERIES])
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -171,6 +174,8 @@ def main() -> None:
             shoot(browser, deployment, "/", "overview")
             shoot(browser, deployment, "/", "phone", color_scheme="dark", viewport=PHONE)
             shoot(browser, deployment, "/journal", "journal")
+            shoot(browser, deployment, "/policies", "policies")
+            shoot(browser, deployment, f"/explore?{EXPLORED}", "explore")
         browser.close()
 
 

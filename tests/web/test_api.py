@@ -10,6 +10,7 @@ import pytest
 
 from mendline.schemas.records import Heartbeat
 from mendline.schemas.rounds import Round, Sample
+from mendline.schemas.windows import WindowRow, Windows
 from tests.cli.support import until
 from tests.responders.support import START_MS, Scene, fault, order, outcome, policy, settings
 from tests.web.support import HOSTILE, Site, asking, evidence, mended
@@ -130,6 +131,34 @@ def test_the_chart_of_a_fault_has_its_series_and_the_expected_band(site: Site) -
     (curve,) = chart["curves"]
     assert ([START_MS + 1000 * one for one in range(5)], False) == (chart["times"], chart["cut"])
     assert ([None, 1.0, 2.0, 3.0, 4.0], 1.0, 3.0) == (curve["values"], curve["low"], curve["high"])
+
+
+def test_any_series_of_a_host_is_found_and_shown_with_its_faults(site: Site) -> None:
+    """By rounds; of another host, or at another time, there is nothing."""
+    sample = Sample(service="web", metric="process.memory.usage", unit="By", value=7.0)
+    now = site.clock()
+    site.append("metrics", *(Round(source="host-1", time=now - 1000 * one, samples=(sample,)) for one in (3, 2, 1)))
+    site.append("journal", OPEN)
+    known(site)
+    assert [{"label": "web process.memory.usage", "unit": "By"}] == site.get("/api/series?source=host-1").json
+    assert [] == site.get("/api/series?source=host-2").json
+    asked = "/api/explore?source=host-1&label=web%20process.memory.usage"
+    found = site.get(f"{asked}&begin={START_MS}&end={now}").json
+    assert [now - 3000, now - 2000, now - 1000] == found["chart"]["times"]
+    assert [7.0] * 3 == found["chart"]["curves"][0]["values"]
+    assert [(OPEN.id, None)] == [(one["id"], one["closed_at"]) for one in found["faults"]]
+    before = site.get(f"{asked}&begin={START_MS - 9000}&end={START_MS - 1}").json
+    assert ([], []) == (before["chart"]["curves"], before["faults"])
+
+
+def test_over_a_longer_span_the_narrowest_windows_are_shown(site: Site) -> None:
+    """Windows of several widths stand on one topic: mixed they would draw a saw."""
+    for width, mean in ((10_000, 1.0), (60_000, 5.0)):
+        row = WindowRow(metric="load", count=10, mean=mean)
+        window = Windows(source="host-1", time=START_MS, start=START_MS, width_ms=width, rounds=10, rows=(row,))
+        site.append("windows", window)
+    found = site.get(f"/api/explore?source=host-1&label=load&begin={START_MS}&end={START_MS + 7_200_000}").json
+    assert ([START_MS + 10_000], [1.0]) == (found["chart"]["times"], found["chart"]["curves"][0]["values"])
 
 
 @pytest.mark.parametrize("span", ["begin=5&end=5", "begin=0&end=999999999999", "begin=x&end=1", ""])

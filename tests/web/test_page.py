@@ -116,6 +116,26 @@ def test_the_journal_is_searched(chromium: Browser, site: Site) -> None:
         expect(page.locator(".entry").first).to_contain_text("number 77777")
 
 
+def test_a_series_is_explored(chromium: Browser, site: Site) -> None:
+    """Chosen from what the host measures, drawn, kept in the address, and removed."""
+    site.clock.now = START_MS + 25_000
+    site.chartable()
+    beat = Heartbeat(source="host-1", time=START_MS, interval_ms=1000, services=("web",))
+    site.append("metrics", beat)
+    with opened(chromium, site, "/explore") as page:
+        page.get_by_label("Host", exact=True).fill("host-1")
+        page.get_by_label("Host", exact=True).press("Tab")
+        expect(page.get_by_text("1 series of host-1")).to_be_visible()
+        page.get_by_label("Series", exact=True).fill("web process.memory.usage")
+        page.get_by_role("button", name="Add").click()
+        expect(page.locator("canvas")).to_be_visible()
+        expect(page.get_by_role("link", name="host-1/web unusual")).to_be_visible()
+        page.reload()
+        expect(page.locator("canvas")).to_be_visible()
+        page.get_by_role("button", name="Remove web process.memory.usage of host-1").click()
+        expect(page.locator("canvas")).to_have_count(0)
+
+
 def test_policies_are_shown_with_their_record(chromium: Browser, site: Site) -> None:
     """What each is about, what it does, and what it was good for."""
     site.tell(mended())
@@ -132,7 +152,7 @@ def test_every_page_can_be_read(chromium: Browser, site: Site, theme: str) -> No
     site.chartable()
     site.append("journal", order("maintenance", "db"), fault("host-2/db", severity="warning"))
     with opened(chromium, site, color_scheme=theme) as page:
-        for place in ("/", f"/incident/{asking().intents[0].fault}", "/policies", "/journal"):
+        for place in ("/", f"/incident/{asking().intents[0].fault}", "/explore", "/policies", "/journal"):
             page.goto(f"{site.server.address}#{place}")
             expect(page.locator(".panel").first).to_be_visible()
             page.set_viewport_size(PHONE)  # type: ignore[arg-type] # a dictionary of its own kind

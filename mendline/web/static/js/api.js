@@ -1,6 +1,7 @@
 // Calls of the API.
 
 import { session } from "./session.js";
+import { setClock } from "./words.js";
 
 /** A call that was refused; `status` 0: the server does not answer. */
 export class Refused extends Error {
@@ -19,7 +20,11 @@ async function call(path, options = {}) {
   } catch {
     throw new Refused(0, "The server does not answer.");
   }
-  if (answer.ok) return answer.json();
+  if (answer.ok) {
+    const facts = await answer.json();
+    if (typeof facts.now === "number") setClock(facts.now);
+    return facts;
+  }
   const told = await answer.json().catch(() => ({}));
   throw new Refused(answer.status, typeof told.detail === "string" ? told.detail : `The server says ${answer.status}.`);
 }

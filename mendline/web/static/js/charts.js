@@ -65,7 +65,7 @@ function distinct(faults) {
   });
 }
 
-function title({ label, source, unit, low, high, values }) {
+export function title({ label, source, unit, low, high, values }) {
   const newest = values.findLast((one) => one !== null);
   const expected = range(low, high, unit);
   return el("figcaption", { class: "chart-title" }, el("b", {}, label), el("span", { class: "faint" }, `${source} · last ${amount(newest, unit)}${expected && ` · expected ${expected}`}`));
@@ -76,7 +76,7 @@ function legend(marks) {
   return el("div", { class: "marks" }, [...kinds].map(([text, tone]) => el("span", { class: `tone-${tone}` }, text)));
 }
 
-function plot(curve, marks, box) {
+export function plot(curve, marks, box) {
   const { text, faint, line, act, ok, critical, warning, info } = Object.fromEntries(["text", "faint", "line", "act", "ok", "critical", "warning", "info"].map((name) => [name, colour(name)]));
   const tones = { act, ok, critical, warning };
   const axis = { stroke: faint, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
@@ -87,7 +87,7 @@ function plot(curve, marks, box) {
     height: HEIGHT,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     legend: { show: false },
-    cursor: { points: { size: 7 }, drag: { x: true, y: false } },
+    cursor: { points: { size: 7 }, drag: { x: true, y: false }, sync: { key: "charts" } },
     axes: [{ ...axis, size: 32, space: 80, values: (_, splits, __, ___, step) => splits.map((one) => clock(one * 1000, step < 1 ? 1 : 0)) }, { ...axis, size: 84, incrs: curve.unit.startsWith("By") ? DOUBLED : undefined, values: (_, splits) => splits.map((one) => amount(one, curve.unit)) }],
     series: [
       {},

@@ -2,6 +2,7 @@
 
 import { Refused } from "./api.js";
 import { el } from "./dom.js";
+import { explore } from "./explore.js";
 import { incident } from "./incident.js";
 import { journal } from "./journal.js";
 import { follow } from "./live.js";
@@ -11,8 +12,8 @@ import { ask, leave, session, takeFromLink } from "./session.js";
 import { themed } from "./theme.js";
 import { clock, now } from "./words.js";
 
-const PAGES = { overview, incident, policies, journal };
-const TITLES = { overview: "Overview", incident: "Incident", policies: "Policies", journal: "Journal" };
+const PAGES = { overview, incident, explore, policies, journal };
+const TITLES = { overview: "Overview", incident: "Incident", explore: "Explore", policies: "Policies", journal: "Journal" };
 const GATHER_MS = 150; // longer than the server keeps an answer, so what is read then has what was told
 const content = document.getElementById("content");
 const live = document.getElementById("live");
@@ -58,6 +59,7 @@ async function update() {
 
 function told(record) {
   current?.told?.(record);
+  if (current?.still) return; // it looks by itself, now and then
   gathering ??= setTimeout(() => {
     gathering = null;
     update();
@@ -102,6 +104,7 @@ function key(event) {
   } else if (event.key === "o") location.hash = "#/";
   else if (event.key === "j") location.hash = "#/journal";
   else if (event.key === "p") location.hash = "#/policies";
+  else if (event.key === "e") location.hash = "#/explore";
 }
 
 addEventListener("hashchange", navigate);

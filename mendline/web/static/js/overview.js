@@ -6,7 +6,7 @@ import { fleet } from "./fleet.js";
 import { answers, lift, stop, takeBack } from "./orders.js";
 import { incidentRow } from "./rows.js";
 import { lines } from "./questions.js";
-import { ago, plural, setClock, span } from "./words.js";
+import { ago, plural, span } from "./words.js";
 
 const FRESH_MS = 15_000;
 
@@ -23,7 +23,6 @@ export function overview(content) {
 
   async function update() {
     const [facts, all] = await Promise.all([get("overview"), get("fleet")]);
-    setClock(facts.now);
     show(places.banners, [facts.stopped, facts.trouble, facts.orders.map(steady)], () => banners(facts));
     show(places.headline, headlineFacts(facts), headline);
     show(places.asking, facts.asking, asking);

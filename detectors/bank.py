@@ -8,24 +8,23 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mendline.detectors.answers import checked, explain, judged_by
 from mendline.detectors.base import MAX_SURPRISE, Scores, Step
-from mendline.detectors.conditions import DAY_MS
-from mendline.detectors.faults import AFFIRM_MS, Affirmer, Author, Moments, OpenFault, Said, Sighting, revise
+from mendline.detectors.faults import Author, Moments, Sighting
 from mendline.detectors.lifecycle import ARRAYS as LIFECYCLE_ARRAYS
 from mendline.detectors.lifecycle import Happened, Lifecycle
 from mendline.detectors.looks import Look, Watch
 from mendline.detectors.patience import UNLIMITED, Off, Patience, SlowDetectorError
-from mendline.detectors.pools import FORGET_MS, VANISHED_MS, Pool, Pools
+from mendline.detectors.pools import VANISHED_MS, Pool, Pools
 from mendline.detectors.rows import LIFE, OWN, RATE, RATE_ARRAYS, Columns, Store
+from mendline.detectors.series_faults import NEVER, SeriesFaults, Told
 from mendline.detectors.steps import StepMaker, Wave
 from mendline.detectors.transitions import Emission, State
 from mendline.detectors.vanished import Vanished
-from mendline.schemas.records import Evidence, Fault
 from mendline.schemas.settings import FaultSettings
 
 if TYPE_CHECKING:
@@ -38,46 +37,13 @@ logger = logging.getLogger(__name__)
 
 GAP_WINDOWS = 2
 GAP_INTERVALS = 3
-NEVER = 1 << 62
-TRANSITIONS, AFFIRMATIONS = 2, 3
-MOST_ENDED = 10_000
-"""So many faults that ended lately are remembered by one detector and partition, to know them again."""
-STALE = "stale baseline: it has been so for {days:g} days, which is the usual by now; learned anew"
-
-
-@dataclass(slots=True)
-class SeriesFault:
-    """An open fault of a series, and where its row is. At log time `lost_at` it is orphaned: its series is gone."""
-
-    open: OpenFault
-    table: int
-    column: int
-    lost_at: int = NEVER
-
-
-class Ended(NamedTuple):
-    """A fault of a series that resolved at log time `at` (ms): the id it had the first time, how often it was back."""
-
-    first: str
-    again: int
-    at: int
-
-
-class Told(NamedTuple):
-    """What is to be said of a series, because of the record at `place` of the batch."""
-
-    emits: Emission
-    place: int
-    evidence: Evidence
-    reason: str
 
 
 @dataclass(slots=True)
 class Bank:
-    """The detector, number `number` of those configured, its rows in every pool, and its open faults.
+    """The detector, number `number` of those configured, its rows in every pool, and its faults.
 
-    `interval_ms` is the time between two rounds of a source. `ended` are faults that resolved lately, `failed` is the
-    fault that it was switched off with. `watch` is told of each step.
+    `interval_ms` is the time between two rounds of a source. `watch` is told of each step.
     """
 
     configured: Configured
@@ -88,10 +54,7 @@ class Bank:
     bounds: FaultSettings
     patience: Patience = UNLIMITED
     stores: dict[tuple[int, int], Store] = field(default_factory=dict)
-    faults: dict[tuple[str, str], SeriesFault] = field(default_factory=dict)
-    ended: dict[tuple[str, str], Ended] = field(default_factory=dict)
-    failed: OpenFault | None = None
-    said: list[Said] = field(default_factory=list)
+    faults: SeriesFaults = field(init=False)
     watch: Watch | None = None
     _moments: Moments = field(init=False)
     _lifecycle: Lifecycle = field(init=False)
@@ -100,7 +63,6 @@ class Bank:
     _sources: dict[str, bool] = field(default_factory=dict)
     _spoiled: Exception | None = None
     _off: Off | None = None
-    _affirm_at: int = NEVER
 
     def __post_init__(self) -> None:
         """Make the lifecycle, and what makes steps."""
@@ -112,6 +74,9 @@ class Bank:
         self._steps = StepMaker(width, self.configured.settings.statistic)
         self._vanished = Vanished(self.pools)
         self._off = self.patience.off(self.author)
+        self.faults = SeriesFaults(
+            self.configured, self.number, self.author, self.pools, self.bounds, let_go=self._let_go
+        )
 
     @property
     def name(self) -> str:
@@ -121,13 +86,13 @@ class Bank:
     def begin(self, moments: Moments) -> None:
         """Begin a batch."""
         self._moments = moments
-        self.said = []
+        self.faults.begin(moments)
 
     # Steps ---------------------------------------------------------------------------------------------------------
 
     def take(self, wave: Wave) -> None:
         """Score and learn a wave; a detector that fails is switched off."""
-        if self.failed or not len(wave.order):
+        if self.faults.failed or not len(wave.order):
             return
         wave = self._of_matching_sources(wave)
         if self._off:
@@ -140,7 +105,7 @@ class Bank:
         places = wave.entries.index[wave.order]
         before = places < bisect_left(self._moments.offsets, off.offset)
         self._try(wave._replace(order=wave.order[before], slots=wave.slots[before]))
-        if not before.all() and not self.failed:
+        if not before.all() and not self.faults.failed:
             self._switch_off(SlowDetectorError(off.reason), int(places[~before].min()))
 
     def _try(self, wave: Wave) -> None:
@@ -229,7 +194,7 @@ class Bank:
             sighting = self._sighting(series, row, step, scores)
             evidence = sighting.evidence(self._moments, index, first)
             told = Told(Emission(emits), index, evidence, explain(sighting))
-            self._transition(told, source, series, wave.pool, column)
+            self.faults.tell(told, source, series, wave.pool, column)
             if told.emits is Emission.EXPIRED:
                 store.reset_own(int(wave.slots[place]), column)
 
@@ -245,120 +210,26 @@ class Bank:
             text=self.configured.detector.words(step, scores, row),
         )
 
-    def _transition(self, told: Told, source: str, series: Series, pool: Pool, column: int) -> None:
-        key, index = (source, series.label), told.place
-        known = self.faults.get(key)
-        if known:
-            Affirmer(self._moments, self.said).until(known.open, index, self._rank(AFFIRMATIONS, *key))
-            fault = self._revised(known.open.fault, told)
-        elif told.emits in {Emission.OPENED, Emission.FLAPS}:
-            fault = self._opened(key, series.service, told)
-        else:
-            return
-        self.said.append(Said(index, self._rank(TRANSITIONS, *key), fault))
-        if told.emits not in {Emission.RESOLVED, Emission.EXPIRED}:
-            self._keep(key, fault, index, pool, column)
-            return
-        del self.faults[key]
-        if told.emits is Emission.RESOLVED:
-            self._remember(key, fault, self._moments.log_times[index])
-
-    def _revised(self, fault: Fault, told: Told) -> Fault:
-        """Return the next revision of an open fault."""
-        seen: dict[str, Any] = {"evidence": told.evidence, "time": told.evidence.event_time}
-        if told.emits is Emission.RESOLVED:
-            return revise(fault, "resolved", ended=told.reason, flapping=False, **seen)
-        if told.emits is Emission.EXPIRED:
-            ended = STALE.format(days=self.bounds.max_age / DAY_MS)
-            return revise(fault, "orphaned", ended=ended, flapping=False, **seen)
-        # Opened again without having resolved: its source came back under a layout it had before.
-        return revise(fault, "updated", reason=told.reason, flapping=told.emits is Emission.FLAPS, **seen)
-
-    def _opened(self, key: tuple[str, str], service: str, told: Told) -> Fault:
-        """Return a fault that opens, as the same again if it had resolved a short time ago."""
-        severity = self.configured.settings.severity
-        target = (key[0], service)
-        fault = self.author.open(target, self.configured.kind, severity, told.evidence, told.reason)
-        before, now = self.ended.pop(key, None), self._moments.log_times[told.place]
-        if before and now - before.at <= self.bounds.again:
-            fault = fault.model_copy(update={"again": before.again + 1, "earlier": before.first})
-        return fault.model_copy(update={"flapping": True}) if told.emits is Emission.FLAPS else fault
-
-    def _remember(self, key: tuple[str, str], fault: Fault, now: int) -> None:
-        self.ended[key] = Ended(fault.earlier or fault.id, fault.again, now)
-        if len(self.ended) > MOST_ENDED:
-            kept = sorted(self.ended.items(), key=lambda one: (one[1].at, one[0]))[MOST_ENDED // 2 :]
-            self.ended = dict(kept)
-
-    def _keep(self, key: tuple[str, str], fault: Fault, index: int, pool: Pool, column: int) -> None:
-        affirm_at = self._moments.log_times[index] + AFFIRM_MS
-        self.faults[key] = SeriesFault(OpenFault(fault, affirm_at), pool.table.digest, column)
-        self._affirm_at = min(self._affirm_at, affirm_at)
-
-    def _rank(self, what: int, source: str, label: str) -> tuple[int, int, str, str]:
-        return (what, self.number, source, label)
-
-    def end(self) -> None:
-        """End the batch: affirm what is due, and orphan the faults of series that are not measured any more."""
-        if self._moments.log_times[-1] < self._affirm_at:
-            return
-        end = len(self._moments)
-        for key in list(self.faults):
-            self._affirm(key, end)
-        if self.failed:
-            Affirmer(self._moments, self.said).until(self.failed, end, self._rank(AFFIRMATIONS, "", ""))
-        dues = [fault.open.affirm_at for fault in self.faults.values()]
-        self._affirm_at = min(dues + ([self.failed.affirm_at] if self.failed else []), default=NEVER)
-
-    def _affirm(self, key: tuple[str, str], end: int) -> None:
-        known, lost_at = self.faults[key], self._lost_at(key)
-        if not Affirmer(self._moments, self.said).until(known.open, end, self._rank(AFFIRMATIONS, *key), lost_at):
-            self._drop(key)
-
-    def _lost_at(self, key: tuple[str, str]) -> int:
-        """Return the log time from which on nobody looks at the fault's series any more, if nothing comes."""
-        known = self.faults[key]
-        pool = self.pools.by_table.get((self.configured.settings.window, known.table))
-        if not pool or key[0] not in pool.slots:
-            return 0
-        return min(known.lost_at, int(pool.seen[pool.slots[key[0]]]) + FORGET_MS + 1)
-
-    def _drop(self, key: tuple[str, str]) -> None:
-        """Take the fault away, and let its row be normal."""
-        known = self.faults.pop(key)
-        pool = self.pools.by_table.get((self.configured.settings.window, known.table))
-        if pool and key[0] in pool.slots:
-            self.store(pool).reset_life(pool.slots[key[0]], [known.column])
-
     # Sources that come, change and go ------------------------------------------------------------------------------
-
-    def catch_up(self, source: str, index: int) -> None:
-        """Affirm the source's faults as far as they were due before the record `index`, which changes what is known."""
-        for key in [key for key in self.faults if key[0] == source]:
-            self._affirm(key, index)
 
     def forget(self, pool: Pool, source: str, index: int, reason: str) -> None:
         """Make the source's rows in the pool as at first; orphan its faults there, at the record `index`."""
         # Those of its other pools are not touched: of these, earlier windows may not have been folded yet.
-        for key in sorted(key for key in self.faults if key[0] == source):
-            if self.faults[key].table == pool.table.digest:
-                self._affirm(key, index)
-                if key in self.faults:
-                    self._orphan(key, index, reason)
-        if not self.failed:
+        known = self.faults.open.items()
+        self.faults.orphan(
+            [key for key, one in known if (key[0], one.table) == (source, pool.table.digest)], index, reason
+        )
+        if not self.faults.failed:
             self.store(pool).reset(pool.slots[source])
 
-    def _orphan(self, key: tuple[str, str], index: int, reason: str) -> None:
-        time = self._moments.append_times[index]
-        fault = revise(self.faults[key].open.fault, "orphaned", time=time, ended=reason)
-        self.said.append(Said(index, self._rank(AFFIRMATIONS, *key), fault))
-        self._drop(key)
+    def _let_go(self, pool: Pool, slot: int, column: int) -> None:
+        self.store(pool).reset_life(slot, [column])
 
     def turn(self, source: str, befores: Sequence[Pool], pool: Pool, log_time: int) -> None:
         """Let the source turn to the layout of `pool` at `log_time`: it takes over what it shares with those before."""
-        if self.failed:
+        if self.faults.failed:
             return
-        mine = [(label, known) for (name, label), known in self.faults.items() if name == source]
+        mine = [(label, known) for (name, label), known in self.faults.open.items() if name == source]
         store, slot = self.store(pool), pool.slots[source]
         for before in befores:
             shared = set(store.move(slot, self.store(before), before.slots[source]))
@@ -387,22 +258,9 @@ class Bank:
     def _switch_off(self, error: BaseException, index: int) -> None:
         reason = f"detector {self.name} is switched off: {type(error).__name__}: {error}"[:1000]
         logger.error("%s", reason, exc_info=error)
-        for key in sorted(self.faults):
-            self._affirm(key, index)
-            if key in self.faults:
-                self._orphan(key, index, reason)
-        time = self._moments.append_times[index]
-        evidence = Sighting(time, text=reason).evidence(self._moments, index)
-        fault = self.author.open(("mendline", self.name), "detector-failed", "warning", evidence, reason)
-        self.said.append(Said(index, self._rank(TRANSITIONS, "", ""), fault))
-        affirm_at = self._moments.log_times[index] + AFFIRM_MS
-        self.failed, self._affirm_at = OpenFault(fault, affirm_at), min(self._affirm_at, affirm_at)
+        self.faults.fail(self.name, index, reason)
         self.stores.clear()
 
     def spoil(self, error: Exception) -> None:
         """Switch the detector off with its next window: its state cannot be dumped or loaded, which no record tells."""
         self._spoiled = self._spoiled or error
-
-    def loaded(self) -> None:
-        """Look at everything anew, after state was loaded."""
-        self._affirm_at = 0

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mendline.detectors.bank import NEVER, Ended, SeriesFault
+from mendline.detectors.bank import Bank
 from mendline.detectors.faults import OpenFault
 from mendline.detectors.hoards import refuse_hoard
 from mendline.detectors.rows import OWN
+from mendline.detectors.series_faults import NEVER, Ended, SeriesFault
 from mendline.schemas.series import SeriesTable
 from mendline.schemas.stream import StateBlock
 
@@ -40,8 +41,8 @@ def dump_banks(pools: Pools, banks: Sequence[Bank]) -> Iterator[StateBlock]:
     for pool in pools.by_table.values():
         yield from _dump_pool(pools, pool)
     for bank in banks:
-        if bank.failed:
-            yield StateBlock([], values={"failed": bank.name, "fault": bank.failed.dump()})
+        if bank.faults.failed:
+            yield StateBlock([], values={"failed": bank.name, "fault": bank.faults.failed.dump()})
         yield from _dump_stores(pools, bank)
         yield from _dump_faults(bank)
 
@@ -103,12 +104,12 @@ def _unpack(bank: Bank, name: str, rows: Any) -> Any:
 
 
 def _dump_faults(bank: Bank) -> Iterator[StateBlock]:
-    known = list(bank.faults.items())
+    known = list(bank.faults.open.items())
     for first in range(0, len(known), FAULTS_PER_BLOCK):
         some = known[first : first + FAULTS_PER_BLOCK]
         faults = [[*key, str(fault.table), fault.column, fault.lost_at, fault.open.dump()] for key, fault in some]
         yield StateBlock(list(dict.fromkeys(key[0] for key, _ in some)), values={"faults": bank.name, "list": faults})
-    ended = [[*key, *one] for key, one in bank.ended.items()]
+    ended = [[*key, *one] for key, one in bank.faults.ended.items()]
     for first in range(0, len(ended), ENDED_PER_BLOCK):
         yield StateBlock([], values={"ended": bank.name, "list": ended[first : first + ENDED_PER_BLOCK]})
 
@@ -134,7 +135,7 @@ def load_banks(pools: Pools, banks: Sequence[Bank], blocks: Iterable[StateBlock]
     for key, by_table in ranks.items():
         pools.layouts[key] = sorted(by_table, key=lambda digest, known=by_table: known[digest])  # type: ignore[misc]
     for bank in banks:
-        bank.loaded()
+        bank.faults.loaded()
     return [bank for bank in banks if bank.name not in named]
 
 
@@ -142,12 +143,12 @@ def _load_faults(named: Mapping[str, Bank], values: dict[str, Any]) -> None:
     if values.get("faults") in named:
         for source, label, table, column, lost_at, fault in values["list"]:
             known = SeriesFault(OpenFault.load(fault), int(table), column, lost_at)
-            named[values["faults"]].faults[source, label] = known
+            named[values["faults"]].faults.open[source, label] = known
     elif values.get("ended") in named:
         ended = {(source, label): Ended(*one) for source, label, *one in values["list"]}
-        named[values["ended"]].ended |= ended
+        named[values["ended"]].faults.ended |= ended
     elif values.get("failed") in named:
-        named[values["failed"]].failed = OpenFault.load(values["fault"])
+        named[values["failed"]].faults.failed = OpenFault.load(values["fault"])
 
 
 def _load_pool(
@@ -204,14 +205,14 @@ def _join_bank(bank: Bank, other: Bank, ahead_ms: int) -> None:
             store, slots = bank.store(pool), [pool.slots[source] for source in shared]
             for name, array in theirs.arrays.items():
                 store.arrays[name][slots] = array[[warmed.slots[source] for source in shared]]
-    bank.faults, bank.failed = other.faults, other.failed
-    bank.ended = {key: one._replace(at=one.at + ahead_ms) for key, one in other.ended.items()}
-    for fault in bank.faults.values():
+    bank.faults.open, bank.faults.failed = other.faults.open, other.faults.failed
+    bank.faults.ended = {key: one._replace(at=one.at + ahead_ms) for key, one in other.faults.ended.items()}
+    for fault in bank.faults.open.values():
         fault.open.affirm_at += ahead_ms
         fault.lost_at = min(fault.lost_at + ahead_ms, NEVER)
-    if bank.failed:
-        bank.failed.affirm_at += ahead_ms
-    bank.loaded()
+    if bank.faults.failed:
+        bank.faults.failed.affirm_at += ahead_ms
+    bank.faults.loaded()
 
 
 def size_of(block: StateBlock) -> int:

@@ -72,9 +72,9 @@ class Board:
         for segment in segments(self.pools, [part for part in parts if part.width in watched], len(moments)):
             self._fold_segment(join(segment))
         for bank in self.banks:
-            bank.end()
+            bank.faults.end()
         self._sweep()
-        return [said for bank in self.banks for said in bank.said]
+        return [said for bank in self.banks for said in bank.faults.said]
 
     def watch(self, watches: Mapping[str, Watch]) -> None:
         """Tell of each step of a detector to the watch under its name."""
@@ -150,7 +150,7 @@ class Board:
         if befores:
             # The batch is cut here: what came before this record has been folded.
             for bank in self._banks(pool.width):
-                bank.catch_up(source, index)
+                bank.faults.catch_up(source, index)
                 bank.turn(source, befores, pool, log_time)
         if crowded_out:
             self._release(crowded_out, source, index, CROWDED_OUT)
@@ -168,7 +168,7 @@ class Board:
         self._swept_at = now
         for pool in self.pools.by_table.values():
             for source in pool.long_gone(now):
-                if not any(key[0] == source for bank in self.banks for key in bank.faults):
+                if not any(key[0] == source for bank in self.banks for key in bank.faults.open):
                     self._release(pool, source, len(self._moments) - 1, FORGOTTEN)
         self._drop_empty_pools()
 

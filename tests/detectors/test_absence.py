@@ -167,7 +167,7 @@ def test_what_was_there_once_is_not_missed() -> None:
 
 def test_what_is_gone_for_a_day_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of a series that stays away for a day (here: two minutes) is orphaned, and its rows are let go."""
-    for module in ("pools", "bank", "board", "vanished"):
+    for module in ("pools", "series_faults", "board", "vanished"):
         monkeypatch.setattr(f"mendline.detectors.{module}.FORGET_MS", 120_000)
     story = Story(partition=WINDOWS)
     for number in range(200):

@@ -22,11 +22,11 @@ from mendline.detectors import (
     Scores,
     StateArray,
     Step,
-    bank,
     bank_state,
     board,
     pools,
     rows,
+    series_faults,
 )
 from mendline.detectors.stage import DetectStage
 from mendline.schemas.records import Work, decode_record
@@ -246,7 +246,7 @@ def test_series_vanishes() -> None:
 def test_source_vanishes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that is gone for long (here: two minutes) is forgotten, and its faults are orphaned."""
     monkeypatch.setattr(pools, "FORGET_MS", 120_000)
-    monkeypatch.setattr("mendline.detectors.bank.FORGET_MS", 120_000)
+    monkeypatch.setattr("mendline.detectors.series_faults.FORGET_MS", 120_000)
     monkeypatch.setattr("mendline.detectors.board.FORGET_MS", 120_000)
     story = windows_story(windows_of([9, 9, 9], [0] * 3))
     story.wait(400)
@@ -531,7 +531,7 @@ def stages(kind: str, length: int, seed: int) -> tuple[Any, Story]:
 def forgetful() -> Iterator[None]:
     """Let sources be forgotten after five minutes instead of a day, which no story lasts."""
     with ExitStack() as stack:
-        for module in (bank, board, pools):
+        for module in (board, pools, series_faults):
             stack.enter_context(patch.object(module, "FORGET_MS", 300_000))
         yield
 

@@ -49,6 +49,7 @@ COMMANDS = {
     "topics": "topics",
     "replay": "replay",
     "keys": "keys",
+    "completion": "completion",
     "plugins": "plugins",
     "detectors": "detectors",
     "score": "score",
@@ -135,7 +136,7 @@ def _print_what_can_be() -> None:
 def _status() -> Any:
     """Return the exit status of the command."""
     try:
-        return cli.main(standalone_mode=False)
+        return cli.main(prog_name="mendline", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return WRONG_USE

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mendline.cli.completing import of_settings, services_with_files
 from mendline.cli.options import config_option, json_option
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from mendline.responders.versions.history import History, Version
     from mendline.schemas.settings import ServiceSettings, Settings
 
-service_argument = click.argument("service", metavar="SERVICE")
+service_argument = click.argument("service", metavar="SERVICE", shell_complete=of_settings(services_with_files))
 IN_PLACE = "in place"
 MOST_HOSTS = 10
 CHECK_S = 300.0
@@ -106,7 +107,7 @@ def rollback(service: str, version: str, config: Path, *, force: bool) -> None:
 
 
 @configs.command()
-@click.argument("service", metavar="[SERVICE]", default="")
+@click.argument("service", metavar="[SERVICE]", default="", shell_complete=of_settings(services_with_files))
 @config_option
 @json_option
 def drift(service: str, config: Path, *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mendline.cli.completing import declared_data, of_settings
 from mendline.cli.options import config_option, json_option
 
 if TYPE_CHECKING:
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     Declared = tuple[Store, DataSettings]
 
 NO = 1
-target_argument = click.argument("target", metavar="SERVICE/NAME")
-targets_argument = click.argument("target", metavar="[SERVICE/NAME]", required=False, default="")
+_complete = of_settings(declared_data)
+target_argument = click.argument("target", metavar="SERVICE/NAME", shell_complete=_complete)
+targets_argument = click.argument(
+    "target", metavar="[SERVICE/NAME]", required=False, default="", shell_complete=_complete
+)
 timeout_option = click.option("--timeout", default="10m", show_default=True, help="How long it may take.")
 
 

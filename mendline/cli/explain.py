@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mendline.cli.completing import known_faults, of_journal, targets
 from mendline.cli.options import config_option, json_option, moment_ms
 
 if TYPE_CHECKING:
@@ -19,9 +20,14 @@ SHOWN, MOST_NAMED = 12, 5
 
 
 @click.command()
-@click.argument("name", metavar="[FAULT|INTENT|HOLD]", default="")
+@click.argument("name", metavar="[FAULT|INTENT|HOLD]", default="", shell_complete=of_journal(known_faults))
 @click.option("--at", "moment", metavar="TIME", help="Explain a moment instead: a date, or 10m (ago); with --target.")
-@click.option("--target", default="", help="HOST/SERVICE, SERVICE or HOST, shell pattern; with --at.")
+@click.option(
+    "--target",
+    default="",
+    shell_complete=of_journal(targets),
+    help="HOST/SERVICE, SERVICE or HOST, shell pattern; with --at.",
+)
 @click.option("--log", "url", metavar="URL|FILE", help="Another log than the configuration's, or a dump.")
 @json_option
 @config_option

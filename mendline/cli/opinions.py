@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mendline.cli.completing import known_faults, of_journal, targets
 from mendline.cli.options import config_option
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _note = click.option("--note", default="", help="Why; kept in the journal.")
 
 
 @click.command()
-@click.argument("fault")
+@click.argument("fault", shell_complete=of_journal(known_faults))
 @click.argument("verdict", type=click.Choice(["true", "false", "useless", "harmful"]))
 @_note
 @config_option
@@ -34,7 +35,7 @@ def label(fault: str, verdict: str, note: str, config: Path) -> None:
 
 
 @click.command()
-@click.argument("fault")
+@click.argument("fault", shell_complete=of_journal(known_faults))
 @_note
 @config_option
 def ack(fault: str, note: str, config: Path) -> None:
@@ -47,7 +48,14 @@ def ack(fault: str, note: str, config: Path) -> None:
 
 @click.command()
 @click.argument("text")
-@click.option("--on", "target", default="*", show_default=True, help="HOST/SERVICE, SERVICE or a shell pattern.")
+@click.option(
+    "--on",
+    "target",
+    default="*",
+    show_default=True,
+    shell_complete=of_journal(targets),
+    help="HOST/SERVICE, SERVICE or a shell pattern.",
+)
 @config_option
 def note(text: str, target: str, config: Path) -> None:
     """Note in the journal what was changed, such as a deployment: a candidate for the cause of what follows.

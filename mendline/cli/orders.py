@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mendline.cli.completing import asked, of_journal, targets
 from mendline.cli.options import config_option
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ NEED_AN_ID = frozenset({"approve", "deny"})
 
 
 @click.command()
-@click.argument("subject")
+@click.argument("subject", shell_complete=of_journal(asked))
 @click.option("--text", default="", help="Why; kept in the journal.")
 @config_option
 def approve(subject: str, text: str, config: Path) -> None:
@@ -37,7 +38,7 @@ def approve(subject: str, text: str, config: Path) -> None:
 
 
 @click.command()
-@click.argument("subject")
+@click.argument("subject", shell_complete=of_journal(asked))
 @click.option("--text", default="", help="Why; kept in the journal.")
 @config_option
 def deny(subject: str, text: str, config: Path) -> None:
@@ -58,7 +59,7 @@ _text = click.option("--text", default="", help="Why; kept in the journal.")
 
 
 @maintenance.command()
-@click.argument("target")
+@click.argument("target", shell_complete=of_journal(targets))
 @_for
 @_text
 @config_option
@@ -71,7 +72,7 @@ def begin(target: str, lasts: str, text: str, config: Path) -> None:
 
 
 @maintenance.command()
-@click.argument("target")
+@click.argument("target", shell_complete=of_journal(targets))
 @config_option
 def end(target: str, config: Path) -> None:
     """End maintenance of TARGET, spelled as it was begun.
@@ -99,7 +100,7 @@ def list_orders(config: Path) -> None:
 
 
 @maintenance.command(context_settings={"ignore_unknown_options": True})
-@click.argument("target")
+@click.argument("target", shell_complete=of_journal(targets))
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @_for
 @config_option

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from mendline.cli.completing import known_faults, of_journal
 from mendline.cli.options import config_option
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ Form = Literal["json", "markdown"]
 
 
 @click.command()
-@click.argument("fault")
+@click.argument("fault", shell_complete=of_journal(known_faults))
 @click.option("--markdown", "form", flag_value="markdown", help="Print the first draft of a post-mortem.")
 @click.option("--json", "form", flag_value="json", help="Print JSON, one object a line.")
 @config_option

@@ -87,7 +87,7 @@ def create(config: Path) -> None:
 
 
 @topics.command()
-@click.argument("topic")
+@click.argument("topic", shell_complete=lambda _, __, typed: [name for name in NAMES if name.startswith(typed)])
 @click.option(
     "-n",
     "--last",

@@ -28,6 +28,7 @@ MARKER = "hunter2-marker"
 SERVICE = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(1000)"
 RUNNING = ("up", "agent", "process", "detect", "respond", "ui")
 WITHOUT_SECRETS = (
+    "completion",
     "demo",
     "init",
     "score",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from mendline.reading import read_journal
 from mendline.schemas.records import Order
 from tests.cli.support import append, write_config
 from tests.responders.support import Scene, fault, policy, settings
-from tests.top.terminal import Terminal
+from tests.support.terminal import Terminal
 
 pytestmark = [pytest.mark.slow, pytest.mark.heavy]
 
@@ -27,6 +28,11 @@ def asking(tmp_path: Path) -> Path:
     others = [fault(f"host-2/job-{number}", time=now, opened_at=now, reason="it hangs") for number in range(30)]
     append(config, "journal", *(entry.record for entry in scene.entries), *others)
     return config
+
+
+def top(config: Path) -> list[str]:
+    """Return the command that shows a configuration's log."""
+    return [sys.executable, "-m", "mendline", "top", "-c", str(config)]
 
 
 def orders(config: Path) -> list[Order]:
@@ -43,7 +49,7 @@ def fits(lines: list[str], columns: int, rows: int) -> bool:
 
 def test_what_asks_is_answered_by_key_after_a_second_one(asking: Path) -> None:
     """The order is signed by this host; no other key than y says yes; q leaves, and the terminal is as it was."""
-    with Terminal(asking.parent, ["top", "-c", str(asking)], (80, 24)) as terminal:
+    with Terminal(asking.parent, top(asking), (80, 24)) as terminal:
         lines = terminal.shows("waits for an answer")
         assert "31 open, 1 waiting for an answer, 0 being mended" in lines[0]
         assert any(line.startswith("> ") and "restart host-1/web (web-down" in line for line in lines)
@@ -66,7 +72,7 @@ def test_what_asks_is_answered_by_key_after_a_second_one(asking: Path) -> None:
 
 def test_it_fits_any_size_and_tells_more(asking: Path) -> None:
     """Made larger and very small while it runs; arrows select, enter tells all about an incident."""
-    with Terminal(asking.parent, ["top", "-c", str(asking)], (80, 24)) as terminal:
+    with Terminal(asking.parent, top(asking), (80, 24)) as terminal:
         lines = terminal.until("80x24", lambda lines: fits(lines, 80, 24) and "31 open" in lines[0])
         assert any(line.startswith("open incidents (14 more)") for line in lines)
         terminal.resize(120, 60)
@@ -87,7 +93,7 @@ def test_it_fits_any_size_and_tells_more(asking: Path) -> None:
 
 def test_no_color(asking: Path) -> None:
     """Where NO_COLOR stands no colour is written; what is selected is still to be seen."""
-    with Terminal(asking.parent, ["top", "-c", str(asking)], (80, 24), NO_COLOR="1") as terminal:
+    with Terminal(asking.parent, top(asking), (80, 24), NO_COLOR="1") as terminal:
         terminal.shows("waits for an answer")
         terminal.press("q")
         assert terminal.ended() == 0

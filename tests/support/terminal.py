@@ -9,7 +9,6 @@ import re
 import select
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Sequence
@@ -22,16 +21,16 @@ PATIENCE_S = 60.0
 
 
 class Terminal:
-    """A terminal of some columns and lines in which `mendline WORDS` runs; a context manager."""
+    """A terminal of some columns and lines in which a command runs; a context manager."""
 
-    def __init__(self, folder: Path, words: Sequence[str], size: tuple[int, int], **environment: str) -> None:
+    def __init__(self, folder: Path, command: Sequence[str], size: tuple[int, int], **environment: str) -> None:
         """Start the command in `folder`."""
         self._own, theirs = pty.openpty()
         self.resize(*size)
         self.heard = ""
         self._tail = b""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mendline", *words],
+            command,
             cwd=folder,
             stdin=theirs,
             stdout=theirs,

@@ -135,6 +135,12 @@ class Ledger:
             return self._state.ended.get(name)
 
     @property
+    def outcomes(self) -> tuple[Mapping[str, Any], ...]:
+        """What became of the commands that ended, as far back as is kept, oldest first."""
+        with self._mutex:
+            return tuple(self._state.ended.values())
+
+    @property
     def untold(self) -> tuple[Mapping[str, Any], ...]:
         """Outcomes that are not known to be on the log yet, oldest first."""
         with self._mutex:

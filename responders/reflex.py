@@ -6,12 +6,13 @@ A few times only, with pauses that grow, and the planner counts each when its ou
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mendline.responders import clock
 from mendline.schemas.base import record_id
-from mendline.schemas.records import Command
+from mendline.schemas.records import Command, Outcome
 
 if TYPE_CHECKING:
     from mendline.responders.executor import Executor
@@ -40,7 +41,7 @@ class Reflex:
         self._settings = settings
         self._away_s = away_s
         self._monotonic = monotonic
-        self._made: dict[str, list[float]] = {}
+        self._made: dict[str, list[float]] | None = None
 
     def exited(self, service: str) -> str | None:
         """Restart a service whose process ended though nobody meant it; return why not, or None when it began.
@@ -50,6 +51,8 @@ class Reflex:
         host = self._executor.host
         if self._away_s() < clock.TRUSTED_FOR_S:
             return "the log can be reached, or could a moment ago: the planner decides"
+        if self._made is None:
+            self._made = self._earlier()
         now, window_s = self._monotonic(), self._settings.window / 1000
         made = [at for at in self._made.get(service, ()) if at > now - window_s]
         if len(made) >= self._settings.attempts:
@@ -59,6 +62,15 @@ class Reflex:
         why = self._executor.act_alone(self._command(service, host.name, host.now_ms()))
         self._made[service] = made if why else [*made, now]
         return why
+
+    def _earlier(self) -> dict[str, list[float]]:
+        """Return when (by `monotonic`) earlier lives made a reflex, by service: who dies often has no more of them."""
+        host, found = self._executor.host, defaultdict[str, list[float]](list)
+        for outcome in map(Outcome.model_validate, host.ledger.outcomes):
+            if outcome.reflex and outcome.began_at is not None:
+                age_ms = max(host.now_ms() - outcome.began_at, 0)
+                found[outcome.target.partition("/")[2]].append(self._monotonic() - age_ms / 1000)
+        return found
 
     def _command(self, service: str, host: str, now_ms: int) -> Command:
         return Command(

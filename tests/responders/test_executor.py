@@ -454,6 +454,21 @@ def test_a_reflex_restarts_only_while_the_log_is_away(table: Table) -> None:
     assert "still at work" not in (reflex.exited("mail") or "")
 
 
+def test_a_reflex_of_an_earlier_life_counts(tmp_path: Path) -> None:
+    """An agent that is killed again and again makes no more of them than one that lives."""
+    limits = ReflexSettings(attempts=2, window=60_000)
+    with Table(tmp_path) as table:
+        assert Reflex(table.executor, limits, lambda: 11.0, lambda: 0.0).exited("web") is None
+        table.said()
+    passed = [0.0]
+    with Table(tmp_path) as table:
+        reflex = Reflex(table.executor, limits, lambda: 11.0, lambda: passed[0])
+        assert reflex.exited("web") == "the next reflex may begin in 10 s"
+        assert reflex.exited("db") is None
+        passed[0] += 61
+        assert wait_for_reflex(table, reflex) is None
+
+
 def wait_for_reflex(table: Table, reflex: Reflex) -> str | None:
     """Try once the last action has let go of the service."""
     with table.executor._idle:

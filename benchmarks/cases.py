@@ -2,7 +2,7 @@
 
 python -m benchmarks.cases [--count N] [--json]
 
-Each test has a host of its own, a series of 16 values at 10 s and one expected fault (`faults`); or, with an intent
+Each test has a host of its own, a series of 15 values at 10 s and one expected fault (`faults`); or, with an intent
 that is expected too, 9 values, so that the planner looks at the fault for 20 s (`intents`). `alone` is the first kind,
 each in a run of its own: what sharing runs is worth. `read` is tests read from the file in a second.
 """

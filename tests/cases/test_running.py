@@ -108,7 +108,7 @@ def test_hosts_that_are_expected_are_missed_only_where_they_are(tmp_path: Path) 
     series = {"series": "http.latency", "values": "0.1x9", "host": "web-2"}
     late = {"series": "http.latency", "values": "_x6 1x3", "host": "web-1"}
     tests = [{"input_series": [series], "faults": []}, {"input_series": [late], "faults": [{"kind": "missing"}]}]
-    found = results(tmp_path, *tests, liveness={"expected": ["web-1"]})
+    found = results(tmp_path, *tests, liveness={"expected": ["web-1"]}, topics={"partitions": 7})
     assert [[], []] == [one.differences for one in found]
 
 

@@ -15,6 +15,7 @@
     api.py       the calls
     shield.py    what every request has to pass
     app.py       calls, files and shield
+    connections.py  their number and patience
     server.py    serves them
     static/      the page itself: HTML, CSS and JavaScript modules, no build step
 

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from mendline.runtime.together import Runner
     from mendline.schemas.settings import Settings, WebSettings
     from mendline.web.access import Access
+    from mendline.web.connections import Connection
 
 logger = logging.getLogger(__name__)
 
 NEEDED = ("fastapi", "uvicorn")
-MOST_CONNECTIONS = 2_000
 END_S = 2
 
 
@@ -78,12 +78,11 @@ class PageServer:
         config = uvicorn.Config(
             make_app(self.page),
             loop="asyncio",
-            http="h11",
+            http=_bounded(),
             ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=MOST_CONNECTIONS,
             timeout_graceful_shutdown=END_S,
             ssl_certfile=self._web.certificate,
             ssl_keyfile=self._web.key,
@@ -105,6 +104,13 @@ class PageServer:
         self.page.hub.close()
         if server := self._server:
             server.should_exit = True
+
+
+def _bounded() -> type[Connection]:
+    from mendline.web.connections import Connection, most_connections
+
+    Connection.most = most_connections()
+    return Connection
 
 
 def address_of(web: WebSettings, port: int | None = None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mendline.reading import Stored, read_faults, read_journal
+from mendline.reading import Stored, read_about, read_faults, read_journal
 from mendline.responders.journal import Journal
 from mendline.schemas.records import Fault, Hold, Intent, Order, Outcome, Verification
 from mendline.schemas.stream import Partition
@@ -59,8 +59,26 @@ def entries_about(log: Log, settings: Settings, faults: Sequence[FaultFact]) -> 
 
     Raises as `read_batches`.
     """
+    return told_of(read_faults(log, settings, faults))
+
+
+def past_journal(log: Log, settings: Settings, fault: str) -> tuple[Journal, Sequence[Stored]]:
+    """Return the fold over what stands about one fault in all of the journal, and its records; empty without one.
+
+    For faults that the fold over all has forgotten. Raises as `read_batches`.
+    """
+    found = read_about(log, settings, fault)
+    records = next(iter(found.values())) if len(found) == 1 else []
+    journal = Journal()
+    for stored in records:
+        journal.apply(stored.record, stored.offset, stored.log_time, stored.append_time)
+    return journal, records
+
+
+def told_of(records: Sequence[Stored]) -> tuple[Sequence[Entry], bool]:
+    """Return the newest of the records as entries, but for affirmations, and whether older ones were left out."""
     journal, found = Journal(), []
-    for stored in read_faults(log, settings, faults):
+    for stored in records:
         journal.apply(stored.record, stored.offset, stored.log_time, stored.append_time)
         if getattr(stored.record, "transition", "") != "affirmed":
             found.append(entry(stored, journal.fault_of(stored.record)))

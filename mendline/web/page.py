@@ -12,7 +12,7 @@ from mendline.web.access import Access
 from mendline.web.answers import Exploration, IncidentView, PoliciesView
 from mendline.web.charts import Span, chart_of_series
 from mendline.web.fleet import FleetWatch
-from mendline.web.history import entries_about
+from mendline.web.history import entries_about, past_journal, told_of
 from mendline.web.hub import Hub
 from mendline.web.journal import JournalWatch
 from mendline.web.overview import fleet, overview
@@ -49,6 +49,7 @@ class Page:
         self.journal.listen(self.hub.tell)
         self._kept: dict[str, _Kept] = {}
         self._lock = threading.Lock()
+        self._looking_back = threading.Lock()
 
     @property
     def runners(self) -> Sequence[Runner]:
@@ -75,16 +76,31 @@ class Page:
     def incident(self, name: str) -> IncidentView | None:
         """Return the incident of this id, or that of the fault or intent of this id; beginnings will do.
 
+        One that the fold has forgotten is looked for in all of the journal, by the id of a fault, one at a time.
         Raises as `read_batches`.
         """
         with self.journal.read() as journal:
             found = find_incident(journal, name)
-            if found is None:
-                return None
-            row, causes = tell_incident(journal, found), tell_causes(found)
-            faults = tell_faults(journal, found)
-        entries, cut = entries_about(self.log, self.settings, found.faults)
-        return IncidentView(now=self.clock(), row=row, causes=causes, faults=faults, entries=tuple(entries), cut=cut)
+            told = self._tell(journal, found) if found else None
+        if found and told:
+            entries, cut = entries_about(self.log, self.settings, found.faults)
+            return told.model_copy(update={"entries": tuple(entries), "cut": cut})
+        with self._looking_back:
+            past, records = past_journal(self.log, self.settings, name)
+        found = find_incident(past, name)
+        entries, cut = told_of(records)
+        return self._tell(past, found).model_copy(update={"entries": tuple(entries), "cut": cut}) if found else None
+
+    def _tell(self, journal: Journal, found: Incident) -> IncidentView:
+        """Return what the fold says of an incident, without its time line."""
+        return IncidentView(
+            now=self.clock(),
+            row=tell_incident(journal, found),
+            causes=tell_causes(found),
+            faults=tell_faults(journal, found),
+            entries=(),
+            cut=False,
+        )
 
     def explore(self, span: Span, label: str) -> Exploration:
         """Return a series of a host, with the host's faults in that time. Raises as `read_batches`."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mendline.responders.journal import KEEP_MS
 from mendline.schemas.records import Heartbeat
 from mendline.schemas.rounds import Round, Sample
 from mendline.schemas.windows import WindowRow, Windows
@@ -96,6 +97,19 @@ def test_a_policy_is_told_with_what_it_is_about_and_its_record(site: Site) -> No
     assert (1, {"target": "web"}, ["host-1/web"]) == (found["uncovered"], shown["when"], shown["targets"])
     assert (1, 1) == (shown["past"]["tries"], shown["past"]["mended"])
     assert ["restart: must help within 10 s, 3 times at most"] == shown["play"]
+
+
+def test_an_incident_of_long_ago_is_read_from_the_journal(site: Site) -> None:
+    """The fold has forgotten it; by the id of its fault, as the journal's page links to it."""
+    site.tell(mended())
+    until("it is read", lambda: site.get("/api/overview").json["closed"])
+    fault_id = mended().intents[0].fault
+    with site.server.page.journal.read() as journal:
+        journal.advance(journal.offset, journal.log_time + 2 * KEEP_MS, journal.append_time)
+    until("it is forgotten", lambda: not site.get("/api/overview").json["closed"])
+    found = site.get(f"/api/incidents/{fault_id[:8]}").json
+    assert ["opened", "auto", "succeeded", "resolved", "mended"] == [one["what"] for one in found["entries"]]
+    assert ("host-1/web", False) == (found["row"]["target"], found["row"]["open"])
 
 
 @pytest.mark.parametrize(("name", "status"), [("0123456", 404), ("123", 422), ("..%2f..", 404), ("x" * 500, 422)])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mendline.demo.client import Answer, Client
     from mendline.demo.deployment import Deployment
 
-MEND_S = 30.0
+MEND_S = 60.0
 LOOK_S = 0.5
 SETTLE_S = 1.5
 """How long the service answers before it is broken again: later than any action on the last break could come."""

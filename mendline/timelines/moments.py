@@ -61,12 +61,10 @@ def moments(log: Log, settings: Settings, told: Sequence[Stored]) -> list[Moment
     mine = [
         _told(one, about) for one, about in _with_fault(told) if getattr(one.record, "transition", "") != "affirmed"
     ]
-    signs = [
-        Moment(sign.time, "first sign", fault.id, f"first sign {sign.text}")
-        for opened_at, fault in _opened(told)
-        for sign in [first_sign(log, fault, opened_at)]
-    ]
-    beside = list(_beside(log, settings, told, min(one.time for one in [*signs, *mine])))
+    found = [(fault.id, first_sign(log, fault, opened_at)) for opened_at, fault in _opened(told)]
+    signs = [Moment(sign.time, "first sign", fault, f"first sign {sign.text}") for fault, sign in found]
+    shown = {sign.offset for _, sign in found if sign.topic == settings.topics.topic("journal")}
+    beside = list(_beside(log, settings, told, min(one.time for one in [*signs, *mine]), shown))
     # What comes of equal times first: the sign, the journal, what follows from it.
     return sorted([*signs, *beside, *mine, *_commands(log, settings, told)], key=lambda one: one.time)
 
@@ -104,10 +102,13 @@ def _opened(told: Sequence[Stored]) -> Iterator[tuple[int, Fault]]:
             yield one.append_time, one.record
 
 
-def _beside(log: Log, settings: Settings, told: Sequence[Stored], begin: int) -> Iterator[Moment]:
-    """Yield what was changed on the targets and what people wrote about them, from half an hour before `begin`."""
+def _beside(log: Log, settings: Settings, told: Sequence[Stored], begin: int, shown: set[int]) -> Iterator[Moment]:
+    """Yield what was changed on the targets and what people wrote about them, from half an hour before `begin` (ms).
+
+    What stands at the offsets `shown` is told already.
+    """
     targets = {one.record.target for one in told if isinstance(one.record, Fault)}
-    known, end = {one.offset for one in told}, told[-1].append_time + AFTER_MS
+    known, end = shown | {one.offset for one in told}, told[-1].append_time + AFTER_MS
     partition = Partition(settings.topics.topic("journal"), 0)
     for one in read_journal(log, settings, offset_at(log, partition, begin - CHANGED_MS), routine=False):
         if one.append_time > end:

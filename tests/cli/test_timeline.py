@@ -164,6 +164,13 @@ def test_what_was_changed_and_written_before_stands_there_too(call: Caller, conf
     assert [False] * 3 == [word in found for word in ("/etc/known", "/etc/db", "not about it")]
 
 
+def test_a_change_that_is_the_first_sign_itself_is_told_once(call: Caller, config: Path) -> None:
+    """As of a host that drifts."""
+    changed = ConfigurationChange(source="host-1", time=START_MS, service="web", path="/etc/web", hash="a")
+    append(config, "journal", changed, fault("host-1/web", evidence=resting_on("journal")))
+    assert ["first sign", "fault"] == [one["what"] for one in told(call, config)]
+
+
 def test_the_draft_of_a_post_mortem_says_what_is_known_and_where_people_must_write(call: Caller, config: Path) -> None:
     """What stands in the journal is text there, and no markup; what is attached is code."""
     said = fault("host-1/web", reason="it said | <b>dead</b>")

@@ -25,7 +25,7 @@ POLICIES = """\
     mode: auto
     play:
       - {action: notify, parameters: {team: ringers}, verify: 0s, attempts: 1}
-      - {action: restart, verify: 10s, attempts: 1000}
+      - {action: restart, verify: 60s, attempts: 1000}
 """
 NOTIFY = """\
 notify:                       # at once and each: most people want a `wait` and an `interval`

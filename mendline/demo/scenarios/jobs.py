@@ -27,7 +27,7 @@ POLICIES = """\
     mode: auto
     play:
       - {action: diagnose, timeout: 10s, verify: 0s, attempts: 1}
-      - {action: restart, verify: 10s, attempts: 1000}
+      - {action: restart, verify: 60s, attempts: 1000}
 """
 JOBS = Part(("jobs",), SETTINGS, POLICIES)
 

@@ -24,7 +24,7 @@ POLICIES = """\
     when: {target: pages, kind: [failing]}
     mode: auto
     play:
-      - {action: command, parameters: {name: flush}, timeout: 10s, verify: 5s}
+      - {action: command, parameters: {name: flush}, timeout: 10s, verify: 30s}
 """
 
 

@@ -35,7 +35,7 @@ POLICIES = """\
     when: {target: pool, kind: [failing, overloaded]}
     mode: auto
     play:
-      - {action: adjust, parameters: {name: workers, by: 2, return: true}, timeout: 10s, verify: 5s}
+      - {action: adjust, parameters: {name: workers, by: 2, return: true}, timeout: 10s, verify: 30s}
 """
 
 

@@ -38,12 +38,12 @@ POLICIES = """\
     when: {target: shop, kind: [dead]}
     mode: auto
     play:
-      - {action: restart, verify: 10s, attempts: 1000}
+      - {action: restart, verify: 60s, attempts: 1000}
   - name: store-down
     when: {target: store, kind: [dead]}
     mode: auto
     play:
-      - {action: restart, verify: 10s, attempts: 1000}
+      - {action: restart, verify: 60s, attempts: 1000}
 """
 SHOP = Part(("shop", "store"), SETTINGS, POLICIES)
 

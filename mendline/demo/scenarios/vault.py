@@ -30,7 +30,7 @@ POLICIES = """\
     mode: ask
     owner: the keepers of the vault
     play:
-      - {action: restart, verify: 10s, attempts: 1000}
+      - {action: restart, verify: 60s, attempts: 1000}
 """
 VAULT = Part(("vault",), SETTINGS, POLICIES)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from mendline.cases.comparing import Difference, compare
 from mendline.cases.detecting import Heard, Planned, hear
 from mendline.cases.files import CasesFile
+from mendline.cases.parallel import in_parallel, processes_for
 from mendline.cases.planning import Planners
 from mendline.config.errors import ConfigError
 from mendline.config.files import load_settings, read_text
@@ -62,15 +64,26 @@ def load_cases(path: Path) -> Cases:
     return Cases(path, tree, file, settings.model_copy(update={"topics": topics}))
 
 
-def run_cases(cases: Cases, name: str = "") -> Iterator[Result]:
-    """Yield how the tests went whose name has `name` in it, in the order of the file. Raises OfflineError."""
-    numbers = {Planned.of(one, cases.file.interval): at for at, one in enumerate(cases.file.tests) if name in one.name}
+def run_cases(cases: Cases, name: str = "", processes: int | None = None) -> list[Result]:
+    """Return how the tests went whose name has `name` in it, in the order of the file. Raises OfflineError.
+
+    In so many `processes`; None: as many as so many tests are worth.
+    """
+    numbers = [number for number, one in enumerate(cases.file.tests) if name in one.name]
+    count = processes_for(len(numbers)) if processes is None else processes
+    work = partial(_run, cases)
+    found = work(numbers) if count == 1 else in_parallel(work, numbers, count)
+    return [result for _, result in sorted(found, key=lambda one: one[0])]
+
+
+def _run(cases: Cases, chosen: Sequence[int]) -> list[tuple[int, Result]]:
+    """Return how the tests with these numbers went."""
+    numbers = {Planned.of(cases.file.tests[number], cases.file.interval): number for number in chosen}
     planners = Planners(cases.settings)
-    results = {
-        numbers[planned]: _result(cases, numbers[planned], planned, heard, planners)
+    return [
+        (numbers[planned], _result(cases, numbers[planned], planned, heard, planners))
         for planned, heard in hear(list(numbers), cases.settings)
-    }
-    return (results[number] for number in sorted(results))
+    ]
 
 
 def _result(cases: Cases, number: int, planned: Planned, heard: Heard, planners: Planners) -> Result:

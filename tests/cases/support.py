@@ -44,7 +44,7 @@ def slow(values: str, **more: Any) -> dict[str, Any]:
 
 def results(folder: Path, *tests: dict[str, Any], **config: Any) -> list[Result]:
     """Return how the tests went."""
-    return list(run_cases(load_cases(write(folder, *tests, **config))))
+    return run_cases(load_cases(write(folder, *tests, **config)))
 
 
 def differences(folder: Path, test: dict[str, Any], **config: Any) -> list[tuple[str, list[str]]]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import random
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,9 @@ import numpy as np
 import pytest
 
 from mendline.cases.detecting import Heard, Planned, hear
+from mendline.cases.parallel import in_parallel
 from mendline.cases.planning import Decided, Planners
-from mendline.cases.running import load_cases
+from mendline.cases.running import load_cases, run_cases
 from mendline.detectors.base import Detector, Rows, Scores, StateArray, Step
 from tests.cases.support import differences, results, slow, write
 
@@ -169,6 +172,24 @@ def test_tests_that_share_a_run_go_as_each_does_alone(tmp_path: Path, seed: int)
         [(_, heard)] = hear([one], cases.settings)
         assert bytes_of(heard, Planners(cases.settings).plan(one, heard)) == together[one]
     assert any(together.values())
+
+
+def test_tests_go_the_same_in_several_processes(tmp_path: Path) -> None:
+    """Results stand in the order of the file, and what is raised in a process is raised here."""
+    lots = random.Random(1)
+    cases = load_cases(write(tmp_path, *(random_test(lots) for _ in range(7))))
+    assert run_cases(cases, processes=1) == run_cases(cases, processes=3)
+    assert ["test 4"] == [one.name for one in run_cases(cases, "test 4", processes=2)]
+    with pytest.raises(ZeroDivisionError):
+        in_parallel(lambda share: [1 // number for number in share], [1, 0], 2)
+    with pytest.raises(ChildProcessError, match="was killed"):
+        in_parallel(killed, [1, 2], 2)
+
+
+def killed(_: object) -> list[int]:
+    """Die as a process does that the system kills for want of memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return []
 
 
 def test_a_detector_that_fails_spoils_no_other_test(tmp_path: Path) -> None:

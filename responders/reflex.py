@@ -83,4 +83,5 @@ class Reflex:
             action="restart",
             deadline=now_ms + RESTART_WITHIN_MS,
             timeout_ms=RESTART_WITHIN_MS,
+            evidence_time=now_ms,
         )

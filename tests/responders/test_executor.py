@@ -454,6 +454,17 @@ def test_a_reflex_restarts_only_while_the_log_is_away(table: Table) -> None:
     assert "still at work" not in (reflex.exited("mail") or "")
 
 
+def test_a_reflex_that_comes_late_hears_of_who_was_faster(tmp_path: Path) -> None:
+    """A host that stood still between the look and the deed must not restart what a person has started meanwhile."""
+    late: list[Callable[[], None]] = []
+    with Table(tmp_path, threads=Threads(start=lambda _, run: late.append(run))) as table:
+        assert Reflex(table.executor, ReflexSettings(), lambda: 11.0).exited("web") is None
+        table.started_at = NOW_MS + 5
+        late.pop()()
+        told = "web was started anew 5 ms after the evidence for this, by somebody else"
+        assert [told] == [one.started_since for one in table.deed.asked]
+
+
 def test_a_reflex_of_an_earlier_life_counts(tmp_path: Path) -> None:
     """An agent that is killed again and again makes no more of them than one that lives."""
     limits = ReflexSettings(attempts=2, window=60_000)

@@ -46,8 +46,9 @@ class Deed:
     """Something that an executor did. Times in ms; `ended` None: it is at work.
 
     `read` is the offset up to which the host had read its commands; `again`: the deed itself asked for this further
-    try. `sick` is the fault that the service really had then, empty when it had none; `started` is when its process was
-    started (ms, the host's clock), and `allowed` what the host's file allowed when its agent began.
+    try; `alone`: the host did it by itself, as a reflex. `sick` is the fault that the service really had then, empty
+    when it had none; `started` is when its process was started (ms, the host's clock), and `allowed` what the host's
+    file allowed when its agent began.
     """
 
     intent: str
@@ -60,6 +61,7 @@ class Deed:
     started: int
     allowed: frozenset[str]
     again: bool = False
+    alone: bool = False
     ended: int | None = None
 
     @property

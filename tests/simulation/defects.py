@@ -18,9 +18,10 @@ from mendline.responders.facts import FaultFact, IntentFact
 from mendline.responders.journal import BEGIN_WITHIN_MS, Journal
 from mendline.responders.ledger import Ledger
 from mendline.responders.planner import PlannerStage, command_of
+from mendline.responders.reflex import Reflex
 from mendline.responders.signing import KeyRing
 from mendline.responders.work import Work
-from mendline.schemas.records import Intent, decode_record
+from mendline.schemas.records import Command, Intent, decode_record
 from mendline.schemas.stream import Input, NewRecord
 from tests.simulation.disk import Disk
 
@@ -59,6 +60,7 @@ def _obeys_in_spite_of(name: str) -> Sequence[Patch]:
 YES, NO = property(lambda _: True), property(lambda _: False)
 
 _fold = PlannerStage.fold
+_command = Reflex._command
 _acknowledged = LogClockEstimate.acknowledged
 
 
@@ -94,6 +96,12 @@ def _in_time_however_slow(clock: LogClockEstimate, append_time: int, _: float) -
 
 
 SLOW = ("agent frozen", "host cut off")
+
+
+def _without_evidence(reflex: Reflex, *about: Any) -> Command:
+    return _command(reflex, *about).model_copy(update={"evidence_time": None})
+
+
 KILLS = ("agent killed", "planner killed")
 PLANNERS = ("planner frozen", "planner killed", "old record said again", "intent of another try")
 
@@ -121,6 +129,9 @@ DEFECTS: Mapping[str, Defect] = {
     "a host does what was stopped": Defect("against_guards", _obeys_in_spite_of("_stopped"), ("stop",)),
     "a host ignores that somebody else was faster": Defect(
         "without_live_fault", [(executor, "_started_since", lambda *_: "")], SLOW
+    ),
+    "a reflex ignores that somebody else was faster": Defect(
+        "without_live_fault", [(Reflex, "_command", _without_evidence)], SLOW
     ),
     "a host obeys everybody": Defect("without_live_fault", [(KeyRing, "why_not", _none)], ("command forged",)),
     "a host does not look again before it acts": Defect(

@@ -16,8 +16,10 @@ from mendline.responders.action import OvertakenError, PermanentError, Temporary
 from mendline.responders.clock import LogClockEstimate
 from mendline.responders.executor import Executor, Host
 from mendline.responders.ledger import Ledger
+from mendline.responders.reflex import Reflex
 from mendline.responders.work import Threads
-from mendline.schemas.records import Heartbeat, Outcome, encode_record
+from mendline.schemas.records import Command, Heartbeat, Outcome, encode_record
+from mendline.schemas.settings import ReflexSettings
 from mendline.schemas.stream import NewRecord
 from tests.simulation.deeds import Deed
 from tests.simulation.plan import ACTIONS, services_in
@@ -59,9 +61,19 @@ class SteppingLedger(Ledger):
 
 
 class NotingExecutor(Executor):
-    """The executor; `read` is the offset up to which it has been given commands."""
+    """The executor; `read` is the offset up to which it has been given commands, `alone` what it did by reflex."""
 
     read = 0
+
+    def __init__(self, host: Host, workers: int) -> None:
+        """Do nothing alone yet."""
+        super().__init__(host, workers)
+        self.alone: set[str] = set()
+
+    def act_alone(self, command: Command) -> str | None:
+        """Note whose idea it is."""
+        self.alone.add(command.intent)
+        return super().act_alone(command)
 
     def take(self, records: Any, position: int, *, caught_up: bool) -> None:
         """Note how far its host has read, and take the records."""
@@ -120,6 +132,8 @@ class Agent(Process):
         log: Any = site.log
         self._reader = CommandReader(log, COMMANDS, site.name, self.executor, self.ledger)
         self._producer = site.log.producer(site.name)
+        self._away_since: int | None = None
+        self._reflex = Reflex(self.executor, ReflexSettings(), self._away_s, site.time.monotonic)
         self.start(self._publish)
 
     def die(self) -> None:
@@ -133,6 +147,7 @@ class Agent(Process):
         self.executor.recover()
         self._beat()
         self.start(self._read)
+        self.start(self._look)
         due = self.time.now + BEAT_MS
         while True:
             while self._outcomes:
@@ -166,9 +181,22 @@ class Agent(Process):
             self.executor.tick()
             self.doze(BEAT_MS, TURNS_MS)
 
+    def _look(self) -> None:
+        """Ask the reflex about each service that has exited."""
+        while True:
+            for service in self.site.detectors.services.values():
+                if service.host == self.site.name and service.sick and service.sick.kind == "dead":
+                    self._reflex.exited(service.name)
+            self.sleep(BEAT_MS)
+
+    def _away_s(self) -> float:
+        return 0.0 if self._away_since is None else (self.time.now - self._away_since) / 1000
+
     def _wait_for_the_log(self) -> None:
         while self.site.cut_until > self.time.now:
+            self._away_since = self._away_since or self.time.now
             self.sleep(self.site.cut_until - self.time.now)
+        self._away_since = None
 
     # What the executor asks for ---------------------------------------------------------------------------------------
 
@@ -200,6 +228,7 @@ class Agent(Process):
             started=service.started_at,
             allowed=self.allowed[context.service],
             again=again,
+            alone=context.intent in self.executor.alone,
         )
         self.site.deeds.append(deed)
         return deed

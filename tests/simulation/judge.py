@@ -24,6 +24,7 @@ KINDS = (
 )
 BEGIN_WITHIN_MS = 10_000
 OVERTIME_MS = 1_000
+MOST_REFLEXES, REFLEXES_WITHIN_MS = 3, 600_000
 
 
 class Wrong(NamedTuple):
@@ -44,7 +45,9 @@ class Judge:
         for deed in self.story.deeds:
             yield from self._allowed(deed)
             yield from self._stopped(deed)
-            if line := self.story.decision(deed.intent):
+            if deed.alone:
+                yield from self._reflex(deed)
+            elif line := self.story.decision(deed.intent):
                 yield from (Wrong("without_live_fault", f"{deed}: {why}") for why in self._not_called_for(deed, line))
                 yield from (Wrong("against_guards", f"{deed}: {why}") for why in self._guarded(deed, line))
             else:
@@ -76,6 +79,17 @@ class Judge:
         stops = [one.record.active for one in of_kind(self.story.commands, Stop) if one.offset < deed.read]
         if stops[-1:] == [True]:
             yield Wrong("against_guards", f"{deed}: its host had read that nothing is to be begun")
+
+    def _reflex(self, deed: Deed) -> Iterator[Wrong]:
+        """Yield what a host did alone to a service that was not dead, or more often than it may."""
+        sickness = self.story.sicknesses.get(deed.sick)
+        if not deed.again and (sickness is None or sickness.kind != "dead"):
+            yield Wrong("without_live_fault", f"{deed}: the service had not exited")
+        since = deed.began - REFLEXES_WITHIN_MS
+        mine = [one for one in self.story.deeds if one.alone and not one.again and one.target == deed.target]
+        lately = [one for one in mine if since < one.began <= deed.began]
+        if len(lately) > MOST_REFLEXES and deed.host not in self.story.unsteady:
+            yield Wrong("against_guards", f"{deed}: it was the reflex number {len(lately)} lately")
 
     def _guarded(self, deed: Deed, line: Line[Intent]) -> Iterator[str]:
         if line.record.mode == "auto" and not self.story.is_granted(line.record.fault):
@@ -133,7 +147,7 @@ class Judge:
             others = [one for one in self.story.deeds if one is not deed and _at_work(one, deed.began)]
             if any(one.target == deed.target for one in others):
                 yield Wrong("against_guards", f"{deed}: another was at work on the service")
-            if sum(deed.began < one.began + self._limit_ms(one) for one in others) >= most:
+            if sum(deed.began < one.began + self._limit_ms(one) for one in others) >= most and not deed.alone:
                 yield Wrong("against_guards", f"{deed}: {most} others were at work")
 
     def _limit_ms(self, deed: Deed) -> int:

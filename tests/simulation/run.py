@@ -143,7 +143,7 @@ def _happened(story: Story) -> Counter[str]:
     found: Counter[str] = Counter()
     for record in (line.record for line in story.journal):
         if isinstance(record, Outcome):
-            found[f"outcome {record.status}"] += 1
+            found["reflexes" if record.reflex else f"outcome {record.status}"] += 1
         elif isinstance(record, Verification):
             found["mended" if record.mended else "not mended"] += 1
         elif isinstance(record, Intent):

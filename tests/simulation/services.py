@@ -105,7 +105,7 @@ class Detectors:
 
     def _pass_by(self, service: Service, sickness: Sickness) -> None:
         """Let a sickness end by itself; somebody may have started the service anew."""
-        if service.sick is sickness and self.lots.random() < 0.5:
+        if service.sick is sickness and (sickness.kind == "dead" or self.lots.random() < 0.5):
             self.start(service)
         self.heal(service, sickness)
 

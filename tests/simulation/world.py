@@ -140,6 +140,7 @@ class World:
         """Let half of what is still wrong pass by itself."""
         for service in self.detectors.services.values():
             if service.sick and self.lots.random() < 0.5:
+                self.detectors.start(service)
                 self.detectors.heal(service, service.sick)
 
     def _end(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from typing import Any
 
@@ -12,6 +13,7 @@ from mendline.responders.journal import KEEP_MS
 from mendline.schemas.records import Heartbeat
 from mendline.schemas.rounds import Round, Sample
 from mendline.schemas.windows import WindowRow, Windows
+from mendline.web.app import STATIC
 from tests.cli.support import until
 from tests.responders.support import START_MS, Scene, fault, order, outcome, policy, settings
 from tests.web.support import HOSTILE, Site, asking, evidence, mended
@@ -252,6 +254,13 @@ def test_every_answer_forbids_what_is_not_the_pages_own(bare: Site) -> None:
 def test_no_other_file_is_served(bare: Site, path: str) -> None:
     """However the path is spelled."""
     assert 404 == bare.get(path).status
+
+
+def test_all_scripts_are_asked_for_at_once() -> None:
+    """The page names them all: otherwise a browser finds each only in the one before."""
+    index = (STATIC / "index.html").read_text(encoding="utf-8")
+    scripts = {path.name for path in (STATIC / "js").iterdir()}
+    assert scripts == set(re.findall(r'"/static/js/([^"]+)"', index))
 
 
 def test_a_body_that_is_too_large_is_refused(bare: Site) -> None:

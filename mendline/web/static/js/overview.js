@@ -22,7 +22,9 @@ export function overview(content) {
   );
 
   async function update() {
-    const [facts, all] = await Promise.all([get("overview"), get("fleet")]);
+    const all = get("fleet");
+    all.catch(() => {}); // whatever is wrong with it is wrong with the overview too, which is awaited first
+    const facts = await get("overview");
     show(places.banners, [facts.stopped, facts.trouble, facts.orders.map(steady)], () => banners(facts));
     show(places.headline, headlineFacts(facts), headline);
     show(places.asking, facts.asking, asking);
@@ -30,8 +32,8 @@ export function overview(content) {
     show(places.open, [facts.open, facts.open_count], () => open(facts));
     show(places.closed, facts.closed, closed);
     show(places.pipeline, [facts.pipeline, Math.floor(facts.now / 1000)], () => pipeline(facts));
-    hosts.update(all);
     for (const one of [places.banners, places.asking, places.working]) one.hidden = !one.hasChildNodes();
+    hosts.update(await all);
   }
 
   return { update, pulse: true };

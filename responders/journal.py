@@ -274,12 +274,13 @@ class Journal(Fact):
         What was said to have mended it is taken back. A play goes on where it was, else a service that dies again
         right after each restart would be restarted for ever.
         """
-        policy = self.policy_for(record)
+        done = self.actions_on(record.target)
+        policy = self.policy_for(record) if done else None
         if not self.policies or not policy:
             return {}
         since = self.log_time - self.policies.guards_of(policy).window
         tries: Counter[int] = Counter()
-        for action in self.actions_on(record.target):
+        for action in done:
             if action.time >= since and (action.kind, action.policy) == (record.kind, policy.name):
                 action.mended = False if action.mended else action.mended
                 tries[action.step] += not action.refused

@@ -93,7 +93,7 @@ def load_journal(blocks: Iterable[StateBlock]) -> Journal:
         if isinstance(hosts := block.values.get("configurations"), dict):
             configurations.load(str(block.values["service"]), hosts)
         elif isinstance(found := block.values.get("faults"), dict):
-            faults |= {name: FaultFact.model_validate(fault) for name, fault in found.items()}
+            faults |= {name: FaultFact.model_validate(fault).leaned() for name, fault in found.items()}
         else:
             common = block.values["journal"]
     return Journal.of(common, faults, configurations)

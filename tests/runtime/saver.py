@@ -21,6 +21,7 @@ from tests.runtime.support import INPUT, OUTPUT, TOPICS, RunningSum
 
 SOURCES = ("a", "b", "c", "d", "e")
 BLOCK_BYTES = 400_000
+BALLAST = np.random.default_rng(7).random(BLOCK_BYTES // 8)  # nothing that could be compressed on its way
 
 
 class LargeSum(RunningSum):
@@ -29,7 +30,7 @@ class LargeSum(RunningSum):
     def dump(self) -> Iterable[StateBlock]:
         """Return large blocks."""
         for block in super().dump():
-            block.arrays["ballast"] = np.zeros(BLOCK_BYTES // 8)
+            block.arrays["ballast"] = BALLAST
             yield block
 
 

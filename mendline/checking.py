@@ -30,6 +30,7 @@ from mendline.responders.snapshots.tree import data_path
 from mendline.schemas.quantities import span
 from mendline.schemas.secrets import SecretError, is_reference, read_secret
 from mendline.topics import topic_settings
+from mendline.web.checking import check_web
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -56,6 +57,7 @@ def check_all(settings: Settings, file: Path) -> Iterator[Finding]:
     for number, one in enumerate(settings.notify):
         yield from _check_webhook(f"notify.{number}.webhook", one.webhook or "")
     yield from _check_webhook("watchdog.webhook", settings.watchdog.webhook or "")
+    yield from check_web(settings)
     if not settings.services:
         yield Finding("warning", "services", "there are none: only this host itself is watched")
     for name, service in settings.services.items():

@@ -17,6 +17,7 @@
     app.py       calls, files and shield
     connections.py  their number and patience
     server.py    serves them
+    checking.py  what `mendline check` says of it
     static/      the page itself: HTML, CSS and JavaScript modules, no build step
 
 The page is one more reader of the log. What people order on it goes into the journal like what they order on the

@@ -44,13 +44,13 @@ class PageServer:
 
     def __init__(self, settings: Settings, log: Log, clock: Clock = wall_clock) -> None:
         """Take the port; `clock` (ms) is what ages are told by. Raises NoWebError, TokenFileError and OSError."""
-        if not all(map(importlib.util.find_spec, NEEDED)):
+        if not is_installed():
             raise NoWebError
         from mendline.web.page import Page
 
         self.page = Page(settings, log, clock)
         self._web = settings.web
-        _check_certificate(settings.web)
+        check_certificate(settings.web)
         self._socket = _listening(settings.web.listen or PAGE)
         self._server: uvicorn.Server | None = None
 
@@ -145,7 +145,13 @@ def _listening(listen: str) -> socket.socket:
     return found
 
 
-def _check_certificate(web: WebSettings) -> None:
+def is_installed() -> bool:
+    """Say whether there is what serves the page."""
+    return all(map(importlib.util.find_spec, NEEDED))
+
+
+def check_certificate(web: WebSettings) -> None:
+    """Raise OSError for a certificate or key that cannot be used."""
     if web.certificate and web.key:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(web.certificate, web.key)

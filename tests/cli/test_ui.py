@@ -72,6 +72,17 @@ def test_who_wants_no_page_hears_nothing_of_it(tmp_path: Path) -> None:
     assert (page_beside(settings, MemoryLog()), page_line(settings, None)) == (None, "")
 
 
+def test_check_tells_who_could_not_get_in(call: Caller, tmp_path: Path) -> None:
+    """A token that is missing, and a certificate that cannot be used; what is right is told too."""
+    (tmp_path / "ann").write_text("secret\n")
+    tokens = {"ann": {"token": "file:ann", "role": "operate"}, "bob": {"token": "file:bob"}}
+    web = {"listen": "127.0.0.1:1234", "tokens": tokens, "certificate": "no.pem", "key": "no.key"}
+    ran = call("check", write_config(tmp_path, web=web))
+    told = {line.split()[1].rstrip(":"): line.split()[0] for line in ran.out.splitlines() if " web" in line}
+    assert ({"web": "wrong", "web.tokens.ann": "ok", "web.tokens.bob": "wrong"}, 1) == (told, ran.status)
+    assert "secret" not in ran.out
+
+
 @pytest.mark.heavy
 def test_ui_serves_until_it_is_ended(tmp_path: Path) -> None:
     """By itself, on a log that others write; then it leaves in order."""

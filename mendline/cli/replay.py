@@ -34,16 +34,17 @@ NO = 1
 @click.option("--from", "begin", metavar="TIME", help="From what was appended at this time on: a date, or 2h (ago).")
 @click.option("--to", "end", metavar="TIME", help="Up to what was appended before this time.")
 @click.option("--speed", default="max", metavar="N|max", help="So many times as fast as it was; default: max.")
+@click.option("--into", "prefix", metavar="PREFIX", help="Make topics of what is said, whose names begin with this.")
 @json_option
 @config_option
 def replay(
     url: str | None, topics: tuple[str, ...], sources: tuple[str, ...], begin: str | None, end: str | None, speed: str,
-    out: Path | None, config: Path, *, verify: bool, diff: bool, as_json: bool,
+    out: Path | None, prefix: str | None, config: Path, *, verify: bool, diff: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Feed recorded topics through the stages again, by the code and the settings that are here now.
 
     Nothing live is changed: no group is joined, nothing is committed, and what stages say goes nowhere, or to the file
-    that --out names. It ends at what the topics held when it began.
+    that --out names, or to topics of their own. It ends at what the topics held when it began.
 
     With --verify each part is replayed only where the settings given counted when it was recorded, and the exit status
     is 1 when something does not come again, byte for byte; the first differences are told, with their causes. With
@@ -56,8 +57,8 @@ def replay(
     from mendline.replaying.feeds import Pace
     from mendline.replaying.inputs import Wanted
 
-    if verify == bool(diff or out):
-        msg = "say what to do with what comes out: --verify, or --diff, --out, or both of these"
+    if verify == bool(diff or out or prefix):
+        msg = "say what to do with what comes out: --verify, or --diff, --out and --into, one or more of these"
         raise click.UsageError(msg)
     wanted = Wanted(_inputs(topics), moment_ms(begin, "--from"), moment_ms(end, "--to"), frozenset(sources))
     pace = Pace(_speed(speed), time.monotonic, time.sleep)
@@ -65,7 +66,12 @@ def replay(
         if verify:
             _verify(source, pace, as_json=as_json)
         else:
-            _anew(source, pace, out, as_json=as_json)
+            with _kept(out, needed=bool(prefix)) as kept:
+                _anew(source, pace, kept, as_json=as_json)
+                if prefix and kept:
+                    _load(config, kept, prefix)
+    if out and not as_json:
+        click.echo(f"{out}: what was said; `mendline topics load {out} --into PREFIX` makes topics of it")
 
 
 def _inputs(given: tuple[str, ...]) -> tuple[str, ...]:
@@ -134,8 +140,29 @@ def _anew(source: Source, pace: Pace, out: Path | None, *, as_json: bool) -> Non
         anew = Anew(Stages.anew(source), keep)
         _run(source, anew.feeds, pace)
     click.echo(changes_json(anew) if as_json else "\n".join(changes_told(anew)))
-    if out and not as_json:
-        click.echo(f"{out}: what was said; `mendline topics load {out} --into PREFIX` makes topics of it")
+
+
+@contextmanager
+def _kept(out: Path | None, *, needed: bool) -> Iterator[Path | None]:
+    """Give the file that keeps what is said: `out`, or one that goes again if one is `needed`."""
+    from tempfile import TemporaryDirectory
+
+    if out or not needed:
+        yield out
+        return
+    with TemporaryDirectory(prefix="mendline-") as folder:
+        yield Path(folder) / "said"
+
+
+def _load(config: Path, kept: Path, prefix: str) -> None:
+    """Make topics of what was said, on the configuration's log. Raises LogError."""
+    from mendline.config import load_settings, log_of
+    from mendline.dumps import Dump
+    from mendline.dumps.loading import load
+
+    with Dump(kept) as said, log_of(load_settings(config)) as log:
+        loaded = load(said, log, prefix)
+        click.echo(f"{log.url}: {loaded.records:,} records of what was said, in topics below {prefix}", err=True)
 
 
 @contextmanager

@@ -103,6 +103,24 @@ def test_what_other_settings_would_have_found_is_told_and_kept(call: Caller, con
     assert (answer["recorded"], answer["replayed"], answer["changes"][0]["kind"]) == (2, 0, "lost")
 
 
+def test_what_is_said_can_become_topics_of_its_own(call: Caller, config: Path) -> None:
+    """On the same log, where every command finds the faults of the replay."""
+    ran = call("replay", "--into", "anew", "-c", config)
+    assert (ran.status, "records of what was said, in topics below anew" in ran.err) == (0, True)
+    (config.parent / "own").mkdir()
+    own = write_config(config.parent / "own", log=load_settings(config).log, topics={"prefix": "anew"})
+    faults = [
+        _faults(call("topics", "tail", "journal", "--last", "1000", "--json", "-c", one).out) for one in (config, own)
+    ]
+    assert (faults[0], len(faults[0])) == (faults[1], 2)
+
+
+def _faults(out: str) -> set[str]:
+    """Return the ids of the faults among records that were printed."""
+    records = [json.loads(line)["record"] for line in out.splitlines()]
+    return {one["id"] for one in records if one and one["type"] == "fault"}
+
+
 def test_what_is_interrupted_can_go_on(call: Caller, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the time that is told; both parts together are all there is."""
     taken: list[int] = []
@@ -130,7 +148,8 @@ def test_what_is_interrupted_can_go_on(call: Caller, config: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        ((), 2, "say what to do with what comes out: --verify, or --diff, --out, or both of these"),
+        ((), 2, "say what to do with what comes out: --verify, or --diff, --out and --into, one or more of these"),
+        (("--into", "mendline"), 3, "topic mendline.windows holds records already: take another prefix (--into)"),
         (("--verify", "--diff"), 2, "say what to do with what comes out"),
         (("--out", "no/folder/f"), 3, "no/folder/f: cannot be written"),
         (("--verify", "--topic", "commands"), 2, "'commands' is no input of a stage; there are metrics, windows, "),

@@ -10,6 +10,7 @@ from mendline.explaining.subjects import entries, journal_of
 from mendline.replaying.inputs import specs
 from mendline.replaying.letters import Letters
 from mendline.replaying.states import States
+from mendline.responders.admission import judge
 from mendline.responders.guards import GUARDS, Case
 from mendline.responders.incidents import incidents
 from mendline.responders.journal import Journal
@@ -155,12 +156,18 @@ def _decision_link(entry: Stored, journal: Journal, fault: FaultFact) -> Link:
     lines = [f"{clock(entry.append_time)} offset {entry.offset}: {describe(record)}", *guard_lines(journal, answers)]
     if about is None:
         lines.append("no guard is asked: the playbook has nothing more to try")
-    facts = {
+    facts: dict[str, Any] = {
         "offset": entry.offset,
         "append_time": entry.append_time,
         "record": record.model_dump(mode="json", exclude_none=True),
         "guards": [one._asdict() for one in answers],
     }
+    if isinstance(record, Intent):
+        void = judge(journal, record, entry.offset)
+        lines.append(
+            f"it does not count: {void.reason}" if void else "it counts, for it is what the playbook calls for"
+        )
+        facts["admitted"] = void is None
     return Link(record.type, lines, facts)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from mendline.cli.dumps import progress_of
 from mendline.cli.options import config_option, moment_ms
 
 if TYPE_CHECKING:
@@ -48,10 +49,13 @@ def report(begin: str | None, end: str | None, form: Form | None, config: Path) 
 def _read(log: Log, settings: Settings, begin: int | None, end: int | None) -> Report:
     from mendline.fleet import read_fleet
     from mendline.keys import key_ring
-    from mendline.reports.history import Span, read_history
+    from mendline.reports.history import Span, offsets, read_history
     from mendline.reports.report import make_report
 
-    history = read_history(log, settings, key_ring(settings).why_not, Span(begin, end))
+    span = Span(begin, end)
+    first, behind = offsets(log, settings, span)
+    with progress_of("journal", behind - first) as tell:
+        history = read_history(log, settings, key_ring(settings).why_not, span, tell)
     watched = (f"{name}/{service}" for name, host in read_fleet(log, settings).items() for service in host.services)
     return make_report(history, watched)
 

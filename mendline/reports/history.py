@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 VERDICTS = ("true", "false", "useless")
 HARMFUL = "harmful"
 UNBEGUN = ("refused", "overtaken", "deferred")
+TOLD = 5_000
 LEAD_MS = 7_200_000
 """By then the policies in force, which are said again every hour, and the faults that are open have been told."""
 BLIND_MS = 30_000
@@ -67,13 +68,33 @@ class Course:
     held: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def read_history(log: Log, settings: Settings, why_not: WhyNot, span: Span) -> History:
-    """Return what the journal has of a span, and became of that up to now. Raises as `read_batches`."""
-    history = History(why_not, span)
+def offsets(log: Log, settings: Settings, span: Span) -> tuple[int, int]:
+    """Return from which offset of the journal on to read for a span, and below which. Raises as `read_batches`."""
     partition = Partition(settings.topics.topic("journal"), 0)
-    begin = None if span.begin is None else offset_at(log, partition, span.begin - LEAD_MS)
-    for stored in read_journal(log, settings, begin):
+    consumer = log.consumer("reader")
+    try:
+        consumer.assign([partition])
+        oldest, end = consumer.beginning_offset(partition), consumer.end_offset(partition)
+    finally:
+        consumer.close()
+    begin = oldest if span.begin is None else offset_at(log, partition, span.begin - LEAD_MS)
+    return max(begin, oldest), end
+
+
+def read_history(
+    log: Log, settings: Settings, why_not: WhyNot, span: Span, tell: Callable[[int], None] = lambda _: None
+) -> History:
+    """Return what the journal has of a span, and became of that up to now. Raises as `read_batches`.
+
+    `tell` is told how many more records were read, some thousands at a time.
+    """
+    history = History(why_not, span)
+    last, _ = offsets(log, settings, span)
+    for stored in read_journal(log, settings, last):
         history.apply(stored)
+        if stored.offset - last >= TOLD:
+            tell(stored.offset - last)
+            last = stored.offset
     return history
 
 

@@ -21,9 +21,11 @@ from mendline.top.desk import Answer, Desk
 from mendline.top.drawing import draw
 from mendline.top.keys import read_key, single_keys
 from mendline.top.scene import Row, Scene, scene
+from mendline.top.sparks import evidence_lines
 
 if TYPE_CHECKING:
     from mendline.logs.base import Log
+    from mendline.responders.incidents import Incident
     from mendline.responders.journal import Journal
     from mendline.schemas.settings import Settings
     from mendline.watching import Watch
@@ -44,6 +46,7 @@ class Top:
         self._desk = Desk()
         self._scene = Scene([("reading the journal", "bold")], [])
         self._renewed = 0.0
+        self._measured: tuple[str, Sequence[str]] = ("", ())
 
     def run(self, terminal: int) -> None:
         """Show and answer until a person wants to leave; `terminal` (a file descriptor) is where keys come from.
@@ -81,11 +84,18 @@ class Top:
             return scene(journal, self._watch.journal.trouble, wall_clock())
 
     def _more(self) -> Sequence[str]:
+        """Return all that is told about the selected row, if it is opened; what was measured is read once."""
         row = self._desk.row(self._scene) if self._desk.more else None
         if row is None:
+            self._measured = ("", ())
             return ()
         with self._watch.journal.read() as journal:
-            return _about(journal, row)
+            incident = _incident_of(journal, row)
+            told = list(incident_lines(journal, incident, everything=True)) if incident else [row.text]
+            root = incident.root.latest if incident else None
+        if root and self._measured[0] != row.key:
+            self._measured = row.key, evidence_lines(self._log, root, wall_clock(), self._console.width)
+        return [*told, *self._measured[1]]
 
     def _answer(self, answer: Answer) -> None:
         """Give the answer, unless what it is about is not asked any more."""
@@ -103,9 +113,9 @@ class Top:
             self._desk.message = f"recorded, but {doubt}" if doubt else f"recorded: {order}"
 
 
-def _about(journal: Journal, row: Row) -> Sequence[str]:
-    """Return all lines about the incident of a row."""
+def _incident_of(journal: Journal, row: Row) -> Incident | None:
+    """Return the incident that a row is about, or a fault of which it is about."""
     for incident in incidents(journal):
         if row.incident in (incident.id, *(fault.id for fault in incident.faults)):
-            return list(incident_lines(journal, incident, everything=True))
-    return (row.text,)
+            return incident
+    return None

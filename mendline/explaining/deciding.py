@@ -163,12 +163,21 @@ def _decision_link(entry: Stored, journal: Journal, fault: FaultFact) -> Link:
         "guards": [one._asdict() for one in answers],
     }
     if isinstance(record, Intent):
-        void = judge(journal, record, entry.offset)
-        lines.append(
-            f"it does not count: {void.reason}" if void else "it counts, for it is what the playbook calls for"
-        )
-        facts["admitted"] = void is None
+        counts, text = admitted(journal, record, entry.offset)
+        lines.append(text)
+        facts["admitted"] = counts
     return Link(record.type, lines, facts)
+
+
+def admitted(journal: Journal, intent: Intent, offset: int) -> tuple[bool | None, str]:
+    """Return whether an intent counts at its place in the journal, None where that cannot be told, and why."""
+    void = judge(journal, intent, offset)
+    if void is None:
+        return True, "it counts, for it is what the playbook calls for"
+    if void.guard == "policies":
+        text = "it was made under policies that were not in force there, or that another version of Mendline wrote"
+        return None, f"whether it counts cannot be told: {text}"
+    return False, f"it does not count: {void.reason}"
 
 
 def guard_lines(journal: Journal, answers: Sequence[Answer]) -> list[str]:

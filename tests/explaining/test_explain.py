@@ -11,6 +11,7 @@ import pytest
 
 from mendline.dumps.recording import LogRecording
 from mendline.explaining import Link, Subject, explain, explain_moment, subjects_of
+from mendline.explaining.deciding import admitted, folds
 from mendline.replaying.inputs import Source, Wanted
 from mendline.responders.guards import GUARDS
 from mendline.schemas.records import Hold, Intent
@@ -102,6 +103,18 @@ def test_a_policy_that_is_not_meant_says_by_what(source: Source) -> None:
     policy = link(explain(source, fault_of(source, "load-limit")), "policy")
     expected = ["queues: not: its target is web, and the fault's host-1", "rest: it is about this fault"]
     assert (expected, "rest") == (list(policy.lines[:2]), policy.facts["policy"])
+
+
+def test_an_intent_under_other_policies_is_not_judged(source: Source) -> None:
+    """Policies that another version wrote have another hash here: nothing is claimed of what they allowed."""
+    subject = next(one for one in subjects_of(source, "") if one.kind == "intent")
+    [entry] = [one for one in subject.told if one.record.id == subject.id]
+    assert isinstance(entry.record, Intent)
+    _, journal = next(folds(source, [entry.offset], entry.offset))
+    strange = entry.record.model_copy(update={"policy_hash": "0" * 16})
+    assert admitted(journal, strange, entry.offset)[0] is None
+    done = journal.model_copy(update={"faults": {}})
+    assert admitted(done, entry.record, entry.offset) == (False, "it does not count: its fault is not open")
 
 
 def verdict(source: Source, subject: Subject) -> str:

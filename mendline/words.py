@@ -160,6 +160,8 @@ def attachments(record: Envelope) -> Iterator[str]:
 
 def _verification(e: r.Verification) -> str:
     after = f" {span(e.after_ms)} after it was decided" if e.after_ms is not None else ""
+    if not e.awaited:
+        return f"{e.target}: {e.reason}"
     return f"{e.target} {'was mended' + after if e.mended else 'was not mended: ' + e.reason}"
 
 

@@ -40,7 +40,7 @@ def message_of(record: Record) -> Message | None:
     if isinstance(record, Intent) and record.mode == "ask":
         text = f"{record.action} of {record.target} waits for `mendline approve {record.id}`"
         return _message(record, text, record.fault, record.reason)
-    if isinstance(record, Verification):
+    if isinstance(record, Verification) and record.awaited:
         text = f"{record.target} {'was mended' if record.mended else 'was not mended'}"
         return _message(record, text, record.fault, record.reason)
     return None

@@ -26,6 +26,7 @@ from mendline.responders.sealing import Sealing
 from mendline.schemas.base import record_id
 from mendline.schemas.doubts import Vouch, doubted
 from mendline.schemas.records import (
+    UNAWAITED,
     Activation,
     Cancel,
     Command,
@@ -331,7 +332,7 @@ def _verdict(fault: FaultFact, intent: IntentFact, log_time: int) -> tuple[bool,
     if outcome.status in ("refused", "failed"):
         return False, f"the action {'was refused' if outcome.status == 'refused' else 'failed'}: {outcome.reason}"
     if record.verify_ms == AT_ONCE_MS:
-        return False, f"its effect was not waited for; the action {outcome.status}"
+        return False, f"{UNAWAITED}; the action {outcome.status}"
     late = log_time >= intent.outcome_at + record.verify_ms
     why = f"the fault did not resolve within {record.verify_ms} ms of the action, which {outcome.status}"
     return (False, why) if late else None

@@ -321,6 +321,10 @@ def outcome_id(intent: str) -> str:
     return record_id("outcome", intent)
 
 
+UNAWAITED = "its effect was not waited for"
+"""Begins the reason where the step said `verify: 0s`, as one that looks or tells does."""
+
+
 class Verification(Envelope):
     """Whether the action of `intent` mended its fault, by the metric that raised it."""
 
@@ -331,6 +335,11 @@ class Verification(Envelope):
     mended: bool
     after_ms: Number | None = None
     reason: str = ""
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the action was to mend the fault at all."""
+        return not self.reason.startswith(UNAWAITED)
 
 
 OrderKind = Literal["approve", "deny", "silence", "maintenance", "acknowledge", "label", "note", "stop"]

@@ -133,6 +133,6 @@ def _result(intent: IntentFact) -> str:
     outcome = intent.outcome.status if intent.outcome else STATES.get(intent.state, intent.state)
     if said := intent.answer:
         outcome = f"approved by {said.by}, {outcome}"
-    if intent.verification is None:
+    if intent.verification is None or not intent.verification.awaited:
         return outcome
     return f"{outcome}, mended" if intent.verification.mended else f"{outcome}, did not mend it"

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from mendline.cli.journal import what_was_done
 from mendline.responders import diagnose as module
 from mendline.responders import looking
 from mendline.responders.action import ActionContext
 from mendline.responders.diagnose import Diagnose
+from mendline.responders.notifier import message_of
 from mendline.responders.supervisor import Supervisor
+from mendline.schemas.records import Verification
 from mendline.schemas.settings import ServiceSettings, StepSettings
 from tests.producers.support import until
 from tests.responders.support import Scene, fault, outcome, policy, settings
@@ -106,6 +109,9 @@ def test_a_look_delays_no_deed_and_counts_against_none() -> None:
     on.say(fault())
     on.say(outcome(on.intents[0], began_at=1))
     assert [one.action for one in on.intents] == ["diagnose", "restart"]
+    (proof,) = on.all(Verification)
+    assert (proof.awaited, message_of(proof)) == (False, None)
+    assert what_was_done(next(iter(on.journal.faults.values()))) == "diagnose: succeeded; restart: at work"
 
 
 def test_what_is_attached_is_on_the_log_and_not_in_the_planners_memory() -> None:

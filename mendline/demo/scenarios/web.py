@@ -19,8 +19,8 @@ BURST_S = 2.0
 CONFIG = "web.conf"
 LEAK_LIMIT = 128 * 2**20
 """What the service must never take of memory, in bytes."""
-BUSY = 0.5
-"""So much of a core, for longer than any burst, is unusual for the service."""
+BUSY = 0.25
+"""So much of a core, for longer than any burst, is unusual for the service, which takes less than a tenth of that."""
 
 SETTINGS = f"""\
   web:
@@ -51,7 +51,7 @@ DETECTORS = f"""\
     use: threshold
     match: {{metric: process.cpu.utilization, service: web}}
     window: 0
-    open: {{above: {BUSY / cores():g}, for: 2500ms}}    # of all cores: half of one
+    open: {{above: {BUSY / cores():g}, for: 2500ms}}    # of all cores: a quarter of one
     severity: critical
     kind: burning
 """

@@ -20,6 +20,7 @@ from mendline.finding import Finding
 from mendline.keys import is_revoked
 from mendline.logs.base import LogError
 from mendline.producers.probes.attempt import split_address
+from mendline.responders.guards import HARMLESS
 from mendline.responders.parameters import parameters_of
 from mendline.responders.plugins import ActionPluginError, find_action, foreign_actions
 from mendline.responders.registry import ACTION_NAMES
@@ -237,7 +238,7 @@ def _check_policy(
         yield Finding("warning", about, f"no service on this host matches {_whom(policy.when)}")
     for name in services if policy.mode != "shadow" else ():
         allowed = settings.services[name].allow
-        for action in {step.action for step in policy.play} - {ASK, "notify"} - set(allowed):
+        for action in {step.action for step in policy.play} - {ASK, *HARMLESS} - set(allowed):
             yield Finding("warning", about, f"services.{name}.allow does not list {action}: this host will refuse it")
     if policy.mode == "shadow":
         yield Finding("ok", about, "mode shadow: it says what it would do, and does nothing")

@@ -293,6 +293,13 @@ def test_a_policy_that_can_do_nothing_is_told(
     assert [line for line in ran.out.splitlines() if line.startswith("warning") and words in line], ran.out
 
 
+def test_looking_and_telling_need_no_allow(call: Caller, tmp_path: Path) -> None:
+    """The host does them whatever its list says."""
+    play = [{"action": name, "attempts": 1} for name in ("diagnose", "notify")]
+    config = write_config(tmp_path, services=web(allow=[]), policies=[policy(play=play)])
+    assert "does not list" not in call("check", config).out
+
+
 def test_a_step_that_does_not_fit_an_action_of_ones_own_is_wrong(
     call: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,15 @@ def test_all_scenarios_can_be_called_by_their_names() -> None:
     assert list(SCENARIOS) == list(NAMES)
 
 
+def test_what_all_scenarios_need_fits_into_one_file() -> None:
+    """Each service has its own policies, and each name a port of its own."""
+    settings = demo_settings(CliRunner().invoke(cli, ["demo", "--scenario", "all", "--show-config"]).output)
+    assert {name for one in SCENARIOS.values() for name in one.part.services} == set(settings.services)
+    asked = [one.probes[0].http for one in settings.services.values()]
+    assert len(asked) == len(set(asked))
+    assert {one.when.target for one in settings.policies} == set(settings.services)
+
+
 def test_strange_characters_of_the_log_survive() -> None:
     """A folder may have any name."""
     url = 'sqlite:///a "strange" \\ folder: # {0}'

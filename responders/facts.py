@@ -37,6 +37,7 @@ _COMMON = frozenset({
 })  # fmt: skip
 _NAMES: dict[frozenset[str], set[str]] = {}
 _SHAPES: dict[type[BaseModel], dict[str, Any]] = {}
+_INTERNED: dict[type[BaseModel], tuple[str, ...]] = {}
 
 
 def lean(model: _Model, *known: str) -> _Model:
@@ -47,9 +48,8 @@ def lean(model: _Model, *known: str) -> _Model:
     kind = type(model)
     values = _shape(kind).copy()  # shares its keys with the copied, and goes on to while only those are set
     values.update(model.__dict__)
-    for name in _COMMON & values.keys():
-        if type(values[name]) is str:
-            values[name] = sys.intern(values[name])
+    for name in _INTERNED[kind]:
+        values[name] = sys.intern(values[name])
     if kind is Fault:
         values["evidence"] = lean(values["evidence"])
     for name in values if known else ():
@@ -60,12 +60,12 @@ def lean(model: _Model, *known: str) -> _Model:
 
 def _with(kind: type[_Model], values: dict[str, Any], model: _Model) -> _Model:
     """Return a copy of the model that has this dictionary."""
-    copy = kind.__new__(kind)
+    copy, put = kind.__new__(kind), object.__setattr__  # what is frozen refuses all others
     given = model.model_fields_set
-    object.__setattr__(copy, "__dict__", values)
-    object.__setattr__(copy, "__pydantic_fields_set__", _NAMES.setdefault(frozenset(given), given))
-    object.__setattr__(copy, "__pydantic_extra__", model.__pydantic_extra__)
-    object.__setattr__(copy, "__pydantic_private__", model.__pydantic_private__)
+    put(copy, "__dict__", values)
+    put(copy, "__pydantic_fields_set__", _NAMES.setdefault(frozenset(given), given))
+    put(copy, "__pydantic_extra__", model.__pydantic_extra__)
+    put(copy, "__pydantic_private__", model.__pydantic_private__)
     return copy
 
 
@@ -80,6 +80,7 @@ def _shape(kind: type[BaseModel]) -> dict[str, Any]:
         for name in kind.model_fields:
             object.__setattr__(model, name, None)
         _SHAPES[kind] = model.__dict__
+        _INTERNED[kind] = tuple(name for name in kind.model_fields if name in _COMMON)
     return _SHAPES[kind]
 
 

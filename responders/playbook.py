@@ -95,11 +95,12 @@ class Policies(Frozen):
             fault.evidence.series,
             frozenset(causes),
         )
-        if about not in self._matched:
-            if len(self._matched) >= MATCHES_KEPT:
-                self._matched.clear()
-            self._matched[about] = next((one for one in self.policies if self._is_about(one, fault, causes)), None)
-        return self._matched[about]
+        known = self._matched
+        if about not in known:
+            if len(known) >= MATCHES_KEPT:
+                known.clear()
+            known[about] = next((one for one in self.policies if self._is_about(one, fault, causes)), None)
+        return known[about]
 
     @cached_property
     def _matched(self) -> dict[tuple[object, ...], PolicySettings | None]:

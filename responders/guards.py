@@ -8,7 +8,7 @@ that keep two things from happening at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -261,6 +261,13 @@ GUARDS: Sequence[Guard] = (
 def overrules(guard: str) -> bool:
     """Say whether a person's approval counts more than the guard of this name."""
     return any(one.overruled for one in GUARDS if one.name == guard)
+
+
+def answers(case: Case) -> Iterator[tuple[Guard, Objection | None]]:
+    """Yield each guard with its objection, or None, in the order in which they are asked."""
+    for guard in GUARDS:
+        found = guard.check(case)
+        yield guard, Objection(guard.name, *found) if found else None
 
 
 def object_to(case: Case, *, approved: bool = False) -> Objection | None:

@@ -11,7 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.facts import service_of
-from mendline.responders.guards import GUARDS, Case
+from mendline.responders.guards import Case, answers
 from mendline.responders.journal import ASK_WITHIN_MS, FINAL_HOLDS
 from mendline.responders.playbook import make_intent, next_try
 
@@ -130,11 +130,11 @@ def _against(journal: Journal, policy: PolicySettings, intent: Intent) -> Iterat
     if not journal.policies:
         return
     case = Case(journal, intent, policy, journal.policies.guards_of(policy), journal.log_time)
-    for guard in GUARDS:
-        if found := guard.check(case):
-            reason, until = found
+    for guard, objection in answers(case):
+        if objection:
+            until = objection.until
             wait_ms = None if until is None else max(until - journal.log_time, 0)
-            yield Against(guard.name, reason, wait_ms, guard.overruled)
+            yield Against(guard.name, objection.reason, wait_ms, guard.overruled)
 
 
 def _past(journal: Journal, intent: Intent) -> tuple[Past, Past]:

@@ -11,7 +11,7 @@ from mendline.replaying.inputs import specs
 from mendline.replaying.letters import Letters
 from mendline.replaying.states import States
 from mendline.responders.admission import judge
-from mendline.responders.guards import GUARDS, Case
+from mendline.responders.guards import Case, answers
 from mendline.responders.incidents import incidents
 from mendline.responders.journal import Journal
 from mendline.responders.planner import load_journal
@@ -97,8 +97,7 @@ def guard_answers(journal: Journal, intent: Intent | Proposal) -> list[Answer]:
     if not journal.policies or not policy:
         return []
     case = Case(journal, intent, policy, journal.policies.guards_of(policy), journal.log_time)
-    answers = ((one.name, one.check(case)) for one in GUARDS)
-    return [Answer(name, not said, *(said or ())) for name, said in answers]
+    return [Answer(one.name, not said, *(said[1:] if said else ())) for one, said in answers(case)]
 
 
 def proposed(journal: Journal, fault: FaultFact) -> Proposal | None:

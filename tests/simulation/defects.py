@@ -30,11 +30,15 @@ Patch = tuple[object, str, object]
 
 @dataclass(frozen=True)
 class Defect:
-    """Something wrong in the product: the promise that it breaks, what to put where, and harm that brings it out."""
+    """Something wrong in the product: the promise that it breaks, what to put where, and harm that brings it out.
+
+    `first` is the number of the small world that found it first when somebody looked last: the one to begin with.
+    """
 
     breaks: str
     patches: Sequence[Patch]
     amid: Sequence[str]
+    first: int = 0
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -107,7 +111,7 @@ PLANNERS = ("planner frozen", "planner killed", "old record said again", "intent
 
 DEFECTS: Mapping[str, Defect] = {
     "a planner ignores what is at work": Defect("against_guards", _no_guard("busy", "concurrency"), PLANNERS),
-    "a planner makes no pause": Defect("against_guards", _no_guard("cooldown", "breaker"), ("order forged",)),
+    "a planner makes no pause": Defect("against_guards", _no_guard("cooldown", "breaker"), ("order forged",), 12),
     "a planner ignores maintenance": Defect("against_guards", _no_guard("orders"), ("maintenance",)),
     "a planner believes old news": Defect("against_guards", _no_guard("fresh"), ("detectors blind",)),
     "a planner acts when the fault is over": Defect("without_live_fault", [(FaultFact, "open", YES)], PLANNERS),
@@ -117,14 +121,14 @@ DEFECTS: Mapping[str, Defect] = {
         "without_live_fault", [(PlannerStage, "fold", _fold_and_send)], PLANNERS
     ),
     "a planner believes what a forger was told": Defect(
-        "against_guards", [(IntentFact, "doubtful", NO)], ("command forged",)
+        "against_guards", [(IntentFact, "doubtful", NO)], ("command forged",), 5
     ),
     "a host has no ledger": Defect(
         "repeated", [(Ledger, "known", lambda *_: False), (Ledger, "outcome", _none)], ("command said again",)
     ),
     "a host does not wait for its disk": Defect("repeated", [(Disk, "_sync", _none)], ("power cut",)),
     "a host does what it does not allow": Defect("outside_allow", _obeys_in_spite_of("_not_allowed"), KILLS),
-    "a host does what was called off": Defect("without_live_fault", _obeys_in_spite_of("_cancelled"), SLOW),
+    "a host does what was called off": Defect("without_live_fault", _obeys_in_spite_of("_cancelled"), SLOW, 12),
     "a host does what is too late": Defect("without_live_fault", _obeys_in_spite_of("_late"), SLOW),
     "a host does what was stopped": Defect("against_guards", _obeys_in_spite_of("_stopped"), ("stop",)),
     "a host ignores that somebody else was faster": Defect(
@@ -135,14 +139,15 @@ DEFECTS: Mapping[str, Defect] = {
     ),
     "a host obeys everybody": Defect("without_live_fault", [(KeyRing, "why_not", _none)], ("command forged",)),
     "a host does not look again before it acts": Defect(
-        "without_live_fault", [(executor, "Work", _with_less(7))], ("agent frozen",)
+        "without_live_fault", [(executor, "Work", _with_less(7))], ("agent frozen",), 4
     ),
     "a host does not look again before it retries": Defect(
-        "without_live_fault", [(executor, "Work", _with_less(8))], ("stop",)
+        "without_live_fault", [(executor, "Work", _with_less(8))], ("stop",), 3
     ),
     "a host trusts in a slow answer": Defect(
         "without_live_fault",
         [(LogClockEstimate, "acknowledged", _in_time_however_slow)],
         ("acknowledgements slow", *SLOW),
+        11,
     ),
 }

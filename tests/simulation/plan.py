@@ -66,7 +66,7 @@ def _draw_guards(lots: random.Random) -> GuardSettings:
         window=lots.choice([30_000, 120_000]),
         breaker=lots.choice([20_000, 60_000]),
         concurrent=lots.choice([1, 3, 5]),
-        blast_radius=lots.choice([0.5, 1.0, 1.0]),
+        blast_radius=lots.choice([0.5, 1.0, 1.0, 1.0]),
     )
 
 

@@ -100,7 +100,7 @@ class Detectors:
         sickness = service.sick = Sickness(service.target, kind, self.time.now)
         self.sicknesses[sickness.fault] = sickness
         self._tell(service, sickness, "opened")
-        mean_ms = self.lots.choice([4_000, 40_000])
+        mean_ms = self.lots.choice([4_000, 40_000, 40_000])
         self.time.after(self.lots.expovariate(1 / mean_ms), lambda: self._pass_by(service, sickness))
 
     def _pass_by(self, service: Service, sickness: Sickness) -> None:

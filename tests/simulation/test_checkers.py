@@ -20,7 +20,7 @@ def test_a_defect_is_found(name: str) -> None:
     """Within a few small worlds, amid harm that brings it out."""
     defect = DEFECTS[name]
     with defect.in_place(), workshop() as work:
-        for number in range(MOST_WORLDS):
+        for number in (*range(defect.first, MOST_WORLDS), *range(defect.first)):
             world = work(f"{name}/{number}", harms=defect.amid)
             world.run(INCIDENTS, CALM_MS)
             if any(wrong.kind == defect.breaks for wrong in Judge(world.story()).wrongs()):

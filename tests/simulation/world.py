@@ -29,7 +29,7 @@ from tests.simulation.undisturbed import believed_commands, expected_commands
 from tests.simulation.virtual import Time
 
 PLANNERS = ("planner-0", "planner-1")
-EVERY_MS = (500, 2_000, 6_000)
+EVERY_MS = (500, 4_000, 10_000)
 AT_ONCE = (1, 1, 1, 4)
 CALM_MS = 120_000
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from mendline.reading import Stored
 from mendline.reports.history import History, Span
 from mendline.reports.report import Report, make_report
-from mendline.schemas.records import Command, ConfigurationChange, Fault, Order, Outcome
+from mendline.schemas.records import Command, ConfigurationChange, Fault, Hold, Order, Outcome
 from mendline.schemas.settings import StepSettings
 from tests.responders.support import SECOND, START_MS, Entry, Scene, fault, order, outcome, policy, settings
 
@@ -17,6 +17,7 @@ STATUSES = ("succeeded", "succeeded", "succeeded", "failed", "refused", "overtak
 KINDS = ("dead", "hung", "unusual")
 SILENT = "host-3"
 ALL = Span()
+EVIL = "<img src=x onerror=alert(1)>\x1b[31m|`*_[a](b)"
 
 
 def scene_of_two_policies() -> Scene:
@@ -158,3 +159,16 @@ def report_of(entries: Iterable[Entry], begin: int | None = None, end: int | Non
     """Return the report on a journal between two seconds of the scene."""
     moments = (None if one is None else START_MS + one * SECOND for one in (begin, end))
     return make_report(history_of(entries, Span(*moments), **distrusted))
+
+
+def evil_report() -> Report:
+    """Return the report on a journal in which every name is made of markup and escapes."""
+    scene = Scene()
+    broken = fault(f"host{EVIL}/web{EVIL}", detector=EVIL, name="dead")
+    change = ConfigurationChange(source=broken.host, time=START_MS, service=f"web{EVIL}", path=EVIL, hash="")
+    hold = Hold(source="x", time=START_MS, fault=broken.id, target="t", policy=EVIL, guard=EVIL, reason=EVIL)
+    scene.say(change, order("note", "*", text=EVIL), broken, hold)
+    scene.tick(5 * SECOND)
+    scene.say(outcome(scene.intents[0]), order("label", broken.id, text="true"))
+    scene.say(broken.model_copy(update={"revision": 1, "transition": "resolved", "time": scene.time()}))
+    return report_of(scene.entries)

@@ -9,11 +9,8 @@ import pytest
 from mendline.reports.page import page
 from mendline.reports.report import Report
 from mendline.reports.text import markdown, text
-from mendline.schemas.records import ConfigurationChange, Hold
-from tests.reports.support import report_of
-from tests.responders.support import SECOND, START_MS, Scene, fault, order, outcome
+from tests.reports.support import evil_report, report_of
 
-EVIL = "<img src=x onerror=alert(1)>\x1b[31m|`*_[a](b)"
 ALLOWED = {
     *("html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "div", "span", "b"),
     *("table", "thead", "tbody", "tr", "th", "td", "svg", "rect", "line", "text", "code"),
@@ -46,15 +43,7 @@ class Tags(HTMLParser):
 @pytest.fixture
 def evil() -> Report:
     """Return a report on a journal in which every name is made of markup and escapes."""
-    scene = Scene()
-    broken = fault(f"host{EVIL}/web{EVIL}", detector=EVIL, name="dead")
-    change = ConfigurationChange(source=broken.host, time=START_MS, service=f"web{EVIL}", path=EVIL, hash="")
-    hold = Hold(source="x", time=START_MS, fault=broken.id, target="t", policy=EVIL, guard=EVIL, reason=EVIL)
-    scene.say(change, order("note", "*", text=EVIL), broken, hold)
-    scene.tick(5 * SECOND)
-    scene.say(outcome(scene.intents[0]), order("label", broken.id, text="true"))
-    scene.say(broken.model_copy(update={"revision": 1, "transition": "resolved", "time": scene.time()}))
-    return report_of(scene.entries)
+    return evil_report()
 
 
 def test_the_page_is_well_formed_and_holds_nothing_but_text(evil: Report) -> None:

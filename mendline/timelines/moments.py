@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.logs.base import LogRefusedError
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from mendline.logs.base import Log
     from mendline.schemas.settings import Settings
 
+MOST_SIGNS = 20
+"""Of a storm the first faults' signs are told: each is a place of its own to read."""
 AFTER_MS = 60_000
 """So long after an incident's last record what stands beside it still counts: a cancel, a note."""
 
@@ -61,7 +64,7 @@ def moments(log: Log, settings: Settings, told: Sequence[Stored]) -> list[Moment
     mine = [
         _told(one, about) for one, about in _with_fault(told) if getattr(one.record, "transition", "") != "affirmed"
     ]
-    found = [(fault.id, first_sign(log, fault, opened_at)) for opened_at, fault in _opened(told)]
+    found = [(fault.id, first_sign(log, fault, opened_at)) for opened_at, fault in islice(_opened(told), MOST_SIGNS)]
     signs = [Moment(sign.time, "first sign", fault, f"first sign {sign.text}") for fault, sign in found]
     shown = {sign.offset for _, sign in found if sign.topic == settings.topics.topic("journal")}
     beside = list(_beside(log, settings, told, min(one.time for one in [*signs, *mine]), shown))

@@ -15,6 +15,7 @@ from mendline.responders.playbook import intent_id
 from mendline.schemas.records import Cancel, Command, ConfigurationChange, Intent, ProbeEvent, Verification
 from mendline.schemas.rounds import Round, Sample
 from mendline.schemas.windows import WindowRow, Windows
+from mendline.timelines.moments import MOST_SIGNS
 from tests.cli.support import Caller, append, ended, one_message, start, until, write_config
 from tests.responders.support import START_MS, fault, order, outcome
 
@@ -126,6 +127,17 @@ def test_a_failing_probe_shows_since_its_last_success(call: Caller, config: Path
     sign, opened = told(call, config)
     assert "host-1/web probe health fails" in sign["text"]
     assert opened["after_ms"] >= 2_500
+
+
+def test_of_a_storm_the_first_signs_are_told(call: Caller, config: Path) -> None:
+    """Each is a place of its own to read, which takes time on a broker; the faults are all there."""
+    storm = [
+        fault("host-1/web", name=f"kind-{number}", opened_at=START_MS + number) for number in range(MOST_SIGNS + 5)
+    ]
+    append(config, "journal", *storm)
+    (incident,) = {json.loads(one)["incident"] for one in call("faults", "--json", "-c", config).out.splitlines()}
+    found = [one["what"] for one in told(call, config, incident)]
+    assert (MOST_SIGNS, MOST_SIGNS + 5) == (found.count("first sign"), found.count("fault"))
 
 
 def test_silence_shows_by_what_others_say(call: Caller, config: Path) -> None:

@@ -21,7 +21,14 @@ ATTEMPTS = (3, 2)
 
 PAUSE_MS = 5 * SECOND
 # `window` equals one pause, so that a model needs no doubling.
-GUARDS = {"cooldown": PAUSE_MS, "window": PAUSE_MS, "attempts": 1000, "blast_radius": 1.0, "concurrent": 2}
+GUARDS = {
+    "cooldown": PAUSE_MS,
+    "window": PAUSE_MS,
+    "attempts": 1000,
+    "blast_radius": 1.0,
+    "concurrent": 2,
+    "concurrent_in_group": 1,
+}
 
 Step = tuple[str, int, int]
 

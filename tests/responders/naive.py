@@ -15,13 +15,14 @@ class Naive:
     """A model of admission where one step is tried again and again, and nobody approves.
 
     `tries` tells, by the hash of the policies, how often; `pause` (ms) is between two actions on a target, and at most
-    `at_once` are at work.
+    `at_once` are at work, `in_group` of them on one service.
     """
 
     entries: Sequence[Entry]
     tries: Mapping[str, int]
     pause: int
     at_once: int = 2
+    in_group: int = 1
 
     def counted(self) -> list[str]:
         """Return the ids of the intents that count, in order."""
@@ -90,7 +91,8 @@ class View:
     def is_free(self, target: str) -> bool:
         """Say whether nothing is at work on the target, and not too much elsewhere."""
         at_work = [one.target for one in self.intents() if not self.is_settled(one)]
-        return target not in at_work and len(at_work) < self.model.at_once
+        alike = [one for one in at_work if one.partition("/")[2] == target.partition("/")[2]]
+        return target not in at_work and len(at_work) < self.model.at_once and len(alike) < self.model.in_group
 
     def has_rested(self, target: str, now: int) -> bool:
         """Say whether the last action on the target is long ago; what turned out to be needless was none."""

@@ -116,11 +116,11 @@ def respond(config: Path, verbose: int) -> None:
 
 
 def _views(settings: Settings, log: Log, config: Path, agent: Agent, *, quiet: bool) -> Sequence[Runner]:
-    from mendline.cli.ui import page_beside, page_line
+    from mendline.cli.ui import page_beside, page_line, runners_beside
     from mendline.live import Greeting, LiveView
 
     server = page_beside(settings, log)
-    served = server.runners if server else ()
+    served = runners_beside(server)
     if quiet:
         return served
 

@@ -74,6 +74,13 @@ def page_beside(settings: Settings, log: Log) -> PageServer | None:
     return None
 
 
+def runners_beside(server: PageServer | None) -> Sequence[Runner]:
+    """Return what runs the page beside the rest of Mendline, which goes on when the page fails."""
+    from mendline.web.apart import Apart
+
+    return [Apart(one) for one in server.runners] if server else []
+
+
 def page_line(settings: Settings, server: PageServer | None) -> str:
     """Return where the page is, in words: with the token where a person reads it, for what goes elsewhere is kept."""
     if server is None:

@@ -17,6 +17,7 @@
     app.py       calls, files and shield
     connections.py  their number and patience
     server.py    serves them
+    apart.py     keeps what is wrong with it from the rest
     checking.py  what `mendline check` says of it
     static/      the page itself: HTML, CSS and JavaScript modules, no build step
 

@@ -13,7 +13,7 @@ from mendline.logs.memory import MemoryLog
 from mendline.schemas.settings import Settings, WebSettings
 from mendline.web import server
 from mendline.web.server import PageServer
-from tests.cli.support import Caller, ended, one_message, start, write_config
+from tests.cli.support import Caller, ended, one_message, start, until, write_config
 from tests.web.support import call as call_of
 
 
@@ -92,6 +92,24 @@ def test_ui_serves_until_it_is_ended(tmp_path: Path) -> None:
     assert 200 == call_of(int(address.rpartition(":")[2].strip("/")), "/").status
     process.terminate()
     assert (0, "") == (ended(process).status, ended(process).err)
+
+
+@pytest.mark.heavy
+def test_up_serves_the_page_beside_all_else(tmp_path: Path) -> None:
+    """The greeting says where, who has the token sees the host, and all ends in order."""
+    process = start(write_config(tmp_path, web={"listen": "127.0.0.1:0"}), "up")
+    assert process.stdout is not None
+    line = next(line for line in process.stdout if line.startswith("The page: "))
+    port = int(line.split()[2].rpartition(":")[2].strip("/"))
+    token = (tmp_path / "state" / "web-token").read_text().strip()
+
+    def hosts() -> list[str]:
+        found = call_of(port, "/api/fleet", headers={"Authorization": f"Bearer {token}"}).json
+        return [one["name"] for one in found.get("hosts", ())]
+
+    assert ["host-1"] == until("the host is heard of", hosts, 60)
+    process.terminate()
+    assert 0 == ended(process).status
 
 
 @pytest.mark.heavy

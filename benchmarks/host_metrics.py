@@ -58,11 +58,12 @@ def sample() -> Sample:
 class Bootstrap:
     """Makes windows of healthy series, one step of all after the other."""
 
-    def __init__(self, series: int, seed: int) -> None:
-        """Choose of which measured series each is made."""
+    def __init__(self, series: int, seed: int, among: NDArray[np.intp] | None = None) -> None:
+        """Choose of which measured series each is made; `among`: the numbers of those that may be chosen."""
         self._values, grains = sample()
         self._draw = np.random.default_rng(seed)
-        self._which = self._draw.integers(len(self._values), size=series)
+        chosen = np.arange(len(self._values)) if among is None else among
+        self._which = chosen[self._draw.integers(len(chosen), size=series)]
         self._place = self._draw.integers(self._values.shape[1], size=series)
         self.grains = grains[self._which]
 

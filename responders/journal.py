@@ -7,7 +7,8 @@ It needs nothing but the records: the policies in force stand in the journal too
 Repeats are dropped by order: a fault's revision must grow, an intent's first record counts, its first verification, and
 its first outcome (a refusal gives way to the outcome of a deed). Bounded: a fault leaves `KEEP_MS` of log time after
 nothing more can come of it, and of those at most `KEEP_FAULTS` stay; of each target the last `KEEP_ACTIONS` actions
-within `KEEP_ACTIONS_MS` stay; of what was changed, the last `KEEP_CHANGES` within `KEEP_MS`.
+within `KEEP_ACTIONS_MS` stay; of what was changed, the last `KEEP_CHANGES` within `KEEP_MS`; of
+what people said, the ids of the last `KEEP_OBEYED`.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ KEEP_ACTIONS = 256
 KEEP_ACTIONS_MS = 7 * 86_400_000
 KEEP_TARGETS = 10_000
 KEEP_CHANGES = 200
+KEEP_OBEYED = 1_024
 BEGIN_WITHIN_MS = 10_000
 LONGEST_WORK_STEP_MS = 5_000
 ASK_WITHIN_MS = 900_000
@@ -105,6 +107,7 @@ class Journal(Fact):
     partitions: dict[str, PartitionFact] = Field(default_factory=dict)
     targets: dict[str, dict[str, int]] = Field(default_factory=dict)
     orders: dict[str, OrderFact] = Field(default_factory=dict)
+    obeyed: dict[str, None] = Field(default_factory=dict)
     changes: list[ChangeFact] = Field(default_factory=list)
     settings: dict[str, str] = Field(default_factory=dict)
     stopped: Order | None = None
@@ -462,6 +465,20 @@ class Journal(Fact):
     # People ----------------------------------------------------------------------------------------------------------
 
     def _take_order(self, record: Order) -> Change:
+        return NOTHING if self._is_repeat(record) else self._obey(record)
+
+    def _is_repeat(self, record: Order) -> bool:
+        """Say whether an order was taken before, and remember it: whoever says it again, it is no news."""
+        if not record.id:
+            return False
+        name = f"{record.id}:{record.active}"
+        known = name in self.obeyed
+        self.obeyed[name] = None
+        while len(self.obeyed) > KEEP_OBEYED:
+            self.obeyed.pop(next(iter(self.obeyed)))
+        return known
+
+    def _obey(self, record: Order) -> Change:
         if record.kind == "approve":
             return self._approve(record)
         if record.kind == "deny":

@@ -455,6 +455,22 @@ def test_who_is_not_believed_is_not_heard_and_that_is_told() -> None:
     ]
 
 
+def test_what_a_person_said_counts_once() -> None:
+    """Who says it again, a producer that tries once more or one who has copied it, neither grants nor ends anything."""
+    scene = Scene(settings(policy("auto", StepSettings(action="restart", attempts=1)), cooldown=0))
+    approval, end = order("approve", fault().id, id="a"), order("maintenance", "web", active=False, id="e")
+    scene.say(fault(), order("maintenance", "web", id="b"), end)
+    scene.say(outcome(scene.intents[0], "failed"))
+    scene.say(approval)
+    assert len(scene.commands) == 2
+    scene.say(outcome(scene.intents[1], "failed"))
+    scene.say(approval)
+    assert len(scene.commands) == 2
+    scene.say(order("maintenance", "web", id="m"))
+    scene.say(end, fault("host-2/web"))
+    assert len(scene.commands) == 2
+
+
 def test_what_a_host_says_of_a_forged_command_is_no_answer_to_the_true_one() -> None:
     """Who can write a command with the id of one that is at work must not make planners begin another beside it."""
     scene = Scene(settings(concurrent=1))

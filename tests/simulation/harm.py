@@ -160,7 +160,7 @@ class Harm:
 
     def _echo(self) -> None:
         """Append again what stands in the journal, as a planner or detector might that woke up late."""
-        said = [one for one in self._said(JOURNAL) if isinstance(one, Intent | Fault)]
+        said = [one for one in self._said(JOURNAL) if isinstance(one, Intent | Fault | Order)]
         if said:
             self._append(said[-1 - self.world.lots.randrange(min(len(said), 20))])
 

@@ -128,7 +128,8 @@ class Story:
         return [one.active for one in orders if one.subject == subject][-1:] == [True]
 
     def _orders(self, kind: OrderKind) -> Iterator[Line[Order]]:
-        believed = (one for one in of_kind(self.journal, Order) if one.record.id not in self.forged)
+        firsts = {one.record.id: one for one in reversed(list(of_kind(self.journal, Order)))}
+        believed = (one for one in reversed(firsts.values()) if one.record.id not in self.forged)
         return (one for one in believed if one.record.kind == kind)
 
     # Time -------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
     journal.py   the journal's fold as it stands, kept up to date on a thread
     fleet.py     the hosts and services that are heard of
-    answers.py   what the API answers, as models
+    answers/     what the API answers, as models
     telling.py   how faults, incidents and playbooks in those models follow from the fold
     overview.py  the overview and the fleet
     policies.py  the policies in force, with their record

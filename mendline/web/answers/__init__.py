@@ -1,0 +1,66 @@
+"""What the API answers, as models: docs/api.md and the page's OpenAPI are made from them.
+
+Times are ms since the Unix epoch, UTC. Texts are as they stand in the journal, whoever wrote them: show them as text.
+"""
+
+from __future__ import annotations
+
+from mendline.web.answers.charts import Chart, Curve, Exploration, FaultMark, SeriesName
+from mendline.web.answers.faults import (
+    Against,
+    CauseView,
+    Entry,
+    FaultView,
+    Held,
+    IncidentRow,
+    IncidentView,
+    JournalPage,
+    Past,
+    Playbook,
+    Question,
+    Said,
+    Step,
+    Try,
+)
+from mendline.web.answers.fleet import Asked, Fleet, HostRow, Overview, ServiceCell, Source
+from mendline.web.answers.kinds import Doing, Severity, StepState, TargetState
+from mendline.web.answers.people import NewOrder, Problem, Recorded, Session
+from mendline.web.answers.policies import PoliciesView, PolicyView
+
+__all__ = [
+    "Against",
+    "Asked",
+    "CauseView",
+    "Chart",
+    "Curve",
+    "Doing",
+    "Entry",
+    "Exploration",
+    "FaultMark",
+    "FaultView",
+    "Fleet",
+    "Held",
+    "HostRow",
+    "IncidentRow",
+    "IncidentView",
+    "JournalPage",
+    "NewOrder",
+    "Overview",
+    "Past",
+    "Playbook",
+    "PoliciesView",
+    "PolicyView",
+    "Problem",
+    "Question",
+    "Recorded",
+    "Said",
+    "SeriesName",
+    "ServiceCell",
+    "Session",
+    "Severity",
+    "Source",
+    "Step",
+    "StepState",
+    "TargetState",
+    "Try",
+]

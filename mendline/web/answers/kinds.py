@@ -1,0 +1,12 @@
+"""Words that several answers use."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Severity = Literal["info", "warning", "critical"]
+Doing = Literal["", "asks", "mending", "held", "mended", "over"]
+TargetState = Literal["ok", "info", "warning", "critical", "maintenance"]
+StepState = Literal[
+    "asking", "working", "mended", "failed", "denied", "shadow", "needless", "next", "waiting", "skipped"
+]

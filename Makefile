@@ -18,7 +18,7 @@ SHELL_FILES := $(shell git ls-files '*.sh' .ci/run 2>/dev/null)
 .PHONY: check-format check-lint check-types check-layers check-shell check-yaml
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make the virtual environment .venv with everything in it (other targets do so by themselves)
 

@@ -27,8 +27,8 @@ SETTLE_S = 1.5
 
 
 def warm_up(deployment: Deployment) -> None:
-    """Wait until the pipeline is at work: it has mended the service once, which is not counted. Raises DemoError."""
-    if not run_rounds(deployment, SCENARIOS["kill"], 1)[0].mended:
+    """Wait until the pipeline is at work: it has started the service once, which is not counted. Raises DemoError."""
+    if run_rounds(deployment, SCENARIOS["kill"], 1)[0].answering_s is None:
         msg = f"the service was killed and not started again; `mendline up` said last:\n{deployment.last_words()}"
         raise DemoError(msg)
 

@@ -18,6 +18,7 @@ WAYS = ("adjust", "command", "diagnose", "notify", "ask", "order", "drift")
 def told() -> Mapping[str, Any]:
     """Return what the demonstration tells of one round of each."""
     told = demonstrated("--rounds", "1", *(word for name in WAYS for word in ("--scenario", name)))
+    assert told.stdout, told.stderr
     scenarios: Mapping[str, Any] = json.loads(told.stdout)["scenarios"]
     return scenarios
 
@@ -57,7 +58,7 @@ def test_nothing_is_done_before_a_person_says_yes(told: Mapping[str, Any]) -> No
 
 
 def test_what_others_depend_on_is_mended_first(told: Mapping[str, Any]) -> None:
-    """One restart each: of the other before that it would have died at once."""
+    """One restart each, and the journal says what the second one waited for."""
     assert _done(told["order"], 2, "in_order", "held")
 
 

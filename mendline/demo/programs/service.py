@@ -5,8 +5,8 @@ the worker wait for a lock that it holds itself; /stall?s=1 keeps it busy for th
 garbage or a slow disk would. /leak takes 10 MB of memory a second from then on and gives nothing back; /burn?s=2
 computes for that many seconds beside the worker, without a number for ever.
 Port: the first argument; folder of the data, if it has any: the second. The file that $CONFIG names says what it
-answers; one that cannot be understood ends the service, as it does with many. It starts $LOADS seconds later, and not
-without a service on the port $NEEDS; $SAYS is printed when it is deadlocked.
+answers; one that cannot be understood ends the service, as it does with many. It starts $LOADS seconds later, and is
+not well without a service on the port $NEEDS; $SAYS is printed when it is deadlocked.
 """
 
 import _thread
@@ -109,8 +109,6 @@ def main() -> None:
     """Serve for ever, one connection at a time."""
     configured()
     time.sleep(float(LOADS or 0))
-    if NEEDS and not is_there(int(NEEDS)):
-        sys.exit(f"nobody listens on port {NEEDS}, and it cannot do without")
     sys.setswitchinterval(0.0005)  # who computes beside the worker must not keep it waiting
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

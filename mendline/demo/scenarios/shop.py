@@ -22,7 +22,7 @@ SETTINGS = f"""\
     process:
       command: [$python, -I, -S, $service_program, "$shop"]
       grace: 100ms
-      environment: {{NEEDS: "$store"}}    # without it there, it ends as soon as it starts
+      environment: {{NEEDS: "$store"}}    # without it there, it answers that it cannot serve
 {probed("shop")}\
     allow: [restart]
   store:

@@ -450,6 +450,8 @@ class Journal(Fact):
 
     def _take_activation(self, record: Activation) -> Change:
         if record.stage == POLICIES:
+            if self._is_repeat(record):
+                return NOTHING  # else policies that a younger planner has replaced would be in force again
             try:
                 self.policies = Policies.model_validate(record.settings)
             except ValidationError:
@@ -465,13 +467,13 @@ class Journal(Fact):
     # People ----------------------------------------------------------------------------------------------------------
 
     def _take_order(self, record: Order) -> Change:
-        return NOTHING if self._is_repeat(record) else self._obey(record)
+        return NOTHING if self._is_repeat(record, active=record.active) else self._obey(record)
 
-    def _is_repeat(self, record: Order) -> bool:
-        """Say whether an order was taken before, and remember it: whoever says it again, it is no news."""
+    def _is_repeat(self, record: Order | Activation, *, active: bool = True) -> bool:
+        """Say whether it was taken before, and remember it: whoever says it again, it is no news."""
         if not record.id:
             return False
-        name = f"{record.id}:{record.active}"
+        name = f"{record.id}:{active}"
         known = name in self.obeyed
         self.obeyed[name] = None
         while len(self.obeyed) > KEEP_OBEYED:

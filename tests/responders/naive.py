@@ -70,7 +70,7 @@ class View:
 
     def is_next(self, intent: Intent) -> bool:
         """Say whether it is the next try under the policies in force."""
-        in_force = [one.config for one in self.all(Activation) if one.stage == "policies"]
+        in_force = list({one.id: one.config for one in self.all(Activation) if one.stage == "policies"}.values())
         mine = [one for one in self.intents() if one.fault == intent.fault]
         refused = [one for one in mine if self.is_settled(one) and self.answer(one) == "refused"]
         tried = [one for one in mine if one not in refused and not self.is_needless(one)]

@@ -455,6 +455,20 @@ def test_who_is_not_believed_is_not_heard_and_that_is_told() -> None:
     ]
 
 
+def test_policies_that_were_replaced_are_not_in_force_again_by_a_repeat() -> None:
+    """A producer that tries again late must not silence the planner whose policies are in force."""
+    scene = Scene()
+    (replaced,) = scene.all(Activation)
+    scene.settings = settings(policy("auto", StepSettings(action="restart", attempts=9)))
+    scene.stage, scene._read = scene.new_planner(), 0
+    scene.tick()
+    in_force = scene.all(Activation)[-1].config
+    assert in_force != replaced.config
+    scene.say(replaced)
+    scene.say(fault(time=scene.time()))
+    assert [in_force] == [one.policy_hash for one in scene.intents]
+
+
 def test_what_a_person_said_counts_once() -> None:
     """Who says it again, a producer that tries once more or one who has copied it, neither grants nor ends anything."""
     scene = Scene(settings(policy("auto", StepSettings(action="restart", attempts=1)), cooldown=0))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mendline.responders.playbook import intent_id
 from mendline.schemas.base import record_id
 from mendline.schemas.records import (
+    Activation,
     Command,
     Fault,
     Intent,
@@ -160,7 +161,8 @@ class Harm:
 
     def _echo(self) -> None:
         """Append again what stands in the journal, as a planner or detector might that woke up late."""
-        said = [one for one in self._said(JOURNAL) if isinstance(one, Intent | Fault | Order)]
+        kinds = self.world.lots.choice(((Intent, Fault, Order), (Activation,)))
+        said = [one for one in self._said(JOURNAL, 4 * LATELY) if isinstance(one, kinds)]
         if said:
             self._append(said[-1 - self.world.lots.randrange(min(len(said), 20))])
 

@@ -39,6 +39,14 @@ def of_kind(lines: Sequence[Line[Record]], kind: type[Kind]) -> Iterator[Line[Ki
             yield Line(line.offset, line.time, line.record)
 
 
+def firsts(lines: Iterator[Line[Kind]]) -> list[Line[Kind]]:
+    """Return of each record the line in which it was said first."""
+    found: dict[str | None, Line[Kind]] = {}
+    for line in lines:
+        found.setdefault(line.record.id, line)
+    return list(found.values())
+
+
 @dataclass(frozen=True)
 class Story:
     """A world that is over: its plan, its records, and what really happened; `forged` orders were given by nobody.
@@ -107,7 +115,7 @@ class Story:
         return None
 
     def _may_be_obeyed(self, line: Line[Intent]) -> bool:
-        said = [one.record.config for one in of_kind(self.journal[: line.offset], Activation)]
+        said = [one.record.config for one in firsts(of_kind(self.journal[: line.offset], Activation))]
         asked = line.record.mode == "ask" and not self.approvals(line)
         return said[-1:] == [line.record.policy_hash] and not asked and not self.is_ordered("stop", "", line.offset)
 
@@ -128,8 +136,7 @@ class Story:
         return [one.active for one in orders if one.subject == subject][-1:] == [True]
 
     def _orders(self, kind: OrderKind) -> Iterator[Line[Order]]:
-        firsts = {one.record.id: one for one in reversed(list(of_kind(self.journal, Order)))}
-        believed = (one for one in reversed(firsts.values()) if one.record.id not in self.forged)
+        believed = (one for one in firsts(of_kind(self.journal, Order)) if one.record.id not in self.forged)
         return (one for one in believed if one.record.kind == kind)
 
     # Time -------------------------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ class Judge:
         return deed.started > self.story.known_at(line.record.fault, line.offset)
 
     def _late(self, deed: Deed, line: Line[Intent]) -> Iterator[str]:
-        approved = [time for time in self.story.approvals(line) if time <= deed.began]
+        approved = [one.time for one in self.story.approvals(line) if one.time <= deed.began]
         decided = max(approved, default=0) if line.record.mode == "ask" else line.time
         if deed.began > decided + BEGIN_WITHIN_MS:
             yield "it began after its deadline, or before a person had said yes"
@@ -162,8 +162,8 @@ class Judge:
             if (line := self.story.decision(deed.intent)) and not deed.again:
                 by_target[deed.target].append(line)
         for target, lines in by_target.items():
-            for one, other in pairwise(sorted(lines, key=lambda line: line.offset)):
-                passed = self.story.log_time(one.offset, other.offset)
+            for one, other in pairwise(sorted(lines, key=self.story.place)):
+                passed = self.story.log_time(self.story.place(one), self.story.place(other))
                 if passed < self.story.plan.guards.cooldown and not self.story.is_granted(other.record.fault):
                     yield Wrong("against_guards", f"{target}: only {passed} ms between {one} and {other}")
 

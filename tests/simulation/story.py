@@ -119,11 +119,16 @@ class Story:
         asked = line.record.mode == "ask" and not self.approvals(line)
         return said[-1:] == [line.record.policy_hash] and not asked and not self.is_ordered("stop", "", line.offset)
 
-    def approvals(self, line: Line[Intent]) -> list[int]:
-        """Return when (append time, ms) people said yes to this very intent, or to its fault, after it stood there."""
+    def approvals(self, line: Line[Intent]) -> list[Line[Order]]:
+        """Return where people said yes to this very intent, or to its fault, after it stood there."""
         subjects = (line.record.id, line.record.fault)
         said = (one for one in self._orders("approve") if one.offset > line.offset)
-        return [one.time for one in said if one.record.subject in subjects]
+        return [one for one in said if one.record.subject in subjects]
+
+    def place(self, line: Line[Intent]) -> int:
+        """Return the offset from which on an intent may have counted: that of the first yes, if it had to ask."""
+        approvals = self.approvals(line) if line.record.mode == "ask" else []
+        return approvals[0].offset if approvals else line.offset
 
     def is_granted(self, fault: str) -> bool:
         """Say whether people said yes to anything about a fault."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 FAR = 3.2e9
 """A hundred years, in s: as good as never."""
 
+NO_MATTER = FAR / 10
+"""Ten years, in s, beyond which nobody cares; and what is `FAR` comes nearer as time goes on."""
+
 LARGEST = 1e150
 MOST_WINDOWS = 1_000_000
 
@@ -182,13 +185,13 @@ class Exhaustion(Detector):
         if scores.measure is None or not isinstance(scores, Forecast) or scores.latest is None:
             return ""
         left, latest = float(scores.measure[row]), float(scores.latest[row])
-        if not left < FAR:
+        if not left < NO_MATTER:
             return "no trend towards its limit that is sure"
         end = (int(step.times[row]) + step.width_ms) / 1000.0
         unit = step.columns[row % len(step.columns)].unit if step.columns else ""
-        until = f", at the latest {_moment(end + latest, end)}" if latest < FAR else ""
-        limit = amount(self.parameters.limit, unit)
-        return f"at this trend it reaches {limit} at the earliest {_moment(end + left, end)}{until}"
+        first, last = (_moment(end + one, end) if one < NO_MATTER else "" for one in (left, latest))
+        when = first if first == last else f"{first} at the earliest" + (f", {last} at the latest" if last else "")
+        return f"at this trend it reaches {amount(self.parameters.limit, unit)} {when}"
 
 
 def _moment(seconds: float, now: float) -> str:

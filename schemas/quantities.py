@@ -52,6 +52,16 @@ def span(ms: float) -> str:
     return f"{ms:.3g} ms"
 
 
+def counted(count: int, things: str) -> str:
+    """Return how many things there are; the first word of `things` is a plural in s.
+
+    >>> counted(1, "changes of files"), counted(0, "windows"), counted(1234, "revisions of faults")
+    ('1 change of files', '0 windows', '1,234 revisions of faults')
+    """
+    first, space, rest = things.partition(" ")
+    return f"{count:,} {first.removesuffix('s') if count == 1 else first}{space}{rest}"
+
+
 def _digits(value: float) -> str:
     """Return a number to four digits, or to six where its whole part alone has four."""
     return f"{value:.{4 if abs(value) < THOUSAND else 6}g}"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mendline.schemas.quantities import span
+from mendline.schemas.quantities import counted, span
 from mendline.words import date, printable
 
 if TYPE_CHECKING:
@@ -38,16 +38,17 @@ def verdict_told(verdict: Verdict) -> Iterator[str]:
     """Yield it in words, line by line."""
     yield from _gaps_told(verdict.gaps)
     if verdict.left_out:
-        yield f"Not compared: {verdict.left_out:,} decisions, under policies that this version reads otherwise"
+        left_out = counted(verdict.left_out, "decisions")
+        yield f"Not compared: {left_out}, under policies that this version reads otherwise"
     for one in verdict.first[:SHOWN]:
         yield printable(f"Different: {one.text}")
     if verdict.different > SHOWN:
         yield f"… and {verdict.different - SHOWN:,} more differences"
-    equal = ", ".join(f"{count:,} {kind}" for kind, count in verdict.equal.items() if count)
+    equal = ", ".join(counted(count, kind) for kind, count in verdict.equal.items() if count)
     if verdict.reproduced:
         yield f"Reproduced, byte for byte: {equal}"
     elif verdict.different:
-        yield f"Not reproduced: {verdict.different:,} differences; equal: {equal or 'nothing'}"
+        yield f"Not reproduced: {counted(verdict.different, 'differences')}; equal: {equal or 'nothing'}"
     else:
         yield "Nothing could be compared"
 

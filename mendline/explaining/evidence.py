@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mendline.explaining.links import Link, known, number
 from mendline.runtime.worker import cut
 from mendline.schemas.decode import decode
+from mendline.schemas.quantities import counted
 from mendline.schemas.stream import Partition
 from mendline.words import clock, describe
 
@@ -59,7 +60,7 @@ def _records(fault: Fault, batches: list[Batch]) -> Link:
                 lines.append(f"{clock(batch.timestamps[index])} offset {offset}: {text}")
     lines = lines if len(lines) <= SHOWN else [*lines[: SHOWN // 2], "…", *lines[-SHOWN // 2 :]]
     where = f"{evidence.topic} partition {evidence.partition}"
-    told = [f"{where}: {len(offsets)} records of {fault.host}", *lines]
+    told = [f"{where}: {counted(len(offsets), 'records')} of {fault.host}", *lines]
     if not offsets:
         told = [f"{where}, up to offset {evidence.offsets[1]}: no record of {fault.host}, which is what it is about"]
     return Link("records", told, {"topic": evidence.topic, "partition": evidence.partition, "offsets": offsets})
@@ -98,11 +99,11 @@ def _window(block: WindowBlock, entry: int, column: int, offset: int) -> dict[st
 
 def _window_link(evidence: Evidence, windows: list[dict[str, Any]]) -> Link:
     where = f"{evidence.topic} partition {evidence.partition}"
-    lines = [f"{where}: {len(windows)} windows with {evidence.series}"]
+    lines = [f"{where}: {counted(len(windows), 'windows')} with {evidence.series}"]
     for one in windows[-SHOWN:]:
         told = ", ".join(f"{name} {number(one['statistics'].get(name))}" for name in ("mean", "min", "max", "last"))
         times = f"{clock(one['start'])} + {one['width_ms'] / 1000:g} s"
-        lines.append(f"offset {one['offset']}: {times}, {one['rounds']} rounds: {told}")
+        lines.append(f"offset {one['offset']}: {times}, {counted(one['rounds'], 'rounds')}: {told}")
     facts = {"topic": evidence.topic, "partition": evidence.partition, "windows": windows}
     return Link("windows", lines, facts)
 
@@ -121,7 +122,7 @@ def _rounds(source: Source, metrics: Partition, host: str, begin: int, end: int)
     if not offsets:
         return Link("rounds", [f"{where}: the rounds from {clock(begin)} to {clock(end)} are no longer kept"], facts)
     span = f"offsets {offsets[0]} to {offsets[-1]}, from {clock(begin)} to {clock(end)}"
-    return Link("rounds", [f"{where}: {len(offsets)} rounds of {host}, {span}"], facts)
+    return Link("rounds", [f"{where}: {counted(len(offsets), 'rounds')} of {host}, {span}"], facts)
 
 
 def _round_offsets(batch: Batch, host: str, begin: int, end: int) -> Iterator[int]:

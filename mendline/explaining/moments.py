@@ -20,7 +20,7 @@ from mendline.replaying.states import States
 from mendline.replaying.tracks import Track
 from mendline.responders.playbook import matches_target
 from mendline.schemas.decode import decode
-from mendline.schemas.quantities import span
+from mendline.schemas.quantities import counted, span
 from mendline.words import clock, date, describe, in_force
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _heard(source: Source, time: int, target: str) -> Link:
                 for index, record in found.records
                 if record.type in ("process", "probe") and _is_of(target, record.source, {record.service})
             ]
-    lines = [f"{name}: {count} rounds in the minute before" for name, count in sorted(rounds.items())]
+    lines = [f"{name}: {counted(count, 'rounds')} in the minute before" for name, count in sorted(rounds.items())]
     lines = lines or [f"no round with {target} came in the minute before: nothing could be seen of it"]
     return Link("heard", [*lines, *events[-SHOWN:]], {"rounds": rounds, "events": events})
 
@@ -157,7 +157,8 @@ def _scores(source: Source, time: int, target: str) -> Iterator[Link]:
     for one in source.settings.detectors:
         if found := watches[one.name].newest:
             bounds = configure(one, source.settings).bounds
-            lines = [f"opens {_bounds_text(bounds.open_above, bounds.open_below)}, for {span(bounds.open_hold)}"]
+            hold = f", for {span(bounds.open_hold)}" if bounds.open_hold else ""
+            lines = [f"opens {_bounds_text(bounds.open_above, bounds.open_below)}{hold}"]
             nearest = sorted(found.items(), key=lambda pair: -(known(pair[1].judged) or 0.0))
             lines += [
                 f"{host} {label} at {clock(seen.start)}: {_seen(seen)}" for (host, label), seen in nearest[:SHOWN]

@@ -48,7 +48,7 @@ def _more(lines: Sequence[str], width: int, room: int) -> Iterator[Text]:
 
 def _sections(scene: Scene, desk: Desk, room: int) -> Iterator[Text]:
     if not scene.sections:
-        yield Text("Nothing is wrong.", "green")
+        yield from [Text("Nothing is wrong.", "green")] if scene.known else []
         return
     selected = desk.row(scene)
     for section, count in zip(scene.sections, shares([len(one.rows) for one in scene.sections], room), strict=True):

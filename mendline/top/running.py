@@ -80,7 +80,7 @@ class Top:
     def _seen(self) -> Scene:
         with self._watch.journal.read() as journal:
             if journal.offset < 0 and self._watch.journal.trouble:
-                return Scene([(self._watch.journal.trouble, "bold yellow")], [])
+                return Scene([(self._watch.journal.trouble, "bold yellow")], [], known=False)
             return scene(journal, self._watch.journal.trouble, wall_clock())
 
     def _more(self) -> Sequence[str]:

@@ -47,10 +47,11 @@ class Section(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """All of it. `head` are the lines above, each with its style."""
+    """All of it. `head` are the lines above, each with its style; `known` is false before the journal was read."""
 
     head: Sequence[tuple[str, str]]
     sections: Sequence[Section]
+    known: bool = True
 
     @property
     def rows(self) -> list[Row]:

@@ -168,7 +168,7 @@ def test_a_moment_in_which_nothing_was_wrong(studio: Studio, source: Source) -> 
     assert {"host-1": 29, "host-2": 29} == link(links, "heard").facts["rounds"]
     said = {one.facts["name"]: one for one in links if one.name == "detector"}
     assert {"queue-limit", "queue-unusual"} == set(said)
-    assert "opens above 80" in said["queue-limit"].lines[0]
+    assert said["queue-limit"].lines[0].endswith("opens above 80")
     assert {"normal"} == {score["state"] for one in said.values() for score in one.facts["scores"]}
 
 

@@ -76,6 +76,12 @@ def test_what_is_asked_and_done_is_seen() -> None:
     assert found.head[1] == ("pipeline  rounds/0 1 min old", "bold red")
 
 
+def test_before_the_journal_was_read_nothing_is_called_well() -> None:
+    """All is well only where it is known."""
+    assert "Nothing is wrong." in draw(Scene([], []), Desk(), (), 80, 9).plain
+    assert "Nothing is wrong." not in draw(Scene([], [], known=False), Desk(), (), 80, 9).plain
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_any_size_is_filled_and_never_exceeded(seed: int) -> None:
     """Also with characters that take two columns or none, and more rows than there is room for."""

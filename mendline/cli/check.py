@@ -6,16 +6,19 @@ from pathlib import Path
 
 import click
 
-from mendline.cli.options import json_option
+from mendline.cli.options import config_option, json_option
 
 NO = 1
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), default=Path("mendline.yaml"), envvar="MENDLINE_CONFIG")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@config_option
 @json_option
-def check(file: Path, *, as_json: bool) -> None:
+def check(file: Path | None, config: Path, *, as_json: bool) -> None:
     """Say whether FILE will work on this host, and why not. Changes nothing. Exit status 1 when it will not.
+
+    Without FILE it is about the file that all other commands take.
 
     Example: mendline check mendline.yaml
     """
@@ -24,7 +27,8 @@ def check(file: Path, *, as_json: bool) -> None:
     from mendline.checking import check_all
     from mendline.config import load_settings
 
-    findings = list(check_all(load_settings(file), file))
+    checked = file or config
+    findings = list(check_all(load_settings(checked), checked))
     colours = {"ok": "green", "warning": "yellow", "wrong": "red"}
     for finding in findings:
         if as_json:

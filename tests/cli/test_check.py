@@ -53,6 +53,7 @@ def test_a_good_file_will_work_and_nothing_is_left_behind(call: Caller, tmp_path
     config = write_config(tmp_path, services=web(), policies=[policy()])
     ran = call("check", config)
     assert (ran.status, ran.out.splitlines()[-1]) == (0, "This will work.")
+    assert ran == call("check", "-c", config)
     assert [config] == list(tmp_path.iterdir())
 
 

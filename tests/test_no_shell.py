@@ -42,6 +42,7 @@ def _is_shell_vector(parts: list[ast.expr]) -> bool:
     return isinstance(first, str) and first.rpartition("/")[2] in SHELLS and isinstance(second, str) and second == "-c"
 
 
+@pytest.mark.slow
 def test_no_program_is_started_through_a_shell() -> None:
     """In none of the folders that are installed, nor in the examples."""
     files = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]

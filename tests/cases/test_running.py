@@ -174,6 +174,7 @@ def test_tests_that_share_a_run_go_as_each_does_alone(tmp_path: Path, seed: int)
     assert any(together.values())
 
 
+@pytest.mark.slow
 def test_tests_go_the_same_in_several_processes(tmp_path: Path) -> None:
     """Results stand in the order of the file, and what is raised in a process is raised here."""
     lots = random.Random(1)

@@ -43,6 +43,7 @@ def told(studio: Studio, *detectors: dict[str, Any], wanted: Wanted | None = Non
     return [(kind, course.last.target, course.last.detector) for kind, course in lasts if course]
 
 
+@pytest.mark.slow
 def test_the_settings_that_were_there_change_nothing(studio: Studio) -> None:
     """Each fault begins and ends when it did."""
     found = anew(studio, studio.settings)

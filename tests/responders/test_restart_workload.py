@@ -166,6 +166,7 @@ def test_what_is_younger_than_the_evidence_is_left_alone(cluster: FakeKubernetes
     assert "available" in run(evidence=SINCE)
 
 
+@pytest.mark.slow
 def test_pods_that_crash_are_told_when_time_is_over(cluster: FakeKubernetes, run: Run) -> None:
     """It rolls on, and somebody must look at it."""
     cluster.add("deployments")

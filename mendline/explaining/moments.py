@@ -156,9 +156,10 @@ def _scores(source: Source, time: int, target: str) -> Iterator[Link]:
     why = [text for place in _places(source) if (text := _look_again(source, *place, time, watches))]
     for one in source.settings.detectors:
         if found := watches[one.name].newest:
-            bounds = configure(one, source.settings).bounds
+            configured = configure(one, source.settings)
+            bounds, of = configured.bounds, "" if configured.detector.judges == "measure" else " at a surprise"
             hold = f", for {span(bounds.open_hold)}" if bounds.open_hold else ""
-            lines = [f"opens {_bounds_text(bounds.open_above, bounds.open_below)}{hold}"]
+            lines = [f"opens{of} {_bounds_text(bounds.open_above, bounds.open_below)}{hold}"]
             nearest = sorted(found.items(), key=lambda pair: -(known(pair[1].judged) or 0.0))
             lines += [
                 f"{host} {label} at {clock(seen.start)}: {_seen(seen)}" for (host, label), seen in nearest[:SHOWN]

@@ -169,6 +169,7 @@ def test_a_moment_in_which_nothing_was_wrong(studio: Studio, source: Source) -> 
     said = {one.facts["name"]: one for one in links if one.name == "detector"}
     assert {"queue-limit", "queue-unusual"} == set(said)
     assert said["queue-limit"].lines[0].endswith("opens above 80")
+    assert "opens at a surprise above " in said["queue-unusual"].lines[0]
     assert {"normal"} == {score["state"] for one in said.values() for score in one.facts["scores"]}
 
 

@@ -1,4 +1,4 @@
-// What happened about an incident, in order, with the time since its first sign.
+// What happened about an incident, in order, with the time since its first sign; from a minute on, with the time of day.
 
 import { el, panel } from "./dom.js";
 import { clock, span } from "./words.js";
@@ -18,6 +18,8 @@ export function titled(entry) {
   return TITLES[entry.type]?.[entry.what] ?? [`${entry.type} ${entry.what}`.trim(), "faint"];
 }
 
+const MINUTE_MS = 60_000;
+
 /** Return the panel of the time line. */
 export function timeline({ entries, cut }) {
   const first = entries[0]?.time;
@@ -29,8 +31,9 @@ export function timeline({ entries, cut }) {
 function line(entry, first) {
   const [title, tone] = titled(entry);
   const after = entry.time - first;
+  const near = after && after < MINUTE_MS; // later, so long an offset would tell no two steps apart
   return el("li", { class: `tone-${tone}` },
-    el("span", { class: "line-time" }, el("time", { title: `${clock(entry.time)} UTC` }, after ? `+${span(after)}` : clock(entry.time, 0))),
+    el("span", { class: "line-time" }, el("time", { title: `${clock(entry.time)} UTC` }, near ? `+${span(after)}` : clock(entry.time, 0))),
     el("div", { class: "line-body" },
       el("span", { class: "line-what" }, title),
       el("span", { class: "line-text" }, entry.text),

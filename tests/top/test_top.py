@@ -50,7 +50,7 @@ def fits(lines: list[str], columns: int, rows: int) -> bool:
 def test_what_asks_is_answered_by_key_after_a_second_one(asking: Path) -> None:
     """The order is signed by this host; no other key than y says yes; q leaves, and the terminal is as it was."""
     with Terminal(asking.parent, top(asking), (80, 24)) as terminal:
-        lines = terminal.shows("waits for an answer")
+        lines = terminal.shows("restart host-1/web (web-down")
         assert "31 open, 1 waiting for an answer, 0 being mended" in lines[0]
         assert any(line.startswith("> ") and "restart host-1/web (web-down" in line for line in lines)
         terminal.press("a")

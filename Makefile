@@ -97,7 +97,7 @@ lock: $(READY) ## pin the newest versions of all dependencies in requirements-de
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
 		--output-file requirements-dev.txt pyproject.toml
 
-audit: ## compare the pinned packages with the vulnerabilities that pypi.org knows of (a mirror does not, so not in CI)
+audit: ## compare the pinned packages with the vulnerabilities that the public index knows of (a mirror does not, so not in CI)
 	@test -x $(AUDIT)/bin/pip-audit || { sh tools/venv.sh $(AUDIT) && $(AUDIT)/bin/python -m pip install --quiet $(AUDITOR); }
 	@$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements-dev.txt
 

@@ -240,10 +240,11 @@ def _rank(fault: FaultFact) -> tuple[int, int, str]:
 def causes(journal: Journal, root: FaultFact, children: Sequence[tuple[int, Child]]) -> list[Cause]:
     """Return what an incident may come from, the likeliest first.
 
-    The root has 50, and 5 more for each fault that it explains, 75 at most. A change has 40, and 15 for each of: it was
+    The root has 50, and 5 more for each fault that it explains, 75 at most. A change has 34, and 15 for each of: it was
     to the root's own target; it is of a sort that often breaks things; it was within ten minutes before. So what was
-    changed at the very place right before comes before the fault itself, and a change elsewhere or long
-    before, comes after one that explains others. What Mendline did about one of the faults is the cause of none.
+    changed at the very place right before comes before the fault itself, and a harmless change elsewhere, such as the
+    restart of another service, or one long before, comes after it. What Mendline did about one of the faults is the
+    cause of none.
     """
     about = _about_root(root, len(children)) + _from_outside(root, children)
     found = [Cause(min(50 + 5 * len(children), 75), about)]
@@ -290,5 +291,5 @@ def _is_candidate(change: ChangeFact, root: FaultFact) -> bool:
 def _changed(change: ChangeFact, root: FaultFact) -> Cause:
     before_ms = max(root.opened_at - change.time, 0)
     there = change.target != "*" and matches_target(change.target, root.latest.target)
-    score = 40 + 15 * (there + (change.rank >= 3) + (before_ms <= PROMPT_MS))  # noqa: PLR2004 - as the docstring says
+    score = 34 + 15 * (there + (change.rank >= 3) + (before_ms <= PROMPT_MS))  # noqa: PLR2004 - as the docstring says
     return Cause(score, f"{change.text}, {before_ms / 1000:.0f} s before")

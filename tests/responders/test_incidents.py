@@ -200,6 +200,21 @@ def test_an_earlier_restart_by_mendline_is_a_candidate() -> None:
     assert texts(scene.journal, "host-1/db") == expected
 
 
+def test_a_restart_of_another_service_is_less_likely_than_the_fault_itself() -> None:
+    """It seldom breaks a service beside it."""
+    scene = Scene()
+    mended(scene, fault("host-1/web"))
+    scene.tick(30 * SECOND)
+    now = START_MS + scene.now
+    scene.say(fault("host-1/db", reason="it was killed", time=now, opened_at=now))
+    (mine,) = (one for one in incidents(scene.journal) if one.root.latest.target == "host-1/db")
+    assert [
+        "configuration /etc/x.conf of web changed, 40 s before",
+        "host-1/db is dead: it was killed",
+        "restart of host-1/web by Mendline, 40 s before",
+    ] == [cause.text for cause in mine.causes]
+
+
 @pytest.mark.parametrize(("began_ms", "said"), [(-1, ["restart of host-1/db by Mendline, 0 s before"]), (0, [])])
 @pytest.mark.parametrize("reflex", [True, False])
 def test_what_began_after_the_fault_is_not_its_cause(began_ms: int, said: list[str], *, reflex: bool) -> None:

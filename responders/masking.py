@@ -15,17 +15,20 @@ from __future__ import annotations
 import re
 
 MASK = "*****"
-_NAMES = (
-    r"(?:[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w-]*)"
-)
+_NAME = r"(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w-]*"
+# A pattern that could begin at each letter of a long word, and read on to its end, would take a second for 4 kB.
+_WORD_BEGINS = r"(?<![\w.+-])"
 _PATTERNS = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), MASK),
     (re.compile(r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(\s*[:=]\s*)[^\r\n]+"), rf"\1\2{MASK}"),
+    (re.compile(rf"({_WORD_BEGINS}[a-zA-Z][\w+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)"), rf"\1{MASK}"),
+    (re.compile(rf"(?i)({_NAME}[\"']?\s*[:=]\s*)(?:\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\s,;&\"']+)"), rf"\1{MASK}"),
+    (re.compile(rf"(?i)({_WORD_BEGINS}--?[\w.-]*?{_NAME}\s+)(?!-)\S+"), rf"\1{MASK}"),
     (re.compile(r"(?i)\b(bearer|basic)(\s+)[\w.~+/-]{8,}=*"), rf"\1\2{MASK}"),
-    (re.compile(r"(\b[a-zA-Z][\w+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)"), rf"\1{MASK}"),
-    (re.compile(rf"(?i)({_NAMES}[\"']?\s*[:=]\s*)(?:\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\s,;&\"']+)"), rf"\1{MASK}"),
-    (re.compile(rf"(?i)(--?{_NAMES}\s+)(?!-)\S+"), rf"\1{MASK}"),
-    (re.compile(r"\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_\w{20,}|xox[abprs]-[\w-]{10,}|eyJ[\w-]+\.[\w-]+\.[\w-]*)"), MASK),
+    (
+        re.compile(r"(?<![\w-])(?:AKIA[0-9A-Z]{16}|gh[pousr]_\w{20,}|xox[abprs]-[\w-]{10,}|eyJ[\w-]+\.[\w-]+\.[\w-]*)"),
+        MASK,
+    ),
 )
 
 

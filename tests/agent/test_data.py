@@ -97,7 +97,7 @@ def test_corrupt_data_are_told_when_confirmed_again_and_again_and_never_saved(de
     assert ("data stock", "stock", "wrong", 4) == (event.probe, event.data, event.failure, event.attempts)
     assert "status 1" in event.error
     assert event.error.endswith("the newest snapshot is 63 s old")
-    desk.pass_time(7200)
+    desk.pass_time(3700)
     assert 1 == len(desk.store.ids())
     desk.file.write_text("good again")
     desk.pass_time(120)

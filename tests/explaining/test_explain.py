@@ -18,6 +18,8 @@ from mendline.schemas.records import Hold, Intent
 from mendline.schemas.stream import Partition
 from tests.replaying.support import Studio, recorded, settings_of
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 70
 
 

@@ -13,6 +13,8 @@ from mendline.replaying.inputs import Wanted
 from mendline.schemas.stream import NewRecord, Partition
 from tests.replaying.support import HOSTS, SETTINGS, Altered, Studio, at, find, recorded, settings_of, verified, verify
 
+pytestmark = pytest.mark.slow
+
 
 def test_other_settings_than_those_recorded_are_told(studio: Studio, tmp_path: Path) -> None:
     """Nothing of the stage that they change is compared; what does not depend on them is."""
@@ -24,7 +26,6 @@ def test_other_settings_than_those_recorded_are_told(studio: Studio, tmp_path: P
     assert verdict.first == []
 
 
-@pytest.mark.slow
 def test_of_settings_that_changed_the_time_they_counted_is_compared(tmp_path: Path) -> None:
     """And of what was taken over from others, the part behind the first snapshot."""
     studio = Studio(settings_of(tmp_path))
@@ -44,7 +45,6 @@ def test_of_settings_that_changed_the_time_they_counted_is_compared(tmp_path: Pa
         assert found == other
 
 
-@pytest.mark.slow
 def test_soon_after_settings_changed_all_is_exact_again(tmp_path: Path) -> None:
     """The first snapshot under them is kept, however seldom others are."""
     topics = {"partitions": 1, "snapshots_every": "6h"}
@@ -62,7 +62,6 @@ def test_soon_after_settings_changed_all_is_exact_again(tmp_path: Path) -> None:
     assert taken_over.end < 60 + 30
 
 
-@pytest.mark.slow
 def test_what_retention_left_is_replayed_from_the_nearest_snapshot(tmp_path: Path) -> None:
     """Exactly, from there on; what came before is told."""
     studio = recorded(tmp_path, 120)

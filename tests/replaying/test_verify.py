@@ -19,6 +19,8 @@ from mendline.schemas.stream import Partition
 from mendline.testing.clock import ManualClock
 from tests.replaying.support import SETTINGS, Altered, Studio, at, find, recorded, settings_of, verified, verify
 
+pytestmark = pytest.mark.slow
+
 KINDS = {"windows", "revisions of faults", "intents", "holds", "verifications"}
 
 
@@ -30,7 +32,6 @@ def test_all_that_was_said_comes_again(studio: Studio) -> None:
     assert verdict.equal["windows"] == 2 * (65 + 22)
 
 
-@pytest.mark.slow
 def test_nothing_is_written_and_no_group_is_touched(tmp_path: Path) -> None:
     """A replay reads: the log ends where it ended, and every group stands where it stood."""
     studio = recorded(tmp_path, 30)
@@ -52,7 +53,6 @@ def _committed(studio: Studio) -> dict[tuple[str, Partition], object]:
     return found
 
 
-@pytest.mark.slow
 def test_the_embedded_log_and_a_dump_of_it_are_as_good(tmp_path: Path) -> None:
     """A dump needs neither the log nor the keys of the host."""
     clock = ManualClock()
@@ -69,7 +69,6 @@ def test_the_embedded_log_and_a_dump_of_it_are_as_good(tmp_path: Path) -> None:
     assert dumped == on_log
 
 
-@pytest.mark.slow
 def test_restarts_crashes_and_other_batches_change_nothing(tmp_path: Path) -> None:
     """Members that died said some things twice, and those that lagged took many records at a time."""
     studio = Studio(settings_of(tmp_path))
@@ -85,7 +84,6 @@ def test_restarts_crashes_and_other_batches_change_nothing(tmp_path: Path) -> No
     assert verdict.reproduced
 
 
-@pytest.mark.slow
 def test_the_end_of_a_recording_in_full_swing_is_no_difference(tmp_path: Path) -> None:
     """What the stages had not got to yet is said again, and nobody misses it."""
     studio = Studio(settings_of(tmp_path))
@@ -191,7 +189,6 @@ def with_plug_in(name: str) -> tuple[dict[str, Any], ...]:
     return *SETTINGS["detectors"], mine
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Clock", "Chance"])
 def test_a_detector_that_is_not_deterministic_is_named_first(tmp_path: Path, name: str) -> None:
     """Whether it says other things, or knows other things and has said nothing yet."""
@@ -202,7 +199,6 @@ def test_a_detector_that_is_not_deterministic_is_named_first(tmp_path: Path, nam
     assert "it is not deterministic: two passes over the same records differ" in told
 
 
-@pytest.mark.slow
 def test_a_detector_of_others_that_is_deterministic_is_reproduced(tmp_path: Path) -> None:
     """From its snapshots too."""
     verdict = verify(recorded(tmp_path, 60, detectors=with_plug_in("Steady")))

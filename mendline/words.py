@@ -46,18 +46,6 @@ def _moment(time_ms: int) -> datetime | None:
         return None
 
 
-def size(count: int) -> str:
-    """Return a number of bytes as people say it.
-
-    >>> size(999), size(1_500_000), size(2**40)
-    ('999 B', '1.43 MiB', '1 TiB')
-    """
-    for power, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
-        if count >= 1024**power:
-            return f"{count / 1024**power:.3g} {unit}"
-    return f"{count} B"
-
-
 def rate(speed: float | None, what: str) -> str:
     """Return how many of something are done a second, as people say it; nothing while that is not known.
 

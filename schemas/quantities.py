@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 BYTES = ((2.0**40, "Ti"), (2.0**30, "Gi"), (2.0**20, "Mi"), (2.0**10, "Ki"))
 THOUSANDS = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
@@ -24,11 +25,20 @@ def amount(value: float | None, unit: str = "1") -> str:
     if unit in {"s", "ms"} and value >= 0:
         return span(value * 1000 if unit == "s" else value)
     what, slash, per = unit.partition("/")
-    steps = BYTES if what == "By" else THOUSANDS
-    size, prefix = next(((one, name) for one, name in steps if abs(value) >= one), (1.0, ""))
+    step, prefix = _step(value, BYTES if what == "By" else THOUSANDS)
     name = NAMES.get(what, what.strip("{}"))
     words = prefix + name if what == "By" else f"{prefix} {name}"
-    return " ".join(filter(None, (_digits(value / size), words.strip()))) + slash + per
+    return " ".join(filter(None, (_digits(value / step), words.strip()))) + slash + per
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people say it, to three digits.
+
+    >>> size(999), size(1_500_000), size(2**40)
+    ('999 B', '1.43 MiB', '1 TiB')
+    """
+    step, prefix = _step(count, BYTES)
+    return f"{count / step:.3g} {prefix}B" if prefix else f"{count} B"
 
 
 def per_second(unit: str) -> str:
@@ -60,6 +70,11 @@ def counted(count: int, things: str) -> str:
     """
     first, space, rest = things.partition(" ")
     return f"{count:,} {first.removesuffix('s') if count == 1 else first}{space}{rest}"
+
+
+def _step(value: float, steps: Sequence[tuple[float, str]]) -> tuple[float, str]:
+    """Return the largest step that the value reaches, and its prefix."""
+    return next(((step, prefix) for step, prefix in steps if abs(value) >= step), (1.0, ""))
 
 
 def _digits(value: float) -> str:

@@ -181,7 +181,8 @@ def _facts(manifest: Manifest) -> dict[str, Any]:
 
 
 def _line(manifest: Manifest) -> str:
-    from mendline.words import date, size
+    from mendline.schemas.quantities import size
+    from mendline.words import date
 
     moving = f", {manifest.moving} changed meanwhile" if manifest.moving else ""
     what = f"{manifest.files} files, {size(manifest.size)}{moving}"

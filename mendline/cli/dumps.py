@@ -165,6 +165,6 @@ def _names(head: DumpHead) -> str:
 
 
 def _size(file: Path) -> str:
-    from mendline.words import size
+    from mendline.schemas.quantities import size
 
     return size(file.stat().st_size)

@@ -56,7 +56,8 @@ def list_topics(config: Path, *, as_json: bool) -> None:
 
 
 def _told(facts: TopicFacts) -> str:
-    from mendline.words import date, size
+    from mendline.schemas.quantities import size
+    from mendline.words import date
 
     if not facts.partitions:
         return f"{facts.topic:24} missing"

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mendline.reading import read_batches
 from mendline.responders.sealing import Placed, Range, placed
-from mendline.schemas.base import UnreadableRecordError
-from mendline.schemas.records import Seal, decode_record
+from mendline.schemas.records import Seal, readable
 from mendline.schemas.stream import Batch, Partition
 from mendline.words import date
 
@@ -194,16 +193,8 @@ def _altered(standing: Standing, found: Range, times: tuple[int, int]) -> Proble
 def _seals(batches: Iterable[Batch]) -> Iterator[Standing]:
     for batch in batches:
         for offset, value in zip(batch.offsets, batch.values, strict=True):
-            if MARK in value and (seal := _seal_in(value)):
+            if MARK in value and isinstance(seal := readable(value), Seal):
                 yield Standing(offset, seal)
-
-
-def _seal_in(value: bytes) -> Seal | None:
-    try:
-        record = decode_record(value)
-    except UnreadableRecordError:
-        return None
-    return record if isinstance(record, Seal) else None
 
 
 def _that_count(found: Iterable[Standing], oldest: int, why_not: WhyNot) -> Iterator[Standing]:

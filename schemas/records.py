@@ -512,6 +512,14 @@ def decode_record(value: bytes) -> Record:
     return record
 
 
+def readable(value: bytes) -> Record | None:
+    """Return the record that JSON bytes hold, None where nobody can read it: stages send that to the dead letters."""
+    try:
+        return decode_record(value)
+    except UnreadableRecordError:
+        return None
+
+
 def _known_part(value: bytes, error: ValidationError) -> Record:
     """Return a record whose `model_extra` are fields that only its writer knows. Raises UnreadableRecordError."""
     reason = UnreadableRecordError(_why_unreadable(value, error))

@@ -10,7 +10,7 @@ from mendline.explaining.links import Link
 from mendline.explaining.scoring import detector_link, recompute
 from mendline.logs.partitioner import partition_of
 from mendline.responders.journal import CLOSING
-from mendline.schemas.base import UnreadableRecordError, record_id
+from mendline.schemas.base import record_id
 from mendline.schemas.records import (
     Cancel,
     Command,
@@ -20,7 +20,7 @@ from mendline.schemas.records import (
     Order,
     Outcome,
     Verification,
-    decode_record,
+    readable,
 )
 from mendline.schemas.stream import Partition
 from mendline.words import attachments, clock, describe
@@ -95,7 +95,7 @@ def _commands(source: Source, entry: Stored) -> list[Link]:
     found: dict[str, Link] = {}
     for batch in source.recording.batches(place, begin, end):
         for offset, time, value in zip(batch.offsets, batch.timestamps, batch.values, strict=True):
-            if intent.id.encode() in value and (record := _command(value)):
+            if intent.id.encode() in value and isinstance(record := readable(value), Command | Cancel):
                 text = f"{clock(time)} {topic} partition {place.number} offset {offset}: {describe(record)}"
                 signed = f"signed by key {record.signature.key}" if record.signature else "not signed"
                 facts = {"topic": topic, "partition": place.number, "offset": offset, "append_time": time}
@@ -104,14 +104,6 @@ def _commands(source: Source, entry: Stored) -> list[Link]:
     if record_id("command", intent.id) not in found:
         return [Link("command", [_why_no_command(intent)], {}), *found.values()]
     return list(found.values())
-
-
-def _command(value: bytes) -> Command | Cancel | None:
-    try:
-        record = decode_record(value)
-    except UnreadableRecordError:
-        return None
-    return record if isinstance(record, Command | Cancel) else None
 
 
 def _why_no_command(intent: Intent) -> str:

@@ -16,8 +16,7 @@ from mendline.replaying.letters import read_letters
 from mendline.replaying.plan import Span, Stretch, plan, read_activations
 from mendline.replaying.states import States
 from mendline.replaying.tracks import Track
-from mendline.schemas.base import UnreadableRecordError
-from mendline.schemas.records import Fault, decode_record
+from mendline.schemas.records import Fault, readable
 from mendline.schemas.stream import Partition
 from mendline.words import clock
 
@@ -81,7 +80,8 @@ def _track(source: Source, fault: Fault, place: Partition) -> tuple[Stretch | No
     found = Recomputed(begin=stretch.start, from_snapshot=stretch.state is not None)
 
     def say(_: Batch, said: Sequence[NewRecord]) -> None:
-        found.said = next((one for one in map(_fault, said) if one and _is_one(one, fault)), found.said)
+        records = (readable(one.value) for one in said)
+        found.said = next((one for one in records if isinstance(one, Fault) and _is_one(one, fault)), found.said)
 
     return stretch, Track(spec, place, stretch, letters, say), found
 
@@ -103,14 +103,6 @@ def _run(source: Source, track: Track, fault: Fault, found: Recomputed) -> None:
         stage.watch({fault.detector: look})
     for batch in source.recording.batches(track.partition, track.stretch.start, track.stretch.end):
         track.take(batch)
-
-
-def _fault(record: NewRecord) -> Fault | None:
-    try:
-        found = decode_record(record.value)
-    except UnreadableRecordError:
-        return None
-    return found if isinstance(found, Fault) else None
 
 
 def _is_one(one: Fault, fault: Fault) -> bool:

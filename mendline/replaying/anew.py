@@ -9,9 +9,8 @@ from mendline.replaying.courses import Change, Courses, changes
 from mendline.replaying.errors import ReplayError
 from mendline.replaying.feeds import Feed, joined
 from mendline.replaying.plan import read_activations
-from mendline.replaying.said import readable
 from mendline.replaying.tracks import bounded
-from mendline.schemas.records import Fault
+from mendline.schemas.records import Fault, readable
 
 if TYPE_CHECKING:
     from mendline.replaying.inputs import Place

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from mendline.replaying.matching import Difference
-from mendline.replaying.said import explain, readable
+from mendline.replaying.said import explain
 from mendline.responders.journal import POLICIES
 from mendline.responders.planner import SOURCE, Decision, PlannerStage, decide_by
 from mendline.responders.playbook import Policies
 from mendline.runtime.worker import cut
-from mendline.schemas.records import Activation, Fault, Intent, encode_record
+from mendline.schemas.records import Activation, Fault, Intent, encode_record, readable
 
 if TYPE_CHECKING:
     from mendline.dumps.recording import Recording

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mendline.replaying.matching import Difference, Differences
-from mendline.schemas.base import UnreadableRecordError
-from mendline.schemas.records import DeadLetter, decode_record, encode_record
+from mendline.schemas.records import DeadLetter, encode_record, readable
 from mendline.schemas.stream import Partition
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class Unread:
 
         def taken(batch: Batch, said: Sequence[NewRecord]) -> None:
             for one in said:
-                if one.topic == self._letters.topic and (letter := _letter(one.value)):
+                if one.topic == self._letters.topic and isinstance(letter := readable(one.value), DeadLetter):
                     self._take(letter)
             say(batch, [one for one in said if one.topic != self._letters.topic])
 
@@ -84,14 +83,6 @@ def read_letters(recording: Recording, topic: str) -> Letters:
         extent = recording.extent(Partition(topic, number))
         for batch in recording.batches(Partition(topic, number), extent.begin, extent.end):
             for value in batch.values:
-                if letter := _letter(value):
+                if isinstance(letter := readable(value), DeadLetter):
                     letters.add(letter)
     return letters
-
-
-def _letter(value: bytes) -> DeadLetter | None:
-    try:
-        record = decode_record(value)
-    except UnreadableRecordError:
-        return None
-    return record if isinstance(record, DeadLetter) else None

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.replaying.states import States
 from mendline.runtime.snapshots import Restored
-from mendline.schemas.base import UnreadableRecordError
-from mendline.schemas.records import Activation, decode_record
+from mendline.schemas.records import Activation, readable
 from mendline.schemas.stream import Parted, Partition
 
 if TYPE_CHECKING:
@@ -83,16 +82,8 @@ def read_activations(recording: Recording, journal: str) -> Activations:
     place = Partition(journal, 0)
     extent = recording.extent(place)
     batches = recording.batches(place, extent.begin, extent.end)
-    found = (_activation(value) for batch in batches for value in batch.values if MARK in value)
-    return Activations([one for one in found if one], whole=extent.begin == 0)
-
-
-def _activation(value: bytes) -> Activation | None:
-    try:
-        record = decode_record(value)
-    except UnreadableRecordError:
-        return None
-    return record if isinstance(record, Activation) else None
+    found = (readable(value) for batch in batches for value in batch.values if MARK in value)
+    return Activations([one for one in found if isinstance(one, Activation)], whole=extent.begin == 0)
 
 
 def plan(spec: StageSpec, partition: Partition, span: Span, activations: Activations, states: States) -> Planned:

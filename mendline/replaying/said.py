@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.logs.partitioner import partition_of
 from mendline.replaying.matching import NOT_RECORDED, NOT_SAID, Differences, Matcher
-from mendline.schemas.base import UnreadableRecordError
-from mendline.schemas.records import ConfigurationChange, Fault, Outcome, Progress, Record, decode_record
+from mendline.schemas.records import ConfigurationChange, Fault, Outcome, Progress, Record, readable
 
 if TYPE_CHECKING:
     from mendline.schemas.stream import Batch, NewRecord
@@ -126,14 +125,6 @@ class _Repeats:
             return None
         self._passed_on.add(digest)
         return SaidKey(record.type, digest.hex(), 0)
-
-
-def readable(value: bytes) -> Record | None:
-    """Return the record that a value is, None when nobody can read it."""
-    try:
-        return decode_record(value)
-    except UnreadableRecordError:
-        return None
 
 
 # Words ----------------------------------------------------------------------------------------------------------------

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mendline.logs.base import Committed, LogUnavailableError
-from mendline.schemas.base import UnreadableRecordError
-from mendline.schemas.records import Record, decode_record
+from mendline.schemas.records import Record, readable
 from mendline.schemas.stream import Partition
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ class Follower:
     def _hand_over(self, batch: Batch) -> int:
         """Return the offset of the first record that is not done with."""
         for offset, value in zip(batch.offsets, batch.values, strict=True):
-            record = _readable(value)
+            record = readable(value)
             if record and not self._take(record):
                 return offset
         return batch.next_offset
@@ -122,10 +121,3 @@ class Follower:
             place = Committed(consumer.end_offset(partition))
             consumer.commit({partition: place})
         consumer.start(partition, place.offset)
-
-
-def _readable(value: bytes) -> Record | None:
-    try:
-        return decode_record(value)
-    except UnreadableRecordError:
-        return None  # the stages send it to the dead letters; there is nothing to tell here

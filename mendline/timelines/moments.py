@@ -10,7 +10,6 @@ from mendline.logs.base import LogRefusedError
 from mendline.reading import Stored, offset_at, read_batches, read_journal
 from mendline.responders.incidents import CHANGED_MS
 from mendline.responders.playbook import matches_target
-from mendline.schemas.base import UnreadableRecordError
 from mendline.schemas.records import (
     Cancel,
     Command,
@@ -22,7 +21,7 @@ from mendline.schemas.records import (
     Outcome,
     Record,
     Verification,
-    decode_record,
+    readable,
 )
 from mendline.schemas.stream import Partition
 from mendline.timelines.signs import first_sign
@@ -147,14 +146,8 @@ def _records_of(log: Log, topic: str, begin: int, end: int) -> Iterator[tuple[in
             for batch in read_batches(log, partition, offset_at(log, partition, begin)):
                 if batch.timestamps[0] > end:
                     break
-                yield from _readable(zip(batch.timestamps, batch.values, strict=True))
+                for time, value in zip(batch.timestamps, batch.values, strict=True):
+                    if record := readable(value):
+                        yield int(time), record
         except LogRefusedError:
             continue  # whoever may not read commands still reads the journal
-
-
-def _readable(values: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, Record]]:
-    for time, value in values:
-        try:
-            yield int(time), decode_record(value)
-        except UnreadableRecordError:
-            continue  # it stands in the dead letters

@@ -35,6 +35,10 @@ class Stored(NamedTuple):
     log_time: int
     record: Record
 
+    def apply_to(self, journal: Journal) -> None:
+        """Let the fold take the record at its place."""
+        journal.apply(self.record, self.offset, self.log_time, self.append_time)
+
 
 def read_batches(log: Log, partition: Partition, begin: int | None = None, until: int | None = None) -> Iterator[Batch]:
     """Yield the partition's records from `begin` (None: the oldest) to its end now, or to `until`, and maybe some more.
@@ -157,7 +161,7 @@ def _read_told(log: Log, settings: Settings, begin: int | None) -> Iterator[tupl
     """Yield the records that are about a fault, each with the fault's id."""
     journal = Journal()
     for entry in read_journal(log, settings, begin, routine=False):
-        journal.apply(entry.record, entry.offset, entry.log_time, entry.append_time)
+        entry.apply_to(journal)
         about = journal.fault_of(entry.record)
         if about:
             yield about, entry

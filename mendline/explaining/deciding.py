@@ -65,7 +65,7 @@ def folds(source: Source, offsets: Sequence[int], last: int) -> Iterator[tuple[S
         if entry.offset in wanted:
             journal.advance(entry.offset, entry.log_time, entry.append_time)
             yield entry, journal
-        journal.apply(entry.record, entry.offset, entry.log_time, entry.append_time)
+        entry.apply_to(journal)
     yield None, journal
 
 

@@ -54,7 +54,7 @@ def _journal_at(source: Source, time: int) -> Journal:
     end = source.recording.offset_at(journal_of(source), time)
     journal, timer, begin = fold_before(source, end)
     for entry in entries(source, begin, end, timer):
-        journal.apply(entry.record, entry.offset, entry.log_time, entry.append_time)
+        entry.apply_to(journal)
     return journal
 
 

@@ -87,7 +87,7 @@ def _told(source: Source, faults: set[str]) -> dict[str, list[Stored]]:
     marks = [name.encode() for name in faults]
     found: dict[str, list[Stored]] = {}
     for entry in entries(source, wanted=lambda value: any(mark in value for mark in marks)):
-        journal.apply(entry.record, entry.offset, entry.log_time, entry.append_time)
+        entry.apply_to(journal)
         about = journal.fault_of(entry.record)
         if about in faults and about:
             found.setdefault(about, []).append(entry)

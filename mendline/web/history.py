@@ -71,7 +71,7 @@ def past_journal(log: Log, settings: Settings, fault: str) -> tuple[Journal, Seq
     records = next(iter(found.values())) if len(found) == 1 else []
     journal = Journal()
     for stored in records:
-        journal.apply(stored.record, stored.offset, stored.log_time, stored.append_time)
+        stored.apply_to(journal)
     return journal, records
 
 
@@ -79,7 +79,7 @@ def told_of(records: Sequence[Stored]) -> tuple[Sequence[Entry], bool]:
     """Return the newest of the records as entries, but for affirmations, and whether older ones were left out."""
     journal, found = Journal(), []
     for stored in records:
-        journal.apply(stored.record, stored.offset, stored.log_time, stored.append_time)
+        stored.apply_to(journal)
         if getattr(stored.record, "transition", "") != "affirmed":
             found.append(entry(stored, journal.fault_of(stored.record)))
     return found[-MOST_ENTRIES:], len(found) > MOST_ENTRIES
@@ -112,7 +112,7 @@ def _block(log: Log, settings: Settings, begin: int, end: int) -> Iterator[Entry
             return
         if stored.record.type in ("tick", "activation"):
             continue
-        journal.apply(stored.record, stored.offset, stored.log_time, stored.append_time)
+        stored.apply_to(journal)
         yield entry(stored, journal.fault_of(stored.record))
 
 

@@ -108,7 +108,8 @@ def _fault(e: r.Fault) -> str:
     why = e.ended or e.reason
     parts = [f"fault {e.id[:8]} {e.transition}: {e.target} {e.kind} ({e.severity})", why]
     if e.transition in ("opened", "updated"):
-        told = ("" if e.evidence.series in why else measured(e.evidence), e.evidence.text)
+        said = e.evidence.series and e.evidence.series in why
+        told = ("" if said else measured(e.evidence), e.evidence.text)
         parts += [one for one in told if one not in why]
     return "; ".join(dict.fromkeys(part for part in parts if part))
 

@@ -116,6 +116,22 @@ def batch(value: bytes, headers: Headers = ()) -> Batch:
     return Batch(Partition("t", 0), [0], [NOW], [None], [value], [headers])
 
 
+@pytest.mark.parametrize(
+    ("series", "reason", "told"),
+    [
+        ("cpu", "cpu is 0.97 (surprise 5.0): busy", "cpu is 0.97 (surprise 5.0): busy"),
+        ("cpu", "it is slow", "it is slow; cpu = 0.97, expected 0.1 to 0.4; busy"),
+        ("", "it is slow", "it is slow; 0.97, expected 0.1 to 0.4; busy"),
+    ],
+)
+def test_a_fault_tells_what_was_measured_once(series: str, reason: str, told: str) -> None:
+    """A detector's reason has it already; another's has not, whether the evidence names a series or none."""
+    (opened,) = (record for record, _ in RECORDS if isinstance(record, r.Fault))
+    evidence = EVIDENCE.model_copy(update={"series": series})
+    said = describe(opened.model_copy(update={"reason": reason, "evidence": evidence}))
+    assert said.partition("; ")[2] == told
+
+
 @pytest.mark.parametrize(("record", "words"), RECORDS, ids=lambda one: getattr(one, "type", None))
 def test_a_record_is_told_in_words_and_as_json(record: Envelope, words: str) -> None:
     """A person learns what happened; a program gets all of it."""

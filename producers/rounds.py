@@ -191,7 +191,7 @@ class Collection:
         waiting, done = lane.split()
         if lane.slots:
             late = lane.slots[0].collector.name
-            logger.warning("collector %s takes over %.2f s: it is given a thread of its own", late, self._patience_s)
+            logger.info("collector %s takes over %.2f s: it is given a thread of its own", late, self._patience_s)
         else:
             lane.close()
             self._lanes.remove(lane)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -58,6 +59,22 @@ def _show_again(log: Log, settings: Settings, told: Told) -> None:
             last = lines
             live.changed.wait(SOON_S if live.journal.trouble else EVERY_S)
             live.changed.clear()
+
+
+def repeat(lines: Callable[[], Sequence[str]]) -> NoReturn:
+    """Print what `lines` returns again and again; while the log does not answer, that."""
+    from mendline.logs.base import LogUnavailableError
+
+    last: Sequence[str] = ()
+    while True:
+        try:
+            now = lines()
+        except LogUnavailableError as error:
+            now = [str(error)]
+        if now != last:
+            _print(now, last)
+        last = now
+        time.sleep(EVERY_S)
 
 
 def _lines(live: Watch, told: Told) -> Sequence[str]:

@@ -26,9 +26,11 @@ def check(file: Path | None, config: Path, *, as_json: bool) -> None:
 
     from mendline.checking import check_all
     from mendline.config import load_settings
+    from mendline.finding import Finding
 
     checked = file or config
-    findings = list(check_all(load_settings(checked), checked))
+    read = Finding("ok", "file", f"{checked.absolute()} is read")
+    findings = [read, *check_all(load_settings(checked), checked)]
     colours = {"ok": "green", "warning": "yellow", "wrong": "red"}
     for finding in findings:
         if as_json:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
 from mendline.cli.acls import print_acls
+from mendline.cli.again import repeat, watch_option
 from mendline.cli.dead import dead
 from mendline.cli.dumps import dump, load
 from mendline.cli.options import config_option, json_option
@@ -38,21 +39,28 @@ topics.add_command(salvage)
 
 @topics.command(name="list")
 @config_option
+@watch_option
 @json_option
-def list_topics(config: Path, *, as_json: bool) -> None:
+def list_topics(config: Path, *, watch: bool, as_json: bool) -> None:
     """List the topics: partitions, records, size, age, and how far each group of readers is behind.
 
-    Example: mendline topics list
+    Example: mendline topics list --watch
     """
+    settings, log = _open(config)
+    with log:
+        if watch:
+            repeat(lambda: _stock(log, settings, as_json=as_json))
+        for line in _stock(log, settings, as_json=as_json):
+            click.echo(line)
+
+
+def _stock(log: Log, settings: Settings, *, as_json: bool) -> Sequence[str]:
     import json
     from dataclasses import asdict
 
     from mendline.inventory import take_stock
 
-    settings, log = _open(config)
-    with log:
-        for facts in take_stock(log, settings):
-            click.echo(json.dumps(asdict(facts)) if as_json else _told(facts))
+    return [json.dumps(asdict(one)) if as_json else _told(one) for one in take_stock(log, settings)]
 
 
 def _told(facts: TopicFacts) -> str:

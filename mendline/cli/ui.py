@@ -84,9 +84,15 @@ def runners_beside(server: PageServer | None) -> Sequence[Runner]:
 def page_line(settings: Settings, server: PageServer | None) -> str:
     """Return where the page is, in words: with the token where a person reads it, for what goes elsewhere is kept."""
     if server is None:
-        return (
-            "" if settings.web.listen is None else "There is no page; `mendline ui` serves one, or says what it needs."
-        )
+        return "" if settings.web.listen is None else f"There is no page{_why_none(settings)}."
     if sys.stdout.isatty():
         return f"The page: {server.link}"
     return f"The page: {server.address} (`mendline ui --link` prints the link with the token)"
+
+
+def _why_none(settings: Settings) -> str:
+    """Return what a line without a page adds, where no warning above it has told why."""
+    from mendline.web.server import NoWebError, is_installed
+
+    told = is_installed() or "listen" in settings.web.model_fields_set
+    return ": see the warning above" if told else f": {NoWebError()}"

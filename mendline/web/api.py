@@ -76,6 +76,9 @@ Id = Annotated[str, InPath(pattern=r"^[0-9a-f]{6,64}$", description="an id, or i
 Offset = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="only what stands below this offset")]
 Source = Annotated[str, Query(min_length=1, max_length=255, description="a host")]
 Label = Annotated[str, Query(min_length=1, max_length=2_000, description="of a series, as /api/series lists it")]
+After = Annotated[
+    int, Query(ge=-1, le=2**63 - 1, description="what was told of a record at this offset must be in the answer")
+]
 Time = Annotated[int, Query(ge=0, le=2**53, description="ms since the Unix epoch")]
 
 
@@ -90,15 +93,15 @@ def begin_session(page: Answering, person: Viewer) -> Session:
 
 
 @api.get("/overview", response_model=Overview)
-def get_overview(page: Answering, _: Viewer) -> Response:
+def get_overview(page: Answering, _: Viewer, after: After = -1) -> Response:
     """Return what is wrong, what is being done, what waits for an answer, and how much of it the page can know."""
-    return Response(page.overview_text(), media_type=JSON)
+    return Response(page.overview_text(after), media_type=JSON)
 
 
 @api.get("/fleet", response_model=Fleet)
-def get_fleet(page: Answering, _: Viewer) -> Response:
+def get_fleet(page: Answering, _: Viewer, after: After = -1) -> Response:
     """Return the hosts that are heard of, with their services and the state of each."""
-    return Response(page.fleet_text(), media_type=JSON)
+    return Response(page.fleet_text(after), media_type=JSON)
 
 
 @api.get("/incidents/{name}")

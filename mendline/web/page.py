@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import Settings
 
 FRESH_S = 0.1
-"""So old may an answer be that many ask for at once: a page asks later than that after it was told of a record."""
+"""So old may an answer be that many ask for at once, if it has the record that they were told of."""
 SHORTEST_ID = 6
 
 
 class _Kept(NamedTuple):
     made_at: float
+    offset: int
     text: str
 
 
@@ -56,17 +57,19 @@ class Page:
         """What has to run for the answers to be true."""
         return self.journal, self.fleet
 
-    def overview_text(self) -> str:
-        """Return the overview as JSON."""
-        return self._keep("overview", lambda one: overview(one, self.journal.trouble, self.clock()).model_dump_json())
+    def overview_text(self, after: int = -1) -> str:
+        """Return the overview as JSON, with the record at offset `after` in it, which was told."""
+        return self._keep(
+            "overview", after, lambda one: overview(one, self.journal.trouble, self.clock()).model_dump_json()
+        )
 
-    def fleet_text(self) -> str:
-        """Return the fleet as JSON, without what stands at its default."""
+    def fleet_text(self, after: int = -1) -> str:
+        """Return the fleet as JSON, without what stands at its default, as `overview_text` does."""
 
         def make(journal: Journal) -> str:
             return fleet(journal, self.fleet.hosts(), self.clock()).model_dump_json(exclude_defaults=True)
 
-        return self._keep("fleet", make)
+        return self._keep("fleet", after, make)
 
     def policies(self) -> PoliciesView:
         """Return the policies in force with their record."""
@@ -114,13 +117,16 @@ class Page:
             fault = journal.faults.get(name)
             return fault.latest if fault else None
 
-    def _keep(self, name: str, make: Callable[[Journal], str]) -> str:
-        """Return an answer that was made a moment ago, or a new one: of those who ask at once one makes it."""
+    def _keep(self, name: str, after: int, make: Callable[[Journal], str]) -> str:
+        """Return an answer that was made a moment ago and not before the record at `after`, or a new one.
+
+        Of those who ask at once one makes it.
+        """
         with self._lock:
             kept = self._kept.get(name)
-            if kept is None or time.monotonic() - kept.made_at > FRESH_S:
+            if kept is None or kept.offset < after or time.monotonic() - kept.made_at > FRESH_S:
                 with self.journal.read() as journal:
-                    kept = _Kept(time.monotonic(), make(journal))
+                    kept = _Kept(time.monotonic(), journal.offset, make(journal))
                 self._kept[name] = kept
             return kept.text
 

@@ -140,7 +140,7 @@ def _listening(listen: str) -> socket.socket:
             raise
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
-        msg = f"web.listen: {listen} cannot be listened on: {why}"
+        msg = f"web.listen: {listen} cannot be listened on: {why}; give it another port, or null for no page"
         raise OSError(msg) from error
     return found
 

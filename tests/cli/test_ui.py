@@ -61,7 +61,7 @@ def test_without_the_extra_there_is_no_page_and_that_is_told_once(
     caplog.set_level(logging.WARNING)
     usual = Settings(state=str(tmp_path / "state"))
     assert (page_beside(usual, MemoryLog()), caplog.text) == (None, "")
-    assert "There is no page; `mendline ui`" in page_line(usual, None)
+    assert "There is no page: the page needs an extra" in page_line(usual, None)
     assert page_beside(settings_of(tmp_path), MemoryLog()) is None
     assert "pip install 'mendline[web]'" in caplog.text
 

@@ -32,6 +32,23 @@ def test_what_comes_later_is_shown_too(config: Path, command: str) -> None:
     assert (ran.status, ran.err.strip()) == (130, "")
 
 
+@pytest.mark.slow
+def test_topics_are_listed_again_as_they_grow(config: Path) -> None:
+    """A topic is told again once it has another record."""
+    append(config, "journal", fault("host-1/web"))
+    process = start(config, "topics", "list", "--watch", "--json")
+    try:
+        assert process.stdout
+        first = [json.loads(process.stdout.readline()) for _ in range(6)]
+        append(config, "journal", fault("host-2/web"))
+        again = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+    finally:
+        ended(process)
+    before = next(one["records"] for one in first if one["topic"] == again["topic"])
+    assert (again["topic"], again["records"]) == ("mendline.journal", before + 1)
+
+
 @pytest.mark.parametrize("color", [None, False])
 def test_a_screen_is_not_overrun(monkeypatch: pytest.MonkeyPatch, color: object) -> None:
     """What does not fit is counted; without colours none is written, and the screen is still drawn anew."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+from functools import partial
 from typing import Any
 
 import pytest
@@ -268,3 +269,15 @@ def test_a_body_that_is_too_large_is_refused(bare: Site) -> None:
     assert 413 == bare.get("/api/session", "POST", body=b"x" * 70_000).status
     chunks = (b"x" * 10_000 for _ in range(10))
     assert bare.get("/api/overview", "POST", body=chunks, headers={"Transfer-Encoding": "chunked"}).status in (405, 400)
+
+
+def test_what_was_told_is_in_the_answer(site: Site) -> None:
+    """However short ago the last answer was made."""
+    told: list[int] = []
+    site.server.page.journal.listen(lambda one: told.append(one.offset))
+    counts = []
+    for offset, target in enumerate(("host-1/web", "host-1/db", "host-2/db")):
+        site.append("journal", fault(target))
+        until("it was told", partial(told.__contains__, offset))
+        counts.append(site.get(f"/api/overview?after={offset}").json["open_count"])
+    assert [1, 2, 3] == counts

@@ -20,6 +20,8 @@ SHOWN = "<img src=x onerror=\"document.title='taken'\">?[31m?&amp;"
 def test_the_link_lets_in_and_is_forgotten(chromium: Browser, site: Site) -> None:
     """The token stands neither in the address bar nor in the history; who leaves is asked for one."""
     with opened(chromium, site) as page:
+        expect(page.get_by_role("heading", name="Nothing is known yet")).to_be_visible()
+        site.append("journal", fault(), fault(transition="resolved", revision=1))
         expect(page.get_by_role("heading", name="Nothing is wrong")).to_be_visible()
         assert site.token not in page.url
         page.reload()
@@ -46,6 +48,25 @@ def test_what_comes_is_seen_without_asking(chromium: Browser, site: Site) -> Non
         expect(page.get_by_text("Fault gone").first).to_be_visible()
         page.keyboard.press("o")
         expect(page.get_by_role("heading", name="Nothing is wrong")).to_be_visible()
+
+
+def test_what_is_old_is_told_as_of_when(chromium: Browser, site: Site) -> None:
+    """That nothing is wrong is only said while it is known."""
+    site.append("journal", fault(), fault(transition="resolved", revision=1))
+    site.clock.now += 60_000
+    with opened(chromium, site) as page:
+        expect(page.get_by_role("heading", name="Nothing was wrong as of 22:14:20 UTC")).to_be_visible()
+        expect(page.get_by_text("What has happened since is not known")).to_be_visible()
+
+
+def test_neighbours_on_an_axis_differ(chromium: Browser, site: Site) -> None:
+    """By as many digits as that takes."""
+    with opened(chromium, site) as page:
+        told = page.evaluate(
+            "async () => { const { amounts } = await import('/static/js/words.js');"
+            " return [amounts([10776576, 10777600, 10778624], 'By'), amounts([0, 0.0005], 's'), amounts([1, 2], '1')] }"
+        )
+    assert [["10.277 MiB", "10.278 MiB", "10.279 MiB"], ["0 ms", "0.5 ms"], ["1", "2"]] == told
 
 
 def test_an_incident_is_told_from_the_first_sign_to_the_proof(chromium: Browser, site: Site) -> None:

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { el, panel } from "./dom.js";
 import { colour } from "./theme.js";
 import { titled } from "./timeline.js";
-import { amount, clock, now, range } from "./words.js";
+import { amount, amounts, clock, now, range } from "./words.js";
 
 const BEFORE_MS = 300_000;
 const AFTER_MS = 60_000;
@@ -88,7 +88,7 @@ export function plot(curve, marks, box) {
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     legend: { show: false },
     cursor: { points: { size: 7 }, drag: { x: true, y: false }, sync: { key: "charts" } },
-    axes: [{ ...axis, size: 32, space: 80, values: (_, splits, __, ___, step) => splits.map((one) => clock(one * 1000, step < 1 ? 1 : 0)) }, { ...axis, size: 84, incrs: curve.unit.startsWith("By") ? DOUBLED : undefined, values: (_, splits) => splits.map((one) => amount(one, curve.unit)) }],
+    axes: [{ ...axis, size: 32, space: 80, values: (_, splits, __, ___, step) => splits.map((one) => clock(one * 1000, step < 1 ? 1 : 0)) }, { ...axis, size: 84, incrs: curve.unit.startsWith("By") ? DOUBLED : undefined, values: (_, splits) => amounts(splits, curve.unit) }],
     series: [
       {},
       { stroke: info, width: 1.6, points: { show: curve.times.length < 120, size: 4, fill: info }, spanGaps: false },

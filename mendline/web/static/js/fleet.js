@@ -4,11 +4,13 @@ import { el } from "./dom.js";
 import { plural, span } from "./words.js";
 
 const SILENT_MS = 30_000;
+const AT_ONCE = 100;
 const DOING = { asks: "asks", mending: "being mended", held: "held" };
 
 /** Return the grid: its `element`, and `update` with what the API answers. */
 export function fleet() {
   const rows = new Map();
+  let adding;
   const list = el("div", { class: "fleet", role: "list", tabindex: "0", "aria-label": "Hosts and services" });
   const count = el("span", { class: "faint" });
   const words = el("input", { type: "search", placeholder: "host or service", "aria-label": "Filter hosts and services", oninput: filter });
@@ -26,24 +28,35 @@ export function fleet() {
   }
 
   function update({ hosts = [], now }) {
-    const gone = new Set(rows.keys());
-    for (const host of hosts) {
-      gone.delete(host.name);
-      const text = JSON.stringify({ ...host, heard_at: hearing(host, now) });
-      const kept = rows.get(host.name);
-      if (kept?.text === text) continue;
-      const row = hostRow(host, now);
-      if (kept) kept.row.replaceWith(row);
-      else list.append(row);
-      rows.set(host.name, { text, row, host });
-    }
-    for (const name of gone) {
-      rows.get(name).row.remove();
+    const there = new Set(hosts.map((one) => one.name));
+    for (const [name, { row }] of rows) {
+      if (there.has(name)) continue;
+      row.remove();
       rows.delete(name);
     }
+    const fresh = hosts.filter((one) => !rows.has(one.name));
+    for (const host of hosts) if (rows.has(host.name)) put(host, now);
+    add(fresh, now);
     const services = hosts.reduce((sum, host) => sum + (host.services?.length ?? 0), 0);
     count.textContent = `${plural(hosts.length, "host")}, ${plural(services, "service")}`;
+  }
+
+  /** Add some rows, and the others a moment later: what is there can be used before the last is. */
+  function add(fresh, now) {
+    clearTimeout(adding);
+    fresh.slice(0, AT_ONCE).forEach((one) => put(one, now));
     filter();
+    if (fresh.length > AT_ONCE) adding = setTimeout(() => add(fresh.slice(AT_ONCE), now));
+  }
+
+  function put(host, now) {
+    const text = JSON.stringify({ ...host, heard_at: hearing(host, now) });
+    const kept = rows.get(host.name);
+    if (kept?.text === text) return;
+    const row = hostRow(host, now);
+    if (kept) kept.row.replaceWith(row);
+    else list.append(row);
+    rows.set(host.name, { text, row, host });
   }
 
   return { element, update };

@@ -14,7 +14,7 @@ import { clock, now } from "./words.js";
 
 const PAGES = { overview, incident, explore, policies, journal };
 const TITLES = { overview: "Overview", incident: "Incident", explore: "Explore", policies: "Policies", journal: "Journal" };
-const GATHER_MS = 150; // longer than the server keeps an answer, so what is read then has what was told
+const GATHER_MS = 150; // between two readings: what comes alone is shown at once, a crowd together
 const content = document.getElementById("content");
 const live = document.getElementById("live");
 const lost = document.getElementById("lost");
@@ -22,7 +22,9 @@ const out = document.getElementById("leave");
 
 let current = null; // the page that is shown: { update(), told(record), themed(), close() }
 let following = null;
-let gathering = null;
+let gathering = false;
+let newest = 0; // offset of the record that was told last, and up to which all was read
+let readTo = 0;
 let lastLive = 0;
 
 function place() {
@@ -48,7 +50,7 @@ function navigate() {
 async function update() {
   const page = current;
   try {
-    await page?.update();
+    await page?.update(newest);
     // What is shown is true again, if the stream is as well.
   } catch (error) {
     if (error instanceof Refused && error.status === 401) return end("The session is over.");
@@ -59,11 +61,22 @@ async function update() {
 
 function told(record) {
   current?.told?.(record);
-  if (current?.still) return; // it looks by itself, now and then
-  gathering ??= setTimeout(() => {
-    gathering = null;
-    update();
-  }, GATHER_MS);
+  newest = record.offset;
+  if (current?.still) readTo = newest; // it looks by itself, now and then
+  else if (!gathering) gather();
+}
+
+async function gather() {
+  gathering = true;
+  try {
+    while (readTo < newest) {
+      readTo = newest;
+      await update();
+      await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+    }
+  } finally {
+    gathering = false;
+  }
 }
 
 function setState(state) {

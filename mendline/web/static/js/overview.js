@@ -6,7 +6,7 @@ import { fleet } from "./fleet.js";
 import { answers, lift, stop, takeBack } from "./orders.js";
 import { incidentRow } from "./rows.js";
 import { lines } from "./questions.js";
-import { ago, plural, span } from "./words.js";
+import { ago, clock, plural, span } from "./words.js";
 
 const FRESH_MS = 15_000;
 
@@ -21,10 +21,13 @@ export function overview(content) {
     el("div", { class: "columns" }, el("div", { class: "stack" }, places.open, hosts.element), el("div", { class: "stack" }, places.pipeline, places.closed)),
   );
 
-  async function update() {
-    const all = get("fleet");
-    all.catch(() => {}); // whatever is wrong with it is wrong with the overview too, which is awaited first
-    const facts = await get("overview");
+  let begun = false;
+
+  async function update(after) {
+    const early = begun ? null : get("fleet", { after }); // later it must not keep waiting what is wrong
+    early?.catch(() => {}); // whatever is wrong with it is wrong with the overview too, which is awaited first
+    begun = true;
+    const facts = await get("overview", { after });
     show(places.banners, [facts.stopped, facts.trouble, facts.orders.map(steady)], () => banners(facts));
     show(places.headline, headlineFacts(facts), headline);
     show(places.asking, facts.asking, asking);
@@ -33,7 +36,7 @@ export function overview(content) {
     show(places.closed, facts.closed, closed);
     show(places.pipeline, [facts.pipeline, Math.floor(facts.now / 1000)], () => pipeline(facts));
     for (const one of [places.banners, places.asking, places.working]) one.hidden = !one.hasChildNodes();
-    hosts.update(await all);
+    hosts.update(await (early ?? get("fleet", { after })));
   }
 
   return { update, pulse: true };
@@ -50,15 +53,21 @@ function banners({ stopped, trouble, orders }) {
   ];
 }
 
-function headlineFacts({ open, open_count: count, asking: asked, working: worked }) {
-  return { worst: open[0]?.severity ?? "", count, asked: asked.length, worked: worked.length };
+function headlineFacts({ open, open_count: count, asking: asked, working: worked, trouble, now: at, read_to: readTo }) {
+  const old = trouble || at - readTo > FRESH_MS;
+  return { worst: open[0]?.severity ?? (old ? "old" : ""), count, asked: asked.length, worked: worked.length, old: old && readTo, known: readTo > 0 };
 }
 
-function headline({ worst, count, asked, worked }) {
+/** Say no more than is known: of what is not the newest, as of when it is. */
+function headline({ worst, count, asked, worked, old, known }) {
+  if (!known) {
+    return el("div", { class: "headline" }, el("h1", {}, "Nothing is known yet"), el("p", { class: "faint" }, "Nothing was read from the journal so far."));
+  }
+  const said = count ? plural(count, "open incident") : old ? "Nothing was wrong" : "Nothing is wrong";
   const more = [worked && `${worked} being mended`, asked && `${plural(asked, "question waits", "questions wait")} for an answer`].filter(Boolean);
   return el("div", { class: "headline" },
-    el("h1", {}, el("span", { class: `state ${worst}` }, count ? `${plural(count, "open incident")}` : "Nothing is wrong")),
-    el("p", { class: "faint" }, count ? more.join(" · ") : "No fault is open."),
+    el("h1", {}, el("span", { class: `state ${worst}` }, old ? `${said} as of ${clock(old, 0)} UTC` : said)),
+    el("p", { class: "faint" }, old ? ["What has happened since is not known: that was ", ago(old)] : count ? more.join(" · ") : "No fault is open."),
   );
 }
 

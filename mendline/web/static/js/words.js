@@ -22,9 +22,15 @@ export const clock = (ms, digits = 3) => stamp(ms)?.slice(11, digits ? 20 + digi
 /** Return a date and time of day. */
 export const date = (ms) => stamp(ms)?.slice(0, 19).replace("T", " ") ?? "beyond the calendar";
 
-/** Return a length of time. */
-export function span(ms) {
+const SPANS = [[1, "ms"], [1000, "s"], [60_000, "min"], [3_600_000, "h"], [86_400_000, "d"]];
+
+/** Return a length of time; with `digits`, as many of them. */
+export function span(ms, digits = 0) {
   const whole = Math.max(0, ms);
+  if (digits) {
+    const [size, name] = SPANS.findLast(([one]) => whole >= one) ?? SPANS[0];
+    return `${Number((whole / size).toPrecision(digits))} ${name}`;
+  }
   if (whole < 1000) return `${Math.round(whole)} ms`;
   if (whole < 60_000) return `${Number((whole / 1000).toPrecision(whole < 10_000 ? 2 : 3))} s`;
   if (whole < 3_600_000) return `${Math.floor(whole / 60_000)} min`;
@@ -51,15 +57,25 @@ const STEPS = [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
 const BYTES = [[2 ** 40, "Ti"], [2 ** 30, "Gi"], [2 ** 20, "Mi"], [2 ** 10, "Ki"]];
 
 /** Return a value with its unit (UCUM: `By` bytes, `1` none, `{thread}` things, `By/s` a rate). */
-export function amount(value, unit = "1") {
+export function amount(value, unit = "1", digits = 0) {
   if (value === null || value === undefined) return "?";
-  if (unit === "ms" || unit === "s") return span(unit === "s" ? value * 1000 : value);
+  if (unit === "ms" || unit === "s") return span(unit === "s" ? value * 1000 : value, digits);
   const [what, per] = unit.split("/");
   const rate = per ? `/${per}` : "";
   const [size, prefix] = (what === "By" ? BYTES : STEPS).find(([one]) => Math.abs(value) >= one) ?? [1, ""];
-  const number = String(Number((value / size).toPrecision(4)));
+  const number = String(Number((value / size).toPrecision(digits || 4)));
   const name = what === "By" ? "B" : what === "1" ? "" : what.replace(/[{}]/g, "");
   return `${number}${prefix || name || rate ? " " : ""}${prefix}${name}${rate}`.trim();
+}
+
+/** Return amounts with as few digits, four or more, as make all of them differ. */
+export function amounts(values, unit) {
+  const wanted = new Set(values).size;
+  const tried = (digits) => {
+    const found = values.map((one) => amount(one, unit, digits));
+    return digits < 12 && new Set(found).size < wanted ? tried(digits + 1) : found;
+  };
+  return tried(4);
 }
 
 /** Return a range of values, either end of which may be open; empty when both are. */

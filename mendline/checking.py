@@ -57,6 +57,7 @@ def check_all(settings: Settings, file: Path) -> Iterator[Finding]:
     yield from _check_keys(settings)
     for number, one in enumerate(settings.notify):
         yield from _check_webhook(f"notify.{number}.webhook", one.webhook or "")
+        yield from _check_secret(f"notify.{number}.secret", one.secret)
     yield from _check_webhook("watchdog.webhook", settings.watchdog.webhook or "")
     yield from check_web(settings)
     if not settings.services:
@@ -158,15 +159,23 @@ def _check_webhook(about: str, webhook: str) -> Iterator[Finding]:
     """Look whether a webhook that stands elsewhere is one; nobody is told anything."""
     if not is_reference(webhook):
         return
-    try:
-        url = read_secret(webhook)
-    except SecretError as error:
-        yield Finding("wrong", about, str(error))
+    if found := list(_check_secret(about, webhook)):
+        yield from found
         return
+    url = read_secret(webhook)
     if url.startswith(("http://", "https://")):
         yield Finding("ok", about, f"{webhook} can be read")
     else:
         yield Finding("wrong", about, f"{webhook}: is no webhook; it must begin with http:// or https://")
+
+
+def _check_secret(about: str, reference: str | None) -> Iterator[Finding]:
+    """Look whether a secret can be read where it stands."""
+    try:
+        if reference:
+            read_secret(reference)
+    except SecretError as error:
+        yield Finding("wrong", about, str(error))
 
 
 # Services -------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from mendline.responders.action import PermanentError, TemporaryError
 from mendline.responders.grouping import Message
-from mendline.responders.notify import post
+from mendline.responders.webhook import post
 from mendline.schemas.records import Progress, Record
 
 logger = logging.getLogger(__name__)

@@ -81,7 +81,8 @@ def resolve(settings: Settings, folder: Path) -> Settings:
 
 def _notify(one: NotifySettings, folder: Path) -> NotifySettings:
     if not one.email:
-        return one.model_copy(update={"webhook": below(one.webhook or "", folder)})
+        secret = below(one.secret, folder) if one.secret else None
+        return one.model_copy(update={"webhook": below(one.webhook or "", folder), "secret": secret})
     email = one.email
     password = below(email.password, folder) if email.password else None
     ca_file = str(folder / email.ca_file) if email.ca_file else None

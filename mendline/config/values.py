@@ -16,6 +16,7 @@ from mendline.producers.probes.attempt import split_address
 from mendline.responders.parameters import wrong_parameters
 from mendline.responders.plugins import installed
 from mendline.responders.registry import ACTION_NAMES, PARAMETERS
+from mendline.responders.shapes import FIELDS, misnamed
 from mendline.responders.signing import KeyFileError, PublicKey
 from mendline.schemas.secrets import is_reference
 
@@ -197,6 +198,8 @@ def _told(settings: Settings) -> Iterator[Problem]:
     for number, one in enumerate(settings.notify):
         if one.webhook:
             yield from _about(("notify", number, "webhook"), _wrong_webhook(one.webhook))
+        for text in misnamed(one.template):
+            yield Problem(("notify", number, "template"), f"{text}; known: {', '.join(FIELDS)}")
         if one.email:
             yield from _about(("notify", number, "email", "server"), wrong_address(one.email.server))
     if settings.watchdog.webhook:

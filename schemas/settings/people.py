@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from mendline.schemas.base import Frozen
 from mendline.schemas.secrets import Reference
-from mendline.schemas.settings.units import Duration
+from mendline.schemas.settings.units import Duration, Name
 
 
 class EmailSettings(Frozen):
@@ -38,9 +39,19 @@ class EmailSettings(Frozen):
 class NotifySettings(Frozen):
     """Who hears of faults and what was done: a webhook (POST of JSON) or an e-mail. Exactly one of the two."""
 
+    name: Name | None = Field(default=None, description="default: what it is with its number, such as webhook-1")
     webhook: str | None = Field(
         default=None,
         description="URL that is told of each fault and what was done, or file:PATH or env:NAME where it stands",
+    )
+    secret: Reference | None = Field(
+        default=None, description="what the webhook's messages are signed with, HMAC-SHA-256: file:PATH or env:NAME"
+    )
+    format: Literal["mendline", "slack"] = Field(
+        default="mendline", description="JSON of the webhook; slack: one `text`, for Slack and what takes the same"
+    )
+    template: Mapping[str, Any] | None = Field(
+        default=None, description="JSON that the webhook gets instead, with `${text}` and other fields in its texts"
     )
     email: EmailSettings | None = Field(default=None, description="who gets a letter instead")
     wait: Duration = Field(
@@ -57,6 +68,9 @@ class NotifySettings(Frozen):
     def _one_way(self) -> NotifySettings:
         if bool(self.webhook) == bool(self.email):
             msg = "give exactly one of webhook, email"
+            raise ValueError(msg)
+        if not self.webhook and (self.secret or self.template or self.format != "mendline"):
+            msg = "secret, format and template are for a webhook"
             raise ValueError(msg)
         return self
 

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +19,8 @@ from mendline.reading import read_batches
 from mendline.schemas.stream import Partition
 from mendline.testing.kafka import LocalKafka
 from tests.cli.support import Caller, append, ended, start, until, write_config
-from tests.responders.test_notify import Webhook
+from tests.responders.webhooks import Webhook
+from tests.responders.webhooks import webhook as listening
 
 pytestmark = pytest.mark.heavy
 
@@ -94,13 +94,9 @@ CALLS = (
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
     """Yield a webhook that refuses what it is told, so that there is something to complain of."""
-    with Webhook() as server:
+    with listening() as server:
         server.status = 404
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -124,6 +120,7 @@ def config(
     monkeypatch.setenv("TEST_KAFKA_PASSWORD", MARKER)
     folder = tmp_path / "host"
     folder.mkdir()
+    (tmp_path / "secret").write_text(MARKER)
     (tmp_path / "webhook").write_text(f"{webhook.url}/{MARKER}?token={MARKER}\n")
     for name in ("stock", "web.conf"):
         (folder / name).write_text("of no interest")
@@ -147,7 +144,7 @@ def config(
             }
         },
         policies=[{"name": "web", "mode": "auto", "play": [{"action": "notify"}, {"action": "restart"}]}],
-        notify=[{"webhook": "file:../webhook"}],
+        notify=[{"webhook": "file:../webhook", "secret": "file:../secret"}],
         watchdog={"webhook": "file:../webhook", "every": "1s"},
         keys={"agents": {"host-2": "n1yGxpLzUK2nqOTWcSp3ZJSYw/s8Eo0yQyIxV6bYqAk="}},
     )

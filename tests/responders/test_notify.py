@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from functools import partial
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,52 +14,27 @@ import pytest
 from mendline.responders.action import ActionContext, PermanentError, TemporaryError
 from mendline.responders.grouping import Message
 from mendline.responders.notifier import Notifier, Receiver, message_of
-from mendline.responders.notify import Notify, post
+from mendline.responders.notify import Notify
+from mendline.responders.webhook import post
 from mendline.schemas.records import Hold, Record
 from mendline.schemas.settings import NotifySettings, ServiceSettings
 from tests.responders.support import Scene, fault, order, outcome, policy, settings
+from tests.responders.webhooks import Webhook
+from tests.responders.webhooks import webhook as listening
 
 
-class Webhook(HTTPServer):
-    """A webhook on loopback that answers as it is told and keeps what it was sent."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
-        self.status = 204
-        self.heard: list[tuple[str | None, object]] = []
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/hook"
-
-
-class Answer(BaseHTTPRequestHandler):
-    """Keeps the body and answers."""
-
-    server: Webhook
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.heard.append((self.headers["Content-Type"], json.loads(body)))
-        self.send_response(self.server.status)
-        self.end_headers()
-
-    def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def webhook() -> Iterator[Webhook]:
+@pytest.fixture(name="webhook")
+def _webhook() -> Iterator[Webhook]:
     """Yield a webhook that listens."""
-    with Webhook() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with listening() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_a_webhook_gets_json(webhook: Webhook) -> None:
     """The content type says so."""
     post(webhook.url, {"text": "ü"})
-    assert webhook.heard == [("application/json", {"text": "ü"})]
+    (heard,) = webhook.heard
+    assert ("application/json", {"text": "ü"}) == (heard.headers["content-type"], heard.json)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +43,7 @@ def test_a_webhook_gets_json(webhook: Webhook) -> None:
 )
 def test_a_refusal_is_final_and_a_failure_is_not(webhook: Webhook, status: int, error: type[Exception]) -> None:
     """4xx is the request's fault, 5xx and 429 may pass."""
-    webhook.status = status
+    webhook.answers = [status]
     with pytest.raises(error, match=f"answered {status}"):
         post(webhook.url, {})
 
@@ -106,7 +80,9 @@ def test_the_action_tells_every_webhook(webhook: Webhook) -> None:
     one = NotifySettings(webhook=webhook.url)
     assert Notify([one, one]).run(context) == "2 told"
     assert len(webhook.heard) == 2
-    assert webhook.heard[0][1] == {
+    heard = [one.json for one in webhook.heard]
+    assert 2 == len({body.pop("id") for body in heard})
+    assert heard[0] == {
         "what": "notify",
         "text": "a policy wants you to know of host-1/web",
         "target": "host-1/web",
@@ -200,7 +176,7 @@ def test_a_webhook_may_stand_elsewhere(webhook: Webhook, tmp_path: Path) -> None
 @pytest.mark.parametrize("status", [404, 500])
 def test_what_fails_is_told_without_the_path(webhook: Webhook, status: int) -> None:
     """The path of a webhook is often its password."""
-    webhook.status = status
+    webhook.answers = [status]
     with pytest.raises(
         (PermanentError, TemporaryError), match=f"webhook http://127.0.0.1:.* answered {status}"
     ) as told:

@@ -13,6 +13,9 @@ LABELLED := benchmarks/nab.py benchmarks/cloud_monitoring.py
 BENCHMARKS = $(filter-out $(LABELLED),$(shell grep -l __main__ benchmarks/*.py))
 SHELL_FILES := $(shell git ls-files '*.sh' .ci/run 2>/dev/null)
 
+# Tests start hundreds of processes, each of which would compile all of Mendline anew if none were allowed to keep it.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo kafka test test-fast chaos simulate defects check fix bench schemas docs screenshots lock audit clean
 .PHONY: check-format check-lint check-types check-layers check-shell check-yaml

@@ -1,6 +1,7 @@
 """How soon detectors find faults of known sizes, each at the bound at which it raises so many false faults a day.
 
-python -m benchmarks.delays [--detector NAME]… [--population NAME]… [--kind NAME]… [--hours H] [--json]
+python -m benchmarks.delays [--detector NAME]… [--population NAME]… [--kind NAME]… [--hours H] [--keep FOLDER]
+                            [--table] [--json]
 
 Healthy series of several kinds are made of measured host metrics (`benchmarks.injected` has kinds and sizes). First
 10,000 of each kind run for `--hours` after a warm-up. The surprise that 10,000 such series would reach `--false-faults`
@@ -12,6 +13,7 @@ surprise there is has no bound, and finds nothing. Then faults are put into othe
 
     shift      the level is higher, and stays
     relapse    the same, and it was as high for 5 minutes before, which were over for 5
+    return     the same, and it was as high for 5 minutes before, which were over for 15
     spike      one window is higher
     drift      the level grows by so much an hour
     variance   deviations from the median are so many times larger
@@ -32,14 +34,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.common import report
+from benchmarks.delay_tables import Measured, Store, markdown
 from benchmarks.false_alarms import ALL, CALIBRATED
 from benchmarks.host_metrics import WIDTH_MS, Bootstrap
-from benchmarks.injected import HOUR, POPULATIONS, Population, Trial, source_of, usual_of
+from benchmarks.injected import HOUR, POPULATIONS, Population, Trial, source_of, usual_here, usual_of
 from mendline.detectors import find
 from mendline.detectors.base import MAX_SURPRISE, Step
 from mendline.testing.detectors import Player, make_step
@@ -48,13 +52,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MORE = ("change_point", "seasonal")
-DETECTORS = (*ALL, *MORE, *(CALIBRATED + name for name in MORE))
+DETECTORS = (*ALL, *MORE, *(CALIBRATED + name for name in MORE), "flat_line")
+CONDITIONS = ("kind", "series", "faults", "false_faults", "hours", "warm_up", "patience")
+"""Arguments without which figures mean nothing."""
 FLEET = 10_000
 """Series over which false faults are counted."""
 LARGEST = 100
 """So many of the largest surprises tell the tail."""
 SIZES = (1.0, 3.0, 10.0, 30.0)
-KINDS = ("shift", "relapse", "spike", "drift", "variance")
+KINDS = ("shift", "relapse", "return", "spike", "drift", "variance")
 SILENCE, SEASON = "silence", "season"
 TRIALS = (
     *(Trial(kind, size) for kind in KINDS for size in SIZES if (kind, size) != ("variance", 1.0)),
@@ -65,6 +71,8 @@ DAY = 144
 """Windows of ten minutes."""
 IN_TIME = (0, 5, 59, HOUR - 1)
 """Delays (windows) by which detectors are compared."""
+LEAST = 3.0
+"""A bound is no lower: what a single series opens at, where none of the healthy ones shows anything."""
 MATTERS = 0.02
 """Shares that differ by less do not differ."""
 
@@ -96,7 +104,7 @@ def bound_of(name: str, source: Bootstrap, series: int, warm_up: int, windows: i
         surprise = player.detector.step(player.state, step).surprise
         if window >= warm_up:
             np.fmax(highest, surprise, out=highest)
-    bound = extrapolated(highest, expected)
+    bound = max(extrapolated(highest, expected), LEAST)
     return bound if bound < MAX_SURPRISE else math.inf
 
 
@@ -128,36 +136,33 @@ class Watch:
 
 
 def delays(
-    setting: Setting, trial: Trial, bound: float, series: int, warm_up: int, patience: int
+    setting: Setting, trials: Sequence[Trial], bound: float, series: int, warm_up: int, patience: int
 ) -> NDArray[np.float64]:
-    """Return the delay in windows of each series, NaN where the fault was not found."""
-    player, source, watch = (
-        player_of(setting.name, series),
-        source_of(setting.population, series, 2),
-        Watch(series, bound),
-    )
-    usual = usual_of(source.values)
-    for window, step in enumerate(steps(source, warm_up + patience)):
-        values = trial.changed(step.values, window - warm_up, usual)
-        watch.look(player.detector.step(player.state, replace(step, values=values)).surprise, window - warm_up)
-    return watch.found
+    """Return the delays in windows (trials, series), NaN where the fault was not found: each series has each fault."""
+    source, watch = source_of(setting.population, series, 2), Watch(len(trials) * series, bound)
+    player, usual = player_of(setting.name, len(trials) * series), usual_of(source.values)
+    grains, began = np.tile(source.grains, len(trials)), np.empty(series)
+    for window in range(warm_up + patience):
+        healthy, since = source.step(), window - warm_up
+        began, here = healthy if since <= 0 else began, usual_here(source, usual)
+        values = np.concatenate([trial.changed(healthy, since, here, began) for trial in trials])
+        step = replace(make_step(values, window), grains=grains)
+        watch.look(player.detector.step(player.state, step).surprise, since)
+    return watch.found.reshape(len(trials), series)
 
 
-def season_delays(setting: Setting, size: float, bound: float, series: int, patience: int) -> NDArray[np.float64]:
-    """Return the delays in windows of ten minutes of a daily wave that comes six hours late."""
-    player, source, watch = (
-        player_of(setting.name, series),
-        source_of(setting.population, series, 3),
-        Watch(series, bound),
-    )
-    amplitude, begin = size * usual_of(source.values).deviations, 10 * DAY
-    for window, step in enumerate(steps(source, begin + patience)):
-        late = DAY // 4 if window >= begin else 0
-        values = step.values + amplitude * np.sin((window - late) * (2.0 * np.pi / DAY))
-        times = np.full(series, window * TEN_MINUTES_MS, dtype=np.int64)
-        step_here = replace(step, values=values, times=times, width_ms=TEN_MINUTES_MS)
-        watch.look(player.detector.step(player.state, step_here).surprise, window - begin)
-    return watch.found
+def season_delays(setting: Setting, bound: float, series: int, patience: int) -> NDArray[np.float64]:
+    """Return the delays in windows of ten minutes (sizes, series) of a daily wave that comes six hours late."""
+    source, watch = source_of(setting.population, series, 3), Watch(len(SIZES) * series, bound)
+    player, begin = player_of(setting.name, len(SIZES) * series), 10 * DAY
+    amplitude, grains = usual_of(source.values).deviations, np.tile(source.grains, len(SIZES))
+    for window in range(begin + patience):
+        healthy, late = source.step(), DAY // 4 if window >= begin else 0
+        wave = amplitude * np.sin((window - late) * (2.0 * np.pi / DAY))
+        values = np.concatenate([healthy + size * wave for size in SIZES])
+        step = replace(make_step(values, window, (), TEN_MINUTES_MS), grains=grains)
+        watch.look(player.detector.step(player.state, step).surprise, window - begin)
+    return watch.found.reshape(len(SIZES), series)
 
 
 def told(found: NDArray[np.float64]) -> list[float | None]:
@@ -186,25 +191,28 @@ def dominated(shares: Mapping[str, Sequence[float]]) -> dict[str, list[str]]:
     return {name: others for name, others in better.items() if others}
 
 
-class Measured(NamedTuple):
-    """The bound of a detector, what it made of each fault, and the shares that it found in time of all of them."""
-
-    table: dict[str, object]
-    shares: list[float]
+def found_of(given: argparse.Namespace, setting: Setting, bound: float, warm_up: int) -> dict[str, NDArray[np.float64]]:
+    """Return the delays of each fault."""
+    found = dict[str, "NDArray[np.float64]"]()
+    trials = [trial for trial in TRIALS if trial.kind in given.kind]
+    if trials:
+        each = delays(setting, trials, bound, given.faults, warm_up, given.patience)
+        found |= zip(map(str, trials), each, strict=True)
+    if SEASON in given.kind:
+        each = season_delays(setting, bound, given.faults, given.patience)
+        found |= zip((f"{SEASON}_{size:g}" for size in SIZES), each, strict=True)
+    return found
 
 
 def measure(given: argparse.Namespace, setting: Setting) -> Measured:
     """Return what a detector makes of a kind of series."""
-    warm_up, patience, faults = round(given.warm_up * HOUR), given.patience, given.faults
+    warm_up = round(given.warm_up * HOUR)
     expected = given.false_faults * given.hours / 24.0 * given.series / FLEET
     healthy = source_of(setting.population, given.series, 1)
     bound = bound_of(setting.name, healthy, given.series, warm_up, round(given.hours * HOUR), expected)
-    trials = [trial for trial in TRIALS if trial.kind in given.kind]
-    found = {str(trial): delays(setting, trial, bound, faults, warm_up, patience) for trial in trials}
-    for size in SIZES if SEASON in given.kind else ():
-        found[f"{SEASON}_{size:g}"] = season_delays(setting, size, bound, faults, patience)
+    found = found_of(given, setting, bound, warm_up)
     shown = round(bound, 2) if math.isfinite(bound) else None
-    table: dict[str, object] = {"bound": shown, **{key: told(one) for key, one in found.items()}}
+    table: dict[str, Any] = {"bound": shown, **{key: told(one) for key, one in found.items()}}
     return Measured(table, [share for one in found.values() for share in in_time(one)])
 
 
@@ -222,10 +230,25 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--warm-up", type=float, default=6.0, help="hours")
     parser.add_argument("--patience", type=int, default=HOUR, help="windows within which a fault is to be found")
     parser.add_argument("--processes", type=int, default=2, help="detectors at a time")
+    parser.add_argument("--keep", type=Path, help="folder of what was measured before: that is not measured again")
+    parser.add_argument("--table", action="store_true", help="print tables in Markdown before the JSON object")
     parser.add_argument("--json", action="store_true", help="print the JSON object only")
     given = parser.parse_args()
-    given.kind = given.kind or kinds
+    given.kind = given.kind or list(kinds)
     return given
+
+
+def kept(given: argparse.Namespace, settings: Sequence[Setting]) -> dict[Setting, Measured]:
+    """Return what becomes of each setting, from the folder of earlier runs where that holds it."""
+    conditions = {name: getattr(given, name) for name in CONDITIONS}
+    store = Store(given.keep, conditions)
+    known = {setting: one for setting in settings if (one := store.read(*setting)) is not None}
+    new = [setting for setting in settings if setting not in known]
+    with ProcessPoolExecutor(given.processes) as pool:
+        for setting, one in zip(new, pool.map(partial(measure, given), new), strict=True):
+            store.write(*setting, one)
+            known[setting] = one
+    return known
 
 
 def main() -> None:
@@ -234,12 +257,13 @@ def main() -> None:
     names: Sequence[str] = given.detector or DETECTORS
     populations: Sequence[Population] = given.population or POPULATIONS
     settings = [Setting(population, name) for population in populations for name in names]
-    with ProcessPoolExecutor(given.processes) as pool:
-        measured = dict(zip(settings, pool.map(partial(measure, given), settings), strict=True))
-    result: dict[str, object] = {"window_ms": WIDTH_MS, "hours": given.hours, "series": given.series}
+    measured = kept(given, settings)
+    result: dict[str, Any] = {"window_ms": WIDTH_MS, "hours": given.hours, "series": given.series}
     for population in populations:
         result[population] = {name: measured[Setting(population, name)].table for name in names}
     shares = {name: [one for kind in populations for one in measured[Setting(kind, name)].shares] for name in names}
+    if given.table:
+        print("\n".join(line for one in populations for line in markdown(one, result[one])))
     report(result | {"dominated": dominated(shares)}, given.json)
 
 

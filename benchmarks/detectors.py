@@ -1,8 +1,9 @@
-"""What a detector costs: nanoseconds for each series and window, with 10,000 series, and the memory of a series.
+"""What a detector costs: nanoseconds of CPU for each series and window, with 10,000 series, and the memory of a series.
 
 python -m benchmarks.detectors [--series N] [--json]
 
-Each registered detector steps by itself (`ns`); then the whole `DetectStage` folds polls of windows of 100 series a
+Each registered detector steps by itself (`ns`), those that learn seasons also when they know a day and a week
+(`known_ns`); then the whole `DetectStage` folds polls of windows of 100 series a
 source (`stage_ns`: z-score, lifecycle, repeats and slots; `stage_some_ns`: with a random third of the sources in each
 poll, in random order); `liveness_ns` is for one round of a source in `RoundsStage`. The rival is a z-score over a
 deque for each series, in plain Python, on the same values (`loop_ns`).
@@ -48,6 +49,14 @@ COLUMNS = {
     "ratio": [Series(metric="m0"), Series(metric="m1")],
 }
 """Of detectors that look at several series of a source together."""
+SEASONAL = ("auto", "seasonal")
+"""Those that learn seasons."""
+DAY, QUARTER = 8640, 90
+"""Windows of 10 s of a day, and of a quarter of an hour, of which one is seen while seasons are learned."""
+LEARNS_FOR = 8
+"""Days: a week is known then."""
+WAVE = 10.0
+"""Height of the daily wave, in the unit of values whose deviation is 2."""
 PER_SOURCE = 100
 WINDOWS = 60
 STEPS = 120
@@ -56,12 +65,12 @@ BEGIN_MS = 1_700_000_000_000
 
 
 def median_ns(work: Callable[[int], object], steps: Sequence[int], size: int) -> float:
-    """Return the median time of `work` over the steps, in ns for each of `size` things."""
+    """Return the median CPU time of `work` over the steps, in ns for each of `size` things: all is on one thread."""
     times = []
     for step in steps:
-        began = time.perf_counter_ns()
+        began = time.thread_time_ns()
         work(step)
-        times.append(time.perf_counter_ns() - began)
+        times.append(time.thread_time_ns() - began)
     return statistics.median(times) / size
 
 
@@ -79,6 +88,20 @@ def detector_alone(name: str, values: NDArray[np.float64]) -> tuple[float, int]:
         lambda step: player.step(values[step % len(values)], step), range(warm, warm + STEPS), values.shape[1]
     )
     return ns, sum(array.nbytes for array in player.state.values()) // values.shape[1]
+
+
+def knowing(name: str, values: NDArray[np.float64]) -> float:
+    """Return ns for each series and window of a detector that has seen a wave a day for so long that it knows it."""
+    player = Player(find(name), {}, values.shape[1])
+
+    def step(number: int) -> None:
+        wave = WAVE * math.sin(number * (2.0 * math.pi / DAY))
+        player.step(values[number % len(values)] + wave, number)
+
+    begin = LEARNS_FOR * DAY
+    for number in range(0, begin, QUARTER):
+        step(number)
+    return median_ns(step, range(begin, begin + STEPS), values.shape[1])
 
 
 def window_input(table: SeriesTable, values: NDArray[np.float64], step: int, chosen: Sequence[int]) -> Input:
@@ -165,6 +188,7 @@ def measure(series: int) -> dict[str, object]:
         some = values[:, :LEARNED] if issubclass(find(name), Learned) else values
         ns, size = detector_alone(name, some)
         result |= {f"{name}_ns": round(ns, 1), f"{name}_bytes": size}
+    result |= {f"{name}_known_ns": round(knowing(name, values), 1) for name in SEASONAL}
     whole, loop = whole_stage(values, 1.0), python_loop(values)
     result |= {"stage_ns": round(whole, 1), "stage_some_ns": round(whole_stage(values, 1 / 3), 1)}
     result |= {"liveness_ns": round(liveness_alone(), 1), "loop_ns": round(loop, 1)}

@@ -8,6 +8,8 @@ Healthy series are made of measured host metrics (`benchmarks.host_metrics`), of
     outliers   steady ones; by chance one window in a hundred is 10 times what the series usually varies higher, or
                more: sizes have a Pareto tail of index 2, so that one in a hundred of them exceeds 100
     noise      independent Gaussian values, as the plain statistics assume, with level and spread of any of them
+    waves      such noise on a wave a day, 10 times as high as what the series usually varies, that begins at any hour:
+               load of many users, of which nobody has seen a whole day yet
 
 Sizes of faults are in what each series usually varies: half of what holds the middle two thirds of its values, and a
 quarter of the standard deviation at least.
@@ -24,14 +26,15 @@ from benchmarks.host_metrics import WIDTH_MS, Bootstrap, sample
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Population = Literal["any", "steady", "bursty", "outliers", "noise"]
+Population = Literal["any", "steady", "bursty", "outliers", "noise", "waves"]
 POPULATIONS: tuple[Population, ...] = get_args(Population)
 HOUR = 3_600_000 // WIDTH_MS
 FARTHEST = 8.0
 TO_DEVIATION = 1.4826
 OUTLIERS, SMALLEST, INDEX = 0.01, 10.0, 2.0
-SPELL, PAUSE = 30, 30
-"""Windows of the earlier fault of a relapse, and between its end and the next."""
+WAVE, DAY = 10.0, 24 * HOUR
+SPELL, PAUSES = 30, {"relapse": 30, "return": 90}
+"""Windows of the earlier fault of one that comes twice, and between its end and the next."""
 
 
 class Usual(NamedTuple):
@@ -57,22 +60,33 @@ class Trial(NamedTuple):
         """Return it as a key of the table."""
         return self.kind if self.kind == "silence" else f"{self.kind}_{self.size:g}"
 
-    def changed(self, values: NDArray[np.float64], since: int, usual: Usual) -> NDArray[np.float64]:
-        """Return the values (series,) of the window that is `since` windows after the fault began, < 0: before it."""
+    def changed(
+        self, values: NDArray[np.float64], since: int, usual: Usual, began: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the values (series,) of the window that is `since` windows after the fault began, < 0: before it.
+
+        `began` are the values (series,) with which it began.
+        """
         if since < 0:
             return self._before(values, since, usual)
         scale = usual.deviations * self.size
-        if self.kind in {"shift", "relapse"} or (self.kind == "spike" and since == 0):
+        if self.kind in {"shift", *PAUSES} or (self.kind == "spike" and since == 0):
             return values + scale
         if self.kind == "drift":
             return values + scale * since / HOUR
         if self.kind == "variance":
             return usual.medians + (values - usual.medians) * self.size
-        return usual.medians if self.kind == "silence" else values
+        return began if self.kind == "silence" else values
 
     def _before(self, values: NDArray[np.float64], since: int, usual: Usual) -> NDArray[np.float64]:
-        earlier = self.kind == "relapse" and -PAUSE - SPELL <= since < -PAUSE
+        pause = PAUSES.get(self.kind)
+        earlier = pause is not None and -pause - SPELL <= since < -pause
         return values + usual.deviations * self.size if earlier else values
+
+
+def usual_here(source: Bootstrap, usual: Usual) -> Usual:
+    """Return what is usual in the window that was made last: on a wave the median goes with it."""
+    return usual._replace(medians=usual.medians + source.wave) if isinstance(source, Waves) else usual
 
 
 def is_steady(values: NDArray[np.float64], grains: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -90,8 +104,9 @@ def is_steady(values: NDArray[np.float64], grains: NDArray[np.float64]) -> NDArr
 
 def source_of(population: Population, series: int, seed: int) -> Bootstrap:
     """Return so many healthy series of a kind."""
-    if population in {"any", "noise"}:
-        return (Bootstrap if population == "any" else Noise)(series, seed)
+    whole: dict[str, type[Bootstrap]] = {"any": Bootstrap, "noise": Noise, "waves": Waves}
+    if population in whole:
+        return whole[population](series, seed)
     steady = is_steady(*sample())
     among = np.flatnonzero(~steady if population == "bursty" else steady)
     return (WithOutliers if population == "outliers" else Bootstrap)(series, seed, among)
@@ -127,3 +142,20 @@ class Noise(Bootstrap):
     def step(self) -> NDArray[np.float64]:
         """Return the next window of each series, (series,)."""
         return self._chance.normal(self._usual.medians, self._usual.deviations)
+
+
+class Waves(Noise):
+    """Such series on a wave a day; `wave` (series,) is where it stands in the window made last."""
+
+    def __init__(self, series: int, seed: int) -> None:
+        """Choose level and spread of each series, and where on its wave it begins."""
+        super().__init__(series, seed)
+        self._at = np.random.default_rng(seed + 3_000).random(series) * DAY
+        self._height = WAVE * self._usual.deviations
+        self.wave = np.zeros(series)
+
+    def step(self) -> NDArray[np.float64]:
+        """Return the next window of each series, (series,)."""
+        self._at += 1
+        self.wave = self._height * np.sin(self._at * (2.0 * np.pi / DAY))
+        return super().step() + self.wave

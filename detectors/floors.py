@@ -46,7 +46,7 @@ def gaussian_scores(
 
     Infinite values have the largest surprise; what is not `ready`, and NaN, has none.
     """
-    level = np.where(ready, level, np.nan)
+    level = level if ready.all() else np.where(ready, level, np.nan)
     with np.errstate(invalid="ignore", over="ignore"):
         surprise = gaussian_surprise((values - level) / deviation)
         surprise[np.isinf(values) & ready] = MAX_SURPRISE

@@ -27,7 +27,7 @@ FIELDS = ("bin", "total", "windows")
 class Profile:
     """One profile: array `name` of `bins` over `period_ms`; what is being learned stands in column `number`.
 
-    A bin takes `weight` of each new mean. NaN: never visited.
+    A bin takes `weight` of each new mean. NaN: never visited. `bins` must divide `period_ms`.
     """
 
     name: str
@@ -38,7 +38,10 @@ class Profile:
 
     def bin_of(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the bin of each window, by the beginning of the window, UTC."""
-        return times % self.period_ms * self.bins // self.period_ms
+        # Divisions by one number are fast, a remainder is not.
+        turns = times // (self.period_ms // self.bins)
+        turns -= turns // self.bins * self.bins
+        return turns
 
     def usual(self, state: Rows, bins: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return what is usual in the bins, (windows, series)."""
@@ -81,7 +84,7 @@ class Profile:
         bin_, total, windows = (state[name][:, self.number] for name in FIELDS)
         turned = (bin_ != bins) & (windows > 0)
         self._leave(state, np.flatnonzero(turned if valid is None else turned & valid))
-        where = True if valid is None else valid
+        where = True if valid is None or valid.all() else valid
         np.copyto(bin_, bins, where=where)
         np.add(total, values, out=total, where=where)
         np.add(windows, 1, out=windows, where=where)

@@ -45,7 +45,8 @@ class Seasonal(Detector):
 
     NaN is neither scored nor learned; an infinite value has the largest surprise and is not learned.
 
-    Cost: 60 ns a series and window, 130 ns where seasons are known. Memory: 2,240 bytes a series.
+    Cost: 40 ns a series and window, 65 ns where seasons are known, and some 50 ns more in a window with which a new
+    quarter of an hour begins. Memory: 2,240 bytes a series.
 
     >>> from mendline.testing.detectors import run
     >>> given = {"half_life": 60, "ready": 10}
@@ -121,9 +122,11 @@ class Seasonal(Detector):
         for number, one in ((1, self._day), (2, self._week)):
             if known[number - 1].any():
                 own = one.error(state)
-                better = known[number - 1] & one.is_usable(state) & (own < self.parameters.better * error)
+                better = own < self.parameters.better * error
+                better &= known[number - 1]
+                better &= one.is_usable(state)
                 usual, error = np.where(better, expected[number], usual), np.where(better, own, error)
-                np.copyto(choice, np.int8(number), where=better)
+                choice[better] = number
         return choice, usual, error
 
     def _learn(

@@ -21,6 +21,7 @@ TOP, BOTTOM = 20, 30
 POINTS = WIDTH - LEFT - RIGHT
 MARGIN = 0.05
 LEVELS = 5
+LARGEST_SHOWN = 30.0
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b1f24;--paper:#fff;--line:#0b57a4;--band:#9ec5e8;--bad:#c62828;--grid:#d9dee4}
@@ -75,8 +76,7 @@ def _svg(picture: Picture) -> Iterator[str]:
     yield _band(low, high, scale)
     yield from _faults(bins, scored.fault, highest, scale)
     yield _line(lowest, highest, scale)
-    most = max(picture.opens * 1.5, _most(scored.surprise), 1.0)
-    below = _Scale(0.0, most, TOP + VALUES + GAP, SURPRISE)
+    below = _Scale(0.0, highest_shown(picture), TOP + VALUES + GAP, SURPRISE)
     yield from _grid(below, [0.0, round(below.high)])
     yield _bars(_extremes(bins, scored.surprise, np.fmax), below)
     at = below.y(picture.opens)
@@ -86,9 +86,10 @@ def _svg(picture: Picture) -> Iterator[str]:
     yield "</svg>"
 
 
-def _most(numbers: NDArray[np.float64]) -> float:
-    known = numbers[~np.isnan(numbers)]
-    return float(min(known.max(initial=0.0), 30.0))
+def highest_shown(picture: Picture) -> float:
+    """Return the largest surprise that is drawn: a bar that goes beyond would hide where faults open."""
+    surprise = picture.scored.surprise
+    return max(picture.opens * 1.5, float(min(surprise[~np.isnan(surprise)].max(initial=0.0), LARGEST_SHOWN)), 1.0)
 
 
 @dataclass(frozen=True, slots=True)

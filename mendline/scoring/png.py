@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from mendline.scoring.plot import told
+from mendline.scoring.plot import highest_shown, told
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,24 +50,30 @@ def png(picture: Picture, file: IO[bytes]) -> None:
 
 def _values(axes: Any, times: NDArray[np.datetime64], picture: Picture) -> None:
     scored = picture.scored
-    axes.fill_between(times, scored.low, scored.high, color=BAND, alpha=0.5, linewidth=0, label="expected")
-    for first, last in _spans(scored.fault):
-        axes.axvspan(times[first], times[last], color=BAD, alpha=0.25, linewidth=2)
+    if np.isfinite(scored.low).any():
+        axes.fill_between(times, scored.low, scored.high, color=BAND, alpha=0.5, linewidth=0, label="expected")
     axes.plot(times, picture.values, color=LINE, linewidth=1.0, label="value")
+    for place, (first, last) in enumerate(_spans(scored.fault)):
+        label = None if place else "a fault is open"
+        axes.axvspan(times[first], times[last], color=BAD, alpha=0.25, linewidth=2, label=label)
     opens = np.flatnonzero(np.diff(scored.fault.astype(np.int8), prepend=0) == 1)
-    axes.plot(times[opens], picture.values[opens], "o", color=BAD, markersize=5, label="a fault opens")
+    if len(opens):
+        axes.plot(times[opens], picture.values[opens], "o", color=BAD, markersize=5, label="it opens")
     known = picture.values[np.isfinite(picture.values)]
     if len(known):
         margin = 0.05 * float(np.ptp(known)) or 1.0
         axes.set_ylim(known.min() - margin, known.max() + margin)
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper left", fontsize=8, ncols=3)
+    # Beside the title: within the axes it would hide what happened at that time.
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=8, ncols=4, frameon=False)
 
 
 def _surprise(axes: Any, times: NDArray[np.datetime64], picture: Picture) -> None:
     axes.fill_between(times, 0.0, picture.scored.surprise, color=LINE, step="mid", linewidth=0.5)
     axes.axhline(picture.opens, color=BAD, linestyle="--", linewidth=1)
-    axes.set_ylabel("surprise")
+    axes.set_ylim(0.0, highest_shown(picture))
+    axes.set_title("surprise; a fault opens above the dashed line", fontsize=9, loc="left")
+    axes.set_xlabel("UTC", fontsize=8, loc="right")
     axes.grid(alpha=0.3)
 
 

@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PORT := 9092
 SECONDS := 60
 INCIDENTS := 1000
+HOURS := 20
 LOG := sqlite
 AUDIT := build/audit
 AUDITOR := pip-audit==2.10.1
@@ -51,8 +52,9 @@ test-fast: $(READY) ## run the tests that need neither Kafka nor patience
 chaos: $(READY) ## kill and freeze members and brokers, and compare (SECONDS=60 SEED=random LOG=sqlite or kafka, CLIENT, EVERY)
 	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --log $(LOG) $(if $(SEED),--seed $(SEED)) $(if $(CLIENT),--client $(CLIENT)) $(if $(EVERY),--every $(EVERY))
 
-simulate: $(READY) ## simulate incidents with harm around them, and count what was done wrongly (INCIDENTS=1000 SEED=random)
+simulate: $(READY) ## simulate incidents, then a fleet, with harm around them; count what went wrong (INCIDENTS=1000 HOURS=20 SEED=random)
 	@$(BIN)/python -m tests.simulation --incidents $(INCIDENTS) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m tests.simulation --fleet --hours $(HOURS) $(if $(SEED),--seed $(SEED))
 
 defects: $(READY) ## put deliberate defects in place, one at a time, and see that the simulation finds each
 	@$(BIN)/python -m pytest tests/simulation/test_checkers.py -v -n auto

@@ -22,7 +22,7 @@ from mendline.schemas.records import (
 )
 from mendline.schemas.stream import NewRecord, Partition
 from tests.simulation.hosts import COMMANDS
-from tests.simulation.plan import ACTIONS, HOSTS, draw_allowed
+from tests.simulation.plan import ACTIONS, draw_allowed
 from tests.simulation.process import Fuse
 from tests.simulation.services import JOURNAL
 
@@ -37,6 +37,10 @@ SKEWS_MS = (0, 500, 20_000, 50_000, -500, -20_000, -3_600_000)
 FROZEN_MS = (500, 4_000, 14_000, 25_000)
 
 
+Kinds = dict[str, tuple[int, Callable[[], None]]]
+"""What may be done, by name: how likely it is beside the others, and what does it."""
+
+
 class Harm:
     """Draws what is done, and does it. `forged` are the ids of orders that nobody gave."""
 
@@ -44,7 +48,7 @@ class Harm:
         """Do harm to `world`: of all kinds, or `only` of these."""
         self.world = world
         self.forged: set[str] = set()
-        kinds: dict[str, tuple[int, Callable[[], None]]] = {
+        kinds: Kinds = {
             "planner killed": (3, self._kill_planner),
             "planner frozen": (4, self._freeze_planner),
             "agent killed": (4, self._kill_agent),
@@ -64,7 +68,12 @@ class Harm:
             "maintenance": (2, self._maintain),
             "person answers": (6, self._answer),
         }
+        kinds = self._kinds_of(kinds)
         self._kinds = {name: kinds[name] for name in only or kinds}
+
+    def _kinds_of(self, kinds: Kinds) -> Kinds:
+        """Return what may happen in such a world, each with how likely it is."""
+        return kinds
 
     def some(self) -> None:
         """Do harm, or, sometimes, none."""
@@ -77,7 +86,7 @@ class Harm:
     def end(self) -> None:
         """Undo what lasts: people take back what they ordered."""
         self._order("stop", "", active=False)
-        for service in self.world.detectors.services.values():
+        for service in self.world.truth.services.values():
             self._order("maintenance", service.target, active=False)
         self._say_stop(active=False)
 
@@ -148,14 +157,14 @@ class Harm:
         site.cut_until = self.world.time.now + self.world.lots.choice([1_000, 8_000, 20_000, 60_000])
 
     def _set_clock(self) -> None:
-        self.world.detectors.skew_ms[self._of(self.world.sites)] = self.world.lots.choice(SKEWS_MS)
+        self.world.truth.skew_ms[self._of(self.world.sites)] = self.world.lots.choice(SKEWS_MS)
 
     def _slow_down(self) -> None:
         site = self.world.sites[self._of(self.world.sites)]
         site.slow_ms = self.world.lots.choice([5.0, 2_000.0, 9_000.0])
 
     def _blind(self) -> None:
-        self.world.detectors.blind_until = self.world.time.now + self.world.lots.choice([3_000, 12_000])
+        self.world.truth.go_blind(self.world.time.now + self.world.lots.choice([3_000, 12_000]))
 
     # Records ----------------------------------------------------------------------------------------------------------
 
@@ -186,7 +195,7 @@ class Harm:
     def _forge_command(self) -> None:
         """Append what no planner said, or said otherwise; it has no signature, or that of a stranger."""
         world, lots = self.world, self.world.lots
-        host, service = lots.choice(HOSTS), lots.choice(list(world.detectors.services.values())).name
+        host, service = lots.choice(world.plan.hosts), lots.choice(list(world.truth.services.values())).name
         made = Command(
             source="planner", time=world.time.now, intent=record_id("forged", world.time.now), host=host,
             target=f"{host}/{service}", service=service, action=lots.choice(ACTIONS),
@@ -231,7 +240,7 @@ class Harm:
         self._command(self.world.keys.planner.sign(stop))
 
     def _maintain(self) -> None:
-        target = self.world.lots.choice(list(self.world.detectors.services))
+        target = self.world.lots.choice(list(self.world.truth.services))
         self._order("maintenance", target, active=True)
         end = partial(self._order, "maintenance", target, active=False)
         self.world.time.after(self.world.lots.choice([3_000, 15_000]), end)

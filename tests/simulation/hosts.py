@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mendline.responders.action import ActionContext
     from mendline.responders.signing import KeyRing
     from tests.simulation.plan import Allowed
-    from tests.simulation.services import Detectors
+    from tests.simulation.truth import Truth
     from tests.simulation.virtual import Time
 
 COMMANDS = "mendline.commands"
@@ -85,7 +85,8 @@ class NotingExecutor(Executor):
 class Site:
     """What of a host outlives its agent: its folder, what its file allows, its keys, its way to the log.
 
-    `cut_until` (ms): the host does not reach the log before; `slow_ms`: what an acknowledgement takes.
+    `cut_until` (ms): the host does not reach the log before; `slow_ms`: what an acknowledgement takes; `answers_lost`:
+    how many more of them do not come. `epoch` counts the lives of its agent.
     """
 
     name: str
@@ -93,13 +94,15 @@ class Site:
     allowed: Allowed
     keys: KeyRing
     log: MemoryLog
-    detectors: Detectors
+    truth: Truth
     deeds: list[Deed]
     time: Time
     lots: random.Random
     cut_until: int = 0
     slow_ms: float = 5.0
     calm: bool = False
+    epoch: int = 0
+    answers_lost: int = 0
 
 
 class Agent(Process):
@@ -123,8 +126,8 @@ class Agent(Process):
                 keys=site.keys,
                 log_time=self._clock,
                 emit=self._emit,
-                now_ms=partial(site.detectors.clock, site.name),
-                started_at=lambda name: site.detectors.services[f"{site.name}/{name}"].started_at,
+                now_ms=partial(site.truth.clock, site.name),
+                started_at=lambda name: site.truth.services[f"{site.name}/{name}"].started_at,
                 threads=Threads(lambda _, run: self.start(run), self._after, self._wait, site.time.monotonic),
             ),
             workers=site.lots.choice([1, 2, 4]),
@@ -134,6 +137,9 @@ class Agent(Process):
         self._producer = site.log.producer(site.name)
         self._away_since: int | None = None
         self._reflex = Reflex(self.executor, ReflexSettings(), self._away_s, site.time.monotonic)
+        self._begin()
+
+    def _begin(self) -> None:
         self.start(self._publish)
 
     def die(self) -> None:
@@ -159,9 +165,7 @@ class Agent(Process):
             self.doze(max(due - self.time.now, 1), TURNS_MS)
 
     def _beat(self) -> None:
-        self._send(
-            Heartbeat(source=self.site.name, time=self.site.detectors.clock(self.site.name), interval_ms=BEAT_MS)
-        )
+        self._send(Heartbeat(source=self.site.name, time=self.site.truth.clock(self.site.name), interval_ms=BEAT_MS))
 
     def _send(self, record: Outcome | Heartbeat) -> None:
         self._wait_for_the_log()
@@ -179,12 +183,16 @@ class Agent(Process):
             self._wait_for_the_log()
             self._reader.turn(0.0)
             self.executor.tick()
-            self.doze(BEAT_MS, TURNS_MS)
+            self.doze(self._rest_ms(), TURNS_MS)
+
+    def _rest_ms(self) -> float:
+        """Return how long nothing may be read where nobody says that there is something."""
+        return BEAT_MS
 
     def _look(self) -> None:
         """Ask the reflex about each service that has exited."""
         while True:
-            for service in self.site.detectors.services.values():
+            for service in self.site.truth.services.values():
                 if service.host == self.site.name and service.sick and service.sick.kind == "dead":
                     self._reflex.exited(service.name)
             self.sleep(BEAT_MS)
@@ -216,7 +224,7 @@ class Agent(Process):
 
     def note(self, context: ActionContext, action: str, *, again: bool) -> Deed:
         """Note a deed that begins now."""
-        service = self.site.detectors.services[f"{context.host}/{context.service}"]
+        service = self.site.truth.services[f"{context.host}/{context.service}"]
         deed = Deed(
             context.intent,
             context.host,
@@ -285,8 +293,9 @@ class _Action:
         return "done"
 
     def _mend(self, context: ActionContext) -> None:
-        detectors = self.agent.site.detectors
-        service = detectors.services[f"{context.host}/{context.service}"]
-        detectors.start(service)
-        mended = partial(detectors.heal, service, service.sick)
-        self.agent.time.after(self.agent.lots.choice([20, 200, 2_000]), mended)
+        truth = self.agent.site.truth
+        service = truth.services[f"{context.host}/{context.service}"]
+        truth.start(service)
+        sickness, late_ms = service.sick, self.agent.lots.choice([20, 200, 2_000])
+        if sickness and truth.mends(sickness, self.name):
+            self.agent.time.after(late_ms, partial(truth.heal, service, sickness))

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class TellingLog(MemoryLog):
     """Consumers of a real log wait in `poll`; here nothing waits, so they are told when it is worth while."""
 
-    def __init__(self, clock: Callable[[], int]) -> None:
-        """Tell nobody yet."""
-        super().__init__(clock=clock)
+    def __init__(self, clock: Callable[[], int], session_s: float) -> None:
+        """Tell nobody yet; members are let go who showed no life for `session_s` seconds."""
+        super().__init__(clock=clock, session_timeout_s=session_s)
         self.listeners: dict[str, list[Callable[[], None]]] = defaultdict(list)
 
     def append(self, records: Sequence[NewRecord], router: Any) -> Any:

@@ -35,6 +35,11 @@ class Plan:
     allowed: Mapping[str, Allowed]
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of the hosts."""
+        return tuple(self.allowed)
+
+    @property
     def guards(self) -> GuardSettings:
         """The bounds, the same in every version."""
         return self.versions[0].guards
@@ -48,7 +53,7 @@ def services_in(allowed: Allowed) -> dict[str, ServiceSettings]:
 
 def draw_plan(lots: random.Random) -> Plan:
     """Return a plan: each of its parts is there in some worlds, and not in others."""
-    guards = _draw_guards(lots)
+    guards = draw_guards(lots)
     versions = tuple(_settings(attempts, guards) for attempts in ((2, 3) if lots.random() < 0.3 else (2,)))
     return Plan(versions, {host: draw_allowed(lots) for host in HOSTS})
 
@@ -59,7 +64,8 @@ def draw_allowed(lots: random.Random) -> Allowed:
     return {name: frozenset(lots.choices(some, [3, 6, 1])[0]) for name in SERVICES}
 
 
-def _draw_guards(lots: random.Random) -> GuardSettings:
+def draw_guards(lots: random.Random) -> GuardSettings:
+    """Return bounds on what may be done."""
     return GuardSettings(
         cooldown=lots.choice([0, 2_000, 8_000]),
         attempts=lots.choice([3, 10, 20]),

@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
+from math import ceil
 from multiprocessing import get_context
 from pathlib import Path
 from time import process_time
 
 from mendline.schemas.records import Intent, Outcome, Verification
-from tests.simulation.judge import KINDS, Judge
+from tests.simulation.judge import Judge
 from tests.simulation.story import Story
 from tests.simulation.world import Keys, World
 
-PER_WORLD = 100
 SUMS = ("incidents", "worlds", "virtual_s", "processor_s", "deeds", "on_the_well", "happened", "harms", "wrongs")
 MEMORY = Path("/dev/shm")
 """Where ledgers are kept, if there is such a place: nothing is waited for there."""
@@ -39,29 +40,29 @@ class Tally:
     deeds: int = 0
     on_the_well: int = 0
     longest_on_the_well_ms: int = 0
-    broken: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(KINDS, 0)))
+    broken: Counter[str] = field(default_factory=Counter)
     happened: Counter[str] = field(default_factory=Counter)
     harms: Counter[str] = field(default_factory=Counter)
     wrongs: list[str] = field(default_factory=list)
-    first_wrong: tuple[str, int] | None = None
+    first_wrong: tuple[str, float] | None = None
 
-    def add(self, name: str, incidents: int, world: World) -> None:
-        """Count a world that is over."""
+    def add(self, name: str, amount: float, world: World) -> None:
+        """Count a world that is over, in which so much happened."""
         story = world.story()
-        judge = Judge(story)
-        late = judge.on_the_well()
+        late = Judge(story).on_the_well()
         self.worlds += 1
         self.virtual_s += world.time.monotonic()
-        self.incidents += incidents
+        self.incidents += world.incidents
         self.deeds += len(story.deeds)
         self.on_the_well += len(late)
         self.longest_on_the_well_ms = max([self.longest_on_the_well_ms, *late])
         self.harms += world.harms
         self.happened += _happened(story)
-        for kind, text in judge.wrongs():
+        self.broken = _sum(self.broken, Counter(dict.fromkeys(world.kinds, 0)))
+        for kind, text in world.wrongs():
             self.broken[kind] += 1
             self.wrongs.append(f"world {name}: {kind}: {text}")
-            self.first_wrong = self.first_wrong or (name, incidents)
+            self.first_wrong = self.first_wrong or (name, amount)
 
     def __add__(self, other: Tally) -> Tally:
         """Return what came of these worlds and of those."""
@@ -86,38 +87,38 @@ class Tally:
         }
 
 
-def worlds_of(seed: int, incidents: int) -> Iterator[tuple[str, int]]:
-    """Yield the names of the worlds that a seed makes, and how many incidents happen in each."""
-    for number, begun in enumerate(range(0, incidents, PER_WORLD)):
-        yield f"{seed}/{number}", min(PER_WORLD, incidents - begun)
+def worlds_of(seed: int, amount: float, kind: type[World] = World) -> Iterator[tuple[str, float]]:
+    """Yield the names of the worlds that a seed makes, and how much happens in each."""
+    for number in range(ceil(amount / kind.per_world)):
+        yield f"{seed}/{number}", min(kind.per_world, amount - number * kind.per_world)
 
 
-def simulate(worlds: Iterable[tuple[str, int]]) -> Tally:
-    """Let so many incidents happen in each of the worlds: a world's name decides everything in it."""
+def simulate(worlds: Iterable[tuple[str, float]], kind: type[World] = World) -> Tally:
+    """Let so much happen in each of the worlds: a world's name decides everything in it."""
     tally, began = Tally(), process_time()
-    with workshop() as work:
-        for name, incidents in worlds:
+    with workshop(kind) as work:
+        for name, amount in worlds:
             world = work(name)
-            world.run(incidents)
-            tally.add(name, incidents, world)
+            world.run(amount)
+            tally.add(name, amount, world)
     tally.processor_s = process_time() - began
     return tally
 
 
-def simulate_beside(worlds: Iterable[tuple[str, int]], processes: int) -> Tally:
+def simulate_beside(worlds: Iterable[tuple[str, float]], processes: int, kind: type[World] = World) -> Tally:
     """Do the same in so many processes."""
     worlds = list(worlds)
     shares = [worlds[first::processes] for first in range(processes)]
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        return sum(pool.map(simulate, shares), Tally())
+        return sum(pool.map(partial(simulate, kind=kind), shares), Tally())
 
 
-def shrink(name: str, incidents: int) -> int:
-    """Return after how few incidents a world in which something is wrong is wrong already, or nearly how few."""
-    right, wrong = 0, incidents
+def shrink(name: str, amount: float, kind: type[World] = World) -> int:
+    """Return after how little a world in which something is wrong is wrong already, or nearly how little."""
+    right, wrong = 0, ceil(amount)
     while wrong - right > 1:
         middle = (right + wrong) // 2
-        if simulate([(name, middle)]).wrongs:
+        if simulate([(name, middle)], kind).wrongs:
             wrong = middle
         else:
             right = middle
@@ -125,12 +126,12 @@ def shrink(name: str, incidents: int) -> int:
 
 
 @contextmanager
-def workshop() -> Iterator[Callable[..., World]]:
+def workshop(kind: type[World] = World) -> Iterator[Callable[..., World]]:
     """Yield what makes a world from a seed; it takes the other arguments of `World` by name."""
     numbers = count()
     with tempfile.TemporaryDirectory(prefix="mendline-", dir=MEMORY if MEMORY.is_dir() else None) as folder, _quiet():
         keys = Keys(Path(folder) / "keys")
-        yield lambda seed, **more: World(seed, Path(folder) / str(next(numbers)), keys, **more)
+        yield lambda seed, **more: kind(seed, Path(folder) / str(next(numbers)), keys, **more)
 
 
 def _sum(one: Counter[str], other: Counter[str]) -> Counter[str]:

@@ -1,10 +1,8 @@
-"""The services of a world: what is wrong with them in truth, and what their detectors say of it, late or twice."""
+"""What detectors say of the services of a world, late or twice: the detectors' end of the pipeline, played."""
 
 from __future__ import annotations
 
-import random
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,13 +17,13 @@ from mendline.schemas.records import (
     encode_record,
 )
 from mendline.schemas.stream import NewRecord, Partition
-from tests.simulation.deeds import Sickness
-from tests.simulation.plan import HOSTS, KINDS, SERVICES
+from tests.simulation.truth import Truth
 
 if TYPE_CHECKING:
     from mendline.logs.base import Position
     from mendline.logs.memory import MemoryLog
-    from tests.simulation.virtual import Time
+    from tests.simulation.deeds import Sickness
+    from tests.simulation.truth import Service
 
 METRICS = Partition("mendline.metrics", 0)
 JOURNAL = Partition("mendline.journal", 0)
@@ -33,93 +31,32 @@ AFFIRMED_EVERY_MS = 20_000
 
 
 @dataclass
-class Service:
-    """A service in truth. `started_at` is when its process was started last (ms, its host's clock then)."""
-
-    host: str
-    name: str
-    started_at: int
-    sick: Sickness | None = None
-
-    @property
-    def target(self) -> str:
-        """Its name in records."""
-        return f"{self.host}/{self.name}"
-
-
-@dataclass
-class Detectors:
+class Detectors(Truth):
     """Watches the services, and passes on what hosts say: the only one who writes to the journal beside the planners.
 
-    `harm` counts what it did wrong, `sicknesses` are all there were, by fault, `skew_ms` by how much the clock
-    of a host is ahead, if it was ever set. `blind_until` (ms): nothing is heard of
-    it before.
+    `blind_until` (ms): nothing is heard of it before.
     """
 
-    time: Time
-    log: MemoryLog
-    lots: random.Random
-    harm: Counter[str]
-    services: dict[str, Service] = field(default_factory=dict)
-    sicknesses: dict[str, Sickness] = field(default_factory=dict)
-    skew_ms: dict[str, int] = field(default_factory=dict)
     blind_until: int = 0
-    calm: bool = False
 
-    def __post_init__(self) -> None:
-        """Start all services, and look at them from now on."""
-        for host in HOSTS:
-            for name in SERVICES:
-                one = Service(host, name, self.time.now)
-                self.services[one.target] = one
-        self._producer = self.log.producer("detectors")
-        self._consumer = self.log.consumer("detectors")
+    def watch(self, log: MemoryLog) -> None:
+        """Look at all services from now on, and say on `log` what is seen."""
+        self._producer = log.producer("detectors")
+        self._consumer = log.consumer("detectors")
         self._consumer.assign([METRICS])
         self._consumer.start(METRICS, 0)
         self._beat()
         self._pass_on()
         self._affirm()
 
-    # Truth -----------------------------------------------------------------------------------------------------------
-
-    def break_one(self) -> bool:
-        """Let something be wrong with a service that is well; say whether there was one."""
-        well = [one for one in self.services.values() if not one.sick]
-        if well:
-            self._break(self.lots.choice(well))
-        return bool(well)
-
-    def heal(self, service: Service, sickness: Sickness | None) -> None:
-        """Let this not be wrong with the service any more, if it still is."""
-        if sickness and service.sick is sickness:
-            sickness.over, service.sick = self.time.now, None
-            self._tell(service, sickness, "resolved")
-
-    def _break(self, service: Service) -> None:
-        kind = self.lots.choices(KINDS, [4, 4, 1, 3])[0]
-        sickness = service.sick = Sickness(service.target, kind, self.time.now)
-        self.sicknesses[sickness.fault] = sickness
-        self._tell(service, sickness, "opened")
-        mean_ms = self.lots.choice([4_000, 40_000, 40_000])
-        self.time.after(self.lots.expovariate(1 / mean_ms), lambda: self._pass_by(service, sickness))
-
-    def _pass_by(self, service: Service, sickness: Sickness) -> None:
-        """Let a sickness end by itself; somebody may have started the service anew."""
-        if service.sick is sickness and (sickness.kind == "dead" or self.lots.random() < 0.5):
-            self.start(service)
-        self.heal(service, sickness)
-
-    def start(self, service: Service) -> None:
-        """Start the service's process anew."""
-        service.started_at = self.clock(service.host)
-
-    def clock(self, host: str) -> int:
-        """Return the time (ms) that a host's clock shows."""
-        return self.time.now + self.skew_ms.get(host, 0)
+    def go_blind(self, until: int) -> None:
+        """See nothing before `until`."""
+        self.blind_until = until
 
     # Words -----------------------------------------------------------------------------------------------------------
 
-    def _tell(self, service: Service, sickness: Sickness, transition: Transition) -> None:
+    def tell(self, service: Service, sickness: Sickness, transition: Transition) -> None:
+        """Say a fault, late or twice maybe."""
         fault = self._fault(service, sickness, transition)
         sickness.revision += 1
         late_ms = self.lots.choice([5, 50, 400, 3_000]) if not self.calm else 5
@@ -176,7 +113,7 @@ class Detectors:
     def _affirm(self) -> None:
         for service in self.services.values():
             if service.sick:
-                self._tell(service, service.sick, "affirmed")
+                self.tell(service, service.sick, "affirmed")
         self.time.after(AFFIRMED_EVERY_MS, self._affirm)
 
     def _beat(self) -> None:

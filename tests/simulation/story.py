@@ -115,7 +115,8 @@ class Story:
         return None
 
     def _may_be_obeyed(self, line: Line[Intent]) -> bool:
-        said = [one.record.config for one in firsts(of_kind(self.journal[: line.offset], Activation))]
+        told = [one.record for one in firsts(of_kind(self.journal[: line.offset], Activation))]
+        said = [one.config for one in told if one.stage == "policies"]
         asked = line.record.mode == "ask" and not self.approvals(line)
         return said[-1:] == [line.record.policy_hash] and not asked and not self.is_ordered("stop", "", line.offset)
 

@@ -1,13 +1,12 @@
-"""Planners: real members of the real group, each append record by record, with a step before and after each."""
+"""Members of stages: real members of real groups, each append record by record, a step before and after each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mendline.logs.base import MemberFencedError
-from mendline.roles import planner_spec
 from mendline.runtime.member import Clocks, Member, Pace
 from tests.simulation.process import Process
 
@@ -16,13 +15,14 @@ if TYPE_CHECKING:
 
     from mendline.logs.base import Position, Producer
     from mendline.logs.memory import MemoryLog
-    from mendline.responders.signing import KeyRing
+    from mendline.runtime.spec import StageSpec
     from mendline.schemas.settings import Settings
     from mendline.schemas.stream import NewRecord, Partition
     from tests.simulation.virtual import Time
 
 TURNS_MS = (20, 100, 500)
 IDLE_MS = 1_000
+IDLE = Pace(idle=0.0)
 
 
 @dataclass
@@ -77,18 +77,30 @@ class SteppingLog:
         return getattr(self.real, name)
 
 
-class PlannerLife(Process):
-    """One life of a planner: it joins the group, and works until it dies or another has taken its place."""
+class MemberLife(Process):
+    """One life of a member of a stage's group: it joins, and works until it dies or another has taken its place.
+
+    `idle_ms` says for how long it rests when there is nothing to do.
+    """
 
     def __init__(
-        self, time: Time, lots: random.Random, log: MemoryLog, settings: Settings, keys: KeyRing, name: str
+        self,
+        time: Time,
+        lots: random.Random,
+        log: MemoryLog,
+        spec: StageSpec,
+        settings: Settings,
+        name: str,
+        *,
+        pace: Pace = IDLE,
+        idle_ms: Callable[[], float] = lambda: IDLE_MS,
     ) -> None:
         """Begin to work as the member `name`."""
         super().__init__(time, lots)
+        self._idle_ms = idle_ms
         clocks = Clocks(monotonic=time.monotonic, now_ms=time)
-        seen: Any = SteppingLog(self, log)
-        spec = planner_spec(settings, keys)
-        self.member = Member(seen, spec, settings.topics, name, pace=Pace(idle=0.0), clocks=clocks)
+        self.log: Any = SteppingLog(self, log)
+        self.member = Member(self.log, spec, settings.topics, name, pace=pace, clocks=clocks)
         self.start(self._work)
 
     def _work(self) -> None:
@@ -96,6 +108,6 @@ class PlannerLife(Process):
         try:
             while True:
                 self.member.turn()
-                self.doze(IDLE_MS, TURNS_MS)
+                self.doze(self._idle_ms(), TURNS_MS)
         except MemberFencedError:
             self.dead = True

@@ -1,0 +1,129 @@
+"""What a fleet leaves on its log, and what undisturbed stages say of the very same rounds and windows.
+
+Readers drop repeats by order, and so does this: of a source's windows of one width those that start no later than one
+read before, of a fault's records those of no higher revision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mendline.reading import read_batches
+from mendline.runtime.logtime import LogClock
+from mendline.schemas.decode import decode
+from mendline.schemas.records import Fault
+from mendline.schemas.stream import Batch, Input, Partition
+
+if TYPE_CHECKING:
+    from mendline.logs.base import Log
+    from mendline.schemas.columnar import WindowBlock
+    from mendline.schemas.decode import Decoded
+    from mendline.schemas.stream import NewRecord, Stage
+
+WindowKey = tuple[str, int, int]
+FaultKey = tuple[str, int]
+STAGES = ("rounds", "detect")
+
+
+@dataclass
+class Seen:
+    """What a reader sees: windows by (source, width, start) as bytes, records of faults by (id, revision).
+
+    `unlike` are those that were said again with other content.
+    """
+
+    windows: dict[WindowKey, bytes] = field(default_factory=dict)
+    faults: dict[FaultKey, Fault] = field(default_factory=dict)
+    unlike: set[WindowKey | FaultKey] = field(default_factory=set)
+    _starts: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def take(self, records: Sequence[NewRecord]) -> None:
+        """Take what a stage said as if it had been read."""
+        if records:
+            values, headers = [one.value for one in records], [one.headers for one in records]
+            keys, times = [one.key for one in records], [0] * len(records)
+            self.read(decode(Batch(Partition("", 0), range(len(records)), times, keys, values, headers)))
+
+    def read(self, decoded: Decoded) -> None:
+        """Take what was read."""
+        for block in sorted(decoded.windows, key=lambda block: int(block.index[0])):
+            self._take_windows(block)
+        for _, record in decoded.records:
+            if isinstance(record, Fault) and record.stage in STAGES and record.source in STAGES:
+                self._take_fault(record)
+
+    def _take_windows(self, block: WindowBlock) -> None:
+        """Take a block's windows, of each the statistics of all series in one piece."""
+        statistics = np.stack([block.statistics[name] for name in sorted(block.statistics)], axis=1)
+        data, size = statistics.tobytes(), statistics[0].nbytes
+        for row, (source, start) in enumerate(zip(block.sources, block.starts.tolist(), strict=True)):
+            key, content = (source, block.width_ms, start), data[row * size : (row + 1) * size]
+            if start > self._starts.get(key[:2], -1):
+                self._starts[key[:2]] = start
+                self.windows[key] = content
+            elif self.windows.get(key) not in {None, content}:
+                self.unlike.add(key)
+
+    def _take_fault(self, fault: Fault) -> None:
+        if self.faults.setdefault((fault.id, fault.revision), fault) != fault:
+            self.unlike.add((fault.id, fault.revision))
+
+
+def seen_on(log: Log, partitions: Sequence[Partition]) -> Seen:
+    """Return what a reader of these partitions sees."""
+    seen = Seen()
+    for partition in partitions:
+        for batch in read_batches(log, partition):
+            seen.read(decode(batch))
+    return seen
+
+
+def undisturbed(log: Log, stages: Mapping[Partition, Sequence[Stage]]) -> Seen:
+    """Return what stages say that read their partitions in one pass, in batches as large as they come."""
+    seen = Seen()
+    for partition, made in stages.items():
+        for given in _inputs(log, partition):
+            for stage in made:
+                seen.take(list(stage.fold(given)))
+    return seen
+
+
+def _inputs(log: Log, partition: Partition) -> Iterator[Input]:
+    clock = LogClock()
+    for batch in read_batches(log, partition):
+        found, times = decode(batch), clock.advance(batch.timestamps)
+        yield Input(
+            partition, batch.offsets, found.append_times, times, found.rounds, found.windows, found.records, raw=batch
+        )
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What a source's records have in common: its life (`epoch`), and which numbers of it stand on the log."""
+
+    source: str
+    epoch: int
+    sequences: frozenset[int]
+
+    @property
+    def missing(self) -> int:
+        """How many numbers are left out."""
+        return max(self.sequences) + 1 - len(self.sequences)
+
+
+def spoken_on(log: Log, partition: Partition) -> list[Spoken]:
+    """Return what each life of each source has said."""
+    found: dict[tuple[str, int], set[int]] = {}
+    for batch in read_batches(log, partition):
+        decoded = decode(batch)
+        for block in decoded.rounds:
+            for source, epoch, number in zip(block.sources, block.epoch.tolist(), block.sequence.tolist(), strict=True):
+                found.setdefault((source, epoch), set()).add(number)
+        for _, record in decoded.records:
+            if record.epoch is not None and record.sequence is not None:
+                found.setdefault((record.source, record.epoch), set()).add(record.sequence)
+    return [Spoken(*life, frozenset(numbers)) for life, numbers in found.items()]

@@ -1,0 +1,60 @@
+"""What is done to a fleet besides: stages die, freeze and hand over, settings change, answers are lost."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tests.simulation.harm import Harm, Kinds
+
+if TYPE_CHECKING:
+    from tests.simulation.fleet.world import Fleet
+
+FROZEN_MS = (4_000, 25_000, 200_000)
+NOT_HERE = ("detectors blind",)
+
+
+class FleetHarm(Harm):
+    """Draws what is done to a fleet."""
+
+    def __init__(self, world: Fleet, only: Collection[str] = ()) -> None:
+        """Do harm to `world`: of all kinds, or `only` of these."""
+        self.fleet = world
+        super().__init__(world, only)
+
+    def _kinds_of(self, kinds: Kinds) -> Kinds:
+        more: Kinds = {
+            "stage killed": (6, self._kill_stage),
+            "stage frozen": (5, self._freeze_stage),
+            "member more": (2, self._add_member),
+            "settings changed": (3, self._change_settings),
+            "answer lost": (3, self._lose_answer),
+        }
+        return {name: kind for name, kind in kinds.items() if name not in NOT_HERE} | more
+
+    def _kill_stage(self) -> None:
+        name = self._of(self.fleet.stages)
+        self._end_soon(self.fleet.stages[name], partial(self.fleet.start_member, name))
+
+    def _freeze_stage(self) -> None:
+        fuse = self._fuse()._replace(freeze_ms=self.world.lots.choice(FROZEN_MS))
+        self.fleet.stages[self._of(self.fleet.stages)].light(fuse)
+
+    def _add_member(self) -> None:
+        """Let one more member take its share for a while: partitions are handed over, and back when it dies."""
+        stage = self._of(self.fleet.stages).partition("-")[0]
+        name = f"{stage}-2"
+        if name not in self.fleet.stages or self.fleet.stages[name].dead:
+            self.fleet.start_member(name)
+            self.world.time.after(self.world.lots.choice([5_000, 60_000, 600_000]), self.fleet.stages[name].die)
+
+    def _change_settings(self) -> None:
+        """Let all members of a stage end and begin anew, each under the version it finds."""
+        stage = self._of(self.fleet.stages).partition("-")[0]
+        for name in [name for name in self.fleet.stages if name.partition("-")[0] == stage]:
+            self._end_soon(self.fleet.stages[name], partial(self.fleet.start_member, name))
+
+    def _lose_answer(self) -> None:
+        """Let a host hear nothing of some appends that arrived: it says them again."""
+        self.world.sites[self._of(self.world.sites)].answers_lost += self.world.lots.choice([1, 1, 3])

@@ -1,0 +1,88 @@
+"""What a fleet is made of: detectors, windows, dependencies, rhythm; drawn from the seed with all that a plan has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mendline.roles import with_own_detectors
+from mendline.schemas.settings import Settings
+from tests.simulation.plan import ACTIONS, SERVICES, TIMEOUT_MS, Plan, draw_allowed, draw_guards
+
+if TYPE_CHECKING:
+    import random
+
+HOSTS = tuple(f"host-{number}" for number in range(5))
+INTERVAL_MS = 10_000
+DEPENDS_ON: Mapping[str, tuple[str, ...]] = {"web": ("db", "cache"), "db": (), "queue": ("db",), "cache": ()}
+LIMIT = 0.9
+"""Share of its memory that no service should use."""
+
+_STEP = {"timeout": f"{TIMEOUT_MS}ms", "verify": "30s"}
+_TOGGLED = {"name": "toggled", "use": "zscore", "match": {"metric": "absent"}, "window": 0}
+"""Looks at nothing: it comes and goes with the versions of the settings."""
+
+
+@dataclass(frozen=True)
+class FleetPlan(Plan):
+    """A fleet on paper. `versions` are the settings of stages too.
+
+    `lazy_ms`: how long members rest where nothing happens, `seldom_s`: how seldom they take snapshots then at least,
+    `every_ms`: how much time is between two incidents on average.
+    """
+
+    lazy_ms: int = 60_000
+    seldom_s: float = 300.0
+    every_ms: float = 3_600_000.0
+
+
+def draw_fleet(lots: random.Random) -> FleetPlan:
+    """Return a fleet: each of its parts is there in some worlds, and not in others."""
+    attempts = (2, 3) if lots.random() < 0.3 else (2,)
+    drawn = {"guards": draw_guards(lots).model_dump(by_alias=True), **_watching(lots)}
+    versions = [_settings(drawn, tries, toggled) for tries in attempts for toggled in (False, True)]
+    return FleetPlan(
+        versions=tuple(with_own_detectors(one) for one in versions),
+        allowed={host: draw_allowed(lots) for host in HOSTS},
+        lazy_ms=lots.choice([10_000, 30_000, 60_000, 60_000, 120_000]),
+        seldom_s=lots.choice([300.0, 900.0]),
+        every_ms=lots.choice([1_800_000.0, 3_600_000.0, 5_400_000.0]),
+    )
+
+
+def _watching(lots: random.Random) -> dict[str, Any]:
+    """Return windows and detectors."""
+    pane, widths = lots.choice((("10s", ["10s"]), ("10s", ["10s", "60s"]), ("30s", ["30s", "60s"]), ("60s", ["60s"])))
+    window = widths[0]
+    unusual = lots.choice(("zscore", "ewma", "mad"))
+    limit = {"use": "threshold", "open": {"above": LIMIT, "for": lots.choice(["0s", "20s"])}}
+    return {
+        "windows": {"pane": pane, "widths": widths, "grace": lots.choice(["0s", "5s"])},
+        "detectors": [
+            {"name": "memory", "kind": "leaking", "window": 0, "match": {"metric": "process.memory"}, **limit},
+            {
+                "name": "errors", "use": "threshold", "kind": "failing", "window": window,
+                "match": {"metric": "http.errors"}, "open": {"above": 0.2},
+            },
+            {"name": "latency", "use": unusual, "window": window, "match": {"metric": "http.latency"}},
+        ],
+    }  # fmt: skip
+
+
+def _settings(drawn: Mapping[str, Any], attempts: int, toggled: bool) -> Settings:
+    mend = [{"action": "restart", "attempts": attempts, **_STEP}, {"action": "rollback", "attempts": 1, **_STEP}]
+    wipe = [{"action": ACTIONS[-1], "attempts": 1, **_STEP}, *mend]
+    policies = [
+        {"name": "wipe", "mode": "auto", "when": {"target": "*/*", "kind": ["leaking"]}, "play": wipe},
+        {"name": "ask", "mode": "ask", "when": {"target": "*/*", "detector": ["latency"]}, "play": mend},
+        {"name": "mend", "mode": "auto", "when": {"target": "*/*"}, "play": mend},
+    ]
+    given = {
+        **drawn,
+        "name": "planner",
+        "services": {name: {"depends_on": list(DEPENDS_ON[name])} for name in SERVICES},
+        "policies": policies,
+        "detectors": [*drawn["detectors"], *([_TOGGLED] if toggled else [])],
+    }
+    return Settings.model_validate(given)

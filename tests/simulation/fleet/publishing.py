@@ -1,0 +1,152 @@
+"""The real publisher of an agent, and its spool on real files, on fibres instead of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from mendline.agent import publisher
+from mendline.agent.publisher import Publisher
+from mendline.logs.base import LogUnavailableError
+from tests.simulation.members import SteppingLog, SteppingProducer
+
+if TYPE_CHECKING:
+    from mendline.logs.base import Position
+    from mendline.schemas.stream import NewRecord
+    from tests.simulation.hosts import Site
+    from tests.simulation.process import Process
+    from tests.simulation.virtual import Fibre, Time
+
+TURNS_MS = (1, 1, 10)
+FOREVER_MS = 1e12
+KEEP_MS = 1_000
+
+
+@contextmanager
+def in_virtual_time(time: Time) -> Iterator[None]:
+    """Let publishers measure what passes in `time`."""
+    with patch.object(publisher, "monotonic", time.monotonic), patch.object(publisher, "since_boot", time.monotonic):
+        yield
+
+
+class Turnstile:
+    """What a `threading.Condition` is to threads, for the fibres of a process; no lock: one fibre at a time works."""
+
+    def __init__(self, process: Process) -> None:
+        """Let nobody wait yet."""
+        self._process = process
+        self._waiting: Fibre | None = None
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until notified, or for `timeout` seconds."""
+        self._waiting = self._process.time.current
+        self._process.doze(FOREVER_MS if timeout is None else timeout * 1000, TURNS_MS)
+        self._waiting = None
+        return True
+
+    def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait for something that nobody brings about: for `timeout` seconds."""
+        self._process.sleep(FOREVER_MS if timeout is None else timeout * 1000)
+        return predicate()
+
+    def notify(self, count: int = 1) -> None:
+        """Let the one go on who waits."""
+        if self._waiting and count:
+            self._waiting.rouse(self._process.lots.choice(TURNS_MS))
+
+    def notify_all(self) -> None:
+        """Do the same."""
+        self.notify()
+
+
+class SteppingPublisher(Publisher):
+    """The publisher; when its process is dead it says and keeps nothing any more."""
+
+    def __init__(self, process: Process, *about: Any, **more: Any) -> None:
+        """Work in the process."""
+        super().__init__(*about, **more)
+        self._process = process
+        self._keeps = False
+        turnstile: Any = Turnstile(process)
+        self._changed = turnstile
+
+    def start(self) -> None:
+        """Begin to append."""
+        self._process.start(self._serve)
+
+    def _move_to_disk(self) -> None:
+        self._process.step()
+        super()._move_to_disk()
+
+    def _away(self, error: Any) -> None:
+        super()._away(error)
+        if not self._keeps:
+            self._keeps = True
+            self._process.start(self._keep, KEEP_MS)
+
+    def _keep(self) -> None:
+        """Move to the disk what waits, each second for as long as the log does not answer."""
+        while self._trying_since is not None and self._away_since is not None:
+            with self._disk:
+                self._move_to_disk()
+            self._process.sleep(KEEP_MS)
+        self._keeps = False
+
+
+@dataclass
+class _SlowAnswer:
+    """An answer that takes its time, or says that nothing arrived."""
+
+    positions: Sequence[Position]
+    process: Process
+    at_ms: float
+    lost: bool
+
+    def done(self) -> bool:
+        return self.process.time.now >= self.at_ms
+
+    def result(self, timeout_s: float) -> Sequence[Position]:
+        left_ms = max(self.at_ms - self.process.time.now, 0)
+        self.process.sleep(min(left_ms, timeout_s * 1000))
+        if left_ms > timeout_s * 1000 or self.lost:
+            msg = "no answer"
+            raise LogUnavailableError(msg)
+        return self.positions
+
+
+@dataclass
+class HostProducer(SteppingProducer):
+    """Appends over the way that a host has to the log: cut off, slow, or with answers that are lost."""
+
+    site: Site
+
+    def append(self, records: Sequence[NewRecord]) -> Any:
+        """Append. Raises LogUnavailableError when the host is cut off."""
+        now = self.process.time.now
+        if self.site.cut_until > now:
+            msg = f"{self.site.name} is cut off"
+            raise LogUnavailableError(msg)
+        positions = super().append(records).result()
+        lost = self.site.answers_lost > 0
+        self.site.answers_lost -= lost
+        return _SlowAnswer(positions, self.process, now + self.site.slow_ms, lost)
+
+
+@dataclass
+class HostLog(SteppingLog):
+    """The log as a host sees it."""
+
+    site: Site
+
+    def producer(self, name: str) -> HostProducer:
+        """Return a producer."""
+        return HostProducer(self.process, self.real.producer(name), self.site)

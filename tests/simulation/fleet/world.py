@@ -1,0 +1,138 @@
+"""A fleet: hosts with real publishers and executors, all stages and planners, and hours of virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mendline.logs.base import Position
+from mendline.runtime.member import Pace
+from mendline.schemas.records import Fault
+from tests.simulation.deeds import Sickness
+from tests.simulation.fleet.agents import FleetAgent
+from tests.simulation.fleet.harm import FleetHarm
+from tests.simulation.fleet.judge import KINDS, FleetJudge
+from tests.simulation.fleet.plan import FleetPlan, draw_fleet
+from tests.simulation.fleet.publishing import in_virtual_time
+from tests.simulation.fleet.stages import MEMBERS, SPECS
+from tests.simulation.fleet.truth import FleetTruth
+from tests.simulation.judge import KINDS as JUDGED
+from tests.simulation.judge import Wrong
+from tests.simulation.members import MemberLife
+from tests.simulation.services import JOURNAL, METRICS
+from tests.simulation.story import Line, of_kind
+from tests.simulation.world import PLANNERS, Keys, World
+
+if TYPE_CHECKING:
+    from mendline.runtime.spec import StageSpec
+    from mendline.schemas.records import Record
+    from mendline.schemas.settings import Settings
+    from tests.simulation.hosts import Agent, Site
+    from tests.simulation.process import Process
+
+AWAKE_MS = 60_000
+CALM_MS = 300_000
+HOUR_MS = 3_600_000
+NEVER_S = 1e9
+
+
+class Fleet(World):
+    """All of it. `run` lets so many hours pass; `story` says what came of it."""
+
+    kinds = (*JUDGED, *KINDS)
+    unit, per_world = "hours", 10.0
+    plan: FleetPlan
+    truth: FleetTruth
+
+    def __init__(self, seed: str, folder: Path, keys: Keys, harms: Collection[str] = ()) -> None:
+        """Put everything to work; of the kinds of harm only these are done, if any are named."""
+        self._awake_until = 0
+        super().__init__(seed, folder, keys, harms)
+        self.stages: dict[str, MemberLife] = {}
+        self.log.listeners[METRICS.topic].append(partial(self._pass_on, ("windows", "rounds")))
+        self.log.listeners["mendline.windows"].append(partial(self._pass_on, ("detect",)))
+
+    def run(self, amount: float, calm_ms: int = CALM_MS) -> None:
+        """Let so many hours pass, with incidents and harm, and then all be well for `calm_ms`."""
+        with self.disk.in_use(), in_virtual_time(self.time):
+            for name in self.plan.hosts:
+                self.start_agent(name)
+            for name in (*PLANNERS, *MEMBERS):
+                self.start_member(name)
+            end = self.time.now + amount * HOUR_MS - calm_ms
+            self.time.run(self.lots.choice([3_000, 60_000]))
+            while self.time.now < end:
+                self.incidents += self.truth.break_one()
+                self.harm.some()
+                self.notice()
+                self.time.run(min(self.lots.expovariate(1 / self.plan.every_ms), end - self.time.now))
+            self._calm_down()
+            self._awake_until = self.time.now + calm_ms
+            self.notice()
+            self.time.run(calm_ms)
+            self._end()
+
+    def wrongs(self) -> Iterable[Wrong]:
+        """Return all that must not have happened, once it is over."""
+        return (*super().wrongs(), *FleetJudge(self).wrongs())
+
+    def _told(self, journal: Sequence[Line[Record]]) -> Mapping[str, Sickness]:
+        """Return the faults that stages told of, each as something that was wrong, beside what was so in truth."""
+        found = dict(self.truth.sicknesses)
+        for line in of_kind(journal, Fault):
+            fault = line.record
+            known = found.setdefault(fault.id, Sickness(fault.target, fault.kind, fault.opened_at))
+            known.tell(Position(JOURNAL, line.offset, line.time), over=fault.transition in {"resolved", "orphaned"})
+        return found
+
+    # Attention --------------------------------------------------------------------------------------------------------
+
+    def notice(self) -> None:
+        """Let members look every second for a while, as they always do in truth; else they take many rounds at once."""
+        now = self.time.now
+        if now >= self._awake_until:
+            self._rouse(self.planners)
+            self._rouse(self.stages)
+        self._awake_until = max(self._awake_until, now + AWAKE_MS)
+
+    def _rest_ms(self) -> float:
+        return 1_000.0 if self.time.now < self._awake_until else float(self.plan.lazy_ms)
+
+    def _pass_on(self, stages: Collection[str]) -> None:
+        if self.time.now < self._awake_until:
+            self._rouse({name: life for name, life in self.stages.items() if name.partition("-")[0] in stages})
+
+    # Lives ------------------------------------------------------------------------------------------------------------
+
+    def start_member(self, name: str) -> None:
+        """Begin a new life of a member, under one version of the settings or another."""
+        if name in PLANNERS:
+            self.start_planner(name)
+            return
+        settings = self.lots.choice(self.plan.versions)
+        spec = SPECS[name.partition("-")[0]](settings, self.keys.planner)
+        self.stages[name] = self._member(name, spec, settings)
+
+    def _member(self, name: str, spec: StageSpec, settings: Settings) -> MemberLife:
+        # What it took to fold is measured in real time: a snapshot that rests on it would come when it likes.
+        pace = Pace(idle=0.0, again=NEVER_S, seldom=self.plan.seldom_s)
+        return MemberLife(self.time, self.lots, self.log, spec, settings, name, pace=pace, idle_ms=self._rest_ms)
+
+    def _draw_plan(self) -> FleetPlan:
+        plan = draw_fleet(self.lots)
+        self.session_s = 10 + 2.5 * plan.lazy_ms / 1000
+        return plan
+
+    def _begin_truth(self) -> FleetTruth:
+        return FleetTruth(self.time, self.lots, self.harms, self.plan.hosts, notable=self.notice)
+
+    def _make_harm(self, only: Collection[str]) -> FleetHarm:
+        return FleetHarm(self, only)
+
+    def _make_agent(self, site: Site) -> Agent:
+        return FleetAgent(site)
+
+    def _lives(self) -> Iterable[Process]:
+        return (*super()._lives(), *self.stages.values())

@@ -12,6 +12,8 @@ from mendline.cli.options import json_option
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pydantic.fields import FieldInfo
+
     from mendline.schemas.series import Series
     from mendline.testing.detectors import Check
 
@@ -37,16 +39,21 @@ def list_plugins(*, as_json: bool) -> None:
         summary = (detector.__doc__ or "").strip().splitlines()[0]
         fields = detector.Parameters.model_fields
         if as_json:
-            parameters = {key: None if field.is_required() else field.default for key, field in fields.items()}
+            parameters = {key: _default(field) for key, field in fields.items()}
             click.echo(
                 json.dumps({"name": name, "class": path, "summary": summary, "parameters": parameters}, default=str)
             )
             continue
         click.echo(f"{name:12} {summary}\n{'':12} {path}")
         for key, field in fields.items():
-            default = "required" if field.is_required() else f"default {field.default}"
+            default = "required" if field.is_required() else f"default {_default(field)}"
             click.echo(f"{'':12} {key}: {default}" + (f"; {field.description}" if field.description else ""))
     _list_actions(as_json=as_json)
+
+
+def _default(field: FieldInfo) -> object:
+    """Return what the parameter is when nobody gives it, None where somebody must."""
+    return None if field.is_required() else field.get_default(call_default_factory=True)
 
 
 def _list_actions(*, as_json: bool) -> None:
@@ -116,7 +123,7 @@ def check_plugin(
     """
     from mendline.cli.options import parameters_of
 
-    if _is_action(plugin):
+    if service or watch or slow or _is_action(plugin):
         checks = _checks_of_action(plugin, parameters_of(parameters), service, watch, parameters_of(slow))
     else:
         checks = _checks_of_detector(plugin, parameters_of(parameters), anomaly, series)

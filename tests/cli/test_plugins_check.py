@@ -54,6 +54,22 @@ def test_series_that_make_no_sources_are_refused() -> None:
     assert (2, True) == (ran.exit_code, "give 1, 2, 3 or 6 (given: 4)" in ran.output)
 
 
+def test_a_missing_action_is_called_one(tmp_path: Path) -> None:
+    """Who gives a service tries an action: that there is no detector of its name is no help."""
+    service = tmp_path / "shop.yaml"
+    service.write_text("{}")
+    ran = CliRunner().invoke(cli, ["plugins", "check", "nowhere:Purge", "--service", str(service)])
+    assert "action nowhere:Purge: No module named 'nowhere'" in str(ran.exception)
+
+
+def test_each_default_is_one_that_can_be_written_down() -> None:
+    """The list tells what holds where nothing is given, also where that is made anew for each detector."""
+    ran = CliRunner().invoke(cli, ["plugins", "list", "--json"])
+    listed = {one["name"]: one for one in map(json.loads, ran.output.splitlines())}
+    assert {"detector": "ewma", "parameters": {}} == listed["calibrated"]["parameters"]
+    assert "Undefined" not in ran.output
+
+
 @pytest.mark.slow
 def test_a_bad_detector_fails_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What fails is named, with how it was found, and the status is 1."""

@@ -48,6 +48,7 @@ COMMANDS = {
     "report": "report",
     "topics": "topics",
     "replay": "replay",
+    "backtest": "backtest",
     "keys": "keys",
     "completion": "completion",
     "plugins": "plugins",

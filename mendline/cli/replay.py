@@ -13,9 +13,11 @@ from mendline.cli.dumps import progress_of, recording
 from mendline.cli.options import config_option, json_option, moment_ms
 
 if TYPE_CHECKING:
+    from mendline.dumps.recording import Recording
     from mendline.replaying.feeds import Feed, Pace
     from mendline.replaying.inputs import Source, Wanted
     from mendline.replaying.tracks import Say
+    from mendline.schemas.settings import Settings
 
 NO = 1
 
@@ -101,22 +103,37 @@ def _speed(text: str) -> float | None:
 @contextmanager
 def source_of(config: Path, url: str | None, wanted: Wanted) -> Iterator[Source]:
     """Give what is replayed, by the settings that are here now. Raises ConfigError, LogError, DumpError."""
-    from mendline.config import load_settings
-    from mendline.dumps import Dump
-    from mendline.replaying import ReplayError
     from mendline.replaying.inputs import Source
+
+    settings = settings_of(config)
+    with recording_with_names(settings, url) as (found, prefix):
+        topics = settings.topics.model_copy(update={"prefix": prefix})
+        yield Source(found, settings.model_copy(update={"topics": topics}), wanted)
+
+
+def settings_of(config: Path) -> Settings:
+    """Return the settings in a file as stages work by them. Raises ConfigError, DetectorError."""
+    from mendline.config import load_settings
     from mendline.roles import check_detectors, with_own_detectors
 
     settings = with_own_detectors(load_settings(config))
     check_detectors(settings)
+    return settings
+
+
+@contextmanager
+def recording_with_names(settings: Settings, url: str | None) -> Iterator[tuple[Recording, str]]:
+    """Give what `recording` gives. Raises ReplayError for a dump whose names are others, LogError, DumpError."""
+    from mendline.dumps import Dump
+    from mendline.replaying import ReplayError
+
     with recording(settings, url) as (found, prefix):
         if isinstance(found, Dump) and found.head.anonymised:
             msg = (
                 f"{found.url}: anonymised, so nothing in it has the id that follows from its name; take one with names"
             )
             raise ReplayError(msg)
-        topics = settings.topics.model_copy(update={"prefix": prefix})
-        yield Source(found, settings.model_copy(update={"topics": topics}), wanted)
+        yield found, prefix
 
 
 def _verify(source: Source, pace: Pace, *, as_json: bool) -> None:

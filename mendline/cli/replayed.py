@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from mendline.replaying.courses import course_json
 from mendline.schemas.quantities import counted, span
 from mendline.words import date, printable
 
@@ -60,22 +61,12 @@ def changes_json(anew: Anew) -> str:
         "recorded": recorded,
         "replayed": replayed,
         "changes": [
-            {"kind": one.kind, "recorded": _course(one.recorded), "replayed": _course(one.replayed)}
+            {"kind": one.kind, "recorded": course_json(one.recorded), "replayed": course_json(one.replayed)}
             for one in anew.changes()
         ],
         "gaps": list(_gaps_json(anew.gaps)),
     }
     return json.dumps(found)
-
-
-def _course(one: Course | None) -> dict[str, object] | None:
-    if one is None:
-        return None
-    last = one.last
-    return {
-        "id": last.id, "target": last.target, "detector": last.detector, "kind": last.kind, "severity": last.severity,
-        "series": last.evidence.series, "begin": one.begin, "end": one.end,
-    }  # fmt: skip
 
 
 def changes_told(anew: Anew) -> Iterator[str]:

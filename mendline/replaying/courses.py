@@ -67,17 +67,24 @@ def changes(recorded: Mapping[str, Course], replayed: Mapping[str, Course]) -> l
 
     A fault of another id that is about the same and was there at the same time is the same, moved.
     """
-    both = recorded.keys() & replayed.keys()
+    same = partners(recorded, replayed)
     found = [
-        Change("moved", recorded[name], replayed[name]) for name in both if _differ(recorded[name], replayed[name])
+        Change("moved", recorded[name], replayed[other])
+        for name, other in same.items()
+        if name != other or _differ(recorded[name], replayed[other])
     ]
-    lost = {name: one for name, one in recorded.items() if name not in both}
-    added = {name: one for name, one in replayed.items() if name not in both}
-    for name, other in _pairs(lost, added):
-        found.append(Change("moved", lost.pop(name), added.pop(other)))
-    found += [Change("lost", one, None) for one in lost.values()]
-    found += [Change("added", None, one) for one in added.values()]
+    taken = set(same.values())
+    found += [Change("lost", one, None) for name, one in recorded.items() if name not in same]
+    found += [Change("added", None, one) for name, one in replayed.items() if name not in taken]
     return sorted(found, key=lambda one: (one.begin, one.kind))
+
+
+def partners(recorded: Mapping[str, Course], replayed: Mapping[str, Course]) -> dict[str, str]:
+    """Return which of the recorded faults, by id, is which of the others; what has no partner is left out."""
+    found = {name: name for name in recorded if name in replayed}
+    lost = {name: one for name, one in recorded.items() if name not in found}
+    added = {name: one for name, one in replayed.items() if name not in found}
+    return found | dict(_pairs(lost, added))
 
 
 def _differ(one: Course, other: Course) -> bool:
@@ -94,3 +101,14 @@ def _pairs(lost: Mapping[str, Course], added: Mapping[str, Course]) -> Iterator[
         if other:
             waiting[one.about].remove(other)
             yield name, other
+
+
+def course_json(one: Course | None) -> dict[str, object] | None:
+    """Return a fault from its beginning to its end, None for one that is not there."""
+    if one is None:
+        return None
+    last = one.last
+    return {
+        "id": last.id, "target": last.target, "detector": last.detector, "kind": last.kind, "severity": last.severity,
+        "series": last.evidence.series, "begin": one.begin, "end": one.end,
+    }  # fmt: skip

@@ -59,6 +59,7 @@ CALLS = (
     "note deployed --on web",
     "report",
     "replay --verify",
+    "backtest FILE",
     "maintenance begin web",
     "maintenance list",
     "maintenance run web true",
@@ -224,7 +225,7 @@ def test_no_secret_leaves_its_place(call: Caller, config: Path, webhook: Webhook
     places["DUMP"] = str(config.parent / "all.dump")
     for one in CALLS:
         words = [places.get(word, word) for word in one.split()]
-        ran = call(*words, *(() if words[0] == "check" else ("-c", config)))
+        ran = call(*words, *(() if words[0] in ("check", "backtest") else ("-c", config)))
         assert ran.status in (0, 1), (one, ran)
         said.append(ran.out + ran.err)
     assert any("answered 404" in text for text in said), "the complaint must be among what is searched"

@@ -1,0 +1,62 @@
+"""What stands in the place of hosts: it writes down what it is told to do, and says what is taken to come of it.
+
+An action that was really done (the same fault, the same step, the same try) has the outcome that it had, after the same
+time. Any other is taken to succeed, after what such an action took in the middle, or a second where none was recorded.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+from mendline.schemas.records import Command, Outcome, outcome_id
+
+if TYPE_CHECKING:
+    from mendline.backtesting.past import Done
+
+TAKEN_MS = 1_000
+"""An action of which none was recorded is taken to need so long."""
+
+
+class Due(NamedTuple):
+    """An outcome, and when it comes (append time, ms); `known`: it is the one that was recorded."""
+
+    at: int
+    outcome: Outcome
+    known: bool
+
+
+class Executor:
+    """Answers commands by what was recorded. It has no way to any host."""
+
+    def __init__(self, done: Mapping[str, Done]) -> None:
+        """Know what became of intents, by id."""
+        self._done = done
+        took: dict[str, list[int]] = defaultdict(list)
+        for one in done.values():
+            if one.outcome.status == "succeeded":
+                took[one.outcome.action].append(one.after_ms)
+        self._took = {action: round(median(some)) for action, some in took.items()}
+
+    def take(self, command: Command, at: int) -> Due:
+        """Return what comes of a command that goes out `at` an append time (ms)."""
+        if known := self._done.get(command.intent):
+            return Due(at + known.after_ms, known.outcome, known=True)
+        ended = at + self._took.get(command.action, TAKEN_MS)
+        outcome = Outcome(
+            id=outcome_id(command.intent),
+            cause=command.id,
+            source=command.host,
+            time=ended,
+            intent=command.intent,
+            host=command.host,
+            target=command.target,
+            action=command.action,
+            status="succeeded",
+            reason="a back-test takes it so",
+            began_at=at,
+            ended_at=ended,
+        )
+        return Due(ended, outcome, known=False)

@@ -1,0 +1,115 @@
+"""Back-tests by the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mendline.config import load_settings
+from mendline.logs.sqlite import SqliteLog
+from mendline.roles import with_own_detectors
+from mendline.testing.clock import ManualClock
+from tests.backtesting.support import LOAD, QUEUE, UNUSUAL
+from tests.cli.support import Caller, one_message, write_config
+from tests.replaying.support import SETTINGS, Studio
+
+pytestmark = pytest.mark.slow
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture(scope="module", name="config")
+def _config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a configuration whose log holds a recording."""
+    config = write_config(tmp_path_factory.mktemp("recorded"), **SETTINGS)
+    settings, clock = load_settings(config), ManualClock()
+    studio = Studio(with_own_detectors(settings), clock, SqliteLog(settings.log, clock=clock))
+    studio.record(60)
+    studio.end()
+    return config
+
+
+@pytest.fixture(name="other")
+def _other(config: Path, tmp_path: Path) -> Write:
+    """Return what writes a configuration on the same log that differs in some keys."""
+
+    def write(**more: Any) -> Path:
+        return write_config(tmp_path, **{"log": load_settings(config).log, **SETTINGS, **more})
+
+    return write
+
+
+def test_the_settings_that_counted_change_nothing(call: Caller, config: Path) -> None:
+    """Which is said in words, with what cannot be known."""
+    ran = call("backtest", config)
+    assert (ran.status, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert lines[0] == f"live against {config}, 2023-11-14 22:13:21 to 2023-11-14 22:14:20 UTC (59 s)"
+    assert lines[1].startswith("Faults: 6 before, 6 after: 0 added, 0 lost, 0 moved, 0 longer, 0 shorter, ")
+    assert lines[-1].startswith("Not known: how the values would have gone on after another action. ")
+
+
+def test_other_settings_tell_what_is_lost_and_what_would_have_been_done(call: Caller, other: Write) -> None:
+    """Fault by fault, action by action, and both sides in a table; as JSON all of it."""
+    file = other(detectors=[{**LOAD, "open": {"above": 95}}, QUEUE, UNUSUAL], guards={"cooldown": "1s"})
+    lines = call("backtest", file).out.splitlines()
+    assert lines[1] == "lost   host-1 load-limit (threshold, warning) on load: 2023-11-14 22:13:41 for 4 s"
+    assert "added  restart of host-1/web by queues at 22:14:08.000, try 1: runs; before it is not decided on" in lines
+    assert ["actions", "run", "2", "4"] in [line.split() for line in lines]
+    found = json.loads(call("backtest", file, "--json").out)
+    counts = found["after"][0]["counts"]
+    assert (counts["lost"], counts["actions_added"], counts["held_cooldown"]) == (2, 2, 0)
+    assert found["after"][0]["faults_changed"][0]["before"]["detector"] == "load-limit"
+    assert found["assumed"].startswith("Not known: ")
+
+
+def test_a_dump_can_be_tested_against_old_settings(call: Caller, config: Path, other: Write, tmp_path: Path) -> None:
+    """Both sides are then what the stages say now."""
+    call("topics", "dump", tmp_path / "some.dump", "-c", config)
+    new = other(detectors=[QUEUE])
+    ran = call("backtest", new, "--against", config, "--log", tmp_path / "some.dump", "--json")
+    found = json.loads(ran.out)
+    assert (found["before"]["name"], found["after"][0]["counts"]["lost"]) == (str(config), 4)
+
+
+def test_a_silence_tells_what_it_would_have_hidden(call: Caller, config: Path) -> None:
+    """Faults and holds, in words and as JSON."""
+    silence = ("--silence", "web@2023-11-14T22:13:50/2023-11-14T22:14:20")
+    lines = call("backtest", config, *silence).out.splitlines()
+    assert "silence of web from 2023-11-14 22:13:50 for 30 s: 4 faults were there, 4 holds" in lines
+    found = json.loads(call("backtest", config, *silence, "--json").out)
+    assert [(one["kind"], len(one["faults"]), one["holds"]) for one in found["after"][0]["hidden"]] == [
+        ("silence", 4, 4)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (("--silence", "web"), 2, "'web' is no TARGET@FROM/TO, such as web@"),
+        (("--from", "2024-01-01"), 3, "nothing was recorded in that time"),
+        (("--against", "no.yaml"), 2, "no.yaml: there is no such file"),
+        (("--log", "sqlite://nowhere"), 3, "sqlite://nowhere: there is no log"),
+    ],
+)
+def test_what_cannot_be_tested_is_told(
+    call: Caller, config: Path, words: tuple[str, ...], status: int, said: str
+) -> None:
+    """And nothing is made by looking."""
+    ran = call("backtest", config, *words)
+    assert ran.status == status
+    assert said in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_what_is_missing_is_one_message(call: Caller, other: Write) -> None:
+    """A topic, a plug-in, a configuration that can be read."""
+    one_message(call("backtest", other(topics={"prefix": "x"})), 3, "the topic x.")
+    lost = {"name": "lost", "use": "nobody_has_this", "match": {"metric": "load"}}
+    one_message(call("backtest", other(detectors=[lost])), 2, "nobody_has_this")
+    file = other()
+    file.write_text("polices: []\n", encoding="utf-8")
+    one_message(call("backtest", file), 2, "polices", "policies")

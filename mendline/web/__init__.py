@@ -7,7 +7,11 @@
     overview.py  the overview and the fleet
     policies.py  the policies in force, with their record
     history.py   entries of the journal: those about an incident, and all, searched
-    charts.py    what a series did around a fault, read from the log
+    blocks.py    rounds and windows, read from the log
+    charts.py    what a series did around a fault, or in any time
+    bands.py     what detectors expected of it
+    shifts.py    what changed around a moment
+    outstanding.py  which series to look at first
     access.py    who may do what: tokens, sessions, roles
     hub.py       tells open pages of what comes
     ordering.py  what people order

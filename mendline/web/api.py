@@ -13,7 +13,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from mendline.subjects import WrongOrderError
 from mendline.web.access import Person, Role
 from mendline.web.answers import (
+    Bands,
     Chart,
+    Chosen,
     Exploration,
     Fleet,
     IncidentView,
@@ -25,8 +27,11 @@ from mendline.web.answers import (
     Recorded,
     SeriesName,
     Session,
+    Shifts,
 )
-from mendline.web.charts import Span, chart_of_fault, series_of
+from mendline.web.bands import bands
+from mendline.web.blocks import Span
+from mendline.web.charts import chart_of_fault, series_of
 from mendline.web.history import journal_page
 from mendline.web.ordering import OutdatedOrderError, give, role_for
 from mendline.web.page import Page
@@ -79,6 +84,8 @@ Label = Annotated[str, Query(min_length=1, max_length=2_000, description="of a s
 After = Annotated[
     int, Query(ge=-1, le=2**63 - 1, description="what was told of a record at this offset must be in the answer")
 ]
+Detector = Annotated[str, Query(max_length=255, description="of the settings; without it all that look at the series")]
+Around = Annotated[int, Query(ge=60_000, le=3_600_000, description="ms before and after the moment that are compared")]
 Time = Annotated[int, Query(ge=0, le=2**53, description="ms since the Unix epoch")]
 
 
@@ -139,6 +146,26 @@ def get_series(page: Answering, _: Viewer, source: Source) -> tuple[SeriesName, 
 def explore(page: Answering, _: Viewer, source: Source, label: Label, begin: Time, end: Time) -> Exploration:
     """Return what a series of a host did, with the host's faults; up to an hour by rounds, beyond that by windows."""
     return page.explore(Span(source, begin, _checked_end(begin, end)), label)
+
+
+@api.get("/bands")
+def get_bands(
+    page: Answering, _: Viewer, source: Source, label: Label, begin: Time, end: Time, detector: Detector = ""
+) -> Bands:
+    """Return what the detectors that look at a series expected of it, worked out anew from what the log has."""
+    return bands(page.log, page.settings, Span(source, begin, _checked_end(begin, end)), label, detector)
+
+
+@api.get("/outstanding")
+def get_outstanding(page: Answering, _: Viewer) -> tuple[Chosen, ...]:
+    """Return the series to look at first: those of open faults, else what tells most of the first host."""
+    return page.outstanding()
+
+
+@api.get("/shifts")
+def get_shifts(page: Answering, _: Viewer, source: Source, at: Time, around: Around = 300_000) -> Shifts:
+    """Return which series of a host and of its peers changed most around a moment, and what had been changed."""
+    return page.shifts(source, at, around)
 
 
 @api.get("/policies")

@@ -9,49 +9,38 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from mendline.logs.partitioner import partition_of
-from mendline.reading import offset_at, read_batches
 from mendline.responders.facts import service_of
 from mendline.schemas.columnar import WindowBlock
-from mendline.schemas.decode import decode
+from mendline.schemas.quantities import per_second
 from mendline.schemas.stream import Partition
 from mendline.web.answers import Chart, Curve, SeriesName
+from mendline.web.blocks import MOST_RECORDS, Span, blocks, place_of, rows
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from mendline.logs.base import Log
-    from mendline.schemas.columnar import RoundBlock
     from mendline.schemas.records import Fault
     from mendline.schemas.series import Series
     from mendline.schemas.settings import Settings
+    from mendline.web.blocks import Block
 
-    Block = RoundBlock | WindowBlock
-
-MOST_RECORDS = 50_000
-LATE_MS = 30_000
-"""What was measured in time may reach the log so much later."""
 RAW_MS = 3_600_000
 """Over a longer span windows are shown instead of rounds."""
 LATELY_MS = 30_000
 TELLING = ("process.cpu.utilization", "process.memory.usage", "mendline.probe.success")
 """Metrics of a service that show how it was, if a fault rests on none."""
 MOST_CURVES = 3
+COUNTED = -1
+"""Stands for the width of rounds whose values count up."""
 
 Found = dict[tuple[str, str, int], dict[int, float]]
 """Values by event time (ms), of series by label, unit and width of the windows (ms; 0: rounds)."""
-
-
-class Span(NamedTuple):
-    """What is looked for: series of a source over event time [begin, end) in ms."""
-
-    source: str
-    begin: int
-    end: int
 
 
 def chart_of_fault(log: Log, fault: Fault, begin: int, end: int) -> Chart:
@@ -72,68 +61,44 @@ def chart_of_fault(log: Log, fault: Fault, begin: int, end: int) -> Chart:
 def chart_of_series(log: Log, settings: Settings, span: Span, label: str) -> Chart:
     """Return any series of a host: its rounds, or windows over a longer span. Raises as `read_batches`."""
     topic = settings.topics.topic("metrics" if span.end - span.begin <= RAW_MS else "windows")
-    place = _place(log, topic, span.source)
+    place = place_of(log, topic, span.source)
     found, cut = _read(log, place, span, lambda series: series.label == label) if place else ({}, False)
     return _chart(span.source, found, (None, None), cut=cut)
 
 
 def series_of(log: Log, settings: Settings, source: str, now: int) -> list[SeriesName]:
     """Return the series that a host measures, by its newest rounds. Raises as `read_batches`."""
-    place = _place(log, settings.topics.topic("metrics"), source)
+    place = place_of(log, settings.topics.topic("metrics"), source)
     found: dict[str, str] = {}
-    for block in _blocks(log, place, now - LATELY_MS) if place else ():
+    for block in blocks(log, place, now - LATELY_MS) if place else ():
         if source in block.sources:
             found |= {series.label: series.unit for series in block.table.series}
     return [SeriesName(label=label, unit=unit) for label, unit in sorted(found.items())]
 
 
-def _place(log: Log, topic: str, source: str) -> Partition | None:
-    count = log.topics().get(topic, 0)
-    return Partition(topic, partition_of(source.encode(), count)) if count else None
-
-
 # Reading --------------------------------------------------------------------------------------------------------------
-
-
-def _blocks(log: Log, place: Partition, begin: int, end: int | None = None) -> Iterator[Block]:
-    """Yield the rounds or windows appended from `begin` on, until some time after `end` (ms)."""
-    for batch in read_batches(log, place, offset_at(log, place, begin)):
-        decoded = decode(batch)
-        yield from decoded.rounds
-        yield from decoded.windows
-        if end is not None and batch.timestamps[-1] > end + LATE_MS:
-            return
 
 
 def _read(log: Log, place: Partition, span: Span, wanted: Callable[[Series], bool]) -> tuple[Found, bool]:
     """Return what is wanted, and whether there was more than may be read."""
     found: Found = defaultdict(dict)
     read = 0
-    for block in _blocks(log, place, span.begin, span.end):
+    for block in blocks(log, place, span.begin, span.end):
         read += len(block.sources)
         _take(block, span, wanted, found)
         if read >= MOST_RECORDS:
-            return found, True
-    return found, False
+            return _with_rates(found), True
+    return _with_rates(found), False
 
 
 def _take(block: Block, span: Span, wanted: Callable[[Series], bool], found: Found) -> None:
     columns = [place for place, series in enumerate(block.table.series) if wanted(series)]
     if not columns or span.source not in block.sources:
         return
-    width = block.width_ms if isinstance(block, WindowBlock) else 0
-    for row, time in _rows(block, span):
+    for row, time in rows(block, span):
         for column in columns:
             series = block.table.series[column]
-            found[series.label, _unit(series, width), width][time] = float(_values(block, series)[row, column])
-
-
-def _rows(block: Block, span: Span) -> Iterator[tuple[int, int]]:
-    """Yield the rows that are of the source and in time, with their event time: of a window, its end."""
-    times = (block.starts + block.width_ms if isinstance(block, WindowBlock) else block.times).tolist()
-    for row, (source, time) in enumerate(zip(block.sources, times, strict=True)):
-        if source == span.source and span.begin <= time < span.end:
-            yield row, time
+            found[series.label, _unit(series), _width(block, series)][time] = float(_values(block, series)[row, column])
 
 
 def _values(block: Block, series: Series) -> NDArray[np.float64]:
@@ -142,8 +107,30 @@ def _values(block: Block, series: Series) -> NDArray[np.float64]:
     return block.values
 
 
-def _unit(series: Series, width: int) -> str:
-    return f"{series.unit}/s" if width and series.kind == "counter" else series.unit
+def _width(block: Block, series: Series) -> int:
+    if isinstance(block, WindowBlock):
+        return block.width_ms
+    return COUNTED if series.kind == "counter" else 0
+
+
+def _unit(series: Series) -> str:
+    return per_second(series.unit) if series.kind == "counter" else series.unit
+
+
+def _with_rates(found: Found) -> Found:
+    """Return the series with rates in the place of what counters count, which tells nothing of a moment."""
+    return {
+        (label, unit, max(width, 0)): _rates(points) if width == COUNTED else points
+        for (label, unit, width), points in found.items()
+    }
+
+
+def _rates(points: Mapping[int, float]) -> dict[int, float]:
+    """Return the change per second from each round to the next; where a counter went back there is none."""
+    pairs = pairwise(sorted(points.items()))
+    return {
+        now: 1000 * (value - last) / (now - then) if value >= last else math.nan for (then, last), (now, value) in pairs
+    }
 
 
 # Charts ---------------------------------------------------------------------------------------------------------------

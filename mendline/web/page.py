@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.incidents import Incident, incidents
 from mendline.web.access import Access
-from mendline.web.answers import Exploration, IncidentView, PoliciesView
-from mendline.web.charts import Span, chart_of_series
+from mendline.web.answers import Chosen, Exploration, IncidentView, PoliciesView, Shifts
+from mendline.web.blocks import Span
+from mendline.web.charts import chart_of_series
 from mendline.web.fleet import FleetWatch
 from mendline.web.history import entries_about, past_journal, told_of
 from mendline.web.hub import Hub
 from mendline.web.journal import JournalWatch
+from mendline.web.outstanding import outstanding
 from mendline.web.overview import fleet, overview
 from mendline.web.policies import policies
+from mendline.web.shifts import answer, peers_of
 from mendline.web.telling import closed_at, tell_causes, tell_faults, tell_incident, tell_mark
 
 if TYPE_CHECKING:
@@ -110,6 +113,20 @@ class Page:
         with self.journal.read() as journal:
             marks = tuple(tell_mark(one) for one in journal.faults.values() if _is_within(one, span))
         return Exploration(chart=chart_of_series(self.log, self.settings, span, label), faults=marks)
+
+    def outstanding(self) -> tuple[Chosen, ...]:
+        """Return the series to look at first. Raises as `read_batches`."""
+        with self.journal.read() as journal:
+            still = list(journal.open_faults())
+        return outstanding(self.log, self.settings, still, self.fleet.hosts(), self.clock())
+
+    def shifts(self, source: str, at: int, around: int) -> Shifts:
+        """Return what changed around `at` (ms), `around` ms before compared with so long after; as `read_batches`."""
+        with self.journal.read() as journal:
+            ahead = journal.append_time - journal.log_time  # what the fold remembers, it has by log time
+            changes = [one.model_copy(update={"time": one.time + ahead}) for one in journal.changes]
+        hosts = peers_of(source, {name: one.services for name, one in self.fleet.hosts().items()})
+        return answer(self.log, self.settings, hosts, Span(source, at - around, at + around), changes)
 
     def fault(self, name: str) -> Fault | None:
         """Return the newest revision of a fault by its id."""

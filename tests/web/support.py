@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -15,7 +15,7 @@ from mendline.runtime.together import run_together
 from mendline.schemas.base import Envelope
 from mendline.schemas.records import Evidence, Fault, encode_record
 from mendline.schemas.rounds import Round, Sample
-from mendline.schemas.settings import Settings, WebSettings
+from mendline.schemas.settings import DetectorSettings, Settings, WebSettings
 from mendline.schemas.stream import NewRecord
 from mendline.testing.clock import ManualClock
 from mendline.topics import topic_settings
@@ -44,10 +44,15 @@ class Answer(NamedTuple):
 class Site:
     """A served page. Use it as a context; `again` serves it anew on the same port."""
 
-    def __init__(self, folder: Path, **web: Any) -> None:
+    def __init__(self, folder: Path, detectors: Sequence[DetectorSettings] = (), **web: Any) -> None:
         """Keep the state in `folder`; `web` are settings of the page."""
         listening: dict[str, Any] = {"listen": "127.0.0.1:0", **web}
-        self.settings = Settings(name="host-1", state=str(folder / "state"), web=WebSettings.model_validate(listening))
+        self.settings = Settings(
+            name="host-1",
+            state=str(folder / "state"),
+            web=WebSettings.model_validate(listening),
+            detectors=tuple(detectors),
+        )
         self.clock = ManualClock(START_MS + 60_000)
         self.log = MemoryLog(clock=self.clock)
         self.log.ensure_topics(topic_settings(self.settings.topics))

@@ -281,3 +281,13 @@ def test_what_was_told_is_in_the_answer(site: Site) -> None:
         until("it was told", partial(told.__contains__, offset))
         counts.append(site.get(f"/api/overview?after={offset}").json["open_count"])
     assert [1, 2, 3] == counts
+
+
+def test_what_counts_up_is_shown_by_its_rate(site: Site) -> None:
+    """From round to round; where the counter went back there is none."""
+    for place, value in enumerate((100.0, 150.0, 250.0, 0.0, 30.0)):
+        sample = Sample(metric="sent", unit="By", kind="counter", value=value)
+        site.append("metrics", Round(source="host-1", time=START_MS + 1000 * place, samples=(sample,)))
+    found = site.get(f"/api/explore?source=host-1&label=sent&begin={START_MS}&end={START_MS + 9000}").json
+    (curve,) = found["chart"]["curves"]
+    assert ("By/s", [50.0, 100.0, None, 30.0]) == (curve["unit"], curve["values"])

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from urllib.parse import urlencode
+
 import pytest
 from playwright.sync_api import Browser, expect
 
 from mendline.schemas.records import Heartbeat
+from mendline.schemas.settings import DetectorSettings
 from tests.responders.support import START_MS, fault, order
 from tests.web.browsing import PHONE, opened
 from tests.web.contrast import UNREADABLE
 from tests.web.support import HOSTILE, Site, asking, evidence, mended
+from tests.web.test_shifts import AT, windows
 
 pytestmark = pytest.mark.heavy
 
@@ -138,23 +144,49 @@ def test_the_journal_is_searched(chromium: Browser, site: Site) -> None:
 
 
 def test_a_series_is_explored(chromium: Browser, site: Site) -> None:
-    """Chosen from what the host measures, drawn, kept in the address, and removed."""
+    """Begun with what an open fault rests on; chosen from what the host measures, kept in the address, and removed."""
     site.clock.now = START_MS + 25_000
     site.chartable()
     beat = Heartbeat(source="host-1", time=START_MS, interval_ms=1000, services=("web",))
     site.append("metrics", beat)
     with opened(chromium, site, "/explore") as page:
+        expect(page.get_by_role("link", name="host-1/web unusual")).to_be_visible()
+        page.get_by_role("button", name="Remove web process.memory.usage of host-1").click()
+        expect(page.locator("canvas")).to_have_count(0)
         page.get_by_label("Host", exact=True).fill("host-1")
         page.get_by_label("Host", exact=True).press("Tab")
         expect(page.get_by_text("1 series of host-1")).to_be_visible()
         page.get_by_label("Series", exact=True).fill("web process.memory.usage")
         page.get_by_role("button", name="Add").click()
         expect(page.locator("canvas")).to_be_visible()
-        expect(page.get_by_role("link", name="host-1/web unusual")).to_be_visible()
         page.reload()
         expect(page.locator("canvas")).to_be_visible()
-        page.get_by_role("button", name="Remove web process.memory.usage of host-1").click()
-        expect(page.locator("canvas")).to_have_count(0)
+
+
+def test_what_was_expected_and_what_changed_is_explored(chromium: Browser, tmp_path: Path) -> None:
+    """The band over past time, all hosts compared, and what changed around a moment that is typed or clicked."""
+    detector = DetectorSettings(name="odd", use="zscore", window=10_000)
+    with Site(tmp_path, detectors=(detector,)) as site:
+        site.clock.now = AT
+        for host, after in (("host-1", 20.0), ("host-2", 90.0)):
+            site.append("metrics", Heartbeat(source=host, time=AT, interval_ms=1000, services=("web",)))
+            windows(site, host, after)
+        chosen = urlencode([("span", 21_600_000), ("s", json.dumps(["host-1", "web queue"]))])
+        site.clock.now += 300_000
+        with opened(chromium, site, f"/explore?{chosen}") as page:
+            expect(page.locator(".chart-title")).to_contain_text("by odd")
+            page.get_by_role("button", name="Compare web queue of all hosts").click()
+            expect(page.locator("canvas")).to_have_count(2)
+            page.get_by_label("Moment, UTC").fill("2023-11-14T22:18:20")
+            page.get_by_role("button", name="Look").click()
+            expect(page.locator("tbody tr").first).to_contain_text("host-2 web queue")
+            expect(page.locator("tbody tr")).to_have_count(2)
+            page.get_by_role("button", name="Remove web queue of host-2").click()
+            page.get_by_role("button", name="Show web queue of host-2").click()
+            expect(page.locator("canvas")).to_have_count(2)
+            page.locator(".u-over").first.click(position={"x": 9, "y": 50})
+            expect(page.get_by_text("No series changed by more than it varies.")).to_be_visible()
+            assert [] == page.evaluate(UNREADABLE)
 
 
 def test_policies_are_shown_with_their_record(chromium: Browser, site: Site) -> None:

@@ -5,7 +5,19 @@ Times are ms since the Unix epoch, UTC. Texts are as they stand in the journal, 
 
 from __future__ import annotations
 
-from mendline.web.answers.charts import Chart, Curve, Exploration, FaultMark, SeriesName
+from mendline.web.answers.charts import (
+    Band,
+    Bands,
+    ChangeMark,
+    Chart,
+    Chosen,
+    Curve,
+    Exploration,
+    FaultMark,
+    SeriesName,
+    Shift,
+    Shifts,
+)
 from mendline.web.answers.faults import (
     Against,
     CauseView,
@@ -30,8 +42,12 @@ from mendline.web.answers.policies import PoliciesView, PolicyView
 __all__ = [
     "Against",
     "Asked",
+    "Band",
+    "Bands",
     "CauseView",
+    "ChangeMark",
     "Chart",
+    "Chosen",
     "Curve",
     "Doing",
     "Entry",
@@ -58,6 +74,8 @@ __all__ = [
     "ServiceCell",
     "Session",
     "Severity",
+    "Shift",
+    "Shifts",
     "Source",
     "Step",
     "StepState",

@@ -50,3 +50,64 @@ class Exploration(Frozen):
 
     chart: Chart
     faults: tuple[FaultMark, ...]
+
+
+class Band(Frozen):
+    """What a detector expected of a series, and how surprised it was; the lists have a number, or None, for each time.
+
+    `times` are the ends of the windows that it sees, or the times of the rounds.
+    """
+
+    detector: str
+    use: str = Field(description="which algorithm")
+    width_ms: int = Field(description="of the windows that it sees, 0: rounds")
+    unit: str = Field(description="of `low` and `high`")
+    opens: float | None = Field(description="the surprise above which a fault opens, if it judges by that")
+    times: tuple[int, ...]
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+    surprise: tuple[float | None, ...] = Field(description="-log10 of the probability that a healthy series does this")
+
+
+class Bands(Frozen):
+    """What was expected of a series by each detector that looks at it; `cut`: there was more than could be read."""
+
+    bands: tuple[Band, ...]
+    cut: bool
+
+
+class Chosen(Frozen):
+    """A series of a host."""
+
+    source: str
+    label: str
+
+
+class Shift(Frozen):
+    """A series that changed: its medians `before` and `after` the moment, and by how much, in what it varies."""
+
+    source: str
+    label: str
+    unit: str
+    before: float
+    after: float
+    score: float
+
+
+class ChangeMark(Frozen):
+    """Something that was changed: a configuration, a program, a restart, or what a person noted."""
+
+    time: int
+    target: str = Field(description="what may be wrong because of it: a target, or a pattern")
+    text: str
+
+
+class Shifts(Frozen):
+    """What changed around a moment, the most first, on a host and those that have a service of its."""
+
+    at: int
+    sources: tuple[str, ...]
+    compared: int = Field(description="how many series were looked at")
+    shifts: tuple[Shift, ...]
+    changes: tuple[ChangeMark, ...] = Field(description="up to an hour before, the newest first")
+    cut: bool = Field(description="whether there was more than could be read")

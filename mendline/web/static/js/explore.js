@@ -1,29 +1,41 @@
-// Any series of any host, live or past, with the host's faults marked; several charts under one another share the cursor.
+// Any series of any host, live or past, with what was expected of it and the host's faults marked; charts share the cursor.
 
 import { get } from "./api.js";
-import { plot, title } from "./charts.js";
+import { changed } from "./changed.js";
 import { el, panel } from "./dom.js";
-import { now } from "./words.js";
+import { HEIGHT, plot, telling, title } from "./plot.js";
+import { now, plural } from "./words.js";
 
 const SPANS = { "15 min": 900_000, "1 h": 3_600_000, "6 h": 21_600_000, "1 d": 86_400_000, "7 d": 604_800_000 };
 const SHORTEST_MS = 900_000;
 const MOST = 8;
+const KEEP_MS = 60_000;
 
-/** Show the charts that the query names: `s` a host and the label of a series, `span` how far back in ms. */
+/** Show the charts that the query names: `s` a host and the label of a series, `span` how far back in ms, `at` a moment. */
 export function explore(content, { query }) {
   const host = el("input", { list: "hosts", placeholder: "host", "aria-label": "Host", onchange: listSeries });
   const label = el("input", { list: "series", placeholder: "series", "aria-label": "Series", class: "wide" });
-  const span = el("select", { "aria-label": "Span", onchange: changed }, Object.entries(SPANS).map(([name, ms]) => el("option", { value: ms }, name)));
+  const span = el("select", { "aria-label": "Span", onchange: anew }, Object.entries(SPANS).map(([name, ms]) => el("option", { value: ms }, name)));
+  const moment = el("input", { type: "datetime-local", step: 1, "aria-label": "Moment, UTC", required: true });
   const hosts = el("datalist", { id: "hosts" });
   const series = el("datalist", { id: "series" });
   const said = el("p", { class: "faint", role: "status" });
   const charts = el("div", { class: "stack" });
+  const around = el("div", {});
   const shown = new Map(query.getAll("s").slice(0, MOST).map((one) => [one, null]));
+  const expected = expectations();
+  let fleet = [];
+  let begun = false;
   let drawn = [];
+  let at = Number(query.get("at")) || null;
   span.value = SPANS[Object.keys(SPANS).find((name) => String(SPANS[name]) === query.get("span"))] ?? SHORTEST_MS;
 
-  content.append(panel("Explore", el("form", { class: "search", onsubmit: add }, host, label, span, el("button", {}, "Add")), hosts, series, said), charts);
-  const sizes = new ResizeObserver(() => drawn.forEach(({ plot: one, box }) => box.clientWidth && one.setSize({ width: box.clientWidth, height: 170 })));
+  content.append(
+    panel("Explore",
+      el("form", { class: "search", onsubmit: submit }, host, label, span, el("button", {}, "Add")), hosts, series, said,
+      el("form", { class: "search moment", onsubmit: ask }, el("label", {}, "What changed around", moment, "UTC?"), el("button", {}, "Look"), el("span", { class: "faint" }, "or click into a chart"))),
+    around, charts);
+  const sizes = new ResizeObserver(() => drawn.forEach(({ plot: one, box }) => box.clientWidth && one.setSize({ width: box.clientWidth, height: HEIGHT })));
 
   async function listSeries() {
     const found = await get("series", { source: host.value });
@@ -31,46 +43,92 @@ export function explore(content, { query }) {
     said.textContent = found.length ? `${found.length} series of ${host.value}` : `${host.value} measured nothing lately.`;
   }
 
-  function add(event) {
+  function submit(event) {
     event.preventDefault();
-    const wanted = host.value && label.value ? JSON.stringify([host.value, label.value]) : null;
-    if (wanted && shown.size < MOST) shown.set(wanted, null);
-    if (shown.size >= MOST) said.textContent = `${MOST} charts at most.`;
+    if (host.value && label.value) add(host.value, label.value);
     label.value = "";
-    changed();
   }
 
-  function changed() {
-    const facts = new URLSearchParams([["span", span.value], ...[...shown.keys()].map((one) => ["s", one])]);
+  function add(source, name) {
+    if (shown.size >= MOST) said.textContent = `${MOST} charts at most: remove one first.`;
+    else shown.set(JSON.stringify([source, name]), null);
+    return anew();
+  }
+
+  /** Draw the same series of other hosts as well. */
+  function compare(source, name) {
+    const service = fleet.find((one) => one.name === source)?.services?.find((one) => name.startsWith(`${one.name} `))?.name;
+    const others = fleet.filter((one) => one.name !== source && (!service || one.services?.some((other) => other.name === service)));
+    for (const one of others.slice(0, MOST - shown.size)) shown.set(JSON.stringify([one.name, name]), null);
+    said.textContent = others.length ? `${plural(others.length, "other host")}, ${MOST} charts at most` : "No other host has it.";
+    anew();
+  }
+
+  function ask(event) {
+    event.preventDefault();
+    choose(Date.parse(`${moment.value}Z`));
+  }
+
+  function choose(time, source = JSON.parse([...shown.keys()][0] ?? "[]")[0] ?? host.value) {
+    at = time;
+    moment.value = new Date(time).toISOString().slice(0, 19);
+    anew();
+    if (source) return changed(around, source, time, add);
+    said.textContent = "Of which host? Add a series of it first.";
+  }
+
+  function anew() {
+    const facts = new URLSearchParams([["span", span.value], ...(at ? [["at", at]] : []), ...[...shown.keys()].map((one) => ["s", one])]);
     history.replaceState(null, "", `#/explore?${facts}`);
     return update();
   }
 
-  async function update() {
-    if (!hosts.children.length) hosts.replaceChildren(...(await get("fleet")).hosts.map((one) => el("option", { value: one.name })));
-    const end = Math.ceil(now());
-    const found = await Promise.all([...shown.keys()].map((one) => look(one, end - Number(span.value), end)));
-    draw(found);
+  /** Show something telling where the address names nothing; tried again until there is something. */
+  async function begin() {
+    fleet = (await get("fleet")).hosts;
+    hosts.replaceChildren(...fleet.map((one) => el("option", { value: one.name })));
+    if (!shown.size) {
+      for (const { source, label: name } of await get("outstanding")) shown.set(JSON.stringify([source, name]), null);
+      said.textContent = shown.size ? "To begin with: what open faults rest on, or what tells most of the first host." : "Nothing is measured yet.";
+    }
+    begun = shown.size > 0;
+    if (begun && at) choose(at);
   }
 
-  async function look(key, begin, end) {
+  async function update() {
+    if (!begun) await begin();
+    const end = Math.ceil(now());
+    const time = { begin: end - Number(span.value), end };
+    const found = await Promise.all([...shown.keys()].map((one) => look(one, time)));
+    draw(found);
+    const bands = await Promise.all(found.map((one) => expected(one, time)));
+    if (bands.some((one, number) => one !== found[number].bands)) draw(found.map((one, number) => ({ ...one, bands: bands[number] })));
+  }
+
+  async function look(key, time) {
     const [source, name] = JSON.parse(key);
-    return { key, name, source, ...(await get("explore", { source, label: name, begin, end })) };
+    return { key, name, source, bands: expected.known(key), ...(await get("explore", { source, label: name, ...time })) };
   }
 
   function draw(found) {
     close();
-    const made = found.map(({ key, name, source, chart, faults }) => {
-      const box = el("div", {});
-      const curve = chart.curves[0] && { ...chart.curves[0], times: chart.times, source };
-      const remove = el("button", { type: "button", class: "quiet", "aria-label": `Remove ${name} of ${source}`, onclick: () => { shown.delete(key); changed(); } }, "✕");
-      const place = el("section", { class: "panel" }, el("div", { class: "removable" }, curve ? title(curve) : el("p", {}, el("b", {}, name), ` ${source}: nothing was measured in this time.`), remove), box,
-        el("div", { class: "buttons" }, faults.map((one) => el("a", { href: `#/incident/${one.id}`, class: `chip ${one.severity}` }, `${one.target} ${one.kind}`))), chart.cut && el("p", { class: "faint" }, "There was more than could be read; the chart ends early."));
-      return { box, curve, place, marks: faults.flatMap(marks) };
-    });
+    const made = found.filter(({ key }) => shown.has(key)).map(section);
+    const scales = shared(made);
     charts.replaceChildren(...made.map(({ place }) => place));
-    drawn = made.filter(({ curve }) => curve).map(({ box, curve, marks: at }) => ({ box, plot: plot(curve, at, box) }));
+    drawn = made.filter(({ curve }) => curve).map(({ box, curve, marks: points }) => ({ box, plot: plot(curve, points, box, { scale: scales.get(curve.label), chosen: (time) => choose(time, curve.source) }) }));
     drawn.forEach(({ box }) => sizes.observe(box));
+  }
+
+  function section({ key, name, source, chart, faults, bands }) {
+    const box = el("div", {});
+    const first = chart.curves[0];
+    const curve = first && { ...first, times: chart.times, source, band: telling(bands ?? [], first, chart.times) };
+    const buttons = el("div", { class: "buttons" },
+      fleet.length > 1 && el("button", { type: "button", class: "quiet", "aria-label": `Compare ${name} of all hosts`, onclick: () => compare(source, name) }, "Compare hosts"),
+      el("button", { type: "button", class: "quiet", "aria-label": `Remove ${name} of ${source}`, onclick: () => { shown.delete(key); anew(); } }, "✕"));
+    const place = el("section", { class: "panel" }, el("div", { class: "removable" }, curve ? title(curve) : el("p", {}, el("b", {}, name), ` ${source}: nothing was measured in this time.`), buttons), box,
+      el("div", { class: "buttons" }, faults.map((one) => el("a", { href: `#/incident/${one.id}`, class: `chip ${one.severity}` }, `${one.target} ${one.kind}`))), chart.cut && el("p", { class: "faint" }, "There was more than could be read; the chart ends early."));
+    return { box, curve, place, marks: [...faults.flatMap(marks), ...(at ? [{ time: at, title: ["Moment", "act"] }] : [])] };
   }
 
   function close() {
@@ -80,6 +138,31 @@ export function explore(content, { query }) {
   }
 
   return { update, close, themed: update, pulse: true, still: true };
+}
+
+/** Return the range of the values of each series that several charts are of: what is compared has one scale. */
+function shared(made) {
+  const groups = Map.groupBy(made.filter(({ curve }) => curve), ({ curve }) => curve.label);
+  return new Map([...groups].filter(([, some]) => some.length > 1).map(([label, some]) => {
+    const values = some.flatMap(({ curve: { values: own, band } }) => [...own, ...(band ? [...band.low, ...band.high] : [])]).filter((one) => one !== null);
+    const [low, high] = values.reduce(([least, most], one) => [Math.min(least, one), Math.max(most, one)], [Infinity, -Infinity]);
+    const margin = (high - low) * 0.05 || Math.abs(high) * 0.05 || 1;
+    return [label, [low - margin, high + margin]];
+  }));
+}
+
+/** Return what asks for bands and keeps them for a while: they are worked out each time. `known` are those kept. */
+function expectations() {
+  const kept = new Map();
+  const ask = async ({ key, source, name }, { begin, end }) => {
+    const last = kept.get(key);
+    if (last && last.length === end - begin && Date.now() - last.at < KEEP_MS) return last.bands;
+    const { bands } = await get("bands", { source, label: name, begin, end }).catch(() => ({ bands: [] }));
+    kept.set(key, { at: Date.now(), length: end - begin, bands });
+    return bands;
+  };
+  ask.known = (key) => kept.get(key)?.bands;
+  return ask;
 }
 
 const marks = ({ opened_at: opened, closed_at: closed, severity }) => [

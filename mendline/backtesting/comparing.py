@@ -43,10 +43,14 @@ class DeedChange(NamedTuple):
 
 @dataclass(frozen=True)
 class Side:
-    """What one side found and decided; `gaps` tell what of it is not exact."""
+    """What one side found and decided; `gaps` tell what of it is not exact.
+
+    `opened` is when (append time, ms) the log had what each fault's beginning rests on.
+    """
 
     name: str
     courses: Mapping[str, Course]
+    opened: Mapping[str, int]
     decided: Decided
     gaps: Sequence[str] = ()
 
@@ -59,6 +63,12 @@ class Side:
     def hosts(self) -> set[str]:
         """The hosts on which something would have been done."""
         return {one.intent.host for one in self.decided.ran}
+
+
+def side_of(name: str, heard: Sequence[Heard], decided: Decided, gaps: Sequence[str] = ()) -> Side:
+    """Return a side that heard these faults."""
+    opened = {one.fault.id: one.at for one in heard if not one.fault.revision}
+    return Side(name, courses_of(heard), opened, decided, gaps)
 
 
 def courses_of(heard: Sequence[Heard]) -> dict[str, Course]:
@@ -106,7 +116,7 @@ class Comparison:
 
 
 def counts(found: Comparison) -> dict[str, float]:
-    """Return what can be counted, by name."""
+    """Return what can be counted, by name: `NAMES`."""
     ways, before, after = found.ways(), found.before, found.after
     ran = [(_course(one.before) == "ran", _course(one.after) == "ran") for one in found.deeds]
     return {
@@ -124,6 +134,22 @@ def counts(found: Comparison) -> dict[str, float]:
         "peak": after.decided.peak,
         "hosts": len(after.hosts),
     }
+
+
+NAMES = (
+    *(
+        "faults_before",
+        "faults",
+        *WAYS,
+        "actions_before",
+        "actions",
+        "actions_added",
+        "actions_lost",
+        "asked",
+        "shadow",
+    ),
+    *("held", *(f"held_{guard}" for guard in HOLDS), "peak", "hosts"),
+)
 
 
 def _course(deed: Deed | None) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mendline.backtesting.comparing import Comparison, DeedChange, FaultChange, Side, counts
+from mendline.backtesting.comparing import Comparison, DeedChange, FaultChange, Side
 from mendline.backtesting.orders import Hidden, hidden_by
 from mendline.backtesting.told import unknown
 from mendline.replaying.courses import course_json
 
 if TYPE_CHECKING:
     from mendline.backtesting.deciding import Deed
+    from mendline.backtesting.quality import Quality
     from mendline.backtesting.running import Backtest
 
 
@@ -21,21 +22,33 @@ def figures(found: Backtest) -> dict[str, Any]:
         "end": found.period.end,
         "really_begun": found.ran,
         "assumed": unknown(found),
-        "before": _side(found.before),
+        "before": {**_side(found.before), "quality": _quality(found.quality(found.before))},
         "after": [
-            {**compared(one), "hidden": [_hidden(hidden_by(order, one.after)) for order in found.terms.orders]}
+            {**compared(found, one), "hidden": [_hidden(hidden_by(order, one.after)) for order in found.terms.orders]}
             for one in found.comparisons()
         ],
     }
 
 
-def compared(found: Comparison) -> dict[str, Any]:
+def compared(whole: Backtest, found: Comparison) -> dict[str, Any]:
     """Return a side with what is different on it."""
     return {
         **_side(found.after),
-        "counts": counts(found),
+        "counts": whole.values(found),
+        "quality": _quality(whole.quality(found.after)),
         "faults_changed": [_fault(one) for one in found.faults],
         "actions_changed": [_deed_change(one) for one in found.deeds],
+    }
+
+
+def _quality(found: Quality) -> dict[str, Any]:
+    return {
+        "incidents": found.incidents,
+        "found": found.found,
+        "recall": found.recall.model_dump(),
+        "precision": found.precision.model_dump(),
+        "delay_ms": found.delay.model_dump(),
+        "verdicts": {name or "unknown": count for name, count in sorted(found.verdicts.items())},
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from mendline.responders.playbook import matches_target
+from mendline.backtesting.stretches import Stretch
 from mendline.schemas.base import record_id
 from mendline.schemas.records import Order
 
@@ -52,15 +52,8 @@ def parse_order(kind: OrderKind, text: str, moment: Callable[[str], int]) -> Ord
 def hidden_by(order: Order, side: Side) -> Hidden:
     """Return what the order concerns on a side."""
     end = order.expires or order.time
-    faults = [one for one in side.courses.values() if _is_meant(order, one) and _is_there(one, order.time, end)]
+    meant = Stretch(order.subject, order.time, end)
+    faults = [one for one in side.courses.values() if meant.concerns(one)]
     reason = f"{order.kind} of {order.subject} by {BY}"
     holds = [one for one in side.decided.holds if one.hold.reason == reason]
     return Hidden(order, sorted(faults, key=lambda one: one.begin), holds)
-
-
-def _is_meant(order: Order, course: Course) -> bool:
-    return order.subject == course.last.host or matches_target(order.subject, course.last.target)
-
-
-def _is_there(course: Course, begin: int, end: int) -> bool:
-    return course.begin < end and (course.end is None or course.end >= begin)

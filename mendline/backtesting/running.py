@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,20 +10,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from mendline.backtesting.comparing import Comparison, Side, courses_of
+from mendline.backtesting.comparing import Comparison, Side, counts, courses_of, side_of
 from mendline.backtesting.deciding import Decided, Play
 from mendline.backtesting.deciding import Side as Deciding
 from mendline.backtesting.detection import Detected, Kind, detect
 from mendline.backtesting.past import Past, Period, read_past
+from mendline.backtesting.quality import Quality, Truth, quality
 from mendline.backtesting.windows import make_windows
 from mendline.cases.parallel import in_parallel
 from mendline.replaying.inputs import Source, Wanted
 from mendline.replaying.stages import Stages
 
 if TYPE_CHECKING:
+    from mendline.backtesting.stretches import Stretch
     from mendline.backtesting.windows import Made
     from mendline.dumps.recording import Recording
-    from mendline.replaying.courses import Course
     from mendline.schemas.records import Order
     from mendline.schemas.settings import Settings
 
@@ -46,6 +47,7 @@ class Terms:
     """What is asked: the append times (ms; None: no bound), and what else the new sides are played with.
 
     `orders` and `without` are the new sides' own, see `Play`; `mending` is taken of both.
+    `incidents` are all that were, if that is known.
     """
 
     begin: int | None = None
@@ -53,6 +55,7 @@ class Terms:
     orders: Sequence[Order] = ()
     without: frozenset[str] = frozenset()
     mending: bool = False
+    incidents: Sequence[Stretch] | None = None
     processes: int = 1
 
 
@@ -60,8 +63,7 @@ class Terms:
 class Backtest:
     """What came out: the side that is compared with, and the new ones.
 
-    `ran` counts actions that were really begun, `recorded` are the faults that were recorded, `labels` what people said
-    of those; both by their ids.
+    `ran` counts actions that were really begun, `truth` is what people know.
     """
 
     terms: Terms
@@ -69,8 +71,15 @@ class Backtest:
     before: Side
     after: Sequence[Side]
     ran: int
-    labels: dict[str, str]
-    recorded: Mapping[str, Course]
+    truth: Truth
+
+    def quality(self, side: Side) -> Quality:
+        """Return how good a side's faults are."""
+        return quality(side, self.truth)
+
+    def values(self, comparison: Comparison) -> dict[str, float | None]:
+        """Return what can be counted and measured of a comparison, by `NAMES`; None of what is not known."""
+        return {**counts(comparison), **self.quality(comparison.after).figures()}
 
     def comparisons(self) -> list[Comparison]:
         """Return each new side compared."""
@@ -108,7 +117,8 @@ class _Run:
             detected = self._detected(made, past.period)
         decided = self._decided(past, detected)
         sides = [self._side(number, past, detected, one) for number, one in enumerate(decided)]
-        return Backtest(self._terms, past.period, sides[0], sides[1:], past.ran, past.labels, courses_of(past.heard))
+        truth = Truth(past.period, courses_of(past.heard), past.labels, self._terms.incidents)
+        return Backtest(self._terms, past.period, sides[0], sides[1:], past.ran, truth)
 
     def _distinct(self) -> dict[Kind, Settings]:
         """Return the settings by what their faults depend on, one of each kind."""
@@ -158,9 +168,9 @@ class _Run:
     def _side(self, number: int, past: Past, detected: dict[Kind, Detected], decided: Decided) -> Side:
         name, settings = self._candidates[number]
         if settings is None:
-            return Side(name, courses_of(past.heard), decided)
+            return side_of(name, past.heard, decided)
         found = detected[Kind.of(settings)]
-        return Side(name, courses_of(found.heard), decided, found.gaps)
+        return side_of(name, found.heard, decided, found.gaps)
 
     def _in_processes(self, work: Callable[[Sequence[Given]], list[Found]], given: Sequence[Given]) -> list[Found]:
         count = min(self._terms.processes, len(given))

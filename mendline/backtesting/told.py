@@ -7,18 +7,24 @@ from typing import TYPE_CHECKING
 
 from mendline.backtesting.comparing import HOLDS, WAYS, Comparison, DeedChange, FaultChange, Side
 from mendline.backtesting.orders import Hidden, hidden_by
+from mendline.reports.sections import share
 from mendline.schemas.quantities import counted, span
 from mendline.tables import lines
 from mendline.words import clock, date, printable
 
 if TYPE_CHECKING:
     from mendline.backtesting.deciding import Deed
+    from mendline.backtesting.quality import Quality
     from mendline.backtesting.running import Backtest
     from mendline.replaying.courses import Course
+    from mendline.reports.shares import Middle
 
 MOST_TOLD = 50
 WORDS = {"severity": "of other severity", "kind": "of another kind"}
 COURSES = {"ran": "runs", "asked": "asks a person", "shadow": "is only noted", "": "is not decided on"}
+UNLABELLED = (
+    "Which of the faults are true nobody has said: `mendline label` or --incidents tell precision, recall and delay"
+)
 UNKNOWN = "Not known: how the values would have gone on after another action. "
 TAKEN = (
     "Faults begin and end as the recorded values say. An action that was really done has the outcome it had; any other "
@@ -35,9 +41,11 @@ def told(found: Backtest) -> Iterator[str]:
     """Yield it line by line."""
     yield header(found)
     for comparison in found.comparisons():
-        yield from compared(comparison)
+        yield from compared(found, comparison)
         yield from (hidden_told(hidden_by(order, comparison.after)) for order in found.terms.orders)
     yield really(found)
+    if not any(found.quality(one).is_known for one in (found.before, *found.after)):
+        yield UNLABELLED
     yield unknown(found)
 
 
@@ -62,7 +70,7 @@ def unknown(found: Backtest) -> str:
     return UNKNOWN + (MENDED if found.terms.mending else TAKEN)
 
 
-def compared(found: Comparison) -> Iterator[str]:
+def compared(whole: Backtest, found: Comparison) -> Iterator[str]:
     """Yield what is different on a side: faults, actions, and what both sides come to."""
     for side in (found.before, found.after):
         yield from (f"Not exact: {side.name}: {gap}" for gap in side.gaps)
@@ -71,7 +79,7 @@ def compared(found: Comparison) -> Iterator[str]:
     told_ways = ", ".join(f"{ways[way]} {WORDS.get(way, way)}" for way in WAYS)
     yield f"Faults: {len(found.before.courses)} before, {len(found.after.courses)} after: {told_ways}"
     yield from _most([deed_told(one) for one in found.deeds], "actions")
-    yield from lines(table([found.before, found.after]))
+    yield from lines(table(whole, [found.before, found.after]))
 
 
 def _most(told_ones: Sequence[str], what: str) -> Iterator[str]:
@@ -141,11 +149,12 @@ def _went(deed: Deed | None) -> str:
 # What sides come to ---------------------------------------------------------------------------------------------------
 
 
-def table(sides: Sequence[Side]) -> list[list[str]]:
+def table(found: Backtest, sides: Sequence[Side]) -> list[list[str]]:
     """Return what each side comes to, one column a side."""
     rows = {
         "": [one.name for one in sides],
         "faults": [str(len(one.courses)) for one in sides],
+        **_qualities([found.quality(one) for one in sides]),
         "actions run": [str(len(one.decided.ran)) for one in sides],
         "ask a person": [str(one.decided.of("asked")) for one in sides],
         "only noted (shadow)": [str(one.decided.of("shadow")) for one in sides],
@@ -155,6 +164,35 @@ def table(sides: Sequence[Side]) -> list[list[str]]:
         "hosts touched": [str(len(one.hosts)) for one in sides],
     }
     return [[name, *row] for name, row in rows.items()]
+
+
+def _qualities(found: Sequence[Quality]) -> dict[str, list[str]]:
+    """Return how good faults are, by what people know; nothing where they know nothing."""
+    if not any(one.is_known for one in found):
+        return {}
+    return {
+        "  known to be true": [str(one.verdicts["true"]) for one in found],
+        "  false, or useless": [str(one.verdicts["false"] + one.verdicts["useless"]) for one in found],
+        "  not known": [str(one.verdicts[""]) for one in found],
+        "precision": [share(one.precision) for one in found],
+        "recall": [f"{share(one.recall)} of {one.incidents}" for one in found],
+        "delay, in the middle": [delay(one.delay) for one in found],
+    }
+
+
+def delay(found: Middle) -> str:
+    """Return a delay with its interval, as far as there is one."""
+    if found.median is None:
+        return "-"
+    bounds = (
+        "too few for bounds" if found.low is None or found.high is None else f"{late(found.low)} to {late(found.high)}"
+    )
+    return f"{late(found.median)} ({bounds})"
+
+
+def late(ms: float) -> str:
+    """Return how late something is; earlier than something is less than nothing."""
+    return f"-{span(-ms)}" if ms < 0 else span(ms)
 
 
 def _is_held(sides: Sequence[Side], guard: str) -> bool:

@@ -16,10 +16,11 @@ from mendline.cli.replay import recording_with_names, settings_of
 
 if TYPE_CHECKING:
     from mendline.backtesting import Backtest, Terms
+    from mendline.backtesting.conditions import Condition
     from mendline.dumps.recording import Recording
     from mendline.schemas.records import Order, OrderKind
 
-LIVE = "live"
+LIVE, NO = "live", 1
 
 
 @click.command()
@@ -41,10 +42,18 @@ LIVE = "live"
 @click.option(
     "--if-mended", "mending", is_flag=True, help="Take it that actions that were not done had helped at once."
 )
+@click.option(
+    "--incidents",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="All that was wrong in that time; see the docs.",
+)
+@click.option("--fail-if", metavar="CONDITION", help="Exit status 1 if this holds: lost > 0 or added > 3.")
 @json_option
 def backtest(
     new: Path, against: str, url: str | None, begin: str | None, end: str | None, silences: tuple[str, ...],
-    maintenance: tuple[str, ...], without: tuple[str, ...], *, mending: bool, as_json: bool,
+    maintenance: tuple[str, ...], without: tuple[str, ...], incidents: Path | None, fail_if: str | None, *,
+    mending: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Tell what would have been different on what was recorded, had the settings in NEW counted.
 
@@ -55,13 +64,39 @@ def backtest(
     Example: mendline backtest new.yaml --from 7d
     """
     from mendline.backtesting import Terms
+    from mendline.cli.known import load_incidents
 
+    condition = _condition(fail_if) if fail_if is not None else None
     terms = Terms(
         moment_ms(begin, "--from"), moment_ms(end, "--to"),
         [*_orders("silence", silences), *_orders("maintenance", maintenance)], frozenset(without), mending,
+        load_incidents(incidents) if incidents else None,
     )  # fmt: skip
     found = _run(new, against, url, terms)
-    click.echo(json.dumps(_figures(found)) if as_json else "\n".join(_told(found)))
+    fails = _fails(found, condition) if condition else None
+    click.echo(json.dumps(_figures(found, fails)) if as_json else "\n".join(_told(found, fails, fail_if or "")))
+    raise click.exceptions.Exit(NO if fails and all(fails) else 0)
+
+
+def _condition(text: str) -> Condition:
+    from mendline.backtesting.comparing import NAMES
+    from mendline.backtesting.conditions import ConditionError, parse
+    from mendline.backtesting.quality import QUALITIES
+
+    try:
+        return parse(text, (*NAMES, *QUALITIES))
+    except ConditionError as error:
+        raise click.BadParameter(str(error), param_hint="--fail-if") from None
+
+
+def _fails(found: Backtest, condition: Condition) -> list[bool]:
+    """Return of which new sides the condition holds."""
+    from mendline.backtesting.conditions import ConditionError
+
+    try:
+        return [condition(found.values(one)) for one in found.comparisons()]
+    except ConditionError as error:
+        raise click.BadParameter(str(error), param_hint="--fail-if") from None
 
 
 def _orders(kind: OrderKind, given: tuple[str, ...]) -> Iterator[Order]:
@@ -74,16 +109,18 @@ def _orders(kind: OrderKind, given: tuple[str, ...]) -> Iterator[Order]:
             raise click.BadParameter(str(error), param_hint=f"--{kind}") from None
 
 
-def _figures(found: Backtest) -> object:
+def _figures(found: Backtest, fails: list[bool] | None) -> object:
     from mendline.backtesting.figures import figures
 
-    return figures(found)
+    return {**figures(found), **({} if fails is None else {"fails": fails})}
 
 
-def _told(found: Backtest) -> Iterator[str]:
+def _told(found: Backtest, fails: list[bool] | None, condition: str) -> Iterator[str]:
     from mendline.backtesting.told import told
 
-    return told(found)
+    yield from told(found)
+    for side, failed in zip(found.after, fails or [], strict=False):
+        yield f"{side.name}: {'fails, for' if failed else 'passes: it is not so that'} {condition}"
 
 
 def _run(new: Path, against: str, url: str | None, terms: Terms) -> Backtest:

@@ -87,9 +87,26 @@ def test_a_silence_tells_what_it_would_have_hidden(call: Caller, config: Path) -
     ]
 
 
+def test_a_condition_makes_the_exit_status(call: Caller, other: Write, tmp_path: Path) -> None:
+    """For a pipeline: 1 where it holds, and 0 where it does not; incidents of a file can be asked for."""
+    file = other(detectors=[QUEUE])
+    ran = call("backtest", file, "--fail-if", "lost > 3 or added > 0")
+    assert (ran.status, ran.out.splitlines()[-1]) == (1, f"{file}: fails, for lost > 3 or added > 0")
+    incidents = tmp_path / "incidents.yaml"
+    text = "incidents: [{target: host-1, from: 2023-11-14T22:13:40, to: 2023-11-14T22:13:45}]"
+    incidents.write_text(text, encoding="utf-8")
+    ran = call("backtest", file, "--fail-if", "added > 0 or recall < 0", "--incidents", incidents, "--json")
+    found = json.loads(ran.out)
+    assert (ran.status, found["fails"], found["after"][0]["quality"]["recall"]["share"]) == (0, [False], 0.0)
+    assert found["before"]["quality"]["recall"] == {"share": 1.0, "low": pytest.approx(0.2065, abs=1e-4), "high": 1.0}
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
+        (("--fail-if", "xyzzy > 0"), 2, "'xyzzy' is nothing that is counted; there are faults_before, faults, added, "),
+        (("--fail-if", "precision < 1"), 2, "precision is not known: nothing is labelled that it follows from"),
+        (("--incidents", "no.yaml"), 2, "no.yaml: there is no such file; name a file of incidents"),
         (("--silence", "web"), 2, "'web' is no TARGET@FROM/TO, such as web@"),
         (("--from", "2024-01-01"), 3, "nothing was recorded in that time"),
         (("--against", "no.yaml"), 2, "no.yaml: there is no such file"),

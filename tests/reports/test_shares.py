@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mendline.reports.shares import times_of, wilson
+from mendline.reports.shares import middle, times_of, wilson
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,17 @@ def test_nine_of_ten_did_not_take_longer(count: int, most: int) -> None:
 def test_nothing_took_no_time() -> None:
     """What is not known is not taken for zero."""
     assert times_of([None]).median is None
+
+
+@pytest.mark.parametrize(
+    ("count", "low", "high"), [(5, None, None), (6, 1, 6), (10, 2, 9), (25, 8, 18), (100, 40, 61), (2_000, 956, 1_045)]
+)
+def test_the_median_lies_between_two_of_the_values(count: int, low: int | None, high: int | None) -> None:
+    """At the ranks that tables of the sign test give; of too few nothing is said."""
+    found = middle(range(1, count + 1))
+    assert (found.low, found.high, found.median) == (low, high, (count + 1) / 2)
+
+
+def test_nothing_has_no_middle() -> None:
+    """Nor bounds."""
+    assert middle([]).model_dump() == {"count": 0, "median": None, "low": None, "high": None}

@@ -17,8 +17,8 @@ Name = Literal["metrics", "windows", "journal", "commands", "state", "deadletter
 
 GROUPS: Mapping[Name, Sequence[str]] = {
     "metrics": ("windows", "rounds"),
-    "windows": ("detect",),
-    "journal": ("planner", "notifier"),
+    "windows": ("detect", "store"),
+    "journal": ("planner", "notifier", "store"),
     "commands": (),
     "state": (),
     "deadletter": (),

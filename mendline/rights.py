@@ -34,7 +34,7 @@ class Rights:
         return tuple(one for one in TOPICS if one in self.reads or one in self.writes)
 
 
-GROUPS = ("windows", "rounds", "detect", "planner", "notifier")
+GROUPS = ("windows", "rounds", "detect", "planner", "notifier", "store")
 ROLES: dict[str, Rights] = {
     "agent": Rights("observes its host and obeys commands", reads=("commands",), writes=("metrics",)),
     "process": Rights(
@@ -55,6 +55,13 @@ ROLES: dict[str, Rights] = {
         reads=("journal", "state"),
         writes=("journal", "commands", "state", "deadletter"),
         groups=("planner", "notifier"),
+    ),
+    # What it writes is how far it is.
+    "store": Rights(
+        "keeps windows and the journal in a database",
+        reads=("windows", "journal"),
+        writes=("journal",),
+        groups=("store",),
     ),
     "ui": Rights(
         "serves the page",

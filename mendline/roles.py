@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mendline.logs.base import Log
     from mendline.responders.signing import KeyRing
     from mendline.schemas.doubts import Vouch
-    from mendline.schemas.settings import Settings
+    from mendline.schemas.settings import Settings, StoreSettings
     from mendline.schemas.stream import Partition
 
 SEVERAL_WINDOWS = 3
@@ -145,6 +145,21 @@ def detect_members(settings: Settings, log: Log, metrics: Metrics) -> list[Runne
     watch = Watch(Path(settings.state) / "switched-off.json")
     specs = [rounds_spec(settings, key_ring(settings), watch), detect_spec(settings, watch)]
     return [*members(settings, log, specs, metrics), watch]
+
+
+def store_members(settings: Settings, store: StoreSettings, log: Log) -> list[Runner]:
+    """Return the members of the role `store`. Raises NoStoreError, StoreError, SecretError."""
+    from mendline.store.engine import open_engine
+    from mendline.store.member import NAME, StoreMember
+
+    return [StoreMember(log, open_engine(store.url), settings.topics, claim_name(settings, NAME))]
+
+
+def store_beside(settings: Settings, log: Log) -> list[Runner]:
+    """Return what keeps a store beside all else, which goes on without it; nothing without a section `store`."""
+    from mendline.store.beside import Beside
+
+    return [Beside(one) for one in store_members(settings, settings.store, log)] if settings.store else []
 
 
 def respond_members(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event) -> list[Runner]:

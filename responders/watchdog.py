@@ -38,7 +38,7 @@ class Watchdog:
     def take(self, record: Record) -> bool:
         """Post when it is time to; one that fails is tried again with the next record after a tenth of the interval."""
         now = self._clock()
-        if isinstance(record, Progress) and now >= self._next:
+        if isinstance(record, Progress) and record.judges and now >= self._next:
             self._next = now + (self._every_s if self._post(record) else self._every_s / 10)
         return True
 

@@ -378,6 +378,10 @@ class Activation(Envelope):
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
+STORE = "store."
+"""What the stage of a progress record begins with that tells how far the store is."""
+
+
 class Progress(Envelope):
     """A detect member is alive and how far it is: the journal's tick, and the lease of the faults of its partition.
 
@@ -394,6 +398,11 @@ class Progress(Envelope):
     lag: Number
     behind_ms: Number = 0
     config: str = ""
+
+    @property
+    def judges(self) -> bool:
+        """Whether its stage looks for faults. The store does not: that it is alive says nothing of what is watched."""
+        return not self.stage.startswith(STORE)
 
 
 class Seal(Envelope):

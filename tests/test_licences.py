@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-EXTRAS = ("", "kubernetes", "librdkafka", "plot", "web")
+EXTRAS = ("", "kubernetes", "librdkafka", "plot", "postgresql", "store", "web")
 PERMISSIVE = {
     *(
         "0BSD",
@@ -25,7 +25,7 @@ PERMISSIVE = {
         "Zlib",
     ),
 }
-TOLD = {"crc32c": "LGPL", "certifi": "MPL"}
+TOLD = {"crc32c": "LGPL", "certifi": "MPL", "psycopg": "LGPL", "psycopg-binary": "LGPL"}
 """Licences that ask for more, each told of in SECURITY.md."""
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "process": "run",
     "detect": "run",
     "respond": "run",
+    "store": "store",
     "ui": "ui",
     "reload": "reload",
     "demo": "demo",

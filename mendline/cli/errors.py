@@ -20,6 +20,7 @@ from mendline.responders.versions.files import VersionError
 from mendline.runtime.deadletters import StageStoppedError
 from mendline.scoring import MalformedFileError
 from mendline.scoring.png import NoMatplotlibError
+from mendline.store.errors import NoStoreError, StoreError
 from mendline.web.access import TokenFileError
 from mendline.web.server import NoWebError
 
@@ -29,6 +30,7 @@ STATUS: dict[type[Exception], int] = {
     ActionPluginError: WRONG_USE,
     MalformedFileError: WRONG_USE,
     NoMatplotlibError: WRONG_USE,
+    NoStoreError: WRONG_USE,
     NoWebError: WRONG_USE,
     OfflineError: WRONG_USE,
     LogError: FAILED,
@@ -43,6 +45,7 @@ STATUS: dict[type[Exception], int] = {
     VersionError: FAILED,
     SupervisorError: FAILED,
     StageStoppedError: FAILED,
+    StoreError: FAILED,
     OSError: FAILED,
 }
 

@@ -47,6 +47,7 @@ def up(config: Path, *, quiet: bool, verbose: int) -> None:
             *roles.process_members(settings, log, metrics),
             *roles.detect_members(settings, log, metrics),
             *roles.respond_members(settings, log, metrics, stop),
+            *roles.store_beside(settings, log),
             *_views(settings, log, config, agent, quiet=quiet),
         ]
 

@@ -4,6 +4,6 @@ Every mistake is told as `FILE:LINE: KEY: what is wrong; what to do`, all of the
 """
 
 from mendline.config.errors import ConfigError
-from mendline.config.files import load_settings, log_of, parse_settings, resolve
+from mendline.config.files import load_settings, log_of, parse_settings, resolve, store_of
 
-__all__ = ["ConfigError", "load_settings", "log_of", "parse_settings", "resolve"]
+__all__ = ["ConfigError", "load_settings", "log_of", "parse_settings", "resolve", "store_of"]

@@ -14,7 +14,14 @@ from mendline.config.values import problems
 from mendline.logs.base import Log
 from mendline.logs.open import open_log
 from mendline.schemas.secrets import below
-from mendline.schemas.settings import KafkaSettings, NotifySettings, ServiceSettings, Settings, WebSettings
+from mendline.schemas.settings import (
+    KafkaSettings,
+    NotifySettings,
+    ServiceSettings,
+    Settings,
+    StoreSettings,
+    WebSettings,
+)
 
 if TYPE_CHECKING:
     from mendline.config.tree import Location
@@ -74,9 +81,23 @@ def resolve(settings: Settings, folder: Path) -> Settings:
         "notify": tuple(_notify(one, folder) for one in settings.notify),
         "web": _web(settings.web, folder),
     }
+    if settings.store:
+        update["store"] = _store(settings.store, folder)
     if webhook := settings.watchdog.webhook:
         update["watchdog"] = settings.watchdog.model_copy(update={"webhook": below(webhook, folder)})
     return settings.model_copy(update=update)
+
+
+def store_of(settings: Settings, file: Path) -> StoreSettings:
+    """Return the settings of the store; without any, the defaults, taken from the folder of the configuration."""
+    return settings.store or _store(StoreSettings(), file.resolve().parent)
+
+
+def _store(one: StoreSettings, folder: Path) -> StoreSettings:
+    url = below(one.url, folder)
+    if url.startswith("sqlite://"):
+        url = f"sqlite://{folder / url.removeprefix('sqlite://')}"
+    return one.model_copy(update={"url": url})
 
 
 def _notify(one: NotifySettings, folder: Path) -> NotifySettings:

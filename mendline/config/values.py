@@ -62,6 +62,8 @@ def problems(settings: Settings) -> Iterator[Problem]:
     for number, entry in enumerate(settings.drift):
         yield from _group(("drift", number, "group"), entry.group, settings)
     yield from _told(settings)
+    if settings.store:
+        yield from _about(("store", "url"), _wrong_store(settings.store.url))
     yield from _keys(settings.keys)
     if settings.metrics.listen:
         yield from _about(("metrics", "listen"), wrong_address(settings.metrics.listen))
@@ -89,6 +91,17 @@ def wrong_address(text: str) -> str | None:
 def _about(at: Location | str, text: str | None) -> Iterator[Problem]:
     if text:
         yield Problem((at,) if isinstance(at, str) else at, text)
+
+
+def _wrong_store(url: str) -> str | None:
+    """Return what is wrong with the address of a store; a password in it is not repeated."""
+    if is_reference(url) or (url.startswith("sqlite://") and url != "sqlite://"):
+        return None
+    if not url.startswith(("postgresql://", "postgres://")):
+        return f"{url!r} is no store; write sqlite://FILE, postgresql://USER@HOST/DATABASE, file:PATH or env:NAME"
+    if ":" in url.partition("://")[2].rpartition("@")[0]:
+        return "a password does not belong into this file; write the address elsewhere, and file:PATH or env:NAME here"
+    return None
 
 
 def _wrong_webhook(text: str) -> str | None:

@@ -160,7 +160,7 @@ class History:
             self._take_outcome(record, now)
         elif isinstance(record, Order) and record.kind == "label":
             self._take_label(record)
-        elif isinstance(record, Progress):
+        elif isinstance(record, Progress) and record.judges:
             self._take_progress(now)
 
     def _remember_change(self) -> None:

@@ -40,6 +40,7 @@ from mendline.schemas.settings.services import (
     RollbackSettings,
     ServiceSettings,
 )
+from mendline.schemas.settings.store import StoreSettings, TierSettings
 from mendline.schemas.settings.units import (
     LONGEST_MS,
     Duration,
@@ -86,6 +87,8 @@ __all__ = [
     "Settings",
     "StepMatch",
     "StepSettings",
+    "StoreSettings",
+    "TierSettings",
     "TopicsSettings",
     "WatchdogSettings",
     "WebSettings",
@@ -134,6 +137,7 @@ class Settings(Frozen):
     keys: KeysSettings = KeysSettings()
     metrics: EndpointSettings = EndpointSettings()
     web: WebSettings = WebSettings()
+    store: StoreSettings | None = None
     messages: MessagesSettings = MessagesSettings()
 
     @field_validator("detectors")

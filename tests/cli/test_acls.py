@@ -27,7 +27,7 @@ from mendline.schemas.stream import NewRecord, Partition
 from mendline.testing.kafka import LocalKafka
 from tests.cli.support import Caller, Ran, ended, start, until, write_config
 
-WORKING = ("agent", "process", "detect", "respond")
+WORKING = ("agent", "process", "detect", "respond", "store")
 FORMS = {"DescribeConfigs": "DESCRIBE_CONFIGS"}
 LACKING = {
     "agent-1": ("agent", "Write", "mendline.metrics", "DESCRIBE"),

@@ -18,7 +18,7 @@ from tests.cli.support import ended, one_message, opened, start, until, write_co
 # Two dozen processes, each of which takes most of a second to begin.
 pytestmark = pytest.mark.heavy
 
-ROLES = ("agent", "process", "detect", "respond", "up")
+ROLES = ("agent", "process", "detect", "respond", "store", "up")
 DETECTOR = [{"name": "one", "use": "no.such:Detector"}]
 
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.heavy
 
 MARKER = "hunter2-marker"
 SERVICE = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(1000)"
-RUNNING = ("up", "agent", "process", "detect", "respond", "ui")
+RUNNING = ("up", "agent", "process", "detect", "respond", "store", "ui")
 WITHOUT_SECRETS = (
     "completion",
     "demo",
@@ -122,6 +122,7 @@ def config(
     folder = tmp_path / "host"
     folder.mkdir()
     (tmp_path / "secret").write_text(MARKER)
+    (tmp_path / "store").write_text(f"postgresql://me:{MARKER}@127.0.0.1:1/x\n")
     (tmp_path / "webhook").write_text(f"{webhook.url}/{MARKER}?token={MARKER}\n")
     for name in ("stock", "web.conf"):
         (folder / name).write_text("of no interest")
@@ -136,6 +137,7 @@ def config(
         windows={"pane": "1s", "widths": ["1s"]},
         reflex={"attempts": 0},
         web={"listen": "127.0.0.1:0"},
+        store={"url": "file:../store"},
         services={
             "web": {
                 "process": process,

@@ -1,4 +1,4 @@
-"""A real PostgreSQL of a test's own, on a Unix socket. Use the fixture `postgres`."""
+"""A real PostgreSQL of a test's own, on a Unix socket. Use the fixture `postgres`, or `running_postgres` for more."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -63,9 +63,9 @@ class Postgres:
         subprocess.run(vector, user=self._user, cwd=self.folder, stdout=subprocess.DEVNULL, check=True, timeout=120)
 
 
-@pytest.fixture
-def postgres() -> Iterator[Postgres]:
-    """Yield a running server; its folder is one that another user than root may enter."""
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    """Yield a running server, in a folder that another user than root may enter; skip the test where there is none."""
     programs = sorted(Path("/").glob(PROGRAMS))
     if not programs:
         message = "NOT TESTED ON POSTGRESQL: install postgresql"
@@ -82,3 +82,10 @@ def postgres() -> Iterator[Postgres]:
         with suppress(subprocess.CalledProcessError):
             server.stop()
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    """Yield a running server."""
+    with running_postgres() as server:
+        yield server

@@ -1,0 +1,159 @@
+"""A member of the store's group: what it writes is what the log says, whoever else is at work, and whatever fails."""
+
+from __future__ import annotations
+
+import logging
+from random import Random
+
+import pytest
+import sqlalchemy as sa
+
+from mendline.logs.memory import MemoryLog
+from mendline.responders.watchdog import Watchdog
+from mendline.schemas.records import Progress
+from mendline.schemas.settings import Settings
+from mendline.schemas.stream import Batch, Partition
+from mendline.store import member as module
+from mendline.store.engine import transaction
+from mendline.store.errors import StoreAwayError
+from mendline.store.member import Pace, StoreMember
+from mendline.store.writer import OvertakenError, Place, Writer
+from tests.store.support import NOW, append_journal, append_windows, assert_exact, block, journal_of, several, story
+
+AT_ONCE = Pace(idle=0.0, tell=0.0, pause=0.0, longest=0.0)
+SELDOM = Pace(idle=0.0, tell=1000.0)
+
+
+def fill(log: MemoryLog, settings: Settings, random: Random) -> None:
+    """Append some of everything."""
+    for partition in range(settings.topics.partitions):
+        append_windows(log, settings, several(random, 5, partition), partition)
+    for number in range(random.randrange(50), 50):
+        append_journal(log, settings, list(story(number)))
+
+
+def test_it_holds_what_the_log_says(log: MemoryLog, settings: Settings, engine: sa.Engine) -> None:
+    """Of all kinds of records, repeats left out."""
+    fill(log, settings, Random(1))
+    member = StoreMember(log, engine, settings.topics, "m", SELDOM)
+    for _ in range(4):
+        member.turn()
+    fill(log, settings, Random(2))
+    member.turn()
+    assert_exact(engine, log, settings)
+    member.close()
+
+
+def test_two_that_hold_the_same_partitions_write_all_of_it_once(
+    log: MemoryLog, settings: Settings, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a member does that does not know yet that its partitions are another's."""
+    random = Random(3)
+    monkeypatch.setattr(module, "AT_ONCE", 7)
+    members = [StoreMember(log, engine, settings.topics, name, SELDOM) for name in "ab"]
+    for number, member in enumerate(members):
+        monkeypatch.setattr(module, "NAME", f"store-{number}")
+        member.turn()
+    for _ in range(60):
+        if random.random() < 0.2:
+            fill(log, settings, random)
+        random.choice(members).turn()
+    for _ in range(300):
+        members[0].turn()
+    assert_exact(engine, log, settings)
+    for member in members:
+        member.close()
+
+
+def test_whoever_was_overtaken_writes_nothing(settings: Settings, log: MemoryLog, engine: sa.Engine) -> None:
+    """Neither rows nor a place; and of two that begin at the same time one alone begins."""
+    append_windows(log, settings, [block(["host-1"], NOW)])
+    partition = Partition(settings.topics.topic("windows"), 0)
+    consumer = log.consumer("x")
+    consumer.assign([partition])
+    consumer.start(partition, 0)
+    batches = consumer.poll(1).batches
+    first, second = Writer(engine), Writer(engine)
+    places = first.write(batches, {partition: None})
+    for before in (None, Place(7, 0)):
+        with pytest.raises(OvertakenError, match=r"mendline\.windows/0"):
+            second.write(batches, {partition: before})
+    assert places == {partition: second.place(partition)}
+
+
+def test_while_the_database_is_away_nothing_is_taken_and_all_of_it_afterwards(
+    log: MemoryLog,
+    settings: Settings,
+    engine: sa.Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is said once, and once that it is back; the journal tells how far it is behind meanwhile."""
+    member = StoreMember(log, engine, settings.topics, "m", AT_ONCE)
+    fill(log, settings, Random(4))
+    for _ in range(4):
+        member.turn()
+    write = Writer.write
+
+    def full(*_: object) -> None:
+        raise StoreAwayError("database or disk is full")
+
+    monkeypatch.setattr(Writer, "write", full)
+    monkeypatch.setattr(Writer, "place", full)
+    fill(log, settings, Random(5))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(6):
+            member.turn()
+        told = [
+            one for _, one in journal_of(log, settings) if isinstance(one, Progress) and one.stage == "store.windows"
+        ]
+        assert told[-1].lag > 0
+        monkeypatch.undo()
+        assert Writer.write is write
+        for _ in range(6):
+            member.turn()
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "the store takes no records, all else goes on; trying again",
+        "the store takes records again",
+    ]
+    assert_exact(engine, log, settings)
+    member.close()
+
+
+def test_what_it_tells_of_itself_is_no_sign_of_detectors(log: MemoryLog, settings: Settings, engine: sa.Engine) -> None:
+    """A watchdog that heard of the store alone would hold its tongue while nobody watches."""
+    member = StoreMember(log, engine, settings.topics, "m", AT_ONCE)
+    for _ in range(3):
+        member.turn()
+    member.close()
+    heard: list[object] = []
+    watchdog = Watchdog("http://x", 1, lambda: 1.0, lambda *told: heard.append(told))
+    told = [one for _, one in journal_of(log, settings)]
+    assert told
+    assert all(watchdog.take(one) for one in told)
+    assert heard == []
+
+
+def test_a_log_that_ends_before_what_is_stored_is_told(
+    log: MemoryLog, settings: Settings, engine: sa.Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after a power cut that cost the log its last records: it goes on from the end, and what comes is stored."""
+    partition = Partition(settings.topics.topic("windows"), 0)
+    batch = Batch(partition, [9], [NOW], [None], [b"{}"], [()])
+    Writer(engine).write([batch], {partition: None})
+    member = StoreMember(log, engine, settings.topics, "m", SELDOM)
+    for _ in range(3):
+        member.turn()
+    fill(log, settings, Random(6))
+    member.turn()
+    assert "the log ends before what is stored of mendline.windows/0 (0, 10)" in caplog.text
+    assert_exact(engine, log, settings)
+    member.close()
+
+
+def test_errors_of_a_database_that_pass_are_told_from_others(engine: sa.Engine) -> None:
+    """A missing table is no reason to wait."""
+    with pytest.raises(Exception, match="nowhere") as caught, transaction(engine) as connection:
+        connection.exec_driver_sql("SELECT 1 FROM nowhere")
+    if engine.dialect.name == "postgresql":
+        assert not isinstance(caught.value, StoreAwayError)

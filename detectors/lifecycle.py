@@ -159,10 +159,12 @@ class Lifecycle:
     ) -> NDArray[np.bool_]:
         """Take n windows of one row, one after the other; say after which of them its fault is open.
 
-        Of a row that is normal, windows that are not bad do nothing but age its history: they are taken at once.
+        Of a row that is normal, windows that are not bad do nothing but age its history; of one with a fault that has
+        been open for some windows, bad ones that are no worse do nothing but last. Either are taken at once.
         """
         is_open = np.zeros(len(judged), dtype=bool)
-        bad = np.flatnonzero(self.bounds.bad(judged))
+        is_bad = self.bounds.bad(judged)
+        bad, breaks = np.flatnonzero(is_bad), np.flatnonzero(~self._goes_on(is_bad, begins, width))
         known = np.concatenate([[0], np.cumsum(~np.isnan(judged))])
         place = 0
         while place < len(judged):
@@ -171,13 +173,33 @@ class Lifecycle:
                 age = min(int(known[following] - known[place]), WINDOWS_KEPT)
                 rows["history"][0] = (int(rows["history"][0]) << age) & int(_KEPT)
                 place = following
-                if place == len(judged):
-                    break
+            elif self._only_lasts(rows):
+                following = _first_from(breaks, place, len(judged))
+                worse = np.flatnonzero(surprise[place:following] >= NOTABLY * rows["reported"][0])
+                following = place + int(worse[0]) if len(worse) else following
+                is_open[place:following] = True
+                rows["last"][0] = begins[following - 1] + width if following > place else rows["last"][0]
+                place = following
+            if place == len(judged):
+                break
             one = slice(place, place + 1)
             self.step(rows, judged[one], surprise[one], begins[one], width, np.zeros_like)
             is_open[one] = rows["state"][0] >= State.OPEN
             place += 1
         return is_open
+
+    def _goes_on(self, bad: NDArray[np.bool_], begins: NDArray[np.int64], width: int) -> NDArray[np.bool_]:
+        """Say which windows prolong a run of bad ones, as the window before them does."""
+        goes_on = bad.copy()
+        goes_on[:1] = False
+        steps = np.diff(begins)
+        goes_on[1:] &= bad[:-1] & (steps >= 0) & (steps - width <= self.gap_ms)
+        return goes_on
+
+    def _only_lasts(self, rows: Rows) -> bool:
+        """Say whether the only row has a fault that is open and bad, has not changed sides of late, and never ages."""
+        is_bad = rows["state"][0] == State.OPEN and rows["run"][0] == Signal.BAD and rows["side"][0] == 1
+        return bool(is_bad and rows["history"][0] == 0 and self.flap_high > 0.0 and not self.max_age_ms)
 
     def _advance(
         self,

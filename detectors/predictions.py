@@ -34,9 +34,10 @@ class Prediction:
     def arrays(self) -> Mapping[str, StateArray]:
         """Return the state of a series: level, error and number of values."""
         declared = (StateArray(), StateArray(), StateArray("int32"))
-        return dict(zip(self._names(), declared, strict=True))
+        return dict(zip(self.names(), declared, strict=True))
 
-    def _names(self) -> tuple[str, str, str]:
+    def names(self) -> tuple[str, str, str]:
+        """Return the names of level, error and number of values."""
         return f"{self.name}/level", f"{self.name}/error", f"{self.name}/seen"
 
     def expected(self, state: Rows, season: NDArray[np.float64] | None) -> NDArray[np.float64]:
@@ -64,7 +65,7 @@ class Prediction:
 
         That is the value, or what was learned of it where it is wild, less the level, which a season need not follow.
         """
-        level, error, seen = (state[name] for name in self._names())
+        level, error, seen = (state[name] for name in self.names())
         if not known.any():
             return values - level
         unknown = None if known.all() else ~known
@@ -96,6 +97,40 @@ class Prediction:
         if seen.min() * self.share >= 1.0:
             return self.share, self.share
         return np.maximum(1.0 / (seen + 1.0), self.share), np.maximum(1.0 / np.maximum(seen, 1), self.share)
+
+
+class OnePrediction:
+    """A prediction for one series, in plain numbers: what many windows cost less by, the same to the last bit."""
+
+    __slots__ = ("_names", "_of", "error", "level", "seen")
+
+    def __init__(self, of: Prediction, state: Rows) -> None:
+        """Take over the state of the only series."""
+        self._of, self._names = of, of.names()
+        level, error, seen = (state[name][0] for name in self._names)
+        self.level, self.error, self.seen = float(level), float(error), int(seen)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the error is known well enough."""
+        return bool(self.seen >= self._of.ready)
+
+    def learn(self, value: float, expected: float) -> float:
+        """Learn a value of which that was expected; return what is left for the season."""
+        away, share, level = value - expected, self._of.share, self.level
+        if self.seen >= self._of.ready and self.error > 0.0:
+            farthest = WILD * self.error
+            away = min(max(away, -farthest), farthest)
+        if self.seen:
+            self.error += (abs(away) - self.error) * max(1.0 / self.seen, share)
+        self.level += away * max(1.0 / (self.seen + 1.0), share)
+        self.seen += self.seen < SETTLED
+        return (expected + away) - level
+
+    def put(self, state: Rows) -> None:
+        """Make this the state of the only series."""
+        for name, number in zip(self._names, (self.level, self.error, self.seen), strict=True):
+            state[name][0] = number
 
 
 def _put(array: NDArray[np.float64], values: NDArray[np.float64] | float, where: NDArray[np.bool_] | None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,8 @@ from pydantic import Field
 
 from mendline.detectors.base import Detector, Rows, Scores, StateArray, Step
 from mendline.detectors.floors import LARGEST, Floored, gaussian_scores
-from mendline.detectors.predictions import Prediction
-from mendline.detectors.profiles import DAY_MS, Profile
+from mendline.detectors.predictions import OnePrediction, Prediction
+from mendline.detectors.profiles import DAY_MS, OneProfile, Profile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -106,6 +107,36 @@ class Seasonal(Detector):
         self._learn(state, step.values, expected, known, (days, weeks))
         return Seasons(scores.surprise, scores.low, scores.high, choice=choice)
 
+    def follow(self, state: Rows, windows: Step) -> Scores:
+        """Score many windows of one series: what is expected of each, in plain numbers, is judged all at once."""
+        path = np.array(list(self._path(state, windows)), dtype=np.float64).reshape(-1, 4)
+        usual, error, ready, choice = path.T
+        deviation = np.maximum(TO_DEVIATION * error, self.parameters.least(windows, usual))
+        scores = gaussian_scores(windows.values, usual, deviation, ready.astype(bool))
+        return Seasons(scores.surprise, scores.low, scores.high, choice=choice.astype(np.int8))
+
+    def _path(self, state: Rows, windows: Step) -> Iterator[tuple[float, float, bool, int]]:
+        """Yield what is expected of each window, its error, whether that is ready, and by what; learn each."""
+        level = OnePrediction(self._level, state)
+        seasons = [
+            (OneProfile(profile, state), OnePrediction(one, state))
+            for profile, one in ((DAILY, self._day), (WEEKLY, self._week))
+        ]
+        bins = [profile.bin_of(windows.times).tolist() for profile in (DAILY, WEEKLY)]
+        for value, *now in zip(windows.values.tolist(), *bins, strict=True):
+            expected = [profile.usual_now(bin_) + one.level for (profile, one), bin_ in zip(seasons, now, strict=True)]
+            usual, error, choice = level.level, level.error, 0
+            for number, (_, one) in enumerate(seasons):
+                by_season = expected[number]
+                # NaN where there is no season yet.
+                if by_season == by_season and one.is_usable and one.error < self.parameters.better * error:  # noqa: PLR0124
+                    usual, error, choice = by_season, one.error, number + 1
+            yield usual, error, level.is_usable, choice
+            if math.isfinite(value):
+                _learn_one(level, seasons, min(max(value, -LARGEST), LARGEST), expected, now)
+        for part in (level, *(part for season in seasons for part in season)):
+            part.put(state)
+
     def words(self, step: Step, scores: Scores, row: int) -> str:
         """Return what the value was compared with."""
         del step
@@ -143,6 +174,18 @@ class Seasonal(Detector):
         for number, (profile, one) in enumerate(((DAILY, self._day), (WEEKLY, self._week))):
             left = one.learn(state, values, expected[number + 1], known[number] & finite)
             profile.take(state, bins[number], left, finite)
+
+
+def _learn_one(
+    level: OnePrediction,
+    seasons: Sequence[tuple[OneProfile, OnePrediction]],
+    value: float,
+    expected: Sequence[float],
+    bins: Sequence[int],
+) -> None:
+    level.learn(value, level.level)
+    for (profile, one), by_season, bin_ in zip(seasons, expected, bins, strict=True):
+        profile.take(bin_, value - one.level if math.isnan(by_season) else one.learn(value, by_season))
 
 
 @dataclass(frozen=True, slots=True)

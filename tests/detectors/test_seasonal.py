@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mendline.detectors.base import Step
+from mendline.detectors.base import Detector, Step, joined
 from mendline.detectors.seasonal import DAILY, Seasonal, Seasons
-from mendline.testing.detectors import BEGIN_MS, Player, make_step
+from mendline.testing.detectors import BEGIN_MS, Player, make_step, make_windows
 
 STEP_MS = 900_000
 DAY = 96
@@ -91,6 +91,27 @@ def test_each_series_has_its_own_season() -> None:
         ]
         assert np.array(ones).tobytes() == found.tobytes()
     assert [1] * 3 == together.detector.step(together.state, step).choice.tolist()  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_a_file_is_scored_as_windows_one_by_one() -> None:
+    """Days at a time give the same answers and leave the same state, gaps and infinite values among them."""
+    lots, values = np.random.default_rng(5), _wave(16)
+    values[lots.random(len(values)) < 0.05] = np.nan
+    values[lots.random(len(values)) < 0.01] = np.inf
+    values[3 * DAY : 3 * DAY + 20] = 1e300
+    times = np.cumsum(STEP_MS * lots.choice([0, 1, 1, 1, 5], len(values))).astype(np.int64)
+    one, other = Player(Seasonal, {}, 1), Player(Seasonal, {}, 1)
+    windows = replace(make_windows(values, 0), times=times, width_ms=STEP_MS)
+    expected = Detector.follow(one.detector, one.state, windows)
+    found = joined(
+        [other.detector.follow(other.state, windows.part(slice(at, at + 500))) for at in range(0, 2000, 500)]
+    )
+    for name in ("surprise", "low", "high"):
+        assert getattr(expected, name).tobytes() == getattr(found, name).tobytes()
+    assert {name: rows.tobytes() for name, rows in one.state.items()} == {
+        name: rows.tobytes() for name, rows in other.state.items()
+    }
 
 
 def test_what_was_looked_up_stays_true() -> None:

@@ -77,6 +77,11 @@ class Backtest:
         """Return how good a side's faults are."""
         return quality(side, self.truth)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether people know of any fault or incident what it was."""
+        return any(self.quality(one).is_known for one in (self.before, *self.after))
+
     def values(self, comparison: Comparison) -> dict[str, float | None]:
         """Return what can be counted and measured of a comparison, by `NAMES`; None of what is not known."""
         return {**counts(comparison), **self.quality(comparison.after).figures()}
@@ -135,14 +140,16 @@ class _Run:
         return Wanted(begin=self._terms.begin, end=self._terms.end)
 
     def _detected(self, made: Made, period: Period) -> dict[Kind, Detected]:
-        work = partial(self._detect, made, period)
-        return dict(self._in_processes(work, list(self._distinct().items())))
+        distinct = list(self._distinct().items())
+        # A process that is a copy cannot move the bar of this one, whose lock it may have found taken.
+        tell = self._tell if self._processes_for(distinct) == 1 else _nobody
+        return dict(self._in_processes(partial(self._detect, made, period, tell), distinct))
 
     def _detect(
-        self, made: Made, period: Period, share: Sequence[tuple[Kind, Settings]]
+        self, made: Made, period: Period, tell: Tell, share: Sequence[tuple[Kind, Settings]]
     ) -> list[tuple[Kind, Detected]]:
         with self._sources([settings for _, settings in share]) as sources:
-            found = detect(sources, made, period, self._tell)
+            found = detect(sources, made, period, tell)
         return list(zip([kind for kind, _ in share], found, strict=True))
 
     def _decided(self, past: Past, detected: dict[Kind, Detected]) -> list[Decided]:
@@ -172,6 +179,13 @@ class _Run:
         found = detected[Kind.of(settings)]
         return side_of(name, found.heard, decided, found.gaps)
 
+    def _processes_for(self, given: Sequence[object]) -> int:
+        return max(min(self._terms.processes, len(given)), 1)
+
     def _in_processes(self, work: Callable[[Sequence[Given]], list[Found]], given: Sequence[Given]) -> list[Found]:
-        count = min(self._terms.processes, len(given))
-        return work(given) if count <= 1 else in_parallel(work, given, count)
+        count = self._processes_for(given)
+        return work(given) if count == 1 else in_parallel(work, given, count)
+
+
+def _nobody(_: int) -> None:
+    """Tell nobody."""

@@ -38,13 +38,18 @@ MENDED = (
 
 
 def told(found: Backtest) -> Iterator[str]:
-    """Yield it line by line."""
+    """Yield what is different, line by line."""
     yield header(found)
     for comparison in found.comparisons():
         yield from compared(found, comparison)
         yield from (hidden_told(hidden_by(order, comparison.after)) for order in found.terms.orders)
+    yield from notes(found)
+
+
+def notes(found: Backtest) -> Iterator[str]:
+    """Yield what is to be known of any side."""
     yield really(found)
-    if not any(found.quality(one).is_known for one in (found.before, *found.after)):
+    if not found.is_known:
         yield UNLABELLED
     yield unknown(found)
 
@@ -52,8 +57,8 @@ def told(found: Backtest) -> Iterator[str]:
 def header(found: Backtest) -> str:
     """Return what is compared, and on which time."""
     begin, end = found.period
-    names = ", ".join(one.name for one in found.after)
-    return f"{found.before.name} against {names}, {date(begin)} to {date(end)} UTC ({span(end - begin)})"
+    new = found.after[0].name if len(found.after) == 1 else counted(len(found.after), "settings")
+    return f"{found.before.name} against {new}, {date(begin)} to {date(end)} UTC ({span(end - begin)})"
 
 
 def really(found: Backtest) -> str:
@@ -72,14 +77,18 @@ def unknown(found: Backtest) -> str:
 
 def compared(whole: Backtest, found: Comparison) -> Iterator[str]:
     """Yield what is different on a side: faults, actions, and what both sides come to."""
-    for side in (found.before, found.after):
-        yield from (f"Not exact: {side.name}: {gap}" for gap in side.gaps)
+    yield from gaps([found.before, found.after])
     yield from _most([fault_told(one) for one in found.faults], "faults")
     ways = found.ways()
     told_ways = ", ".join(f"{ways[way]} {WORDS.get(way, way)}" for way in WAYS)
     yield f"Faults: {len(found.before.courses)} before, {len(found.after.courses)} after: {told_ways}"
     yield from _most([deed_told(one) for one in found.deeds], "actions")
     yield from lines(table(whole, [found.before, found.after]))
+
+
+def gaps(sides: Sequence[Side]) -> Iterator[str]:
+    """Yield what could not be replayed exactly, once for all sides of which it is said."""
+    yield from (f"Not exact: {gap}" for gap in dict.fromkeys(gap for side in sides for gap in side.gaps))
 
 
 def _most(told_ones: Sequence[str], what: str) -> Iterator[str]:

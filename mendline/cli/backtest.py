@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +13,14 @@ import click
 
 from mendline.cli.dumps import progress_of
 from mendline.cli.options import json_option, moment_ms
-from mendline.cli.replay import recording_with_names, settings_of
+from mendline.cli.replay import as_stages_work, recording_with_names, settings_of
 
 if TYPE_CHECKING:
-    from mendline.backtesting import Backtest, Terms
+    from mendline.backtesting import Backtest, Candidate, Terms
     from mendline.backtesting.conditions import Condition
     from mendline.dumps.recording import Recording
     from mendline.schemas.records import Order, OrderKind
+    from mendline.schemas.settings import Settings
 
 LIVE, NO = "live", 1
 
@@ -43,6 +45,14 @@ LIVE, NO = "live", 1
     "--if-mended", "mending", is_flag=True, help="Take it that actions that were not done had helped at once."
 )
 @click.option(
+    "--vary",
+    "varied",
+    multiple=True,
+    metavar="PATH=VALUES",
+    help="Try these values there: detectors.cpu.open.above=3:6:0.5, guards.cooldown=10s,1m. Repeatable: all with all.",
+)
+@click.option("--processes", type=click.IntRange(1), help="In so many processes; default: one for each core, at most.")
+@click.option(
     "--incidents",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -52,8 +62,8 @@ LIVE, NO = "live", 1
 @json_option
 def backtest(
     new: Path, against: str, url: str | None, begin: str | None, end: str | None, silences: tuple[str, ...],
-    maintenance: tuple[str, ...], without: tuple[str, ...], incidents: Path | None, fail_if: str | None, *,
-    mending: bool, as_json: bool,
+    maintenance: tuple[str, ...], without: tuple[str, ...], varied: tuple[str, ...], processes: int | None,
+    incidents: Path | None, fail_if: str | None, *, mending: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Tell what would have been different on what was recorded, had the settings in NEW counted.
 
@@ -70,9 +80,9 @@ def backtest(
     terms = Terms(
         moment_ms(begin, "--from"), moment_ms(end, "--to"),
         [*_orders("silence", silences), *_orders("maintenance", maintenance)], frozenset(without), mending,
-        load_incidents(incidents) if incidents else None,
+        load_incidents(incidents) if incidents else None, processes or len(os.sched_getaffinity(0)),
     )  # fmt: skip
-    found = _run(new, against, url, terms)
+    found = _run(_candidates(new, varied), against, url, terms)
     fails = _fails(found, condition) if condition else None
     click.echo(json.dumps(_figures(found, fails)) if as_json else "\n".join(_told(found, fails, fail_if or "")))
     raise click.exceptions.Exit(NO if fails and all(fails) else 0)
@@ -116,21 +126,48 @@ def _figures(found: Backtest, fails: list[bool] | None) -> object:
 
 
 def _told(found: Backtest, fails: list[bool] | None, condition: str) -> Iterator[str]:
-    from mendline.backtesting.told import told
+    from mendline.backtesting.sweeping import side_by_side
+    from mendline.backtesting.told import gaps, header, notes, told
 
-    yield from told(found)
-    for side, failed in zip(found.after, fails or [], strict=False):
-        yield f"{side.name}: {'fails, for' if failed else 'passes: it is not so that'} {condition}"
+    if len(found.after) == 1:
+        yield from told(found)
+    else:
+        yield header(found)
+        yield from gaps([found.before, *found.after])
+        yield from side_by_side(found, fails)
+        yield from notes(found)
+    if fails is not None:
+        yield _verdict(found, fails, condition)
 
 
-def _run(new: Path, against: str, url: str | None, terms: Terms) -> Backtest:
+def _verdict(found: Backtest, fails: list[bool], condition: str) -> str:
+    if len(fails) == 1:
+        return f"{found.after[0].name}: {'fails, for' if fails[0] else 'passes: it is not so that'} {condition}"
+    return f"{sum(fails)} of {len(fails)} settings fail, for {condition}"
+
+
+def _candidates(new: Path, varied: tuple[str, ...]) -> list[Candidate]:
+    """Return the settings that are tried. Raises ConfigError, DetectorError."""
+    from mendline.backtesting import Candidate
+    from mendline.cli.varying import parse_axis, vary
+
+    if not varied:
+        return [Candidate(str(new), settings_of(new))]
+    try:
+        axes = [parse_axis(one) for one in varied]
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--vary") from None
+    return [Candidate(name, as_stages_work(settings)) for name, settings in vary(new, axes)]
+
+
+def _run(candidates: Sequence[Candidate], against: str, url: str | None, terms: Terms) -> Backtest:
     """Return what comes out. Raises ConfigError, DetectorError, ReplayError, LogError, DumpError."""
     from mendline.backtesting import Candidate
     from mendline.backtesting import backtest as run
     from mendline.backtesting.running import fitted
 
-    settings = settings_of(new)
-    others = None if against == LIVE else settings_of(Path(against))
+    settings = next(one.settings for one in candidates if one.settings)
+    reference = Candidate(against, None if against == LIVE else settings_of(Path(against)))
 
     @contextmanager
     def opened() -> Iterator[Recording]:
@@ -138,7 +175,20 @@ def _run(new: Path, against: str, url: str | None, terms: Terms) -> Backtest:
             yield found
 
     with recording_with_names(settings, url) as (found, prefix):
-        candidate = Candidate(str(new), fitted(settings, found, prefix))
-        reference = Candidate(against, fitted(others, found, prefix) if others else None)
-    with progress_of("replayed", 0) as tell:
-        return run(opened, reference, [candidate], terms, tell)
+        fitting = [
+            Candidate(name, fitted(one, found, prefix) if one else None) for name, one in (reference, *candidates)
+        ]
+        total = sum(_records(found, fitting[-1].settings))
+    with progress_of("replayed", total) as tell:
+        return run(opened, fitting[0], fitting[1:], terms, tell)
+
+
+def _records(found: Recording, settings: Settings | None) -> Iterator[int]:
+    """Yield how many records there are in each partition that stages read."""
+    from mendline.schemas.stream import Partition
+
+    topics = [settings.topics.topic("metrics"), settings.topics.topic("windows")] if settings else []
+    for name in topics:
+        for number in range(found.topics().get(name, 0)):
+            extent = found.extent(Partition(name, number))
+            yield extent.end - extent.begin

@@ -114,11 +114,17 @@ def source_of(config: Path, url: str | None, wanted: Wanted) -> Iterator[Source]
 def settings_of(config: Path) -> Settings:
     """Return the settings in a file as stages work by them. Raises ConfigError, DetectorError."""
     from mendline.config import load_settings
+
+    return as_stages_work(load_settings(config))
+
+
+def as_stages_work(settings: Settings) -> Settings:
+    """Return the settings with the detectors of Mendline's own. Raises DetectorError when one cannot be used."""
     from mendline.roles import check_detectors, with_own_detectors
 
-    settings = with_own_detectors(load_settings(config))
-    check_detectors(settings)
-    return settings
+    whole = with_own_detectors(settings)
+    check_detectors(whole)
+    return whole
 
 
 @contextmanager

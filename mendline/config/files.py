@@ -24,7 +24,7 @@ from mendline.schemas.settings import (
 )
 
 if TYPE_CHECKING:
-    from mendline.config.tree import Location
+    from mendline.config.tree import Location, Tree
 
 DEFAULT_FILE = "mendline.yaml"
 MISSING = "`mendline init` writes one, and -c names another"
@@ -43,8 +43,12 @@ def parse_settings(text: str, name: str) -> Settings:
 
     Raises ConfigError.
     """
-    tree = read_tree(text, name)
-    values = {} if tree.values is None else tree.values
+    return settings_in(read_tree(text, name))
+
+
+def settings_in(tree: Tree) -> Settings:
+    """Return the settings that a file as read holds. Raises ConfigError."""
+    name, values = tree.name, {} if tree.values is None else tree.values
     if not isinstance(values, dict):
         msg = f"{name}:1: file: must hold keys and values, such as `log: sqlite://.mendline/log`"
         raise ConfigError(msg)

@@ -101,9 +101,36 @@ def test_a_condition_makes_the_exit_status(call: Caller, other: Write, tmp_path:
     assert found["before"]["quality"]["recall"] == {"share": 1.0, "low": pytest.approx(0.2065, abs=1e-4), "high": 1.0}
 
 
+def test_values_can_be_varied_side_by_side(call: Caller, config: Path) -> None:
+    """All with all, in processes; a condition marks each of them, and the status is 1 only if none passes."""
+    axes = ("--vary", "detectors.load-limit.open.above=80:100:10", "--vary", "guards.cooldown=1s,10s")
+    ran = call("backtest", config, *axes, "--fail-if", "lost > 0", "--processes", "2")
+    lines = [line.split() for line in ran.out.splitlines()]
+    assert (ran.status, ran.err, lines[0][2]) == (0, "", "6")
+    assert lines[1][:9] == ["setting", "faults", "lost", "added", "moved", "longer", "shorter", "run", "asked"]
+    above, cooldown = "detectors.load-limit.open.above=", "guards.cooldown="
+    told = [(line[0], line[1], line[2], line[3], line[8], line[-1]) for line in lines[3:9]]
+    assert told == [
+        (f"{above}80", f"{cooldown}1s", "6", "0", "4", "2"),
+        (f"{above}80", f"{cooldown}10s", "6", "0", "2", "2"),
+        (f"{above}90", f"{cooldown}1s", "4", "2", "4", "fails"),
+        (f"{above}90", f"{cooldown}10s", "4", "2", "2", "fails"),
+        (f"{above}100", f"{cooldown}1s", "4", "2", "4", "fails"),
+        (f"{above}100", f"{cooldown}10s", "4", "2", "2", "fails"),
+    ]
+    assert ran.out.splitlines()[-1] == "4 of 6 settings fail, for lost > 0"
+
+
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
+        (("--vary", "guards.cooldown"), 2, "'guards.cooldown' varies nothing; write PATH=VALUE,VALUE or"),
+        (("--vary", "guards.cooldown=1:9:0"), 2, "'1:9:0' is no range: FIRST:LAST:STEP, upwards"),
+        (("--vary", "guards.attempts=1:500:1", "--vary", "guards.concurrent=1,2"), 2, "--vary makes 1,000 settings of"),
+        (("--vary", "detectors.cpu.open.above=1"), 2, "there is no 'cpu' in the list; there are load-limit, queue-"),
+        (("--vary", "guards.attempts=1,x"), 2, "with guards.attempts=x: "),
+        (("--vary", "guards.attempts=1,x"), 2, "guards.attempts: must be a whole number (given: 'x')"),
+        (("--vary", "detectors.load-limit.opne.above=1"), 2, "detectors.0.opne: unknown key; did you mean open?"),
         (("--fail-if", "xyzzy > 0"), 2, "'xyzzy' is nothing that is counted; there are faults_before, faults, added, "),
         (("--fail-if", "precision < 1"), 2, "precision is not known: nothing is labelled that it follows from"),
         (("--incidents", "no.yaml"), 2, "no.yaml: there is no such file; name a file of incidents"),

@@ -12,7 +12,9 @@
     bands.py     what detectors expected of it
     shifts.py    what changed around a moment
     outstanding.py  which series to look at first
-    access.py    who may do what: tokens, sessions, roles
+    people.py    who uses it, and what they may do
+    access.py    how they get in: tokens and sessions
+    proxy.py     by the word of a trusted proxy
     hub.py       tells open pages of what comes
     ordering.py  what people order
     page.py      holds the above together

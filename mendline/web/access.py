@@ -21,11 +21,12 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from mendline.schemas.secrets import SecretError, read_secret
+from mendline.web.people import Person, Role
+from mendline.web.proxy import Proxy
 
 if TYPE_CHECKING:
     from mendline.schemas.settings import Settings
@@ -34,22 +35,9 @@ logger = logging.getLogger(__name__)
 
 OWN_FILE = "web-token"
 LASTS_S = 12 * 3600
+BY_PROXY = "@"
+"""Begins the name of a session that a proxy vouches for: no name of a token does."""
 _UNTIL = re.compile("[0-9]{1,12}")
-
-
-class Role(IntEnum):
-    """What somebody may do, each more than the one before."""
-
-    VIEW = 0
-    OPERATE = 1
-    ADMINISTER = 2
-
-
-class Person(NamedTuple):
-    """Somebody who has shown a token."""
-
-    name: str
-    role: Role
 
 
 class TokenFileError(Exception):
@@ -63,6 +51,7 @@ class Access:
         """Read this host's token, made if missing. Raises TokenFileError."""
         self.made, self._own = _own_token(Path(settings.state) / OWN_FILE)
         self._tokens = settings.web.tokens
+        self.proxy = Proxy(settings.web.proxy)
 
     @property
     def own_token(self) -> str:
@@ -81,16 +70,36 @@ class Access:
     def session(self, person: Person, now_s: float) -> tuple[str, int]:
         """Return a session that begins now, and when it ends (s since the Unix epoch)."""
         expires = int(now_s) + LASTS_S
-        return f"{person.name}.{expires}.{_mac(person.name, expires, *self._known()[person.name])}", expires
+        name = f"{BY_PROXY}{person.name}" if person.by_proxy else person.name
+        known = self._standing(name)
+        if known is None:
+            msg = f"{person.name} is not known"
+            raise ValueError(msg)
+        return f"{name}.{expires}.{_mac(name, expires, *known)}", expires
 
-    def person_of(self, bearer: str, now_s: float) -> Person | None:
-        """Return whose token or session it is; None when it is nobody's, or over."""
+    def person_of(self, bearer: str, now_s: float, vouched: str = "") -> Person | None:
+        """Return whose token or session it is; None when it is nobody's, or over.
+
+        One that began by a proxy's word is good only where that vouches for the same person still.
+        """
         name, until, mac = (*bearer.rsplit(".", 2), "", "")[:3]
-        known = self._known().get(name)
+        known = self._standing(name)
         if not known or not _UNTIL.fullmatch(until):
             return self.person_with(bearer)
         right = hmac.compare_digest(_mac(name, int(until), *known), mac)
-        return Person(name, known[1]) if right and now_s < int(until) else None
+        if not right or now_s >= int(until):
+            return None
+        if not name.startswith(BY_PROXY):
+            return Person(name, known[1])
+        own = name.removeprefix(BY_PROXY)
+        return Person(own, known[1], by_proxy=True) if own == vouched else None
+
+    def _standing(self, name: str) -> tuple[str, Role] | None:
+        """Return the secret and the role of a session's name, None for nobody's."""
+        if not name.startswith(BY_PROXY):
+            return self._known().get(name)
+        role = self.proxy.role_of(name.removeprefix(BY_PROXY))
+        return None if role is None else (self._own, role)
 
     def _known(self) -> Mapping[str, tuple[str, Role]]:
         """Return the tokens as they are now: a file that holds one may be renewed."""

@@ -11,7 +11,6 @@ from fastapi.responses import Response, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from mendline.subjects import WrongOrderError
-from mendline.web.access import Person, Role
 from mendline.web.answers import (
     Bands,
     Chart,
@@ -35,6 +34,7 @@ from mendline.web.charts import chart_of_fault, series_of
 from mendline.web.history import journal_page
 from mendline.web.ordering import OutdatedOrderError, give, role_for
 from mendline.web.page import Page
+from mendline.web.people import Person, Role
 
 WIDEST_MS = 7 * 86_400_000
 JSON = "application/json"
@@ -60,12 +60,30 @@ Answering = Annotated[Page, Depends(page_of)]
 Shown = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
-def viewer(page: Answering, shown: Shown) -> Person:
+def vouched(page: Answering, request: Request) -> str:
+    """Return the name of the person whom a trusted proxy vouches for, empty without one."""
+    return page.access.proxy.vouched(request.client.host if request.client else "", request.headers)
+
+
+Vouched = Annotated[str, Depends(vouched)]
+
+
+def viewer(page: Answering, shown: Shown, vouched_for: Vouched) -> Person:
     """Return who asks. Raises HTTPException when nobody knows."""
-    person = page.access.person_of(shown.credentials, time.time()) if shown else None
+    person = page.access.person_of(shown.credentials, time.time(), vouched_for) if shown else None
     if person is None:
         raise HTTPException(401, NO_TOKEN, {"WWW-Authenticate": "Bearer"})
     return person
+
+
+def newcomer(page: Answering, shown: Shown, vouched_for: Vouched) -> Person:
+    """Return who begins a session: by a token, or by the word of a proxy. Raises HTTPException."""
+    if shown or not vouched_for:
+        return viewer(page, shown, vouched_for)
+    role = page.access.proxy.role_of(vouched_for)
+    if role is None:
+        raise HTTPException(403, f"{vouched_for} may not look at this page: web.proxy gives no role")
+    return Person(vouched_for, role, by_proxy=True)
 
 
 def operator(person: Annotated[Person, Depends(viewer)]) -> Person:
@@ -89,9 +107,12 @@ Around = Annotated[int, Query(ge=60_000, le=3_600_000, description="ms before an
 Time = Annotated[int, Query(ge=0, le=2**53, description="ms since the Unix epoch")]
 
 
-@api.post("/session")
-def begin_session(page: Answering, person: Viewer) -> Session:
-    """Exchange a token for a session, which ends after 12 hours, or when the token changes."""
+@api.post("/session", responses={403: FORBIDDEN})
+def begin_session(page: Answering, person: Annotated[Person, Depends(newcomer)]) -> Session:
+    """Exchange a token for a session, which ends after 12 hours, or when the token changes.
+
+    Whom a trusted proxy vouches for needs no token.
+    """
     session, expires_s = page.access.session(person, time.time())
     role = person.role.name.lower()
     return Session.model_validate(
@@ -200,7 +221,7 @@ def post_order(page: Answering, person: Operator, order: NewOrder) -> Recorded:
 
 
 @api.get("/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
-async def get_events(page: Answering, _: Viewer, shown: Shown) -> StreamingResponse:
+async def get_events(page: Answering, _: Viewer, shown: Shown, vouched_for: Vouched) -> StreamingResponse:
     """Stream each record of the journal as it comes, in words: server-sent events.
 
     `begin` comes first and `record` for each; `anew` says that some were left out, for the reader was too slow.
@@ -209,6 +230,6 @@ async def get_events(page: Answering, _: Viewer, shown: Shown) -> StreamingRespo
         raise HTTPException(503, "too many pages are open")
 
     def still() -> bool:
-        return bool(shown and page.access.person_of(shown.credentials, time.time()))
+        return bool(shown and page.access.person_of(shown.credentials, time.time(), vouched_for))
 
     return StreamingResponse(page.hub.stream(still), media_type="text/event-stream")

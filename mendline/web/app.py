@@ -23,6 +23,8 @@ from mendline.web.shield import TELL_EVERY_S, App, Shield, names_of
 logger = logging.getLogger(__name__)
 
 TOLD = (401, 403)
+DOOR = "/api/session"
+"""The page knocks there to hear whether a proxy vouches for somebody; who shows nothing there has tried nothing."""
 STATIC = Path(__file__).with_name("static")
 
 
@@ -61,7 +63,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     """Answer as ever; whoever has no token, or one that may not, is told of in the log of messages."""
     if not isinstance(error, HTTPException):
         raise error
-    if error.status_code in TOLD:
+    if error.status_code in TOLD and (request.url.path != DOOR or "authorization" in request.headers):
         request.app.state.refusals(request.client.host if request.client else "?", request.url.path, error.detail)
     return await http_exception_handler(request, error)
 

@@ -25,9 +25,14 @@ def check_web(settings: Settings) -> Iterator[Finding]:
     except OSError as error:
         yield Finding("wrong", "web", str(error))
     for name, one in web.tokens.items():
-        try:
-            read_secret(one.token)
-        except SecretError as error:
-            yield Finding("wrong", f"web.tokens.{name}", str(error))
-        else:
-            yield Finding("ok", f"web.tokens.{name}", f"{one.token} can be read; role {one.role}")
+        yield _secret(f"web.tokens.{name}", one.token, f"; role {one.role}")
+    if web.proxy and web.proxy.secret:
+        yield _secret("web.proxy.secret", web.proxy.secret)
+
+
+def _secret(about: str, reference: str, more: str = "") -> Finding:
+    try:
+        read_secret(reference)
+    except SecretError as error:
+        return Finding("wrong", about, str(error))
+    return Finding("ok", about, f"{reference} can be read{more}")

@@ -16,14 +16,14 @@ from mendline.subjects import (
     refuse_no_target,
     whole_id,
 )
-from mendline.web.access import Role
 from mendline.web.answers import Recorded
+from mendline.web.people import Role
 
 if TYPE_CHECKING:
     from mendline.responders.journal import Journal
-    from mendline.web.access import Person
     from mendline.web.answers import NewOrder
     from mendline.web.page import Page
+    from mendline.web.people import Person
 
 NEEDS = {"stop": Role.ADMINISTER}
 """The role that a kind of order needs; the others need that of an operator."""

@@ -83,6 +83,7 @@ class PageServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # who connects is who connects: whom a proxy may vouch for, proxy.py decides
             timeout_graceful_shutdown=END_S,
             ssl_certfile=self._web.certificate,
             ssl_keyfile=self._web.key,

@@ -48,7 +48,7 @@ from mendline.schemas.settings.units import (
     duration_ms,
     size_bytes,
 )
-from mendline.schemas.settings.web import LOOPBACK, PAGE, WebSettings, WebTokenSettings
+from mendline.schemas.settings.web import LOOPBACK, PAGE, WebProxySettings, WebSettings, WebTokenSettings
 
 __all__ = [
     "LONGEST_MS",
@@ -91,6 +91,7 @@ __all__ = [
     "TierSettings",
     "TopicsSettings",
     "WatchdogSettings",
+    "WebProxySettings",
     "WebSettings",
     "WebTokenSettings",
     "WindowSettings",

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mendline.schemas.settings import Settings, WebSettings
-from mendline.web.access import LASTS_S, Access, Person, Role, TokenFileError
+from mendline.web.access import LASTS_S, Access, TokenFileError
+from mendline.web.people import Person, Role
 
 NOW_S = 1_700_000_000.0
 

@@ -105,6 +105,19 @@ def test_a_refusal_is_told_where_it_was_asked(chromium: Browser, site: Site) -> 
         expect(page.get_by_role("alert").get_by_text("does not wait for an answer")).to_be_visible()
 
 
+def test_whom_a_proxy_names_needs_no_token(chromium: Browser, tmp_path: Path) -> None:
+    """The page asks who it is, and goes on under that name."""
+    (tmp_path / "secret").write_text("between-them")
+    proxy = {"addresses": ["127.0.0.1"], "secret": f"file:{tmp_path / 'secret'}", "users": {"ann": "operate"}}
+    said = {"X-Forwarded-User": "ann", "X-Proxy-Secret": "between-them"}
+    with Site(tmp_path, proxy=proxy) as site:
+        page = chromium.new_context(extra_http_headers=said).new_page()
+        page.goto(site.server.address)
+        expect(page.locator("#leave")).to_have_text("ann · leave")
+        expect(page.locator("#live")).to_have_text("live")
+        page.context.close()
+
+
 def test_who_may_only_look_has_no_buttons(chromium: Browser, tmp_path: Path) -> None:
     """Neither to answer nor to stop; all else is there."""
     (tmp_path / "vera").write_text("token-of-vera\n")

@@ -8,7 +8,7 @@ import { journal } from "./journal.js";
 import { follow } from "./live.js";
 import { overview } from "./overview.js";
 import { policies } from "./policies.js";
-import { ask, leave, session, takeFromLink } from "./session.js";
+import { ask, beginByProxy, leave, session, takeFromLink } from "./session.js";
 import { themed } from "./theme.js";
 import { clock, now } from "./words.js";
 
@@ -128,6 +128,7 @@ setInterval(() => current && live.dataset.state === "live" && current.pulse && u
 
 try {
   await takeFromLink();
+  if (!session()) await beginByProxy();
   begin();
 } catch (error) {
   end(error.message);

@@ -152,7 +152,8 @@ def store_members(settings: Settings, store: StoreSettings, log: Log) -> list[Ru
     from mendline.store.engine import open_engine
     from mendline.store.member import NAME, StoreMember
 
-    return [StoreMember(log, open_engine(store.url), settings.topics, claim_name(settings, NAME))]
+    name = claim_name(settings, NAME)
+    return [StoreMember(log, open_engine(store.url), settings.topics, name, settings=store)]
 
 
 def store_beside(settings: Settings, log: Log) -> list[Runner]:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mendline.schemas import records as r
+from mendline.schemas.base import Envelope
 from mendline.store import tables as t
 
 Row = Mapping[str, Any]
@@ -25,7 +26,7 @@ GIVE_WAY = "refused"
 class Said(NamedTuple):
     """A record at its place on the journal; `append_time` in ms."""
 
-    record: r.Record
+    record: Envelope
     offset: int
     append_time: int
 

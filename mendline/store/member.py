@@ -19,13 +19,14 @@ from mendline.schemas.records import STORE, Progress, encode_record
 from mendline.schemas.stream import NewRecord, Partition
 from mendline.store.errors import StoreAwayError
 from mendline.store.schema import migrate
+from mendline.store.tending import Tender
 from mendline.store.writer import OvertakenError, Place, Writer
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from mendline.logs.base import Consumer, Delivery, Log, Polled, Producer
-    from mendline.schemas.settings import TopicsSettings
+    from mendline.schemas.settings import StoreSettings, TopicsSettings
     from mendline.schemas.stream import Batch
 
 logger = logging.getLogger(__name__)
@@ -52,13 +53,22 @@ class Pace:
 class StoreMember:
     """Keeps a database as the log is; a `Runner`."""
 
-    def __init__(self, log: Log, engine: sa.Engine, topics: TopicsSettings, name: str, pace: Pace = Pace()) -> None:
-        """Make the member `name` of the group; nothing is connected yet."""
+    def __init__(
+        self,
+        log: Log,
+        engine: sa.Engine,
+        topics: TopicsSettings,
+        name: str,
+        pace: Pace = Pace(),
+        settings: StoreSettings | None = None,
+    ) -> None:
+        """Make the member `name` of the group; nothing is connected yet. Without `settings` all is kept as it comes."""
         self.name = name
         self._log = log
         self._topics = topics
         self._writer = Writer(engine)
         self._pace = pace
+        self._tender = Tender(engine, settings) if settings else None
         self._ready = self._away = False
         self._held: dict[Partition, Place | None] = {}
         self._begun: set[Partition] = set()
@@ -131,6 +141,8 @@ class StoreMember:
             self._write(consumer, mine)
         for partition in self._held.keys() - self._begun:
             self._begin(consumer, partition)
+        if self._tender and Partition(self._topics.topic("journal"), 0) in self._begun:
+            self._tender.work()
         if self._away:
             logger.warning("the store takes records again")
             self._away, self._pause_s = False, 0.0

@@ -41,6 +41,7 @@ SERIES = sa.Table(
     _key("id", sa.BigInteger),
     *_all(sa.Text, "source", "service", "metric", "attributes", "unit", "kind", "label"),
     *_all(sa.BigInteger, "width_ms"),
+    *_all(sa.Boolean, "made"),
     sa.Index("series_by_source", "source", "width_ms"),
 )
 WINDOWS = sa.Table(
@@ -50,6 +51,9 @@ WINDOWS = sa.Table(
     _key("start", sa.BigInteger),
     *_all(sa.Double, *DOUBLES, nullable=True),
     sqlite_with_rowid=False,
+)
+TIERS = sa.Table(
+    "tiers", METADATA, _key("source", sa.Text), _key("width_ms", sa.BigInteger), *_all(sa.BigInteger, "made_to")
 )
 FAULTS = sa.Table(
     "faults",

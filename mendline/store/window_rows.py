@@ -173,8 +173,8 @@ def _write_series(connection: sa.Connection, block: WindowBlock, known: Known, f
     insert_series(connection, new)
 
 
-def series_row(source: str, width_ms: int, series: Series) -> dict[str, object]:
-    """Return the row of one series of a source in windows of one width."""
+def series_row(source: str, width_ms: int, series: Series, *, made: bool = False) -> dict[str, object]:
+    """Return the row of one series of a source in windows of one width; `made`: of narrower ones, here."""
     return {
         "id": series_id(source, width_ms, series),
         "source": source.replace("\0", "\ufffd"),
@@ -185,11 +185,14 @@ def series_row(source: str, width_ms: int, series: Series) -> dict[str, object]:
         "unit": series.unit.replace("\0", "\ufffd"),
         "kind": series.kind,
         "label": series.label.replace("\0", "\ufffd"),
+        "made": made,
     }
 
 
 def insert_series(connection: sa.Connection, rows: Iterable[dict[str, object]]) -> None:
-    """Write series; those that are there stay."""
+    """Write series; those that are there stay, and are known not to be made here once the log brings one."""
     if several := list(rows):
         insert = (sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert)(SERIES)
-        connection.execute(insert.on_conflict_do_nothing(), several)
+        told = SERIES.c.made & ~insert.excluded["made"]
+        change = insert.on_conflict_do_update(index_elements=["id"], set_={"made": False}, where=told)
+        connection.execute(change, several)

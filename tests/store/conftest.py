@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from mendline.schemas.settings import Settings
 from mendline.store.engine import open_engine
 from mendline.store.schema import migrate
 from mendline.topics import topic_settings
-from tests.support.postgres import Postgres, running_postgres
+from tests.support.postgres import DATABASE, Postgres, running_postgres
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +32,8 @@ def sqlite_url(tmp_path: Path) -> str:
 @pytest.fixture
 def postgres_url(shared_postgres: Postgres) -> str:
     """Return the address of an empty database."""
-    name = f"t{uuid.uuid4().hex[:12]}"
-    shared_postgres.query(f"CREATE DATABASE {name}")
-    return f"postgresql://mendline@/{name}?host={shared_postgres.folder}"
+    shared_postgres.query("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return f"postgresql://mendline@/{DATABASE}?host={shared_postgres.folder}"
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.heavy)])

@@ -44,21 +44,31 @@ def test_it_holds_what_the_log_says(log: MemoryLog, settings: Settings, engine: 
     member.close()
 
 
+def left(log: MemoryLog, writer: Writer, partition: Partition) -> int:
+    """Return how many records of the partition are not stored."""
+    place = writer.place(partition)
+    return log.consumer("x").end_offset(partition) - (place.offset if place else 0)
+
+
+@pytest.mark.slow
 def test_two_that_hold_the_same_partitions_write_all_of_it_once(
     log: MemoryLog, settings: Settings, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a member does that does not know yet that its partitions are another's."""
     random = Random(3)
-    monkeypatch.setattr(module, "AT_ONCE", 7)
+    monkeypatch.setattr(module, "AT_ONCE", 40)
     members = [StoreMember(log, engine, settings.topics, name, SELDOM) for name in "ab"]
     for number, member in enumerate(members):
         monkeypatch.setattr(module, "NAME", f"store-{number}")
         member.turn()
-    for _ in range(60):
-        if random.random() < 0.2:
+    for _ in range(30):
+        if random.random() < 0.1:
             fill(log, settings, random)
         random.choice(members).turn()
-    for _ in range(300):
+    writer = Writer(engine)
+    while any(left(log, writer, Partition(settings.topics.topic(name), 0)) for name in ("windows", "journal")):
+        members[0].turn()
+    for _ in range(3):
         members[0].turn()
     assert_exact(engine, log, settings)
     for member in members:

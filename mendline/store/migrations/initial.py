@@ -61,7 +61,7 @@ def _make_windows() -> None:
         "places", _key("topic", sa.Text), _key("partition", sa.BigInteger), *_numbers("next_offset", "append_time")
     )
     texts = _texts("source", "service", "metric", "attributes", "unit", "kind", "label")
-    op.create_table("series", _key("id", sa.BigInteger), *texts, *_numbers("width_ms"))
+    op.create_table("series", _key("id", sa.BigInteger), *texts, *_numbers("width_ms"), *_flags("made"))
     op.create_index("series_by_source", "series", ["source", "width_ms"])
     op.create_table(
         "windows",
@@ -70,6 +70,7 @@ def _make_windows() -> None:
         *_doubles("count", "sum", "std", "min", "max", "last", "rate"),
         sqlite_with_rowid=False,
     )
+    op.create_table("tiers", _key("source", sa.Text), _key("width_ms", sa.BigInteger), *_numbers("made_to"))
 
 
 def _make_faults() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mendline.cli.options import DEFAULT_CONFIG
-from mendline.runtime.follower import Follower
+from mendline.runtime.follower import Follower, Listener
 from mendline.schemas.records import Fault, Hold, Intent, Outcome, Record, Verification
 from mendline.words import clock, describe
 
@@ -102,16 +102,15 @@ class LiveView(Follower):
 
     def __init__(self, log: Log, journal: str) -> None:
         """Follow the `journal` topic."""
-        super().__init__(log, journal, "live", self._print)
+        super().__init__(log, journal, "live", Listener(self._print))
 
-    def _print(self, record: Record) -> bool:
+    def _print(self, record: Record) -> None:
         if isinstance(record, Fault) and record.transition != "affirmed":
             self._line(record, COLOURS.get(record.transition))
         elif isinstance(record, Intent | Hold | Outcome):
             self._line(record, "yellow")
         elif isinstance(record, Verification):
             self._line(record, "green" if record.mended else "red")
-        return True
 
     def _line(self, record: Record, colour: str | None) -> None:
         say(f"{clock(record.time)} {describe(record)}", colour)

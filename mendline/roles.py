@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -15,18 +14,22 @@ from mendline.detectors.registry import DetectorError
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.keys import Vouching, key_ring
 from mendline.logs.partitioner import partition_of
-from mendline.names import claim_name
+from mendline.names import claim_name, source_name
 from mendline.processors.windows import WindowsStage
 from mendline.producers.defaults import DETECTORS
-from mendline.responders.notifier import Notifier, receivers
+from mendline.responders.channel import Home
+from mendline.responders.notifier import Notifier
+from mendline.responders.notifying import channels
 from mendline.responders.planner import PlannerStage, Signer
+from mendline.responders.receiver import Moment
 from mendline.responders.watchdog import Watchdog
-from mendline.runtime.follower import Follower
+from mendline.runtime.follower import Follower, Listener
 from mendline.runtime.member import Member
 from mendline.runtime.metrics import Metrics
 from mendline.runtime.patience import Watch
 from mendline.runtime.spec import StageSpec
 from mendline.runtime.together import Runner
+from mendline.runtime.writer import JournalWriter
 
 if TYPE_CHECKING:
     from mendline.logs.base import Log
@@ -163,18 +166,29 @@ def store_beside(settings: Settings, log: Log) -> list[Runner]:
     return [Beside(one) for one in store_members(settings, settings.store, log)] if settings.store else []
 
 
-def respond_members(settings: Settings, log: Log, metrics: Metrics, stop: threading.Event) -> list[Runner]:
-    """Return the members of the role `respond`; what waits between two tries of a webhook ends when `stop` is set.
+def respond_members(settings: Settings, log: Log, metrics: Metrics) -> list[Runner]:
+    """Return the members of the role `respond`.
 
     Raises KeyFileError when the keys under `state` cannot be read or made.
     """
     runners: list[Runner] = list(members(settings, log, [planner_spec(settings, key_ring(settings))], metrics))
     if settings.notify:
-        notifier = Notifier(receivers(settings.notify), stop)
-        group = f"{settings.topics.prefix}.notifier"
-        name = claim_name(settings, "notifier")
-        runners.append(Follower(log, settings.topics.topic("journal"), name, notifier.take, group, notifier.settle))
+        runners.append(_notifier(settings, log))
     if webhook := settings.watchdog.webhook:
         watchdog = Watchdog(webhook, settings.watchdog.every, time.monotonic)
-        runners.append(Follower(log, settings.topics.topic("journal"), "watchdog", watchdog.take))
+        runners.append(Follower(log, settings.topics.topic("journal"), "watchdog", Listener(watchdog.take)))
     return runners
+
+
+def _notifier(settings: Settings, log: Log) -> Follower:
+    """Return what tells people. Raises KeyFileError."""
+    topic = settings.topics.topic("journal")
+    writer = JournalWriter(log, topic, "notifier")
+    home = Home(source_name(settings), topic, writer, _moment)
+    notifier = Notifier(channels(settings.notify, home), home, Vouching(key_ring(settings)))
+    name, group = claim_name(settings, "notifier"), f"{settings.topics.prefix}.notifier"
+    return Follower(log, topic, name, notifier, group, writer.close)
+
+
+def _moment() -> Moment:
+    return Moment(time.monotonic(), time.time())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mendline.schemas import records as r
 from mendline.schemas.base import Envelope
-from mendline.schemas.quantities import amount, span
+from mendline.schemas.quantities import amount, counted, span
 from mendline.schemas.rounds import Round
 from mendline.schemas.windows import Windows
 
@@ -159,6 +159,12 @@ def _order(e: r.Order) -> str:
     return f"{e.by}: {'' if e.active else 'end of '}{e.kind} {e.subject}{until} {e.text}".rstrip()
 
 
+def _notice(e: r.Notice) -> str:
+    how = {"sending": "is being told", "delivered": "was told", "abandoned": "was not told"}[e.status]
+    why = f"; given up after {counted(e.tries, 'tries')}: {e.reason}" if e.status == "abandoned" else ""
+    return f"{e.receiver} {how}: {e.text}{why}"
+
+
 _TELLERS: Mapping[type, Callable[[Any], str]] = {
     Round: lambda e: f"{e.source} round of {len(e.samples)} values",
     Windows: lambda e: f"{e.source} window {clock(e.start)} + {e.width_ms} ms of {len(e.rows)} series",
@@ -182,6 +188,7 @@ _TELLERS: Mapping[type, Callable[[Any], str]] = {
         f"{e.stage} works with settings {e.config} from offset {e.offset} of {e.topic}/{e.partition}"
     ),
     r.Progress: lambda e: f"{e.stage} at offset {e.offset} of {e.topic}/{e.partition}, lag {e.lag}",
+    r.Notice: _notice,
     r.Seal: lambda e: f"seal of {e.records} records, offsets {e.first} to {e.last}: {e.digest[:16]}",
     r.Snapshot: lambda e: (
         f"{e.stage} snapshot at offset {e.offset} of {e.topic}/{e.partition}, block {e.block + 1}"

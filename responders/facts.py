@@ -16,6 +16,12 @@ from mendline.schemas.records import Evidence, Fault, Hold, Intent, Order, Outco
 PLANNER = "planner"
 """The stage that writes what follows from the journal itself."""
 
+NOTIFIER = "notifier"
+"""The stage that tells people, and writes whom it cannot reach."""
+
+UNDELIVERED = "undelivered"
+"""The kind of fault that a receiver is not reached."""
+
 DRIFT = "drift"
 """The kind of fault, and what finds it: a service is not sick of it."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 SHOWN = 10
 LISTED = 100
@@ -20,7 +21,16 @@ Message = Mapping[str, object]
 class _Group:
     due: float
     held: list[Message] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
     count: int = 0
+
+
+class Due(NamedTuple):
+    """A group whose time has come: one message for all of it, and the offsets of the records that it tells of."""
+
+    key: Hashable
+    message: Message
+    offsets: Sequence[int]
 
 
 class Grouping:
@@ -32,18 +42,24 @@ class Grouping:
         self._interval_s = interval_s
         self._groups: dict[Hashable, _Group] = {}
 
-    def add(self, key: Hashable, message: Message, now: float) -> None:
-        """Hold the message until its group is due."""
+    def add(self, key: Hashable, message: Message, now: float, offset: int | None = None) -> None:
+        """Hold the message until its group is due; it tells of the record at `offset`, or of none that comes again."""
         group = self._groups.get(key)
         if group is None or (not group.count and group.due <= now):
             group = self._groups[key] = _Group(now + self._wait_s)
         group.count += 1
+        if offset is not None:
+            group.offsets.append(offset)
         if len(group.held) < LISTED:
             group.held.append(message)
 
-    def due(self, now: float) -> Sequence[tuple[Hashable, Message]]:
-        """Return one message for each group whose time has come, with its key; it is held until `told`."""
-        return [(key, joined(one.held, one.count)) for key, one in self._groups.items() if one.count and one.due <= now]
+    def due(self, now: float) -> Sequence[Due]:
+        """Return each group whose time has come; it is held until `told`."""
+        return [
+            Due(key, joined(one.held, one.count), tuple(one.offsets))
+            for key, one in self._groups.items()
+            if one.count and one.due <= now
+        ]
 
     def told(self, key: Hashable, now: float) -> None:
         """Note that the group was told; forget those that were quiet."""
@@ -51,9 +67,9 @@ class Grouping:
         self._groups[key] = _Group(now + self._interval_s)
 
     @property
-    def empty(self) -> bool:
-        """Whether nothing is held."""
-        return not any(one.count for one in self._groups.values())
+    def offsets(self) -> Sequence[int]:
+        """The offsets of the records that are held."""
+        return [offset for one in self._groups.values() for offset in one.offsets]
 
 
 def joined(messages: Sequence[Message], count: int) -> Message:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from mendline.responders.facts import DRIFT, ActionFact, service_of
+from mendline.responders.facts import DRIFT, UNDELIVERED, ActionFact, service_of
 from mendline.responders.playbook import matches_target
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ LOOK = "diagnose"
 HARMLESS = frozenset({LOOK, "notify"})
 DELICATE = frozenset({
     *("collector-sick", "corrupt", "disagreement", DRIFT),
-    *("overloaded", "stopped", "traced", "unreachable"),
+    *("overloaded", "stopped", "traced", UNDELIVERED, "unreachable"),
 })  # fmt: skip
 """Kinds of fault about which nothing is done but telling, unless a policy names them: a restart may do harm."""
 AWAITED = frozenset({"cause", "healer"})

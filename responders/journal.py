@@ -23,6 +23,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from mendline.responders.admission import judge, judge_approval
 from mendline.responders.configurations import Configurations
 from mendline.responders.facts import (
+    NOTIFIER,
     PLANNER,
     ActionFact,
     ChangeFact,
@@ -165,7 +166,7 @@ class Journal(Fact):
 
     def heard_at(self, fault: Fault) -> int:
         """Return when (log time, ms) the partition that the fault comes from was last heard of: of the journal, now."""
-        if fault.stage == PLANNER:
+        if fault.stage in (PLANNER, NOTIFIER):
             return self.log_time
         return self.partitions[_partition(fault)].heard_at
 

@@ -1,167 +1,120 @@
-"""What people are told of, out of the journal: faults that open and close, and where a person is wanted.
+"""Tells people of the journal's records, each at least once, and notes in the journal what they heard.
 
-The notifier reads the journal as a consumer of its own, apart from the planner, so a slow receiver delays nothing. It
-tells of a record at least once: what it still holds of a group is read again after a crash. What is open for long is
-told again at an interval, unless somebody acknowledged it; which faults those are it knows since its own start.
+Theory of operation. The notifier reads the journal as a consumer of its own, apart from the planner, so a slow receiver
+delays no decision. Before a message is sent for the first time, a notice in the journal says which records it tells of,
+and under which id; another says that it arrived. The notifier's place in the journal stays below the oldest record that
+somebody has still to be told of. So whoever goes on after a crash, on this host or another, reads those records again
+with the notices about them, tells nobody twice what he heard, and sends under its old id what may have arrived. Nothing
+is sent before all was read that stood there at the start: a notice or an acknowledgement may stand further down.
+
+A receiver that is not reached is a fault like any other, over as soon as nothing waits for it any more.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from mendline.responders.action import PermanentError, TemporaryError
-from mendline.responders.grouping import Grouping, Message
-from mendline.responders.journal import FINAL_HOLDS
-from mendline.responders.notify import tell
-from mendline.schemas.records import Fault, Hold, Intent, Order, Record, Verification
+from mendline.responders.channel import Channel, Home
+from mendline.responders.facts import UNDELIVERED
+from mendline.schemas.records import Fault, Hold, Intent, Notice, Order, Record, Verification
 
-if TYPE_CHECKING:
-    from mendline.schemas.settings import NotifySettings
-
-logger = logging.getLogger(__name__)
-
-TOLD_TRANSITIONS = ("opened", "resolved", "orphaned")
-TRIES = 3
+TAKEN = (Fault, Hold, Intent, Notice, Order, Verification)
 
 
-def message_of(record: Record) -> Message | None:
-    """Return what webhooks are told of a journal record: JSON; None when it is nothing for them."""
-    if isinstance(record, Fault) and record.transition in TOLD_TRANSITIONS:
-        text = f"{record.target} is {record.kind}: {record.transition}"
-        return _message(record, text, record.id, record.ended or record.evidence.text)
-    if isinstance(record, Hold) and record.guard in (*FINAL_HOLDS, "breaker"):
-        return _message(record, f"{record.target} needs a person: {record.guard}", record.fault, record.reason)
-    if isinstance(record, Intent) and record.mode == "ask":
-        text = f"{record.action} of {record.target} waits for `mendline approve {record.id}`"
-        return _message(record, text, record.fault, record.reason)
-    if isinstance(record, Verification) and record.awaited:
-        text = f"{record.target} {'was mended' if record.mended else 'was not mended'}"
-        return _message(record, text, record.fault, record.reason)
-    return None
-
-
-def _message(record: Fault | Hold | Intent | Verification, text: str, fault: str, detail: str) -> Message:
-    return {
-        "what": record.type,
-        "text": text,
-        "detail": detail,
-        "target": record.target,
-        "fault": fault,
-        "time": record.time,
-        "record": record.model_dump(mode="json", exclude_none=True),
-    }
-
-
-def group_of(record: Record) -> tuple[str, ...]:
-    """Return what a record's message has in common with others that are told in one with it."""
-    if isinstance(record, Fault):
-        return ("fault", record.kind, record.transition)
-    if isinstance(record, Hold):
-        return ("hold", record.guard)
-    if isinstance(record, Intent):
-        return ("intent", record.action)
-    return (record.type, str(isinstance(record, Verification) and record.mended))
+class _Read(NamedTuple):
+    offset: int
+    record: Record
 
 
 @dataclass
-class Receiver:
-    """Somebody who is told: how, and how often at most. `repeat_s`: what is open is told again; 0: it is not."""
-
-    send: Callable[[Message], None]
-    wait_s: float = 0.0
-    interval_s: float = 0.0
-    repeat_s: float = 0.0
-    groups: Grouping = field(init=False)
-    open: dict[str, tuple[Message, float]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Begin with nothing held."""
-        self.groups = Grouping(self.wait_s, self.interval_s)
-
-    def add(self, record: Record, message: Message | None, now: float) -> None:
-        """Take a record in, with what is to be told of it."""
-        if message:
-            self.groups.add(group_of(record), message, now)
-        if isinstance(record, Fault) and record.transition == "opened" and message:
-            self.open[record.id] = (_reminder(record), now)
-        elif _is_over(record):
-            self.open.pop(record.subject if isinstance(record, Order) else record.id, None)
-
-    def remind(self, now: float) -> None:
-        """Hold again what was told long ago and is still open."""
-        for fault, (message, told) in list(self.open.items()) if self.repeat_s else ():
-            if now - told >= self.repeat_s:
-                self.open[fault] = (message, now)
-                self.groups.add(("reminder",), message, now)
-
-
-def _reminder(record: Fault) -> Message:
-    text = f"{record.target} is still {record.kind}"
-    return {"what": "reminder", "text": text, "target": record.target, "fault": record.id, "time": record.time}
-
-
-def _is_over(record: Record) -> bool:
-    """Say whether nobody need be reminded any more: the fault closed, or somebody acknowledged it."""
-    if isinstance(record, Order):
-        return record.kind == "acknowledge" and record.active
-    return isinstance(record, Fault) and record.transition in ("resolved", "orphaned")
-
-
 class Notifier:
-    """Tells receivers what the journal says. Runs on the thread that calls `take` and `settle`."""
+    """Tells `channels` what it takes. `doubt` says why an order is not believed, or None."""
 
-    def __init__(
-        self, receivers: Sequence[Receiver], stop: threading.Event, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        """Tell all of `receivers`; a wait between two tries ends when `stop` is set. `clock` is monotonic, in s."""
-        self._receivers = tuple(receivers)
-        self._stop = stop
-        self._clock = clock
+    channels: Sequence[Channel]
+    home: Home
+    doubt: Callable[[Order], str | None] = lambda _: None
+    _behind: int = 0
+    _backlog: list[_Read] | None = field(default_factory=list)
+    _lost: list[Fault] = field(default_factory=list)
 
-    def take(self, record: Record) -> bool:
-        """Hold what is to be told of the record, and tell what is due.
+    def begin(self, start: int, end: int) -> None:
+        """Read on from offset `start`; up to `end` it is what an earlier life may have dealt with."""
+        self._behind, self._backlog, self._lost = end, [], []
+        for one in self.channels:
+            one.begin()
+        if start >= end:
+            self._catch_up()
 
-        False when something was not told because the program ends: the record is to be given again.
+    def take(self, record: Record, offset: int) -> None:
+        """Take in the record at `offset`."""
+        if isinstance(record, TAKEN) and not (isinstance(record, Order) and self.doubt(record)):
+            if self._backlog is None:
+                self._take(_Read(offset, record))
+            elif not (isinstance(record, Fault) and record.transition == "affirmed"):
+                self._backlog.append(_Read(offset, record))
+        if self._backlog is not None and offset + 1 >= self._behind:
+            self._catch_up()
+
+    def settle(self) -> int | None:
+        """Tell what is due; return the offset from which to read again after a crash, None where nothing is open.
+
+        Raises LogUnavailableError; call it again then.
         """
-        message = message_of(record)
-        for one in self._receivers:
-            one.add(record, message, self._clock())
-        return self._tell_what_is_due()
+        if self._backlog is not None:
+            return self._backlog[0].offset if self._backlog else None
+        while self._lost:
+            self.home.write([_orphaned(self._lost[-1], int(self.home.now().wall * 1000))])
+            self._lost.pop()
+        for one in self.channels:
+            one.work()
+        return min((offset for one in self.channels for offset in one.offsets), default=None)
 
-    def settle(self) -> bool:
-        """Tell what is due, and say whether nothing is held: whatever was taken need not be given again."""
-        for one in self._receivers:
-            one.remind(self._clock())
-        return self._tell_what_is_due() and all(one.groups.empty for one in self._receivers)
+    def _take(self, read: _Read, told: frozenset[tuple[str, int]] = frozenset()) -> None:
+        """Let each channel have the record, but not that of its own fault: it would hear of it when it is over."""
+        now = self.home.now()
+        for one in self.channels:
+            if _whose(read.record) != one.name:
+                one.receiver.add(read.record, read.offset, now, told=(one.name, read.offset) in told)
 
-    def _tell_what_is_due(self) -> bool:
-        for one in self._receivers:
-            for key, message in one.groups.due(self._clock()):
-                if not self._tell(one, message):
-                    return False
-                one.groups.told(key, self._clock())
-        return True
+    def _catch_up(self) -> None:
+        """Go on where the earlier life was: what is known to be told is not told again."""
+        backlog, self._backlog = self._backlog or [], None
+        notices = {one.record.id: one.record for one in backlog if isinstance(one.record, Notice)}
+        told = frozenset((one.receiver, offset) for one in notices.values() for offset in one.offsets)
+        for read in backlog:
+            self._take(read, told)
+        self._send_again([one for one in notices.values() if one.status == "sending"], backlog)
+        self._know_faults(backlog)
 
-    def _tell(self, receiver: Receiver, message: Message) -> bool:
-        for left in reversed(range(TRIES)):
-            try:
-                receiver.send(message)
-            except (TemporaryError, PermanentError) as error:
-                if left and isinstance(error, TemporaryError):
-                    if self._stop.wait(error.delay_s):
-                        return False
-                    continue
-                logger.warning("nobody heard that %s: %s", message["text"], error)
-            return True
-        return True
+    def _send_again(self, notices: Iterable[Notice], backlog: Sequence[_Read]) -> None:
+        """Send what may have arrived, if the records that it tells of are all there."""
+        records = {read.offset: read.record for read in backlog}
+        channels = {one.name: one for one in self.channels}
+        for notice in notices:
+            channel = channels.get(notice.receiver)
+            if channel and notice.offsets and records.keys() >= set(notice.offsets):
+                found = [(records[offset], offset) for offset in notice.offsets]
+                channel.send_again(notice, channel.receiver.message(found))
+
+    def _know_faults(self, backlog: Sequence[_Read]) -> None:
+        """Take over the open faults of receivers; those of receivers that are none any more are to be given up."""
+        newest = {one.record.id: one.record for one in backlog if isinstance(one.record, Fault) and _whose(one.record)}
+        channels = {one.name: one for one in self.channels}
+        for fault in newest.values():
+            if fault.transition not in ("resolved", "orphaned"):
+                if channel := channels.get(_whose(fault)):
+                    channel.failing = fault
+                else:
+                    self._lost.append(fault)
 
 
-def receivers(settings: Sequence[NotifySettings]) -> list[Receiver]:
-    """Return those whom the settings name."""
-    return [Receiver(partial(tell, one), one.wait / 1000, one.interval / 1000, one.repeat / 1000) for one in settings]
+def _whose(record: Record) -> str:
+    """Return the receiver that is not reached, if the record says that; empty for others."""
+    return record.evidence.series if isinstance(record, Fault) and record.kind == UNDELIVERED else ""
+
+
+def _orphaned(fault: Fault, time: int) -> Fault:
+    changes = {"time": time, "revision": fault.revision + 1, "transition": "orphaned"}
+    return fault.model_copy(update={**changes, "ended": "it is no receiver any more"})

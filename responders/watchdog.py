@@ -35,12 +35,11 @@ class Watchdog:
         self._next = 0.0
         self._heard = True
 
-    def take(self, record: Record) -> bool:
+    def take(self, record: Record) -> None:
         """Post when it is time to; one that fails is tried again with the next record after a tenth of the interval."""
         now = self._clock()
         if isinstance(record, Progress) and record.judges and now >= self._next:
             self._next = now + (self._every_s if self._post(record) else self._every_s / 10)
-        return True
 
     def _post(self, record: Progress) -> bool:
         message = {"what": "alive", "text": f"Mendline works: {record.stage} reports progress", "time": record.time}

@@ -1,7 +1,7 @@
 """Every record type that is JSON on the log, and how to read and write one.
 
 metrics:     round, process, probe, heartbeat, configuration change, outcome, tick
-journal:     fault, intent, hold, outcome, verification, order, activation, progress, seal
+journal:     fault, intent, hold, outcome, verification, order, activation, progress, notice, seal
 commands:    command, cancel, stop
 state:       snapshot (its arrays follow it in the same record; see `columnar`)
 deadletter:  dead letter
@@ -405,6 +405,22 @@ class Progress(Envelope):
         return not self.stage.startswith(STORE)
 
 
+class Notice(Envelope):
+    """A receiver is told of the journal's records at `offsets`. `id` is the delivery's, in every record about it.
+
+    `sending` stands there before the first try, so that whoever goes on after a crash sends the same under the same id.
+    Then it is `delivered`, or `abandoned`, after so many `tries`; `reason` says why.
+    """
+
+    type: Literal["notice"] = "notice"
+    receiver: str
+    status: Literal["sending", "delivered", "abandoned"]
+    offsets: tuple[Number, ...] = ()
+    text: str = ""
+    tries: int = Field(default=0, ge=0, le=MOST_COUNT)
+    reason: str = ""
+
+
 class Seal(Envelope):
     """What stands in the journal at the offsets `first` to `last` was this, when the planner read it.
 
@@ -480,6 +496,7 @@ Record = Annotated[
     | Order
     | Activation
     | Progress
+    | Notice
     | Seal
     | Snapshot
     | DeadLetter,

@@ -46,7 +46,7 @@ def up(config: Path, *, quiet: bool, verbose: int) -> None:
             agent,
             *roles.process_members(settings, log, metrics),
             *roles.detect_members(settings, log, metrics),
-            *roles.respond_members(settings, log, metrics, stop),
+            *roles.respond_members(settings, log, metrics),
             *roles.store_beside(settings, log),
             *_views(settings, log, config, agent, quiet=quiet),
         ]
@@ -113,7 +113,7 @@ def respond(config: Path, verbose: int) -> None:
 
     Example: mendline respond -c mendline.yaml
     """
-    _run("respond", config, lambda s, log, metrics, stop: _roles().respond_members(s, log, metrics, stop), verbose)
+    _run("respond", config, lambda s, log, metrics, _: _roles().respond_members(s, log, metrics), verbose)
 
 
 def _views(settings: Settings, log: Log, config: Path, agent: Agent, *, quiet: bool) -> Sequence[Runner]:

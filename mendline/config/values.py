@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from mendline.keys import texts
 from mendline.producers.probes.attempt import split_address
+from mendline.responders.notifying import names_of
 from mendline.responders.parameters import wrong_parameters
 from mendline.responders.plugins import installed
 from mendline.responders.registry import ACTION_NAMES, PARAMETERS
@@ -208,7 +209,10 @@ def _circles(settings: Settings) -> Iterator[Problem]:
 
 
 def _told(settings: Settings) -> Iterator[Problem]:
+    names = names_of(settings.notify)
     for number, one in enumerate(settings.notify):
+        if names[number] in names[:number]:
+            yield Problem(("notify", number, "name"), f"{names[number]} is the name of another one; give each its own")
         if one.webhook:
             yield from _about(("notify", number, "webhook"), _wrong_webhook(one.webhook))
         for text in misnamed(one.template):

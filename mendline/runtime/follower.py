@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mendline.logs.base import Committed, LogUnavailableError
 from mendline.schemas.records import Record, readable
@@ -21,7 +21,40 @@ PAUSE_S = 1.0
 AT_ONCE = 20
 """So few records a poll that even a slow `take` comes back to the group in time."""
 
-Take = Callable[[Record], bool]
+
+class Taker(Protocol):
+    """Whoever wants to know. Called on the follower's thread alone."""
+
+    def begin(self, start: int, end: int) -> None:
+        """Forget what is known: records come from offset `start` on; the log ends at `end` now."""
+
+    def take(self, record: Record, offset: int) -> None:
+        """Take in a record. Must not raise, and must not block."""
+
+    def settle(self) -> int | None:
+        """Do what is to be done; called about twice a second, and after records came. It may raise LogError.
+
+        Return the offset of the oldest record that must come again after a crash, None when none must.
+        """
+
+
+class Listener:
+    """Hears each record as it comes, and needs none again."""
+
+    def __init__(self, hear: Callable[[Record], None]) -> None:
+        """Let `hear` have each."""
+        self._hear = hear
+
+    def begin(self, start: int, end: int) -> None:
+        """Begin anywhere."""
+
+    def take(self, record: Record, offset: int) -> None:
+        """Let it be heard."""
+        self._hear(record)
+
+    def settle(self) -> int | None:
+        """Need nothing again."""
+        return None
 
 
 class Follower:
@@ -36,22 +69,19 @@ class Follower:
         log: Log,
         topic: str,
         name: str,
-        take: Take,
+        taker: Taker,
         group: str | None = None,
-        settle: Callable[[], bool] = lambda: True,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
-        """Follow `topic`. `take` says whether it is done with the record; if not, the record comes again later.
-
-        `settle` is called about twice a second. It says whether what was taken need not come again after a crash: until
-        then the group's place stays where it was.
-        """
+        """Follow `topic`, which with a group has one partition; `ended` is called last."""
         self.name = name
         self._log = log
         self._topic = topic
-        self._take = take
+        self._taker = taker
         self._group = group
-        self._settle = settle
-        self._places: dict[Partition, Committed] = {}
+        self._ended = ended
+        self._read: dict[Partition, int] = {}
+        self._kept: dict[Partition, int] = {}
         self._consumer: Consumer | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -65,6 +95,7 @@ class Follower:
                     stop.wait(PAUSE_S)
         finally:
             self._close()
+            self._ended()
 
     def wake(self) -> None:
         """Make a waiting follower look at its `stop`."""
@@ -79,7 +110,9 @@ class Follower:
             else:
                 partition = Partition(self._topic, 0)
                 consumer.assign([partition])
-                consumer.start(partition, consumer.end_offset(partition))
+                end = consumer.end_offset(partition)
+                self._taker.begin(end, end)
+                consumer.start(partition, end)
         except LogUnavailableError:
             self._close()
             raise
@@ -93,31 +126,34 @@ class Follower:
     def _turn(self, consumer: Consumer) -> None:
         polled = consumer.poll(0.5, AT_ONCE)
         for batch in polled.batches:
-            done = self._hand_over(batch)
-            if self._group and done > batch.offsets[0]:
-                self._places[batch.partition] = Committed(done)
-            if done < batch.next_offset:
-                consumer.start(batch.partition, done)
+            self._hand_over(batch)
         for partition in polled.revoked:
-            self._places.pop(partition, None)
-        if self._settle() and self._places:
-            consumer.commit(self._places)
-            self._places = {}
+            self._read.pop(partition, None)
+        self._keep_place(consumer, self._taker.settle())
         for partition in polled.assigned:
             self._begin(consumer, partition)
 
-    def _hand_over(self, batch: Batch) -> int:
-        """Return the offset of the first record that is not done with."""
+    def _hand_over(self, batch: Batch) -> None:
         for offset, value in zip(batch.offsets, batch.values, strict=True):
-            record = readable(value)
-            if record and not self._take(record):
-                return offset
-        return batch.next_offset
+            if record := readable(value):
+                self._taker.take(record, offset)
+        if self._group:
+            self._read[batch.partition] = batch.next_offset
+
+    def _keep_place(self, consumer: Consumer, needed: int | None) -> None:
+        """Let the group go on after a crash at what is `needed` again, or at the first record that was not read."""
+        places = {one: read if needed is None else min(read, needed) for one, read in self._read.items()}
+        moved = {one: Committed(place) for one, place in places.items() if place > self._kept.get(one, -1)}
+        if moved:
+            consumer.commit(moved)
+            self._kept |= places
 
     def _begin(self, consumer: Consumer, partition: Partition) -> None:
         """Go on where the group was; a new group begins at the end, and keeps that place."""
-        place = consumer.committed(partition)
+        place, end = consumer.committed(partition), consumer.end_offset(partition)
         if place is None:
-            place = Committed(consumer.end_offset(partition))
+            place = Committed(end)
             consumer.commit({partition: place})
+        self._kept[partition] = place.offset
+        self._taker.begin(place.offset, end)
         consumer.start(partition, place.offset)

@@ -22,7 +22,13 @@ from mendline.schemas.settings.detection import (
 )
 from mendline.schemas.settings.host import Collector, EndpointSettings, HostSettings, ReflexSettings
 from mendline.schemas.settings.log import DeadLetterSettings, KafkaSettings, KeysSettings, TopicsSettings
-from mendline.schemas.settings.people import EmailSettings, MessagesSettings, NotifySettings, WatchdogSettings
+from mendline.schemas.settings.people import (
+    EmailSettings,
+    MessagesSettings,
+    NotifySettings,
+    QuietSettings,
+    WatchdogSettings,
+)
 from mendline.schemas.settings.policies import (
     DriftSettings,
     GuardSettings,
@@ -81,6 +87,7 @@ __all__ = [
     "PolicySettings",
     "ProbeSettings",
     "ProcessSettings",
+    "QuietSettings",
     "ReflexSettings",
     "RollbackSettings",
     "ServiceSettings",

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mendline.schemas.base import Frozen
 from mendline.schemas.secrets import Reference
 from mendline.schemas.settings.units import Duration, Name
+
+CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class EmailSettings(Frozen):
@@ -34,6 +37,32 @@ class EmailSettings(Frozen):
             msg = "a password is not sent without encryption; use security starttls or tls"
             raise ValueError(msg)
         return self
+
+
+class QuietSettings(Frozen):
+    """Hours at which a receiver is told of what cannot wait only; the rest is told at their end."""
+
+    zone: str = Field(description="whose clock counts, such as Europe/Berlin")
+    begin: str = Field(pattern=CLOCK, description="time of day, such as 22:00")
+    end: str = Field(pattern=CLOCK, description="time of day; on the next one if it is not after `begin`")
+    days: tuple[Weekday, ...] = Field(
+        default=("mon", "tue", "wed", "thu", "fri", "sat", "sun"), min_length=1, description="on which they begin"
+    )
+    passes: Literal["info", "warning", "critical"] | None = Field(
+        default="critical", description="least severity that is told all the same; null: none is"
+    )
+
+    @field_validator("zone")
+    @classmethod
+    def _zone_is_known(cls, zone: str) -> str:
+        from zoneinfo import ZoneInfo  # only where somebody is told
+
+        try:
+            ZoneInfo(zone)
+        except (OSError, ValueError, LookupError):
+            msg = f"{zone!r} is no time zone known here; write one such as Europe/Berlin (Debian: package tzdata)"
+            raise ValueError(msg) from None
+        return zone
 
 
 class NotifySettings(Frozen):
@@ -62,6 +91,14 @@ class NotifySettings(Frozen):
     )
     repeat: Duration = Field(
         default=4 * 3_600_000, description="what is open and not acknowledged is told again so often; 0: never"
+    )
+
+    after: Duration = Field(
+        default=0, description="hears only of what nobody acknowledged or answered for so long, and how that ends"
+    )
+    quiet: tuple[QuietSettings, ...] = Field(default=(), description="quiet hours")
+    give_up: Duration = Field(
+        default=86_400_000, gt=0, description="how long a message is tried, with pauses of up to 10 minutes"
     )
 
     @model_validator(mode="after")

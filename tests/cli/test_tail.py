@@ -103,6 +103,11 @@ RECORDS: tuple[tuple[Envelope, str], ...] = (
     (r.Order(**HEAD, kind="maintenance", by="ann", subject="web", active=False), "ann: end of maintenance web"),
     (r.Activation(**HEAD, **PLACE, offset=3, config="c"), "works with settings c from offset 3"),
     (r.Progress(**HEAD, **PLACE, log_time=NOW, offset=3, lag=2), "detect at offset 3 of mendline.metrics/0, lag 2"),
+    (r.Notice(**HEAD, receiver="desk", status="delivered", text="web is dead"), "desk was told: web is dead"),
+    (
+        r.Notice(**HEAD, receiver="desk", status="abandoned", text="x", tries=9, reason="gone"),
+        "desk was not told: x; given up after 9 tries: gone",
+    ),
     (r.Seal(**HEAD, first=3, last=9, records=7, digest="ab" * 32), "seal of 7 records, offsets 3 to 9: abababab"),
     (r.DeadLetter(**HEAD, **PLACE, offset=9, reason="no JSON"), "mendline.metrics/0 offset 9: no JSON"),
 )

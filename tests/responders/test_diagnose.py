@@ -16,7 +16,7 @@ from mendline.responders import diagnose as module
 from mendline.responders import looking
 from mendline.responders.action import ActionContext
 from mendline.responders.diagnose import Diagnose
-from mendline.responders.notifier import message_of
+from mendline.responders.messages import message_of
 from mendline.responders.supervisor import Supervisor
 from mendline.schemas.records import Verification
 from mendline.schemas.settings import ServiceSettings, StepSettings

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from mendline.responders.action import ActionContext, PermanentError, TemporaryError
-from mendline.responders.grouping import Message
-from mendline.responders.notifier import Notifier, Receiver, message_of
+from mendline.responders.messages import message_of
 from mendline.responders.notify import Notify
 from mendline.responders.webhook import post
-from mendline.schemas.records import Hold, Record
+from mendline.schemas.records import Hold
 from mendline.schemas.settings import NotifySettings, ServiceSettings
 from tests.responders.support import Scene, fault, order, outcome, policy, settings
 from tests.responders.webhooks import Webhook
@@ -120,36 +117,18 @@ def test_people_hear_of_beginnings_ends_and_where_they_are_wanted() -> None:
     json.dumps(message_of(hold("denied")))
 
 
-def test_the_notifier_tries_three_times_and_gives_up(caplog: pytest.LogCaptureFixture) -> None:
-    """One webhook that is away keeps no other from hearing, and what was not heard is said."""
-    tried: list[str] = []
-
-    def send(name: str, _: Message) -> None:
-        tried.append(name)
-        if name != "good":
-            raise {"away": TemporaryError("away", delay_s=0), "wrong": PermanentError("wrong")}[name]
-
-    records: list[Record] = [fault(), fault(transition="affirmed", revision=1)]
-    told = [Receiver(partial(send, name)) for name in ("away", "wrong", "good")]
-    notifier = Notifier(told, threading.Event())
-    assert all(notifier.take(record) for record in records)
-    assert tried == ["away", "away", "away", "wrong", "good"]
-    assert caplog.text.count("nobody heard that host-1/web is dead: opened") == 2
-
-
-def test_a_notifier_that_is_to_stop_does_not_wait() -> None:
-    """Its waits end with `stop`, and it says that the record is to come again."""
-    stop, tried = threading.Event(), []
-    stop.set()
-
-    def send(_: Message) -> None:
-        tried.append("away")
-        raise TemporaryError("away", delay_s=600)
-
-    notifier = Notifier([Receiver(send)], stop)
-    assert not notifier.take(fault())
-    assert not notifier.settle()
-    assert tried == ["away", "away"]
+def test_a_question_says_what_it_asks_and_how_to_answer() -> None:
+    """Whoever reads it on a telephone knows what a yes would do."""
+    scene = Scene(settings(policy("ask")))
+    scene.say(fault())
+    (intent,) = scene.intents
+    message = message_of(intent) or {}
+    first, _, bound = str(message["ask"]).partition("; ")
+    assert first == "may it restart host-1/web? By policy web-down, step 1, try 1"
+    assert bound == "at most 5 s, and the fault must be over 10 s after it"
+    assert message["answer"] == f"`mendline approve {intent.id}` or `mendline deny {intent.id}`, within 15 min"
+    given_up = message_of(hold("escalated")) or {}
+    assert given_up["answer"] == "`mendline approve f` for one more try; `mendline ack f`"
 
 
 def test_the_action_tells_again_only_who_did_not_hear(webhook: Webhook, unused_port: int) -> None:

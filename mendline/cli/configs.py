@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -63,12 +62,13 @@ def diff(service: str, old: str, new: str, config: Path) -> None:
 
     Example: mendline configs diff web 3f2a91c0
     """
+    from mendline.responders.versions.differences import differences
     from mendline.responders.versions.files import read_files
 
     history, settings = _history(config, service)
     before = history.files(history.find(old))
     after = history.files(history.find(new)) if new else read_files(settings.services[service].config)
-    lines = list(_differences(before, after, (old, new or IN_PLACE)))
+    lines = list(differences(before, after, (old, new or IN_PLACE)))
     for line in lines:
         click.echo(line)
     raise click.exceptions.Exit(1 if lines else 0)
@@ -193,14 +193,3 @@ def _line(history: History, version: Version) -> str:
     facts = _facts(history, version)
     when = datetime.fromtimestamp(version.time, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     return f"{version.short}  {when}  {', '.join(facts['judged']):9} {version.text}"
-
-
-def _differences(before: Files, after: Files, names: tuple[str, str]) -> Iterator[str]:
-    for path in sorted({*before, *after}):
-        old, new = before.get(path), after.get(path)
-        if old == new:
-            continue
-        texts = [one.data.decode(errors="replace").splitlines() if one else [] for one in (old, new)]
-        labels = [f"{path} ({name})" for name in names]
-        lines = list(difflib.unified_diff(texts[0], texts[1], labels[0], labels[1], lineterm=""))
-        yield from lines or [f"{path}: owner, mode or kind differs"]

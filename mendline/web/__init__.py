@@ -11,6 +11,7 @@
     charts.py    what a series did around a fault, or in any time
     bands.py     what detectors expected of it
     shifts.py    what changed around a moment
+    edits.py     configurations that were edited before an incident
     outstanding.py  which series to look at first
     people.py    who uses it, and what they may do
     access.py    how they get in: tokens and sessions

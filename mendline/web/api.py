@@ -15,6 +15,7 @@ from mendline.web.answers import (
     Bands,
     Chart,
     Chosen,
+    Edit,
     Exploration,
     Fleet,
     IncidentView,
@@ -140,6 +141,12 @@ def get_incident(page: Answering, _: Viewer, name: Id) -> IncidentView:
         msg = f"no incident, fault or intent that is remembered has an id that begins with {name}"
         raise HTTPException(404, msg)
     return found
+
+
+@api.get("/incidents/{name}/edits", responses={403: FORBIDDEN})
+def get_edits(page: Answering, _: Operator, name: Id) -> tuple[Edit, ...]:
+    """Return the configurations that were edited before an incident, and what was: for those who may operate."""
+    return page.edits(name)
 
 
 @api.get("/faults/{name}/chart")

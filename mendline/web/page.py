@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.incidents import Incident, incidents
 from mendline.web.access import Access
-from mendline.web.answers import Chosen, Exploration, IncidentView, PoliciesView, Shifts
+from mendline.web.answers import Chosen, Edit, Exploration, IncidentView, PoliciesView, Shifts
 from mendline.web.blocks import Span
 from mendline.web.charts import chart_of_series
+from mendline.web.edits import edited, edits
 from mendline.web.fleet import FleetWatch
 from mendline.web.history import entries_about, past_journal, told_of
 from mendline.web.hub import Hub
@@ -107,6 +108,13 @@ class Page:
             entries=(),
             cut=False,
         )
+
+    def edits(self, name: str) -> tuple[Edit, ...]:
+        """Return what was edited in configurations before an incident, nothing for one that is not remembered."""
+        with self.journal.read() as journal:
+            found = find_incident(journal, name)
+            changes = edited(journal, found) if found else ()
+        return edits(self.settings, changes)
 
     def explore(self, span: Span, label: str) -> Exploration:
         """Return a series of a host, with the host's faults in that time. Raises as `read_batches`."""

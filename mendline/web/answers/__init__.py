@@ -21,6 +21,7 @@ from mendline.web.answers.charts import (
 from mendline.web.answers.faults import (
     Against,
     CauseView,
+    Edit,
     Entry,
     FaultView,
     Held,
@@ -50,6 +51,7 @@ __all__ = [
     "Chosen",
     "Curve",
     "Doing",
+    "Edit",
     "Entry",
     "Exploration",
     "FaultMark",

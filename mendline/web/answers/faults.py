@@ -166,6 +166,16 @@ class CauseView(Frozen):
     text: str
 
 
+class Edit(Frozen):
+    """A configuration that was edited before an incident: `diff`, with what looks like secrets hidden, or `why` not."""
+
+    time: int
+    target: str
+    text: str
+    diff: str
+    why: str
+
+
 class Entry(Frozen):
     """A record of the journal in words. `what` says more of its `type`: a transition, a status, a kind of order."""
 

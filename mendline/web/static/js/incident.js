@@ -7,16 +7,17 @@ import { faults } from "./faults.js";
 import { about } from "./orders.js";
 import { doing } from "./rows.js";
 import { timeline } from "./timeline.js";
-import { ago, date, plural, span } from "./words.js";
+import { may } from "./session.js";
+import { ago, clock, date, plural, span } from "./words.js";
 
 /** Show the incident that the first part of `rest` names, or that of a fault or an intent. */
 export function incident(content, { rest: [name] }) {
-  const places = Object.fromEntries(["head", "orders", "cause", "evidence", "faults", "line"].map((one) => [one, el("div", {})]));
+  const places = Object.fromEntries(["head", "orders", "cause", "edits", "evidence", "faults", "line"].map((one) => [one, el("div", {})]));
   const drawn = charts(places.evidence);
   content.append(places.head, places.orders,
     el("div", { class: "columns" },
       el("div", { class: "stack" }, places.evidence, places.line),
-      el("div", { class: "stack" }, places.cause, places.faults)));
+      el("div", { class: "stack" }, places.cause, places.edits, places.faults)));
 
   async function update() {
     const facts = await get(`incidents/${encodeURIComponent(name)}`);
@@ -24,6 +25,7 @@ export function incident(content, { rest: [name] }) {
     show(places.head, facts.row, head);
     show(places.orders, [facts.row, facts.faults.map(({ question, hold, open }) => [question?.subject, hold, open])], () => about(facts.row, facts.faults));
     show(places.cause, facts.causes, causes);
+    if (may("operate")) show(places.edits, await get(`incidents/${encodeURIComponent(facts.row.id)}/edits`), edits);
     show(places.faults, facts.faults, faults);
     show(places.line, [facts.entries, facts.cut], () => timeline(facts));
     await drawn.update(facts);
@@ -48,6 +50,15 @@ function head(row) {
       row.owner && el("span", {}, "answers for it: ", el("b", {}, row.owner)),
       el("span", { class: "mono" }, row.id.slice(0, 8))));
 }
+
+function edits(found) {
+  if (!found.length) return null;
+  return panel("Edited before it", found.map((one) => el("div", { class: "edit" },
+    el("p", {}, el("time", { class: "faint", title: `${date(one.time)} UTC` }, clock(one.time, 0)), " ", el("b", {}, one.target), ` ${one.text}`),
+    one.diff ? el("pre", { tabindex: "0", class: "diff", "aria-label": `What was edited of ${one.target}` }, one.diff.split("\n").map(diffLine)) : el("p", { class: "faint" }, one.why))));
+}
+
+const diffLine = (text) => [el("span", { class: { "+": "added", "-": "removed" }[text[0]] ?? null }, text), "\n"];
 
 function causes(found) {
   return panel(["Likely cause", el("span", { class: "faint" }, "ranked; no probabilities")],

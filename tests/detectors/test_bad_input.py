@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mendline.detectors.stage import DetectStage
 from mendline.schemas.series import Series, SeriesTable
+from mendline.scoring import Scorer
 from tests.detectors.support import BEGIN, WINDOWS, Host, Story, Window, brief, faults, rounds_stage, said, settings
 
 LIMIT = {"name": "limit", "use": "threshold", "open": {"above": 8}, "clear": {"below": 6}}
@@ -53,6 +55,18 @@ def test_a_month_of_constants_then_one_change() -> None:
     """A constant has no spread of its own; the first change opens one fault all the same."""
     told = detected({**ZSCORE, "parameters": {"windows": 60}}, *[(PLAIN, 5.0)] * 2_000, (PLAIN, 9.0))
     assert told == ["opened unusual h1"]
+
+
+STATISTICS = ("auto", "zscore", "ewma", "mad", "ranks", "cusum", "change_point", "seasonal", "extremes", "calibrated")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STATISTICS)
+def test_constants_are_nothing_and_the_first_change_is_found(name: str) -> None:
+    """By each statistic, as the user of a file is told."""
+    times = BEGIN + 60_000 * np.arange(4_060)
+    told = Scorer(name).score(times, np.repeat([5.0, 9.0], [4_000, 60])).fault
+    assert (0, True) == (int(told[:4_000].sum()), bool(told[4_000:].any()))
 
 
 def test_time_that_goes_back_says_nothing() -> None:

@@ -159,6 +159,12 @@ def test_extremes_of_records() -> None:
     assert float((surprise > 3).mean()) == pytest.approx(0.001, rel=0.9)
 
 
+@pytest.mark.parametrize("values", [[5.0] * 3000, [0.0, 0.0, 0.0, 1.0] * 750], ids=["constant", "small numbers"])
+def test_what_equals_an_extreme_is_no_record(values: list[float]) -> None:
+    """A series that stands, or counts few things, is at its extremes all the time."""
+    assert 0.0 == np.nanmax(run(Extremes, {}, values).surprise)
+
+
 def test_extremes_are_forgotten() -> None:
     """An outlier hides others for two blocks at most."""
     usual = [float(n % 10) for n in range(200)]

@@ -19,6 +19,7 @@ from mendline.agent.commands import CommandReader
 from mendline.agent.healers import tell_healers
 from mendline.agent.publisher import Publisher
 from mendline.agent.reflexes import Reflexes
+from mendline.agent.rhythm import Rhythm
 from mendline.agent.services import OutputRotation, WatchedSupervisor, cores, locators
 from mendline.agent.spool import Spool
 from mendline.agent.state import StateFolder
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_MS = 10_000
-LOOK_S = 1.0
 FLUSH_S = 5.0
 _SELF = (
     series("mendline.agent.records.lost"),
@@ -247,27 +247,23 @@ class Agent:
             data.start()
 
     def _live(self) -> None:
-        """Make a round every interval; one that would be late by more than an interval is left out.
+        """Make a round every interval, and beat when it is time, however long the interval is.
 
-        Between rounds it looks about once a second, and beats when it is time, however long the interval is.
+        Between rounds it looks about once a second.
         """
-        interval_s = self.settings.host.interval / 1000
-        # Every acknowledgement tells the log's time, which is trusted for 10 s: seldom rounds alone would not do.
-        beat_s = HEARTBEAT_MS / (1000 if interval_s < LOOK_S * 5 else 2000)
-        next_round = monotonic()
-        next_beat = next_round + beat_s
-        while not self._stopped.wait(min(max(min(next_round, next_beat) - monotonic(), 0.0), LOOK_S)):
+        rhythm = Rhythm(self.settings.host.interval / 1000, HEARTBEAT_MS / 1000, monotonic())
+        while not self._stopped.wait(rhythm.wait_s(monotonic())):
             self._check()
             self._reflexes.tick()
             self._executor.tick()
-            if monotonic() >= next_beat:
-                self._beat()
-                self._settle()
-                next_beat = monotonic() + beat_s
-            if monotonic() >= next_round:
+            if rhythm.is_round(monotonic()):
                 now_ms = self._clock()
                 self._publisher.round(now_ms, *self._collection.round(now_ms))
-                next_round = max(next_round + interval_s, monotonic())
+                rhythm.measured(monotonic())
+            if rhythm.is_beat(monotonic()):
+                self._beat()
+                self._settle()
+                rhythm.beaten(monotonic())
 
     def _check(self) -> None:
         failure = self._publisher.failure or self._commands.failure

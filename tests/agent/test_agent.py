@@ -292,7 +292,7 @@ def test_no_reflex_because_nothing_was_said_for_long(
 ) -> None:
     """That the log acknowledged nothing lately does not mean that it is away: the service stays down at every look."""
     monkeypatch.setattr(clock, "TRUSTED_FOR_S", 0.001)
-    monkeypatch.setattr("mendline.agent.agent.LOOK_S", 0.01)
+    monkeypatch.setattr("mendline.agent.rhythm.LOOK_S", 0.01)
     chosen = settings(tmp_path, {"web": service()}, host={"interval": "1h", "collect": ["load"]})
     with running(chosen, log) as agent:
         wait_for(log, ProcessEvent, lambda event: event.state == "started")
@@ -309,7 +309,7 @@ def test_no_reflex_because_nothing_was_said_for_long(
 def test_the_reflex_ends_when_the_log_is_back(tmp_path: Path, log: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """However seldom it measures: it restarts while the log is away, and leaves all to the planner afterwards."""
     monkeypatch.setattr(clock, "TRUSTED_FOR_S", 0.2)
-    monkeypatch.setattr("mendline.agent.agent.LOOK_S", 0.01)
+    monkeypatch.setattr("mendline.agent.rhythm.LOOK_S", 0.01)
     monkeypatch.setattr("mendline.agent.agent.HEARTBEAT_MS", 20)
     monkeypatch.setattr("mendline.responders.reflex.FIRST_PAUSE_S", 0.0)
     chosen = settings(tmp_path, {"web": service()}, host={"interval": "60s", "collect": ["load"]})

@@ -60,6 +60,16 @@ class Process:
         self._own.doze(ms)
         self._go_on()
 
+    def wait(self) -> None:
+        """Let time pass until somebody rouses this very fibre; called by what runs in it."""
+        self._own.doze(None)
+        self._go_on()
+
+    @property
+    def at_risk(self) -> bool:
+        """Whether it may die or freeze at one of its next steps, or is dead."""
+        return self.dead or self._fuse is not None
+
     def rouse(self) -> None:
         """Tell all that doze in it that there is something to do."""
         for fibre, turns_ms in self._turns_ms.items():

@@ -70,24 +70,27 @@ class Fibre:
         finally:
             self._time.current = before
 
-    def sleep(self, ms: float) -> None:
-        """Give the word back, and get it again in `ms` milliseconds; called by the work itself."""
+    def sleep(self, ms: float | None) -> None:
+        """Give the word back, and get it again in `ms` milliseconds (None: never); called by the work itself."""
         self._naps += 1
-        self._time.after(ms, partial(self._wake, self._naps))
+        if ms is not None:
+            self._time.after(ms, partial(self._wake, self._naps))
         giver = self._greenlet.parent
         assert giver, "nobody gave it the word"
         giver.switch()
 
-    def doze(self, ms: float) -> None:
+    def doze(self, ms: float | None) -> None:
         """Sleep, but let others wake it."""
         self._dozing = True
         self.sleep(ms)
         self._dozing = False
 
     def rouse(self, ms: float) -> None:
-        """Wake it in `ms` milliseconds at the latest, if it dozes."""
-        if self._dozing:
+        """Wake it in `ms` milliseconds at the latest, if it dozes; 0: before this returns."""
+        if self._dozing and ms:
             self._time.after(ms, partial(self._wake, self._naps))
+        elif self._dozing:
+            self.resume()
 
     def _wake(self, nap: int) -> None:
         if nap == self._naps:

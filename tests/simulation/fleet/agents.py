@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mendline.agent.reflexes import Reflexes
+from mendline.agent.rhythm import Rhythm
 from mendline.agent.spool import Spool
 from mendline.schemas.base import record_id
 from mendline.schemas.records import ConfigurationChange, Heartbeat, ProbeEvent, ProcessEvent
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from tests.simulation.truth import Service
 
 HEARTBEAT_MS = 10_000
-BEAT_MS = HEARTBEAT_MS / 2
-LOOK_MS = 1_000
 SPOOL_BYTES = 64 * 2**20
 PROBE_MS, PROBES_SOON = 5_000, 12
 REST_MS = 60_000
@@ -54,19 +53,19 @@ class FleetAgent(Agent):
         self.publisher.start()
         self._find_services()
         self.executor.recover()
-        next_round = self.time.now + self.lots.randrange(INTERVAL_MS)
-        next_beat = self.time.now + BEAT_MS
+        self.sleep(self.lots.randrange(INTERVAL_MS))
+        rhythm = Rhythm(INTERVAL_MS / 1000, HEARTBEAT_MS / 1000, self._now_s())
         while True:
-            due = min(next_round, next_beat)
-            self.sleep(max(min(due - self.time.now, LOOK_MS if self.publisher.away_s else due), 1))
             self._reflexes.tick()
             self.executor.tick()
-            if self.time.now >= next_beat:
-                self._beat()
-                next_beat = self.time.now + BEAT_MS
-            if self.time.now >= next_round:
+            if rhythm.is_round(self._now_s()):
                 self._round()
-                next_round = max(next_round + INTERVAL_MS, self.time.now)
+                rhythm.measured(self._now_s())
+            if rhythm.is_beat(self._now_s()):
+                self._beat()
+                rhythm.beaten(self._now_s())
+            wait_s = rhythm.wait_s if self.publisher.away_s else rhythm.due_s
+            self.sleep(max(wait_s(self._now_s()) * 1000, 1))
 
     def _round(self) -> None:
         values = [*self.truth.measure(self.site.name), self.publisher.lost]
@@ -80,6 +79,9 @@ class FleetAgent(Agent):
                 id=name, source=self.site.name, time=now, interval_ms=HEARTBEAT_MS, program="agent", services=SERVICES
             )
         )
+
+    def _now_s(self) -> float:
+        return self.time.monotonic()
 
     def _now(self) -> int:
         return self.truth.clock(self.site.name)
@@ -145,7 +147,8 @@ class FleetAgent(Agent):
             if service.pid != pid or not service.sick or service.sick.kind != "hung":
                 return
             self._tell(
-                ProbeEvent(
+                notable=tries < PROBES_SOON,
+                event=ProbeEvent(
                     **self._about(service, "probe"), probe="ask", ok=False, failing_since=since, attempts=tries,
                     error="no answer", process="S",
                 )
@@ -156,6 +159,7 @@ class FleetAgent(Agent):
         name = record_id(what, self.site.name, service.name, service.pid, self.site.epoch, now)
         return {"id": name, "source": self.site.name, "time": now, "service": service.name}
 
-    def _tell(self, event: Event) -> None:
-        self.truth.notable()
+    def _tell(self, event: Event, *, notable: bool = True) -> None:
+        if notable:
+            self.truth.notable()
         self.publisher.event(event)

@@ -19,6 +19,15 @@ DEPENDS_ON: Mapping[str, tuple[str, ...]] = {"web": ("db", "cache"), "db": (), "
 LIMIT = 0.9
 """Share of its memory that no service should use."""
 
+WINDOWS = (
+    *[("60s", ("60s",), "60s")] * 3,
+    *[("10s", ("10s", "60s"), "60s")] * 2,
+    *[("30s", ("30s", "60s"), "60s")] * 2,
+    ("30s", ("30s",), "30s"),
+    ("10s", ("10s",), "10s"),
+)
+"""Pane, widths, and which of these detectors look at; small ones are rarer, for they cost more."""
+
 _STEP = {"timeout": f"{TIMEOUT_MS}ms", "verify": "30s"}
 _TOGGLED = {"name": "toggled", "use": "zscore", "match": {"metric": "absent"}, "window": 0}
 """Looks at nothing: it comes and goes with the versions of the settings."""
@@ -45,29 +54,28 @@ def draw_fleet(lots: random.Random) -> FleetPlan:
     return FleetPlan(
         versions=tuple(with_own_detectors(one) for one in versions),
         allowed={host: draw_allowed(lots) for host in HOSTS},
-        lazy_ms=lots.choice([10_000, 30_000, 60_000, 60_000, 120_000]),
-        seldom_s=lots.choice([300.0, 900.0]),
-        every_ms=lots.choice([1_800_000.0, 3_600_000.0, 5_400_000.0]),
+        lazy_ms=lots.choice([20_000, 60_000, 120_000, 120_000, 300_000, 300_000]),
+        seldom_s=lots.choice([300.0, 1_800.0, 3_600.0]),
+        every_ms=lots.choice([1_800_000.0, 3_600_000.0, 7_200_000.0]),
     )
 
 
 def _watching(lots: random.Random) -> dict[str, Any]:
     """Return windows and detectors."""
-    pane, widths = lots.choice((("10s", ["10s"]), ("10s", ["10s", "60s"]), ("30s", ["30s", "60s"]), ("60s", ["60s"])))
-    window = widths[0]
+    pane, widths, window = lots.choice(WINDOWS)
     unusual = lots.choice(("zscore", "ewma", "mad"))
+    memory_window = lots.choice([0, window, window, window])
     limit = {"use": "threshold", "open": {"above": LIMIT, "for": lots.choice(["0s", "20s"])}}
+    metrics = ("process.memory", "http.errors", "http.latency")
+    memory, errors, latency = ({"match": {"metric": metric}, "window": window} for metric in metrics)
     return {
         "windows": {"pane": pane, "widths": widths, "grace": lots.choice(["0s", "5s"])},
         "detectors": [
-            {"name": "memory", "kind": "leaking", "window": 0, "match": {"metric": "process.memory"}, **limit},
-            {
-                "name": "errors", "use": "threshold", "kind": "failing", "window": window,
-                "match": {"metric": "http.errors"}, "open": {"above": 0.2},
-            },
-            {"name": "latency", "use": unusual, "window": window, "match": {"metric": "http.latency"}},
+            {**memory, "name": "memory", "kind": "leaking", "window": memory_window, **limit},
+            {**errors, "name": "errors", "kind": "failing", "use": "threshold", "open": {"above": 0.2}},
+            {**latency, "name": "latency", "use": unusual},
         ],
-    }  # fmt: skip
+    }
 
 
 def _settings(drawn: Mapping[str, Any], attempts: int, toggled: bool) -> Settings:

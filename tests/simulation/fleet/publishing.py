@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from tests.simulation.process import Process
     from tests.simulation.virtual import Fibre, Time
 
-TURNS_MS = (1, 1, 10)
-FOREVER_MS = 1e12
+TURNS_MS = (0, 0, 0, 10)
 KEEP_MS = 1_000
 
 
@@ -48,20 +47,24 @@ class Turnstile:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until notified, or for `timeout` seconds."""
+        if timeout is not None:
+            self._process.sleep(timeout * 1000)
+            return True
         self._waiting = self._process.time.current
-        self._process.doze(FOREVER_MS if timeout is None else timeout * 1000, TURNS_MS)
+        self._process.wait()
         self._waiting = None
         return True
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
         """Wait for something that nobody brings about: for `timeout` seconds."""
-        self._process.sleep(FOREVER_MS if timeout is None else timeout * 1000)
+        self.wait(timeout)
         return predicate()
 
     def notify(self, count: int = 1) -> None:
         """Let the one go on who waits."""
         if self._waiting and count:
-            self._waiting.rouse(self._process.lots.choice(TURNS_MS))
+            waiting, self._waiting = self._waiting, None
+            waiting.rouse(self._process.lots.choice(TURNS_MS))
 
     def notify_all(self) -> None:
         """Do the same."""
@@ -116,7 +119,8 @@ class _SlowAnswer:
 
     def result(self, timeout_s: float) -> Sequence[Position]:
         left_ms = max(self.at_ms - self.process.time.now, 0)
-        self.process.sleep(min(left_ms, timeout_s * 1000))
+        if left_ms:
+            self.process.sleep(min(left_ms, timeout_s * 1000))
         if left_ms > timeout_s * 1000 or self.lost:
             msg = "no answer"
             raise LogUnavailableError(msg)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from tests.simulation.fleet.truth import FleetTruth
 from tests.simulation.judge import KINDS as JUDGED
 from tests.simulation.judge import Wrong
 from tests.simulation.members import MemberLife
-from tests.simulation.services import JOURNAL, METRICS
+from tests.simulation.services import JOURNAL
 from tests.simulation.story import Line, of_kind
 from tests.simulation.world import PLANNERS, Keys, World
 
@@ -32,9 +31,11 @@ if TYPE_CHECKING:
     from tests.simulation.hosts import Agent, Site
     from tests.simulation.process import Process
 
-AWAKE_MS = 60_000
-CALM_MS = 300_000
+AWAKE_MS = 40_000
+AWAKE_REST_MS = (100.0, 1_000.0, 2_000.0, 2_000.0)
+CALM_MS = 240_000
 HOUR_MS = 3_600_000
+LAST_MS = 10_000
 NEVER_S = 1e9
 
 
@@ -51,8 +52,7 @@ class Fleet(World):
         self._awake_until = 0
         super().__init__(seed, folder, keys, harms)
         self.stages: dict[str, MemberLife] = {}
-        self.log.listeners[METRICS.topic].append(partial(self._pass_on, ("windows", "rounds")))
-        self.log.listeners["mendline.windows"].append(partial(self._pass_on, ("detect",)))
+        self.log.listeners[JOURNAL.topic].clear()
 
     def run(self, amount: float, calm_ms: int = CALM_MS) -> None:
         """Let so many hours pass, with incidents and harm, and then all be well for `calm_ms`."""
@@ -62,6 +62,7 @@ class Fleet(World):
             for name in (*PLANNERS, *MEMBERS):
                 self.start_member(name)
             end = self.time.now + amount * HOUR_MS - calm_ms
+            self._slow_ways()
             self.time.run(self.lots.choice([3_000, 60_000]))
             while self.time.now < end:
                 self.incidents += self.truth.break_one()
@@ -87,6 +88,11 @@ class Fleet(World):
             known.tell(Position(JOURNAL, line.offset, line.time), over=fault.transition in {"resolved", "orphaned"})
         return found
 
+    def _slow_ways(self) -> None:
+        """Let acknowledgements come at once, or take their time."""
+        for site in self.sites.values():
+            site.slow_ms = self.lots.choice([0.0, 0.0, 5.0])
+
     # Attention --------------------------------------------------------------------------------------------------------
 
     def notice(self) -> None:
@@ -98,11 +104,7 @@ class Fleet(World):
         self._awake_until = max(self._awake_until, now + AWAKE_MS)
 
     def _rest_ms(self) -> float:
-        return 1_000.0 if self.time.now < self._awake_until else float(self.plan.lazy_ms)
-
-    def _pass_on(self, stages: Collection[str]) -> None:
-        if self.time.now < self._awake_until:
-            self._rouse({name: life for name, life in self.stages.items() if name.partition("-")[0] in stages})
+        return self.lots.choice(AWAKE_REST_MS) if self.time.now < self._awake_until else float(self.plan.lazy_ms)
 
     # Lives ------------------------------------------------------------------------------------------------------------
 
@@ -136,3 +138,11 @@ class Fleet(World):
 
     def _lives(self) -> Iterable[Process]:
         return (*super()._lives(), *self.stages.values())
+
+    def _end(self) -> None:
+        """Let the agents end, and the others when they have taken in what those said last."""
+        for agent in self.agents.values():
+            if not agent.dead:
+                agent.die()
+        self.time.run(LAST_MS)
+        super()._end()

@@ -55,9 +55,7 @@ def check_all(settings: Settings, file: Path) -> Iterator[Finding]:
     yield from _check_folder("state", Path(settings.state))
     yield from _check_endpoint(settings)
     yield from _check_keys(settings)
-    for number, one in enumerate(settings.notify):
-        yield from _check_webhook(f"notify.{number}.webhook", one.webhook or "")
-        yield from _check_secret(f"notify.{number}.secret", one.secret)
+    yield from _check_receivers(settings)
     yield from _check_webhook("watchdog.webhook", settings.watchdog.webhook or "")
     yield from check_web(settings)
     if not settings.services:
@@ -153,6 +151,15 @@ def _check_keys(settings: Settings) -> Iterator[Finding]:
     if keys.unsigned == "accept":
         text = "anybody who may write to metrics can speak for hosts without a key in keys.agents; refuse again soon"
         yield Finding("warning", "keys.unsigned", text)
+
+
+def _check_receivers(settings: Settings) -> Iterator[Finding]:
+    for number, one in enumerate(settings.notify):
+        yield from _check_webhook(f"notify.{number}.webhook", one.webhook or "")
+        yield from _check_secret(f"notify.{number}.secret", one.secret)
+        if one.alertmanager:
+            yield from _check_webhook(f"notify.{number}.alertmanager.url", one.alertmanager.url)
+            yield from _check_secret(f"notify.{number}.alertmanager.token", one.alertmanager.token)
 
 
 def _check_webhook(about: str, webhook: str) -> Iterator[Finding]:

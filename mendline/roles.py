@@ -17,10 +17,10 @@ from mendline.logs.partitioner import partition_of
 from mendline.names import claim_name, source_name
 from mendline.processors.windows import WindowsStage
 from mendline.producers.defaults import DETECTORS
-from mendline.responders.channel import Home
 from mendline.responders.notifier import Notifier
 from mendline.responders.notifying import channels
 from mendline.responders.planner import PlannerStage, Signer
+from mendline.responders.reached import Home
 from mendline.responders.receiver import Moment
 from mendline.responders.watchdog import Watchdog
 from mendline.runtime.follower import Follower, Listener

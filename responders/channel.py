@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
-from mendline.responders.facts import NOTIFIER, UNDELIVERED
+from mendline.responders.facts import NOTIFIER
 from mendline.responders.grouping import Due, Message
 from mendline.responders.parcels import Dispatch, Parcel
+from mendline.responders.reached import Reached
 from mendline.responders.receiver import Moment, Receiver
 from mendline.schemas.base import record_id
-from mendline.schemas.records import NEWEST_MINOR, Evidence, Fault, Notice, Record
+from mendline.schemas.records import NEWEST_MINOR, Notice, Record
 
 logger = logging.getLogger(__name__)
 
@@ -20,36 +21,26 @@ MOST_OFFSETS = 10_000
 """So many records a notice names at most: more would not fit into one record."""
 
 
-class Write(Protocol):
-    """Where what the notifier says goes."""
-
-    def __call__(self, records: Sequence[Record], /) -> None:
-        """Append to the journal. Raises LogUnavailableError when it is not known to be there."""
-
-
-@dataclass(frozen=True)
-class Home:
-    """Where the notifier is: its `host`, the `topic` of the journal, where `write` appends. `now` tells the time."""
-
-    host: str
-    topic: str
-    write: Write
-    now: Callable[[], Moment]
-
-
 @dataclass
 class Channel:
-    """Tells its receiver what is due, and the journal what it heard. `failing`: the fault that it is not reached."""
+    """Tells its receiver what is due, and the journal what it heard."""
 
-    name: str
     receiver: Receiver
     dispatch: Dispatch
-    home: Home
-    failing: Fault | None = None
+    reached: Reached
+
+    @property
+    def name(self) -> str:
+        """The receiver's name."""
+        return self.reached.name
 
     def begin(self) -> None:
         """Forget all, to read it anew."""
-        self.receiver, self.dispatch, self.failing = self.receiver.anew(), self.dispatch.anew(), None
+        self.receiver, self.dispatch, self.reached.failing = self.receiver.anew(), self.dispatch.anew(), None
+
+    def add(self, record: Record, offset: int, now: Moment, *, told: bool) -> None:
+        """Take in the record at `offset` of the journal; `told`: this receiver has heard of it."""
+        self.receiver.add(record, offset, now, told=told)
 
     @property
     def offsets(self) -> Iterator[int]:
@@ -57,21 +48,29 @@ class Channel:
         yield from self.receiver.offsets
         for parcel in self.dispatch.parcels.values():
             yield from parcel.offsets
-        if self.failing:
-            yield self.failing.evidence.offsets[0]
+        if failing := self.reached.failing:
+            yield failing.evidence.offsets[0]
 
     def work(self) -> None:
         """Tell what is due. Raises LogUnavailableError; what was done by then is not done again."""
-        now = self.home.now()
+        now = self.reached.home.now()
         self._send(now)
         if not self.dispatch.paused(now):
             for due in list(self.receiver.due(now)):
                 self._begin(due, now)
             self._send(now)
-        self._judge(now)
+        self._judge()
 
-    def send_again(self, notice: Notice, message: Message) -> None:
-        """Send what may have arrived, under the id it had."""
+    def _judge(self) -> None:
+        """Say that the receiver is not reached, or is again."""
+        parcels = self.dispatch.parcels.values()
+        late = next((one for one in parcels if one.late), None)
+        offset = min(late.offsets, default=0) if late else 0
+        self.reached.judge(late.why if late else "", offset, over=not any(one.tries for one in parcels))
+
+    def send_again(self, notice: Notice, records: Sequence[tuple[Record, int]]) -> None:
+        """Send what may have arrived, under the id it had: it tells of the records at these offsets."""
+        message = self.receiver.message(records)
         parcel = Parcel(notice.id, self._addressed(notice.id, message), notice.offsets, notice.time / 1000)
         self.dispatch.put(parcel)
 
@@ -80,7 +79,7 @@ class Channel:
         about = due.offsets or (due.message.get("fault"), int(now.wall * 1000))
         name = record_id("notice", self.name, *about)
         parcel = Parcel(name, self._addressed(name, due.message), due.offsets, now.wall)
-        self.home.write([self._notice(parcel, "sending", now)])
+        self.reached.home.write([self._notice(parcel, "sending", now)])
         self.receiver.told(due, now)
         self.dispatch.put(parcel)
 
@@ -89,7 +88,7 @@ class Channel:
 
     def _send(self, now: Moment) -> None:
         for parcel in self.dispatch.work(now):
-            self.home.write([self._notice(parcel, "delivered" if parcel.arrived else "abandoned", now)])
+            self.reached.home.write([self._notice(parcel, "delivered" if parcel.arrived else "abandoned", now)])
             self.dispatch.done(parcel)
             if not parcel.arrived:
                 logger.warning("nobody heard that %s: %s", parcel.message["text"], parcel.why)
@@ -107,50 +106,3 @@ class Channel:
             tries=parcel.tries,
             reason=parcel.why if status == "abandoned" else "",
         )
-
-    # Its fault -------------------------------------------------------------------------------------------------------
-
-    def _judge(self, now: Moment) -> None:
-        """Say that the receiver is not reached, or is again."""
-        late = next((one for one in self.dispatch.parcels.values() if one.late), None)
-        if late and self.failing is None:
-            logger.warning("%s is not reached: %s", self.name, late.why)
-            fault = self._fault(late, int(now.wall * 1000))
-            self.home.write([fault])
-            self.failing = fault
-        elif self.failing and not any(one.tries for one in self.dispatch.parcels.values()):
-            self.home.write([self._over(self.failing, int(now.wall * 1000))])
-            self.failing = None
-
-    def _fault(self, late: Parcel, time: int) -> Fault:
-        host, offset = self.home.host, min(late.offsets, default=0)
-        return Fault(
-            minor=NEWEST_MINOR,
-            id=record_id("fault", host, UNDELIVERED, self.name, time),
-            source=NOTIFIER,
-            time=time,
-            revision=0,
-            transition="opened",
-            target=host,
-            host=host,
-            detector=NOTIFIER,
-            kind=UNDELIVERED,
-            severity="warning",
-            opened_at=time,
-            evidence=Evidence(
-                series=self.name,
-                text=late.why,
-                event_time=time,
-                topic=self.home.topic,
-                partition=0,
-                offsets=(offset, offset),
-            ),
-            reason=f"{self.name} is not told: {late.why}",
-            stage=NOTIFIER,
-            partition=0,
-        )
-
-    def _over(self, fault: Fault, time: int) -> Fault:
-        ended = f"nothing waits for {self.name} any more"
-        changes = {"time": time, "revision": fault.revision + 1, "transition": "resolved", "ended": ended}
-        return fault.model_copy(update=changes)

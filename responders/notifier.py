@@ -12,15 +12,41 @@ A receiver that is not reached is a fault like any other, over as soon as nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from mendline.responders.channel import Channel, Home
-from mendline.responders.facts import UNDELIVERED
+from mendline.responders.reached import Home, Reached, closed, whose
+from mendline.responders.receiver import Moment
 from mendline.schemas.records import Fault, Hold, Intent, Notice, Order, Record, Verification
 
 TAKEN = (Fault, Hold, Intent, Notice, Order, Verification)
+
+
+class Channel(Protocol):
+    """A way to one receiver."""
+
+    reached: Reached
+
+    @property
+    def name(self) -> str:
+        """The receiver's name."""
+
+    @property
+    def offsets(self) -> Iterator[int]:
+        """The offsets of the records that have to be read again after a crash."""
+
+    def begin(self) -> None:
+        """Forget all, to read it anew."""
+
+    def add(self, record: Record, offset: int, now: Moment, *, told: bool) -> None:
+        """Take in the record at `offset` of the journal; `told`: this receiver has heard of it."""
+
+    def work(self) -> None:
+        """Tell what is due. Raises LogUnavailableError; what was done by then is not done again."""
+
+    def send_again(self, notice: Notice, records: Sequence[tuple[Record, int]]) -> None:
+        """Send what may have arrived, under the id it had: it tells of the records at these offsets."""
 
 
 class _Read(NamedTuple):
@@ -65,7 +91,8 @@ class Notifier:
         if self._backlog is not None:
             return self._backlog[0].offset if self._backlog else None
         while self._lost:
-            self.home.write([_orphaned(self._lost[-1], int(self.home.now().wall * 1000))])
+            time = int(self.home.now().wall * 1000)
+            self.home.write([closed(self._lost[-1], "orphaned", "it is no receiver any more", time)])
             self._lost.pop()
         for one in self.channels:
             one.work()
@@ -75,8 +102,8 @@ class Notifier:
         """Let each channel have the record, but not that of its own fault: it would hear of it when it is over."""
         now = self.home.now()
         for one in self.channels:
-            if _whose(read.record) != one.name:
-                one.receiver.add(read.record, read.offset, now, told=(one.name, read.offset) in told)
+            if whose(read.record) != one.name:
+                one.add(read.record, read.offset, now, told=(one.name, read.offset) in told)
 
     def _catch_up(self) -> None:
         """Go on where the earlier life was: what is known to be told is not told again."""
@@ -96,25 +123,15 @@ class Notifier:
             channel = channels.get(notice.receiver)
             if channel and notice.offsets and records.keys() >= set(notice.offsets):
                 found = [(records[offset], offset) for offset in notice.offsets]
-                channel.send_again(notice, channel.receiver.message(found))
+                channel.send_again(notice, found)
 
     def _know_faults(self, backlog: Sequence[_Read]) -> None:
         """Take over the open faults of receivers; those of receivers that are none any more are to be given up."""
-        newest = {one.record.id: one.record for one in backlog if isinstance(one.record, Fault) and _whose(one.record)}
+        newest = {one.record.id: one.record for one in backlog if isinstance(one.record, Fault) and whose(one.record)}
         channels = {one.name: one for one in self.channels}
         for fault in newest.values():
             if fault.transition not in ("resolved", "orphaned"):
-                if channel := channels.get(_whose(fault)):
-                    channel.failing = fault
+                if channel := channels.get(whose(fault)):
+                    channel.reached.failing = fault
                 else:
                     self._lost.append(fault)
-
-
-def _whose(record: Record) -> str:
-    """Return the receiver that is not reached, if the record says that; empty for others."""
-    return record.evidence.series if isinstance(record, Fault) and record.kind == UNDELIVERED else ""
-
-
-def _orphaned(fault: Fault, time: int) -> Fault:
-    changes = {"time": time, "revision": fault.revision + 1, "transition": "orphaned"}
-    return fault.model_copy(update={**changes, "ended": "it is no receiver any more"})

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mendline.responders.channel import Channel, Home
+from mendline.responders.alertmanager import Alerts
+from mendline.responders.channel import Channel as Messages
+from mendline.responders.notifier import Channel
 from mendline.responders.notify import tell
 from mendline.responders.parcels import Dispatch
+from mendline.responders.reached import Home, Reached
 from mendline.responders.receiver import Pace, Receiver
 
 if TYPE_CHECKING:
@@ -17,15 +20,22 @@ if TYPE_CHECKING:
 
 def names_of(settings: Sequence[NotifySettings]) -> list[str]:
     """Return the receivers' names: those given, else what each is with its place, from 1."""
-    return [one.name or f"{'email' if one.email else 'webhook'}-{place}" for place, one in enumerate(settings, 1)]
+    return [one.name or f"{_way(one)}-{place}" for place, one in enumerate(settings, 1)]
+
+
+def _way(one: NotifySettings) -> str:
+    return "email" if one.email else "alertmanager" if one.alertmanager else "webhook"
 
 
 def channels(settings: Sequence[NotifySettings], home: Home) -> list[Channel]:
     """Return the receivers that the settings name."""
-    return [
-        Channel(name, Receiver(_pace(one)), Dispatch(partial(tell, one), one.give_up / 1000), home)
-        for name, one in zip(names_of(settings), settings, strict=True)
-    ]
+    return [_channel(one, Reached(name, home)) for name, one in zip(names_of(settings), settings, strict=True)]
+
+
+def _channel(one: NotifySettings, reached: Reached) -> Channel:
+    if one.alertmanager:
+        return Alerts(one.alertmanager, reached)
+    return Messages(Receiver(_pace(one)), Dispatch(partial(tell, one), one.give_up / 1000), reached)
 
 
 def _pace(one: NotifySettings) -> Pace:

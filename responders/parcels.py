@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -81,8 +82,7 @@ class Dispatch:
         try:
             self.send(parcel.message)
         except TemporaryError as error:
-            pause = min(max(FIRST_PAUSE_S * 2 ** min(parcel.tries - 1, MOST_DOUBLINGS), error.delay_s), LONGEST_PAUSE_S)
-            parcel.why, parcel.due = str(error), now.steady + pause
+            parcel.why, parcel.due = str(error), now.steady + pause_after(parcel.tries)
             self._pause_until = parcel.due
         except PermanentError as error:
             parcel.why, parcel.refused = str(error), True
@@ -90,3 +90,12 @@ class Dispatch:
         else:
             parcel.arrived = True
         return parcel.arrived
+
+
+def pause_after(failures: int) -> float:
+    """Return how long (s) a receiver is left alone after so many failures in a row, one at least.
+
+    >>> [pause_after(count) for count in (1, 2, 3, 100)]
+    [1.0, 2.0, 4.0, 600.0]
+    """
+    return min(math.ldexp(FIRST_PAUSE_S, min(failures - 1, MOST_DOUBLINGS)), LONGEST_PAUSE_S)

@@ -26,12 +26,19 @@ ENCODED = "whsec_"
 
 
 def post(
-    webhook: str, message: object, timeout_s: float = ANSWER_WITHIN_S, *, name: str = "", secret: str | None = None
+    webhook: str,
+    message: object,
+    timeout_s: float = ANSWER_WITHIN_S,
+    *,
+    path: str = "",
+    name: str = "",
+    secret: str | None = None,
+    token: str | None = None,
 ) -> None:
     """Send `message` as JSON to `webhook`, a URL or a reference to one, waiting up to `timeout_s` s for the answer.
 
-    `name` is the delivery's id, the same when it is tried again; `secret` says where what it is signed with stands.
-
+    `path` is added to the URL. `name` is the delivery's id, the same when it is tried again; `secret` says where what
+    it is signed with stands, `token` where one does that is shown as Bearer.
     Raises PermanentError when the other side refuses it (HTTP 4xx, no HTTP at all), TemporaryError when another try
     may help (no connection, no answer, HTTP 5xx and 429). What they say holds of the URL the host only: its path may
     be a secret.
@@ -40,10 +47,15 @@ def post(
     import urllib.error
     import urllib.request
 
-    url = _url_of(webhook)
+    url = f"{_url_of(webhook).rstrip('/')}{path}" if path else _url_of(webhook)
     shown = webhook if is_reference(webhook) else _without_path(url)
     body = json.dumps(message).encode()
-    headers = {"Content-Type": "application/json", "User-Agent": "mendline", **_proof(name, body, secret)}
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "mendline",
+        **_proof(name, body, secret),
+        **_bearer(token),
+    }
     try:
         request = urllib.request.Request(url, body, headers)  # noqa: S310 - checked above
         with urllib.request.urlopen(request, timeout=timeout_s):  # noqa: S310 - checked above
@@ -86,6 +98,14 @@ def _proof(name: str, body: bytes, secret: str | None) -> Mapping[str, str]:
         msg = f"nothing can be signed with {secret}: {error}"
         raise PermanentError(msg) from error
     return {"webhook-id": name, "webhook-timestamp": str(now_s), "webhook-signature": value}
+
+
+def _bearer(token: str | None) -> Mapping[str, str]:
+    try:
+        return {"Authorization": f"Bearer {read_secret(token)}"} if token else {}
+    except SecretError as error:
+        msg = f"the token cannot be told: {error}"
+        raise PermanentError(msg) from error
 
 
 def _url_of(webhook: str) -> str:

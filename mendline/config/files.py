@@ -105,6 +105,10 @@ def _store(one: StoreSettings, folder: Path) -> StoreSettings:
 
 
 def _notify(one: NotifySettings, folder: Path) -> NotifySettings:
+    if alerts := one.alertmanager:
+        token = below(alerts.token, folder) if alerts.token else None
+        found = alerts.model_copy(update={"url": below(alerts.url, folder), "token": token})
+        return one.model_copy(update={"alertmanager": found})
     if not one.email:
         secret = below(one.secret, folder) if one.secret else None
         return one.model_copy(update={"webhook": below(one.webhook or "", folder), "secret": secret})

@@ -215,6 +215,8 @@ def _told(settings: Settings) -> Iterator[Problem]:
             yield Problem(("notify", number, "name"), f"{names[number]} is the name of another one; give each its own")
         if one.webhook:
             yield from _about(("notify", number, "webhook"), _wrong_webhook(one.webhook))
+        if one.alertmanager:
+            yield from _about(("notify", number, "alertmanager", "url"), _wrong_webhook(one.alertmanager.url))
         for text in misnamed(one.template):
             yield Problem(("notify", number, "template"), f"{text}; known: {', '.join(FIELDS)}")
         if one.email:

@@ -23,6 +23,7 @@ from mendline.schemas.settings.detection import (
 from mendline.schemas.settings.host import Collector, EndpointSettings, HostSettings, ReflexSettings
 from mendline.schemas.settings.log import DeadLetterSettings, KafkaSettings, KeysSettings, TopicsSettings
 from mendline.schemas.settings.people import (
+    AlertmanagerSettings,
     EmailSettings,
     MessagesSettings,
     NotifySettings,
@@ -62,6 +63,7 @@ __all__ = [
     "LOOPBACK",
     "PAGE",
     "AdjustableSettings",
+    "AlertmanagerSettings",
     "Collector",
     "CommandSettings",
     "Condition",

@@ -39,6 +39,17 @@ class EmailSettings(Frozen):
         return self
 
 
+class AlertmanagerSettings(Frozen):
+    """An Alertmanager of Prometheus: it gets each open fault as an alert, and groups, silences and tells by itself."""
+
+    url: str = Field(description="such as http://localhost:9093, or file:PATH or env:NAME where it stands")
+    every: Duration = Field(
+        default=60_000, ge=1000, description="how often what is open is sent; an alert ends by itself after four times"
+    )
+    labels: Mapping[str, str] = Field(default_factory=dict, description="labels that each alert gets besides")
+    token: Reference | None = Field(default=None, description="shown as Bearer: file:PATH or env:NAME")
+
+
 class QuietSettings(Frozen):
     """Hours at which a receiver is told of what cannot wait only; the rest is told at their end."""
 
@@ -66,7 +77,7 @@ class QuietSettings(Frozen):
 
 
 class NotifySettings(Frozen):
-    """Who hears of faults and what was done: a webhook (POST of JSON) or an e-mail. Exactly one of the two."""
+    """Who hears of faults and what was done: a webhook (POST of JSON), an e-mail or an Alertmanager, one of these."""
 
     name: Name | None = Field(default=None, description="default: what it is with its number, such as webhook-1")
     webhook: str | None = Field(
@@ -83,6 +94,7 @@ class NotifySettings(Frozen):
         default=None, description="JSON that the webhook gets instead, with `${text}` and other fields in its texts"
     )
     email: EmailSettings | None = Field(default=None, description="who gets a letter instead")
+    alertmanager: AlertmanagerSettings | None = Field(default=None, description="who gets alerts instead")
     wait: Duration = Field(
         default=1000, description="what comes within this time of the first of its kind is told with it, in one message"
     )
@@ -103,11 +115,14 @@ class NotifySettings(Frozen):
 
     @model_validator(mode="after")
     def _one_way(self) -> NotifySettings:
-        if bool(self.webhook) == bool(self.email):
-            msg = "give exactly one of webhook, email"
+        if sum(map(bool, (self.webhook, self.email, self.alertmanager))) != 1:
+            msg = "give exactly one of webhook, email, alertmanager"
             raise ValueError(msg)
         if not self.webhook and (self.secret or self.template or self.format != "mendline"):
             msg = "secret, format and template are for a webhook"
+            raise ValueError(msg)
+        if self.alertmanager and self.model_fields_set - {"name", "alertmanager"}:
+            msg = "an alertmanager has a pace of its own: give it `name` and `alertmanager` only"
             raise ValueError(msg)
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING, Any
 
@@ -69,11 +70,17 @@ def _values(axes: Any, times: NDArray[np.datetime64], picture: Picture) -> None:
 
 
 def _surprise(axes: Any, times: NDArray[np.datetime64], picture: Picture) -> None:
+    from matplotlib import dates as untyped
+
+    dates: Any = untyped
     axes.fill_between(times, 0.0, picture.scored.surprise, color=LINE, step="mid", linewidth=0.5)
     axes.axhline(picture.opens, color=BAD, linestyle="--", linewidth=1)
     axes.set_ylim(0.0, highest_shown(picture))
-    axes.set_title("surprise; a fault opens above the dashed line", fontsize=9, loc="left")
-    axes.set_xlabel("UTC", fontsize=8, loc="right")
+    axes.set_title("surprise; a fault opens above the dashed line; times are UTC", fontsize=9, loc="left")
+    # Short labels, as whole dates run into each other where a month begins.
+    ticks = dates.AutoDateLocator()
+    axes.xaxis.set_major_locator(ticks)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(ticks, tz=UTC))
     axes.grid(alpha=0.3)
 
 

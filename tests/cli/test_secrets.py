@@ -38,6 +38,7 @@ WITHOUT_SECRETS = (
     "plugins check",
     "top",
     "topics salvage",
+    "store rebuild",
 )
 """Commands that read no configuration of the user's, work on files that this one lacks, or need a terminal."""
 CALLS = (
@@ -65,6 +66,7 @@ CALLS = (
     "maintenance run web true",
     "maintenance end web",
     "stop-all",
+    "store status",
     "topics list",
     "topics create",
     "topics tail journal --last 1000",

@@ -31,14 +31,16 @@ def append_order(
     text: str = "",
     active: bool = True,
     lasts_ms: int | None = None,
+    name: str | None = None,
 ) -> str:
     """Append an order of the person `by` about `subject`, and return it in words; `lasts_ms` None: until taken back.
 
+    `name` is the order's id if it must count once only, however often it is given.
     Raises LogError and KeyFileError.
     """
     now = time.time_ns() // 1_000_000
     order = Order(
-        id=record_id("order", kind, subject, by, now),
+        id=name or record_id("order", kind, subject, by, now),
         source=by,
         time=now,
         kind=kind,

@@ -17,6 +17,7 @@ from mendline.logs.partitioner import partition_of
 from mendline.names import claim_name, source_name
 from mendline.processors.windows import WindowsStage
 from mendline.producers.defaults import DETECTORS
+from mendline.responders.links import Address
 from mendline.responders.notifier import Notifier
 from mendline.responders.notifying import channels
 from mendline.responders.planner import PlannerStage, Signer
@@ -185,7 +186,9 @@ def _notifier(settings: Settings, log: Log) -> Follower:
     topic = settings.topics.topic("journal")
     writer = JournalWriter(log, topic, "notifier")
     home = Home(source_name(settings), topic, writer, _moment)
-    notifier = Notifier(channels(settings.notify, home), home, Vouching(key_ring(settings)))
+    ring = key_ring(settings)
+    address = Address(settings.web.url, ring) if settings.web.url else None
+    notifier = Notifier(channels(settings.notify, home, address), home, Vouching(ring))
     name, group = claim_name(settings, "notifier"), f"{settings.topics.prefix}.notifier"
     return Follower(log, topic, name, notifier, group, writer.close)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mendline.responders.action import PermanentError, TemporaryError
+from mendline.responders.shapes import PARTS
 from mendline.schemas.secrets import SecretError, read_secret
 
 if TYPE_CHECKING:
@@ -82,9 +83,11 @@ def _letter(settings: EmailSettings, message: Mapping[str, object]) -> EmailMess
     letter["Subject"] = " ".join(f"Mendline: {text}".split())[:LONGEST_SUBJECT]
     letter["From"], letter["To"] = settings.sender, ", ".join(settings.to)
     whole = json.dumps(message, indent=2, ensure_ascii=False, default=str)
-    letter["Message-ID"] = f"<{hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()}@mendline>"
+    name = str(message.get("id") or hashlib.blake2b(whole.encode(), digest_size=16).hexdigest())
+    letter["Message-ID"] = f"<{name}@mendline>"
     letter["Auto-Submitted"] = "auto-generated"
-    letter.set_content(f"{text}\n\n{message.get('detail') or ''}\n\n{whole}\n")
+    read = (str(message[name]) for name in PARTS[1:] if message.get(name))
+    letter.set_content("\n\n".join((text, *read, whole)) + "\n")
     return letter
 
 

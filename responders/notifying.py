@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mendline.responders.alertmanager import Alerts
 from mendline.responders.channel import Channel as Messages
+from mendline.responders.links import Address
 from mendline.responders.notifier import Channel
 from mendline.responders.notify import tell
 from mendline.responders.parcels import Dispatch
@@ -27,15 +28,19 @@ def _way(one: NotifySettings) -> str:
     return "email" if one.email else "alertmanager" if one.alertmanager else "webhook"
 
 
-def channels(settings: Sequence[NotifySettings], home: Home) -> list[Channel]:
-    """Return the receivers that the settings name."""
-    return [_channel(one, Reached(name, home)) for name, one in zip(names_of(settings), settings, strict=True)]
+def channels(settings: Sequence[NotifySettings], home: Home, address: Address | None = None) -> list[Channel]:
+    """Return the receivers that the settings name; `address` is that of the page, if people reach it."""
+    names = names_of(settings)
+    return [_channel(one, Reached(name, home), address) for name, one in zip(names, settings, strict=True)]
 
 
-def _channel(one: NotifySettings, reached: Reached) -> Channel:
+def _channel(one: NotifySettings, reached: Reached, address: Address | None) -> Channel:
     if one.alertmanager:
-        return Alerts(one.alertmanager, reached)
-    return Messages(Receiver(_pace(one)), Dispatch(partial(tell, one), one.give_up / 1000), reached)
+        return Alerts(one.alertmanager, reached, address.page_of if address else lambda _: "")
+    receiver = Receiver(_pace(one))
+    if address:
+        receiver = Receiver(_pace(one), address.enrich(reached.name, answers=one.answers))
+    return Messages(receiver, Dispatch(partial(tell, one), one.give_up / 1000), reached)
 
 
 def _pace(one: NotifySettings) -> Pace:

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 FIELDS = (
     *("id", "what", "text", "detail", "target", "kind", "severity", "fault", "time", "at", "count"),
-    *("receiver", "ask", "answer", "link"),
+    *("receiver", "ask", "answer", "link", "page"),
 )
 """What a template may name; a field that a message has not is empty."""
+PARTS = ("text", "detail", "ask", "answer", "link", "page")
+"""What people read of a message, in this order."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -84,6 +86,6 @@ def slack(message: Message) -> Mapping[str, str]:
     >>> slack({"text": "web <dead>", "detail": "a & b"})
     {'text': 'web &lt;dead&gt;\na &amp; b'}
     """
-    parts = (message.get(name) for name in ("text", "detail", "ask", "answer", "link"))
+    parts = (message.get(name) for name in PARTS)
     text = "\n".join(str(part) for part in parts if part)
     return {"text": text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")}

@@ -263,20 +263,31 @@ class KeyRing:
         """Return the record, signed if it is an event; others of an agent's records are not, or are already."""
         return self.sign(record) if isinstance(record, Event) else record
 
+    def sign_bytes(self, message: bytes) -> Signature:
+        """Return this host's signature of what is no record; nothing that is one may begin like it."""
+        return Signature(key=self.public.id, value=self._own.sign(message))
+
     def why_not(self, record: Signable) -> str | None:
         """Return why the record's signature is not believed, or None when it is."""
         host = _host(record)
         if record.signature is None:
             return self._why_not_unsigned(record, host)
-        name = record.signature.key
+        return self._why_not_signed(canonical(record), record.signature, record.time, host)
+
+    def why_not_bytes(self, message: bytes, signature: Signature, time: int) -> str | None:
+        """Return why the signature of what is no record is not believed at `time` (ms), or None when it is."""
+        return self._why_not_signed(message, signature, time, "")
+
+    def _why_not_signed(self, message: bytes, signature: Signature, time: int, host: str) -> str | None:
+        name = signature.key
         if name in self.beliefs.revoked:
             return f"its key {name} is revoked: give the host a new one with `mendline keys rotate`"
         key = self._trusted.get(name) or self._agents.get(host, {}).get(name)
         if key is None:
             return f"its key {name} is not trusted here: add the public key to {_place(host)}"
-        if (why := self._why_not_any_more(key, record.time)) is not None:
+        if (why := self._why_not_any_more(key, time)) is not None:
             return why
-        if not key.verifies(canonical(record), record.signature.value):
+        if not key.verifies(message, signature.value):
             return f"its signature with key {name} is wrong"
         return None
 

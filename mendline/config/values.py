@@ -217,6 +217,8 @@ def _told(settings: Settings) -> Iterator[Problem]:
             yield from _about(("notify", number, "webhook"), _wrong_webhook(one.webhook))
         if one.alertmanager:
             yield from _about(("notify", number, "alertmanager", "url"), _wrong_webhook(one.alertmanager.url))
+        if one.answers and not settings.web.url:
+            yield Problem(("notify", number, "answers"), "a link leads to the page: give web.url")
         for text in misnamed(one.template):
             yield Problem(("notify", number, "template"), f"{text}; known: {', '.join(FIELDS)}")
         if one.email:

@@ -17,6 +17,7 @@ from mendline import __version__
 from mendline.logs.base import LogError
 from mendline.responders.signing import KeyFileError
 from mendline.web.api import api
+from mendline.web.links import links
 from mendline.web.page import Page
 from mendline.web.shield import TELL_EVERY_S, App, Shield, names_of
 
@@ -44,6 +45,7 @@ def make_app(page: Page) -> App:
     app.add_exception_handler(KeyFileError, _trouble)
     app.add_exception_handler(HTTPException, _refused)
     app.include_router(api)
+    app.include_router(links)
     app.add_api_route("/", _index, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC))
     return Shield(app, names_of(page.settings.web))

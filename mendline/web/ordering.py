@@ -38,8 +38,11 @@ def role_for(kind: str) -> Role:
     return NEEDS.get(kind, Role.OPERATE)
 
 
-def give(page: Page, person: Person, order: NewOrder) -> Recorded:
-    """Append what a person ordered. Raises WrongOrderError, OutdatedOrderError, LogError and KeyFileError."""
+def give(page: Page, person: Person, order: NewOrder, name: str | None = None) -> Recorded:
+    """Append what a person ordered, once only if it has a `name`.
+
+    Raises WrongOrderError, OutdatedOrderError, LogError and KeyFileError.
+    """
     if order.kind == "stop":
         stop_everything(page.log, page.settings, by=person.name, text=order.text, active=order.active)
         return Recorded(text="stopped everything" if order.active else "lifted the stop", doubt="")
@@ -54,6 +57,7 @@ def give(page: Page, person: Person, order: NewOrder) -> Recorded:
         text=_text(order),
         active=order.active,
         lasts_ms=order.lasts_ms if order.kind in ("silence", "maintenance") and order.active else None,
+        name=name,
     )
     return Recorded(text=told, doubt=doubt)
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from mendline.schemas.settings import LOOPBACK
 
@@ -39,7 +40,8 @@ HEADERS = [
 def names_of(web: WebSettings) -> frozenset[str]:
     """Return the names by which the page may be asked for."""
     own = (web.listen or "").rpartition(":")[0]
-    return frozenset(one.lower() for one in (*LOOPBACK, own, *web.hosts) if one)
+    public = urlsplit(web.url or "").hostname or ""
+    return frozenset(one.lower() for one in (*LOOPBACK, own, public, *web.hosts) if one)
 
 
 class Shield:
@@ -103,7 +105,10 @@ def _bounded(receive: Receive) -> Receive:
 def _adding_headers(send: Send, caching: bytes) -> Send:
     async def adding(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", []), *HEADERS, (b"cache-control", caching)]
+            own = message.get("headers", [])
+            names = {name for name, _ in own}
+            general = [one for one in (*HEADERS, (b"cache-control", caching)) if one[0] not in names]
+            message["headers"] = [*own, *general]
         await send(message)
 
     return adding

@@ -113,6 +113,10 @@ class NotifySettings(Frozen):
         default=86_400_000, gt=0, description="how long a message is tried, with pauses of up to 10 minutes"
     )
 
+    answers: bool = Field(
+        default=False, description="questions have a one-time link: whoever opens it may answer; needs `web.url`"
+    )
+
     @model_validator(mode="after")
     def _one_way(self) -> NotifySettings:
         if sum(map(bool, (self.webhook, self.email, self.alertmanager))) != 1:

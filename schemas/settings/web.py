@@ -70,6 +70,11 @@ class WebSettings(Frozen):
     hosts: tuple[str, ...] = Field(
         default=(), description="names by which browsers ask for it beside that of `listen` and of loopback"
     )
+    url: str | None = Field(
+        default=None,
+        pattern=r"^(https://[^/?#\s@]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?)/?$",
+        description="where people reach it, such as https://mendline.example.com/; stands in messages to them",
+    )
     tokens: dict[Name, WebTokenSettings] = Field(
         default_factory=dict, description="people and programs, by the name that stands under what they order"
     )

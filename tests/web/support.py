@@ -135,10 +135,10 @@ def evidence(**fields: Any) -> Evidence:
     return Evidence.model_validate(given | {"series": "web process.memory.usage"} | fields)
 
 
-def asking() -> Scene:
+def asking(reason: str = "process 7 was killed by SIGKILL") -> Scene:
     """Return the story of a fault whose restart waits for a person, and of one that was mended before."""
     scene = Scene(settings(policy("ask")))
-    scene.say(fault(reason="process 7 was killed by SIGKILL"))
+    scene.say(fault(reason=reason))
     return scene
 
 

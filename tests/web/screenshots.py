@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, sync_playwright
@@ -33,9 +33,11 @@ PATIENCE_S = 120.0
 BEFORE_S = 45.0
 """So long all is well before anything is broken: the charts show it."""
 AFTER_S = 5.0
-SERIES = ("web process.memory.usage", "web process.cpu.utilization", "cache process.memory.usage")
-EXPLORED = urlencode([("s", json.dumps(["shop-1", one])) for one in SERIES])
+WINDOWS_S = 12.0
+"""So long after the last was broken there are windows enough to tell what changed then."""
+SERIES = ("system.memory.utilization{system.memory.state=used}", "web process.memory.usage")
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+TALL = {"width": 1280, "height": 1220}
 
 
 CONFIG = """\
@@ -45,7 +47,9 @@ state: state
 host: {{interval: 500ms, collect: [cpu, memory]}}
 web: {{listen: "127.0.0.1:{page}"}}
 services: {services}
+windows: {{pane: 2s, widths: [2s, 10s]}}
 detectors:
+  - {{name: usual, use: ewma, window: 0, match: {{metric: system.memory.utilization}}, open: {{above: 250}}}}
   - name: leak
     use: exhaustion
     match: {{metric: process.memory.usage, service: web}}
@@ -147,15 +151,29 @@ def shoot(browser: Browser, deployment: Deployment, place: str, name: str, **opt
     context.close()
 
 
-def break_services(deployment: Deployment) -> tuple[str, str]:
-    """Break three services in turn; return the incident of one that was mended, and of one that waits for a person."""
+class Broken(NamedTuple):
+    """The incident of a service that was mended, that of one that waits for a person, and when (ms) that broke."""
+
+    mended: str
+    asking: str
+    at: int
+
+
+def break_services(deployment: Deployment) -> Broken:
+    """Break three services in turn."""
     request(deployment.ports["web"], "/leak")
     leaking = deployment.incident("web", "mended")
     os.kill(deployment.pid("cache"), signal.SIGKILL)
     deployment.incident("cache", "mended")
     deployment.mendline("maintenance", "begin", "search", "--text", "new disk")
+    at = time.time_ns() // 1_000_000
     os.kill(deployment.pid("api"), signal.SIGSTOP)
-    return leaking, deployment.incident("api", "asks")
+    return Broken(leaking, deployment.incident("api", "asks"), at)
+
+
+def explored(at: int) -> str:
+    """Return the address of some series, and of what changed at a time (ms)."""
+    return f"/explore?{urlencode([('at', at), *(('s', json.dumps(['shop-1', one])) for one in SERIES)])}"
 
 
 def main() -> None:
@@ -167,15 +185,16 @@ def main() -> None:
         with deployment.running():
             until("the services answer", lambda: all(map(deployment.pid, SERVICES)), PATIENCE_S)
             time.sleep(BEFORE_S)
-            leaking, asking = break_services(deployment)
+            broken = break_services(deployment)
             time.sleep(AFTER_S)
-            shoot(browser, deployment, f"/incident/{leaking}", "incident")
-            shoot(browser, deployment, f"/incident/{asking}", "asking", color_scheme="dark")
+            shoot(browser, deployment, f"/incident/{broken.mended}", "incident")
+            shoot(browser, deployment, f"/incident/{broken.asking}", "asking", color_scheme="dark")
             shoot(browser, deployment, "/", "overview")
             shoot(browser, deployment, "/", "phone", color_scheme="dark", viewport=PHONE)
             shoot(browser, deployment, "/journal", "journal")
             shoot(browser, deployment, "/policies", "policies")
-            shoot(browser, deployment, f"/explore?{EXPLORED}", "explore")
+            time.sleep(WINDOWS_S)
+            shoot(browser, deployment, explored(broken.at), "explore", viewport=TALL)
         browser.close()
 
 

@@ -19,6 +19,19 @@ from tests.web.test_shifts import AT, windows
 
 pytestmark = pytest.mark.heavy
 
+BEGIN = """
+() => {
+  const all = [...document.querySelectorAll("button, a[href], input, select, summary, [tabindex='0']")];
+  window.unreached = new Set(all.filter((one) => one.checkVisibility() && !one.disabled));
+  return window.unreached.size;
+}
+"""
+LEFT = """
+() => {
+  window.unreached.delete(document.activeElement);
+  return [...window.unreached].filter((one) => one.isConnected).map((one) => one.outerHTML.slice(0, 80));
+}
+"""
 SHOWN = "<img src=x onerror=\"document.title='taken'\">?[31m?&amp;"
 """The hostile text as people see it: all of it, with what steers terminals replaced."""
 
@@ -225,7 +238,7 @@ def test_the_theme_is_chosen_and_kept(chromium: Browser, site: Site) -> None:
 
 
 def test_the_keyboard_is_enough(chromium: Browser, site: Site) -> None:
-    """From the top of the page to the incident, without a mouse."""
+    """From the top of the page to the incident, without a mouse; there, and everywhere, all can be reached."""
     site.tell(asking())
     with opened(chromium, site) as page:
         expect(page.locator(".card")).to_be_visible()
@@ -235,3 +248,30 @@ def test_the_keyboard_is_enough(chromium: Browser, site: Site) -> None:
                 break
         page.keyboard.press("Enter")
         expect(page.locator(".line-what").first).to_be_visible()
+        for name in ("host-1/web dead", "Overview", "Explore", "Policies", "Journal"):
+            page.evaluate("document.activeElement.blur()")
+            page.keyboard.press(name[0].lower())
+            expect(page).to_have_title(f"{name} · Mendline")
+            assert page.evaluate(BEGIN) > 5
+            tabs = 0
+            while page.evaluate(LEFT) and tabs < 60:
+                page.keyboard.press("Tab")
+                tabs += 1
+            assert [] == page.evaluate(LEFT)
+
+
+def test_what_cannot_be_shown_is_told(chromium: Browser, site: Site) -> None:
+    """An incident that nobody knows; and what was read once stays, with its age, while the log does not answer."""
+    site.append("journal", fault())
+    with opened(chromium, site, "/incident/0123456789") as page:
+        expect(page.locator("#lost")).to_contain_text("no incident, fault or intent that is remembered")
+        page.goto(f"{site.server.address}#/incident/{fault().id}")
+        expect(page.locator(".line-what").first).to_be_visible()
+        expect(page.locator("#lost")).to_be_hidden()
+        site.log.away = True
+        page.keyboard.press("j")
+        expect(page.locator("#lost")).to_be_visible()
+        page.keyboard.press("o")
+        expect(page.get_by_role("heading", name="1 open incident as of")).to_be_visible()
+        site.log.away = False
+        expect(page.get_by_role("heading", name="1 open incident", exact=True)).to_be_visible()

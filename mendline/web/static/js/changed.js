@@ -11,18 +11,18 @@ export async function changed(place, source, at, add) {
   if (found.trouble) return place.replaceChildren(panel(heading(at), el("p", { class: "banner warning" }, found.trouble)));
   place.replaceChildren(panel(heading(at),
     el("p", { class: "faint", role: "status" }, `${plural(found.compared, "series", "series")} of ${found.sources.join(", ")}: five minutes after it compared with five minutes before${found.cut ? "; there was more than could be read" : ""}.`),
-    el("div", { class: "columns" }, el("div", { class: "scroll" }, ranking(found.shifts, add)), made(found.changes))));
+    el("div", { class: "columns" }, el("div", { class: "scroll ranking", tabindex: "0", role: "region", "aria-label": "Series that changed" }, ranking(found.shifts, add)), made(found.changes))));
 }
 
 const heading = (at) => `What changed around ${clock(at, 0)} UTC`;
 
 function ranking(shifts, add) {
   if (!shifts.length) return el("p", {}, "No series changed by more than it varies.");
-  const most = shifts[0].score;
+  const most = Math.log(shifts[0].score);
   return el("table", {},
-    el("thead", {}, el("tr", {}, ["by", "series", "before", "after", ""].map((one) => el("th", {}, one)))),
+    el("thead", {}, el("tr", {}, ["by", "series", "before", "after", ""].map((one) => el("th", { class: ["before", "after"].includes(one) ? "number" : null }, one)))),
     el("tbody", {}, shifts.map((one) => el("tr", {},
-      el("td", {}, el("meter", { min: 0, max: most, value: one.score, title: `${one.score} times what it varies`, "aria-label": `${one.score} times what it varies` })),
+      el("td", {}, el("meter", { min: 0, max: most, value: Math.log(one.score), title: `${one.score} times what it varies`, "aria-label": `${one.score} times what it varies` })),
       el("td", {}, el("b", {}, one.source), ` ${one.label}`),
       el("td", { class: "number" }, amount(one.before, one.unit)),
       el("td", { class: "number" }, amount(one.after, one.unit)),

@@ -19,8 +19,11 @@ export function incident(content, { rest: [name] }) {
       el("div", { class: "stack" }, places.evidence, places.line),
       el("div", { class: "stack" }, places.cause, places.edits, places.faults)));
 
+  let isOpen = false;
+
   async function update() {
     const facts = await get(`incidents/${encodeURIComponent(name)}`);
+    isOpen = facts.row.open; // so long its charts go on
     document.title = `${facts.row.target} ${facts.row.kind} · Mendline`;
     show(places.head, facts.row, head);
     show(places.orders, [facts.row, facts.faults.map(({ question, hold, open }) => [question?.subject, hold, open])], () => about(facts.row, facts.faults));
@@ -31,7 +34,7 @@ export function incident(content, { rest: [name] }) {
     await drawn.update(facts);
   }
 
-  return { update, themed: drawn.redraw, close: drawn.close };
+  return { update, themed: drawn.redraw, close: drawn.close, get pulse() { return isOpen; } };
 }
 
 function head(row) {

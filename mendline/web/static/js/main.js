@@ -1,7 +1,6 @@
 // The frame of all pages: who looks, which page is shown, what comes in live, and that it does.
 
 import { Refused } from "./api.js";
-import { el } from "./dom.js";
 import { explore } from "./explore.js";
 import { incident } from "./incident.js";
 import { journal } from "./journal.js";
@@ -26,6 +25,8 @@ let gathering = false;
 let newest = 0; // offset of the record that was told last, and up to which all was read
 let readTo = 0;
 let lastLive = 0;
+let trouble = ""; // why what is shown could not be read again, and since when it is as it is
+let shownAt = 0;
 
 function place() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
@@ -43,6 +44,7 @@ function navigate() {
     else one.removeAttribute("aria-current");
   }
   content.replaceChildren();
+  [trouble, shownAt] = ["", 0];
   current = PAGES[name](content, { rest, query });
   update();
 }
@@ -51,12 +53,22 @@ async function update() {
   const page = current;
   try {
     await page?.update(newest);
-    // What is shown is true again, if the stream is as well.
+    if (page === current) [trouble, shownAt] = ["", now()];
   } catch (error) {
     if (error instanceof Refused && error.status === 401) return end("The session is over.");
-    if (page === current && !content.hasChildNodes()) content.append(el("p", { class: "banner warning" }, error.message));
+    if (page === current) trouble = error.message;
     if (!(error instanceof Refused)) throw error;
+  } finally {
+    tellAge();
   }
+}
+
+/** Say why what is shown is not the newest, and as of when it is. */
+function tellAge() {
+  const isLive = live.dataset.state === "live";
+  const old = shownAt ? ` What you see is as of ${clock(shownAt, 0)} UTC.` : "";
+  lost.textContent = isLive ? trouble && `${trouble}${/[.!?]$/.test(trouble) ? "" : "."}${old}` : `The server does not answer. What you see is as of ${clock(lastLive, 0)} UTC; trying again.`;
+  lost.hidden = !lost.textContent;
 }
 
 function told(record) {
@@ -84,8 +96,7 @@ function setState(state) {
   live.textContent = state === "live" ? "live" : "not connected";
   if (state === "live") lastLive = 0;
   else lastLive ||= now();
-  lost.hidden = state === "live";
-  lost.textContent = state === "live" ? "" : `The server does not answer. What you see is as of ${clock(lastLive, 0)} UTC; trying again.`;
+  tellAge();
 }
 
 function end(trouble = "") {

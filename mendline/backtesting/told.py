@@ -113,7 +113,13 @@ def fault_told(one: FaultChange) -> str:
     before, after = one.change.recorded, one.change.replayed
     if before is None or after is None:
         return "".join(f"{one.change.kind:6} {about(it)}: {times(it)}" for it in (before, after) if it)
-    return f"{'/'.join(one.ways):6} {about(after)}: {', '.join(_ways(one, before, after))}; was {times(before)}"
+    return f"{'/'.join(one.ways):6} {about(after)}: {ways_told(one)}; was {times(before)}"
+
+
+def ways_told(one: FaultChange) -> str:
+    """Return in which way a fault differs, and by how much."""
+    before, after = one.change.recorded, one.change.replayed
+    return ", ".join(_ways(one, before, after)) if before and after else one.change.kind
 
 
 def about(course: Course) -> str:

@@ -59,11 +59,12 @@ LIVE, NO = "live", 1
     help="All that was wrong in that time; see the docs.",
 )
 @click.option("--fail-if", metavar="CONDITION", help="Exit status 1 if this holds: lost > 0 or added > 3.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with pictures, too.")
 @json_option
 def backtest(
     new: Path, against: str, url: str | None, begin: str | None, end: str | None, silences: tuple[str, ...],
     maintenance: tuple[str, ...], without: tuple[str, ...], varied: tuple[str, ...], processes: int | None,
-    incidents: Path | None, fail_if: str | None, *, mending: bool, as_json: bool,
+    incidents: Path | None, fail_if: str | None, html: Path | None, *, mending: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Tell what would have been different on what was recorded, had the settings in NEW counted.
 
@@ -84,6 +85,8 @@ def backtest(
     )  # fmt: skip
     found = _run(_candidates(new, varied), against, url, terms)
     fails = _fails(found, condition) if condition else None
+    if html:
+        _write(html, found, fails)
     click.echo(json.dumps(_figures(found, fails)) if as_json else "\n".join(_told(found, fails, fail_if or "")))
     raise click.exceptions.Exit(NO if fails and all(fails) else 0)
 
@@ -117,6 +120,13 @@ def _orders(kind: OrderKind, given: tuple[str, ...]) -> Iterator[Order]:
             yield parse_order(kind, text, lambda when: moment_ms(when, f"--{kind}") or 0)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint=f"--{kind}") from None
+
+
+def _write(file: Path, found: Backtest, fails: list[bool] | None) -> None:
+    """Write the page. Raises OSError."""
+    from mendline.backtesting.page import page
+
+    file.write_text(page(found, fails), encoding="utf-8")
 
 
 def _figures(found: Backtest, fails: list[bool] | None) -> object:

@@ -67,6 +67,13 @@ def test_other_settings_tell_what_is_lost_and_what_would_have_been_done(call: Ca
     assert found["assumed"].startswith("Not known: ")
 
 
+def test_a_page_is_written_beside_what_is_printed(call: Caller, config: Path, tmp_path: Path) -> None:
+    """Where it can be."""
+    assert call("backtest", config, "--html", tmp_path / "page.html").out.startswith("live against ")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    one_message(call("backtest", config, "--html", tmp_path / "no" / "page.html"), 3, "page.html: No such file")
+
+
 def test_a_dump_can_be_tested_against_old_settings(call: Caller, config: Path, other: Write, tmp_path: Path) -> None:
     """Both sides are then what the stages say now."""
     call("topics", "dump", tmp_path / "some.dump", "-c", config)

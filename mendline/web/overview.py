@@ -50,7 +50,7 @@ def overview(journal: Journal, trouble: str, now: int) -> Overview:
         closed=_newest_closed(rows),
         working=_tries(intent for name in journal.at_work.values() if (intent := journal.intent(name))),
         asking=tuple(islice(_asked(journal), MOST_ASKED)),
-        pipeline=tuple(_sources(journal)),
+        pipeline=tuple(sources(journal)),
     )
 
 
@@ -69,7 +69,8 @@ def _asked(journal: Journal) -> Iterator[Asked]:
             yield Asked(fault=fault.id, time=fault.latest.opened_at, reason=fault.latest.reason, question=asked)
 
 
-def _sources(journal: Journal) -> Iterator[Source]:
+def sources(journal: Journal) -> Iterator[Source]:
+    """Yield the partitions that stages work on, with how far they are."""
     for name, one in sorted(journal.partitions.items()):
         lag, behind = (one.progress.lag, one.progress.behind_ms) if one.progress else (None, None)
         heard_at = journal.append_time - (journal.log_time - one.heard_at)

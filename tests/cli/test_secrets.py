@@ -51,6 +51,8 @@ CALLS = (
     "timeline FAULT --markdown",
     "actions",
     "hosts",
+    "incidents --all",
+    "lag",
     "explain FAULT",
     "explain --at 1m --target web --json",
     "approve FAULT",

@@ -16,7 +16,7 @@ from tests.responders.support import fault
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["faults", "hosts"])
+@pytest.mark.parametrize("command", ["faults", "hosts", "incidents"])
 def test_what_comes_later_is_shown_too(config: Path, command: str) -> None:
     """As JSON for a program: each object once it is there; Ctrl-C ends it."""
     append(config, "journal", fault("host-1/web"))

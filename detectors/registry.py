@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -74,9 +77,23 @@ class EntryPoint(NamedTuple):
     package: str = ""
 
 
-def installed() -> list[EntryPoint]:
-    """Return what installed packages register."""
-    return [EntryPoint(one.name, one.value, one.dist.name if one.dist else "") for one in entry_points(group=GROUP)]
+def installed() -> Sequence[EntryPoint]:
+    """Return what installed packages register; looked for again when a folder of packages has changed."""
+    return _installed(tuple((path, _changed_at(path)) for path in sys.path))
+
+
+@lru_cache(maxsize=1)
+def _installed(_: tuple[tuple[str, int], ...]) -> Sequence[EntryPoint]:
+    """Return them; dear, for the metadata of every package is read, and each detector of each setting asks."""
+    found = entry_points(group=GROUP)
+    return tuple(EntryPoint(one.name, one.value, one.dist.name if one.dist else "") for one in found)
+
+
+def _changed_at(path: str) -> int:
+    try:
+        return Path(path or ".").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def registered(points: Iterable[EntryPoint] | None = None) -> dict[str, str]:

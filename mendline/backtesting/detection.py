@@ -6,17 +6,18 @@ have the same faults, and share one run.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.backtesting.past import Heard, Period, heard_at
-from mendline.backtesting.windows import Made, at_once, laid_over
+from mendline.backtesting.windows import Made, laid_over
 from mendline.detectors.stage import RoundsStage
 from mendline.replaying.anew import MARK
 from mendline.replaying.errors import ReplayError
-from mendline.replaying.feeds import Feed, joined, run
+from mendline.replaying.feeds import Feed, Pace, joined, run
 from mendline.replaying.stages import Stages
 from mendline.replaying.twins import Twins, plug_ins
 from mendline.replaying.verifying import SPEAKERS
@@ -58,7 +59,7 @@ def detect(sources: Sequence[Source], made: Made, period: Period, tell: Callable
         ears = [_Ear(stack.enter_context(laid_over(one, made)), period) for one in sources]
         for some in _together(ears).values():
             feeds = joined(feed for ear in some for feed in ear.feeds)
-            run(some[0].source.recording, feeds, at_once(), tell)
+            run(some[0].source.recording, feeds, Pace(None, time.monotonic, time.sleep), tell)
         return [ear.detected() for ear in ears]
 
 

@@ -177,9 +177,12 @@ class _Reader:
 
 
 def heard_at(fault: Fault, latest: int) -> int:
-    """Return when what a revision rests on was in the log; it was said at `latest` (append times, ms)."""
+    """Return when what a revision rests on was in the log; it was said at `latest` (append times, ms).
+
+    One that only says again that a fault stands, or that nobody affirms it, has its moment as its time.
+    """
     known = fault.evidence.event_time + fault.evidence.delay_ms
-    return min(known, latest) if fault.transition in EVIDENT else latest
+    return min(known if fault.transition in EVIDENT else max(known, fault.time), latest)
 
 
 def _period(stages: Stages) -> Period:

@@ -32,8 +32,8 @@ Made = Mapping[str, "Path"]
 """Where windows stand that were made, by the hash of their settings."""
 
 
-def at_once() -> Pace:
-    """Return a pace that waits for nothing and gives out a second at a time, so that what follows has exact times."""
+def second_by_second() -> Pace:
+    """Return a pace that waits for nothing and gives out a second at a time, so that windows have exact times."""
     return Pace(math.inf, time.monotonic, time.sleep)
 
 
@@ -128,7 +128,7 @@ def _make(source: Source, path: Path, tell: Callable[[int], None]) -> None:
             if place.stage == "windows"
             for track in stages.tracks(place, keeper.take)
         ]
-        run(source.recording, joined(feeds), at_once(), tell)
+        run(source.recording, joined(feeds), second_by_second(), tell)
         keeper.finish()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from mendline.detectors.registry import (
     DuplicateDetectorError,
     EntryPoint,
     UnknownDetectorError,
+    installed,
 )
 from mendline.detectors.threshold import Threshold
 from mendline.detectors.zscore import ZScore
@@ -78,6 +80,25 @@ def test_half_a_path_is_refused(use: str) -> None:
 def test_registered_by_packages() -> None:
     """What packages register stands beside what is built in, by name."""
     assert list(registered([EntryPoint("mine", "acme.mine:Mine", "acme")])) == sorted([*BUILT_IN, "mine"])
+
+
+def test_a_package_that_is_installed_meanwhile_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though what was found is kept as long as no folder of packages changes."""
+    monkeypatch.syspath_prepend(tmp_path)
+    before = installed()
+    assert installed() is before
+    _install(tmp_path, "theirs")
+    assert [one for one in installed() if one not in before] == [EntryPoint("theirs", "theirs:Mine", "theirs")]
+
+
+def _install(folder: Path, package: str) -> None:
+    about = folder / f"{package}-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n", encoding="utf-8")
+    points = f"[mendline.detectors]\n{package} = {package}:Mine\n"
+    (about / "entry_points.txt").write_text(points, encoding="utf-8")
+    changed = folder.stat().st_mtime_ns + 1_000_000_000
+    os.utime(folder, ns=(changed, changed))
 
 
 def test_duplicate() -> None:

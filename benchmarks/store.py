@@ -67,7 +67,7 @@ def measure_store(engine: sa.Engine, values: Sequence[bytes], most_bytes: int) -
     with transaction(engine) as connection:
         for table in (WINDOWS, SERIES, PLACES):
             connection.execute(sa.delete(table))
-    writer = Writer(engine)
+    writer = Writer(engine, "mendline.journal")
     place: Place | None = None
     began = time.perf_counter()
     for batch in batches(values, most_bytes):

@@ -107,7 +107,7 @@ def rebuild(config: Path, *, everything: bool, yes: bool) -> None:
             empty(engine, journal, begins(log, settings.topics, there))
         total = sum(one.end - one.begin for one in there)
         with progress_of("stored", total) as tell:
-            fill(log, engine, there, tell)
+            fill(log, engine, settings.topics, there, tell)
     engine.dispose()
     click.echo(f"{told(engine)}: made anew of {total:,} records; wider windows follow while `mendline store` runs")
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from mendline.reading import Stored
 from mendline.schemas import records as r
-from mendline.schemas.base import Envelope
 from mendline.store import tables as t
 
 Row = Mapping[str, Any]
@@ -23,27 +23,19 @@ GIVE_WAY = "refused"
 """What was said of a command that another word may follow: the fold takes a deed for the truth."""
 
 
-class Said(NamedTuple):
-    """A record at its place on the journal; `append_time` in ms."""
-
-    record: Envelope
-    offset: int
-    append_time: int
-
-
-def rows(said: Said) -> Iterator[tuple[sa.Table, Row]]:
+def rows(stored: Stored) -> Iterator[tuple[sa.Table, Row]]:
     """Yield the rows that a record makes, each with its table."""
-    place = {"journal_offset": said.offset, "append_time": said.append_time, "time": said.record.time}
-    for table, make in _MAKERS.get(type(said.record), ()):
-        if row := make(said):
+    place = {"journal_offset": stored.offset, "append_time": stored.append_time, "time": stored.record.time}
+    for table, make in _MAKERS.get(type(stored.record), ()):
+        if row := make(stored):
             yield table, {name: _storable(value) for name, value in {**row, **place}.items()}
 
 
-def write_journal(connection: sa.Connection, journal: Iterable[Said]) -> None:
+def write_journal(connection: sa.Connection, journal: Iterable[Stored]) -> None:
     """Write what the records make; what is there already stays, or gives way as the journal's fold has it."""
     found: dict[sa.Table, list[Row]] = defaultdict(list)
-    for said in journal:
-        for table, row in rows(said):
+    for stored in journal:
+        for table, row in rows(stored):
             found[table].append(row)
     for table, several in found.items():
         connection.execute(_insert(connection.dialect.name, table), several)
@@ -70,59 +62,59 @@ def _storable(value: Any) -> Any:
 # A row of each record, without its place ------------------------------------------------------------------------------
 
 
-def _fault(said: Said) -> Row:
-    one: Any = said.record
+def _fault(stored: Stored) -> Row:
+    one: Any = stored.record
     fields = ("id", "revision", "transition", "target", "host", "detector", "kind", "severity", "opened_at")
     more = ("reason", "ended", "flapping", "again", "earlier")
     evidence = ("series", "unit", "text", "value", "low", "high", "surprise")
     return _these(one, *fields, *more) | _these(one.evidence, *evidence)
 
 
-def _change(said: Said) -> Row:
-    one: Any = said.record
+def _change(stored: Stored) -> Row:
+    one: Any = stored.record
     if one.transition == "affirmed":
         return {}
     return {"fault": one.id} | _these(one, "revision", "transition", "severity", "reason", "ended")
 
 
-def _intent(said: Said) -> Row:
-    one: Any = said.record
+def _intent(stored: Stored) -> Row:
+    one: Any = stored.record
     fields = ("id", "fault", "target", "host", "policy", "mode", "action", "reason", "step", "attempt")
     return _these(one, *fields) | {"parameters": _text(one.parameters)}
 
 
-def _hold(said: Said) -> Row:
-    return _named(said) | _these(said.record, "fault", "target", "policy", "guard", "reason", "until")
+def _hold(stored: Stored) -> Row:
+    return _named(stored) | _these(stored.record, "fault", "target", "policy", "guard", "reason", "until")
 
 
-def _outcome(said: Said) -> Row:
+def _outcome(stored: Stored) -> Row:
     fields = ("intent", "host", "target", "action", "status", "reason", "began_at", "ended_at", "reflex")
-    return _named(said) | _these(said.record, *fields)
+    return _named(stored) | _these(stored.record, *fields)
 
 
-def _verification(said: Said) -> Row:
-    return _these(said.record, "intent", "fault", "target", "mended", "after_ms", "reason")
+def _verification(stored: Stored) -> Row:
+    return _these(stored.record, "intent", "fault", "target", "mended", "after_ms", "reason")
 
 
-def _order(said: Said) -> Row:
-    one: Any = said.record
-    return _named(said) | {"author": one.by} | _these(one, "active", "kind", "subject", "text", "expires")
+def _order(stored: Stored) -> Row:
+    one: Any = stored.record
+    return _named(stored) | {"author": one.by} | _these(one, "active", "kind", "subject", "text", "expires")
 
 
-def _activation(said: Said) -> Row:
-    one: Any = said.record
+def _activation(stored: Stored) -> Row:
+    one: Any = stored.record
     texts = {"settings": _text(one.settings), "from_offset": one.offset}
-    return _named(said) | texts | _these(one, "stage", "topic", "partition", "config")
+    return _named(stored) | texts | _these(one, "stage", "topic", "partition", "config")
 
 
-def _configuration(said: Said) -> Row:
-    one: Any = said.record
-    return _named(said) | {"host": one.source, "known": bool(one.known)} | _these(one, "service", "path", "hash")
+def _configuration(stored: Stored) -> Row:
+    one: Any = stored.record
+    return _named(stored) | {"host": one.source, "known": bool(one.known)} | _these(one, "service", "path", "hash")
 
 
-def _named(said: Said) -> dict[str, Any]:
+def _named(stored: Stored) -> dict[str, Any]:
     """Return the record's id; for one of a writer that gives none, its place."""
-    return {"id": said.record.id or f"@{said.offset}"}
+    return {"id": stored.record.id or f"@{stored.offset}"}
 
 
 def _these(one: Any, *names: str) -> dict[str, Any]:
@@ -133,7 +125,7 @@ def _text(values: Mapping[str, Any]) -> str:
     return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-_MAKERS: Mapping[type, Sequence[tuple[sa.Table, Callable[[Said], Row]]]] = {
+_MAKERS: Mapping[type, Sequence[tuple[sa.Table, Callable[[Stored], Row]]]] = {
     r.Fault: ((t.FAULTS, _fault), (t.FAULT_CHANGES, _change)),
     r.Intent: ((t.INTENTS, _intent),),
     r.Hold: ((t.HOLDS, _hold),),

@@ -66,7 +66,7 @@ class StoreMember:
         self.name = name
         self._log = log
         self._topics = topics
-        self._writer = Writer(engine)
+        self._writer = Writer(engine, topics.topic("journal"))
         self._pace = pace
         self._tender = Tender(engine, settings) if settings else None
         self._ready = self._away = False
@@ -159,7 +159,7 @@ class StoreMember:
 
     def _begin(self, consumer: Consumer, partition: Partition) -> None:
         """Go on where the database is; a new one begins with the oldest record."""
-        place = self._writer.place(partition)
+        place, at = self._writer.begin(partition, consumer.beginning_offset(partition))
         end = consumer.end_offset(partition)
         if place and place.offset > end:
             logger.warning(
@@ -171,9 +171,9 @@ class StoreMember:
                 place.offset,
             )
             self._writer.move(partition, place, Place(end, place.append_time))
-            place = Place(end, place.append_time)
+            place, at = Place(end, place.append_time), end
         self._held[partition] = place
-        consumer.start(partition, place.offset if place else consumer.beginning_offset(partition))
+        consumer.start(partition, at)
         self._begun.add(partition)
 
     def _hold_back(self, consumer: Consumer, error: StoreAwayError) -> None:

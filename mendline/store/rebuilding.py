@@ -69,13 +69,14 @@ def empty(engine: sa.Engine, journal_begin: int, windows_begin: dict[str, int]) 
         widths = connection.execute(sa.select(t.TIERS.c.width_ms).distinct()).scalars().all()
         for source, begin in windows_begin.items():
             _empty_windows(connection, source, begin, widths)
-        connection.execute(sa.delete(t.PLACES))
+        for table in (t.PLACES, t.FOLDS):
+            connection.execute(sa.delete(table))
 
 
 def empty_all(engine: sa.Engine) -> None:
     """Remove everything. Raises StoreError."""
     with transaction(engine) as connection:
-        for table in (*t.JOURNAL, t.WINDOWS, t.SERIES, t.TIERS, t.PLACES):
+        for table in (*t.JOURNAL, t.WINDOWS, t.SERIES, t.TIERS, t.PLACES, t.FOLDS):
             connection.execute(sa.delete(table))
 
 
@@ -89,9 +90,9 @@ def _empty_windows(connection: sa.Connection, source: str, begin: int, widths: S
         connection.execute(sa.update(t.TIERS).where(later).values(made_to=mark))
 
 
-def fill(log: Log, engine: sa.Engine, there: list[Span], tell: Callable[[int], None]) -> None:
+def fill(log: Log, engine: sa.Engine, topics: TopicsSettings, there: list[Span], tell: Callable[[int], None]) -> None:
     """Write all that the log had; `tell` is told how many more offsets are done. Raises LogError, StoreError."""
-    writer = Writer(engine)
+    writer = Writer(engine, topics.topic("journal"))
     for span in there:
         consumer = log.consumer("store")
         try:
@@ -120,6 +121,6 @@ def _fill(consumer: Consumer, writer: Writer, span: Span) -> Iterator[int]:
 
 
 def _start(consumer: Consumer, writer: Writer, span: Span) -> Place | None:
-    place = writer.place(span.partition)
-    consumer.start(span.partition, place.offset if place else span.begin)
+    place, at = writer.begin(span.partition, span.begin)
+    consumer.start(span.partition, at)
     return place

@@ -57,7 +57,7 @@ def standing(engine: sa.Engine) -> Standing:
 
 def reached(engine: sa.Engine, spans: list[Span]) -> Iterator[Reached]:
     """Yield how far each partition of the log is stored. Raises StoreError."""
-    writer = Writer(engine)
+    writer = Writer(engine, "")
     for span in spans:
         place = writer.place(span.partition)
         yield Reached(*span.partition, place.offset if place else None, span.end, place.append_time if place else None)

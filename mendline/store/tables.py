@@ -80,6 +80,27 @@ FAULT_CHANGES = sa.Table(
     *_all(sa.BigInteger, "time"),
     *_journal(),
 )
+INCIDENTS = sa.Table(
+    "incidents",
+    METADATA,
+    _key("id", sa.Text),
+    *_all(sa.Text, "root", "target", "kind", "severity", "cause"),
+    *_all(sa.BigInteger, "opened_at", "faults"),
+    *_all(sa.BigInteger, "closed_at", nullable=True),
+    *_journal(),
+    sa.Index("incidents_by_time", "opened_at"),
+)
+INCIDENT_FAULTS = sa.Table(
+    "incident_faults",
+    METADATA,
+    _key("incident", sa.Text),
+    _key("fault", sa.Text),
+    *_all(sa.Text, "parent", "why"),
+    *_all(sa.BigInteger, "depth"),
+    *_journal(),
+    sa.Index("incident_faults_by_fault", "fault"),
+)
+FOLDS = sa.Table("folds", METADATA, _key("name", sa.Text), *_all(sa.Text, "data"))
 INTENTS = sa.Table(
     "intents",
     METADATA,
@@ -153,6 +174,8 @@ CONFIGURATIONS = sa.Table(
 JOURNAL = (
     FAULTS,
     FAULT_CHANGES,
+    INCIDENTS,
+    INCIDENT_FAULTS,
     INTENTS,
     HOLDS,
     OUTCOMES,

@@ -28,7 +28,7 @@ BUDGET_S = 0.1
 AT_ONCE = 20_000
 """Windows that one transaction removes, about; and rows of another table, a tenth of that."""
 CLOSED = ("resolved", "orphaned")
-DATED = (t.FAULT_CHANGES, t.INTENTS, t.HOLDS, t.OUTCOMES, t.VERIFICATIONS, t.ORDERS)
+DATED = (t.FAULT_CHANGES, t.INTENTS, t.HOLDS, t.OUTCOMES, t.VERIFICATIONS, t.ORDERS, t.INCIDENT_FAULTS)
 
 
 def now_ms() -> int:
@@ -104,6 +104,7 @@ class Tender:
         limit = self._clock() - self._settings.journal
         is_open = sa.select(t.FAULTS.c.id).where(t.FAULTS.c.transition.not_in(CLOSED))
         self._forget(t.FAULTS, (t.FAULTS.c.append_time < limit) & t.FAULTS.c.transition.in_(CLOSED))
+        self._forget(t.INCIDENTS, (t.INCIDENTS.c.append_time < limit) & t.INCIDENTS.c.closed_at.is_not(None))
         for table in DATED:
             old = table.c.append_time < limit
             self._forget(table, old & table.c.fault.not_in(is_open) if "fault" in table.c else old)

@@ -11,7 +11,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from mendline.logs.base import Log
-from mendline.reading import read_batches
+from mendline.reading import read_batches, read_journal
+from mendline.responders.incidents import Incident, incidents
+from mendline.responders.journal import Journal
 from mendline.schemas import records as r
 from mendline.schemas.base import Envelope, record_id
 from mendline.schemas.columnar import WindowBlock, encode_windows
@@ -20,9 +22,12 @@ from mendline.schemas.series import Series, SeriesTable
 from mendline.schemas.settings import Settings
 from mendline.schemas.stream import JSON_HEADERS, WINDOWS_HEADERS, NewRecord, Partition
 from mendline.schemas.windows import STATISTICS
+from mendline.store import folding
 from mendline.store.engine import transaction
+from mendline.store.writer import Writer
 
 NOW = 1_700_000_000_000
+JOURNAL = "mendline.journal"
 WIDTH = 10_000
 TABLE = SeriesTable(
     [
@@ -193,6 +198,34 @@ FIRST_COUNTS: Mapping[type, tuple[str, str, Callable[[Any, int], Any]]] = {
     r.ConfigurationChange: ("configurations", "id", lambda one, _: (one.source, one.path, one.hash)),
 }
 """Records of which the first of an id counts: table, key, and what is told of one at an offset."""
+
+
+def expected_incidents(log: Log, settings: Settings, end: int) -> dict[str, Any]:
+    """Return root, target, end and faults of each incident: as they were at the last whole step before offset `end`."""
+    journal, found, step = Journal(), {}, 0
+    for stored in read_journal(log, settings):
+        if stored.offset >= end:
+            break
+        if stored.append_time // folding.STEP_MS > step:
+            step = stored.append_time // folding.STEP_MS
+            found = {one.id: _incident(one) for one in incidents(journal)}
+        stored.apply_to(journal)
+    return found
+
+
+def _incident(one: Incident) -> tuple[Any, ...]:
+    over = None if one.open else max(fault.latest.time for fault in one.faults)
+    return one.root.id, one.root.latest.target, over, {fault.id for fault in one.faults}
+
+
+def stored_incidents(engine: sa.Engine) -> dict[str, Any]:
+    """Return the same of a store."""
+    with transaction(engine) as connection:
+        rows = connection.exec_driver_sql("SELECT id, root, target, closed_at FROM incidents").all()
+        faults = connection.exec_driver_sql("SELECT incident, fault FROM incident_faults").all()
+    return {name: (*row, {fault for incident, fault in faults if incident == name}) for name, *row in rows}
+
+
 QUERIES: Mapping[str, tuple[int, str]] = {
     "faults": (1, "id, revision, transition, reason, value, journal_offset"),
     "fault_changes": (2, "fault, revision, transition, ended"),
@@ -230,6 +263,9 @@ def assert_exact(engine: sa.Engine, log: Log, settings: Settings) -> None:
     assert journal == stored_journal(engine)
     assert windows
     assert all(journal.values())
+    place = Writer(engine, "").place(Partition(settings.topics.topic("journal"), 0))
+    assert place
+    assert expected_incidents(log, settings, place.offset) == stored_incidents(engine)
 
 
 def several(random: Random, count: int, partition: int = 0) -> list[WindowBlock]:

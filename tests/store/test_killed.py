@@ -15,15 +15,21 @@ from mendline.config import load_settings, log_of
 from mendline.logs.base import Log
 from mendline.schemas.settings import Settings
 from mendline.schemas.stream import Partition
+from mendline.store import folding
 from mendline.store.writer import Place, Writer
 from mendline.topics import topic_settings
 from tests.cli.support import until, write_config
-from tests.store.support import append_journal, append_windows, assert_exact, several, story
-from tests.store.working import at_work
+from tests.store.support import JOURNAL, append_journal, append_windows, assert_exact, several, story
+from tests.store.working import STEP_MS, at_work
 
 pytestmark = pytest.mark.heavy
 
-KILLS = 8
+KILLS = 6
+
+
+@pytest.fixture(autouse=True)
+def _at_small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "STEP_MS", STEP_MS)
 
 
 @pytest.fixture(name="config")
@@ -34,13 +40,13 @@ def _config(tmp_path: Path) -> Path:
 def fill(log: Log, settings: Settings, random: Random, number: int) -> None:
     """Append some of everything."""
     for partition in range(settings.topics.partitions):
-        append_windows(log, settings, several(random, 30, partition), partition)
+        append_windows(log, settings, several(random, 20, partition), partition)
     append_journal(log, settings, [one for story_of in range(3) for one in story(3 * number + story_of)])
 
 
 def stored(engine: sa.Engine, settings: Settings) -> dict[Partition, Place | None]:
     """Return how far the store is."""
-    writer = Writer(engine)
+    writer = Writer(engine, JOURNAL)
     topics = settings.topics
     windows = [Partition(topics.topic("windows"), number) for number in range(topics.partitions)]
     return {one: writer.place(one) for one in (*windows, Partition(topics.topic("journal"), 0))}

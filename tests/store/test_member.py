@@ -13,15 +13,31 @@ from mendline.responders.watchdog import Watchdog
 from mendline.schemas.records import Progress
 from mendline.schemas.settings import Settings
 from mendline.schemas.stream import Batch, Partition
+from mendline.store import folding
 from mendline.store import member as module
 from mendline.store.engine import transaction
 from mendline.store.errors import StoreAwayError
 from mendline.store.member import Pace, StoreMember
 from mendline.store.writer import OvertakenError, Place, Writer
-from tests.store.support import NOW, append_journal, append_windows, assert_exact, block, journal_of, several, story
+from tests.store.support import (
+    JOURNAL,
+    NOW,
+    append_journal,
+    append_windows,
+    assert_exact,
+    block,
+    journal_of,
+    several,
+    story,
+)
 
 AT_ONCE = Pace(idle=0.0, tell=0.0, pause=0.0, longest=0.0)
 SELDOM = Pace(idle=0.0, tell=1000.0)
+
+
+@pytest.fixture(autouse=True)
+def _at_small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "STEP_MS", 1)
 
 
 def fill(log: MemoryLog, settings: Settings, random: Random) -> None:
@@ -65,7 +81,7 @@ def test_two_that_hold_the_same_partitions_write_all_of_it_once(
         if random.random() < 0.1:
             fill(log, settings, random)
         random.choice(members).turn()
-    writer = Writer(engine)
+    writer = Writer(engine, JOURNAL)
     while any(left(log, writer, Partition(settings.topics.topic(name), 0)) for name in ("windows", "journal")):
         members[0].turn()
     for _ in range(3):
@@ -83,7 +99,7 @@ def test_whoever_was_overtaken_writes_nothing(settings: Settings, log: MemoryLog
     consumer.assign([partition])
     consumer.start(partition, 0)
     batches = consumer.poll(1).batches
-    first, second = Writer(engine), Writer(engine)
+    first, second = Writer(engine, JOURNAL), Writer(engine, JOURNAL)
     places = first.write(batches, {partition: None})
     for before in (None, Place(7, 0)):
         with pytest.raises(OvertakenError, match=r"mendline\.windows/0"):
@@ -151,7 +167,7 @@ def test_a_log_that_ends_before_what_is_stored_is_told(
     """As after a power cut that cost the log its last records: it goes on from the end, and what comes is stored."""
     partition = Partition(settings.topics.topic("windows"), 0)
     batch = Batch(partition, [9], [NOW], [None], [b"{}"], [()])
-    Writer(engine).write([batch], {partition: None})
+    Writer(engine, JOURNAL).write([batch], {partition: None})
     member = StoreMember(log, engine, settings.topics, "m", SELDOM)
     for _ in range(3):
         member.turn()

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from mendline.reading import Stored
 from mendline.schemas.columnar import WindowBlock
+from mendline.schemas.records import decode_record, encode_record
 from mendline.schemas.series import Series, SeriesTable
 from mendline.schemas.settings import StoreSettings
 from mendline.store import tiers as tiers_module
 from mendline.store.engine import transaction
-from mendline.store.journal_rows import Said, write_journal
+from mendline.store.journal_rows import write_journal
 from mendline.store.tending import Tender
 from mendline.store.window_rows import Known, write_windows
 from tests.store.support import stored_windows, story
@@ -122,7 +124,8 @@ def test_what_is_over_for_long_goes_and_what_is_open_stays(engine: sa.Engine) ->
     """With all that is told of it."""
     closed, still_open = list(story(0)), list(story(1))[:-5]
     with transaction(engine) as connection:
-        write_journal(connection, [Said(one, offset, BEGIN) for offset, one in enumerate([*closed, *still_open])])
+        told = map(decode_record, map(encode_record, [*closed, *still_open]))
+        write_journal(connection, [Stored(offset, BEGIN, 0, one) for offset, one in enumerate(told)])
     settings = SETTINGS.model_copy(update={"journal": HOUR})
     tend(engine, BEGIN + HOUR - 1, settings)
     assert rows(engine, "faults") == 2

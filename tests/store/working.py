@@ -11,16 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mendline.config import load_settings, log_of
+from mendline.store import folding
 from mendline.store import member as module
 from mendline.store.engine import open_engine
 from mendline.store.member import Pace, StoreMember
 
 RECORDS_AT_ONCE = 5
+STEP_MS = 20
+SAVE_EVERY = 12
 
 
 def work(config: Path, url: str, name: str) -> None:
     """Be a member until killed."""
-    module.AT_ONCE = RECORDS_AT_ONCE
+    module.AT_ONCE, folding.STEP_MS, folding.SAVE_EVERY = RECORDS_AT_ONCE, STEP_MS, SAVE_EVERY
     settings = load_settings(config)
     with log_of(settings) as log:
         StoreMember(log, open_engine(url), settings.topics, name, Pace(idle=0.05, tell=0.05)).run(threading.Event())

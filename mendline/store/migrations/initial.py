@@ -27,6 +27,7 @@ def upgrade() -> None:
     """Make them."""
     _make_windows()
     _make_faults()
+    _make_incidents()
     _make_actions()
     _make_people()
     op.execute(LABELS)
@@ -93,6 +94,20 @@ def _make_faults() -> None:
         *_texts("transition", "severity", "reason", "ended"),
         *_journal(),
     )
+
+
+def _make_incidents() -> None:
+    place = ("journal_offset", "append_time")
+    texts = _texts("root", "target", "kind", "severity", "cause")
+    closed = _numbers("closed_at", nullable=True)
+    op.create_table(
+        "incidents", _key("id", sa.Text), *texts, *_numbers("opened_at", "faults"), *closed, *_numbers(*place)
+    )
+    op.create_index("incidents_by_time", "incidents", ["opened_at"])
+    keys = _key("incident", sa.Text), _key("fault", sa.Text)
+    op.create_table("incident_faults", *keys, *_texts("parent", "why"), *_numbers("depth", *place))
+    op.create_index("incident_faults_by_fault", "incident_faults", ["fault"])
+    op.create_table("folds", _key("name", sa.Text), *_texts("data"))
 
 
 def _make_actions() -> None:

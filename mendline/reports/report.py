@@ -23,6 +23,7 @@ from mendline.reports.detection import (
     detectors,
     sources,
 )
+from mendline.reports.outlook import Levels, OutlookReport
 from mendline.schemas.base import Frozen
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ class Report(Frozen):
     """All of it. `begin` and `end` (ms, the journal's append times) are what is covered, `blind_ms` unwatched of that.
 
     `blind` are the longest stretches of those. `longest` lists the incidents that took longest, those that are still
-    open first. `buckets` are `bucket_ms` wide. `reflexes` counts what agents mended by themselves while the log was
-    away. `ignored` counts orders and outcomes that were not believed, by why.
+    open first. `outlook` are those of `outlook_of` series that run out first. `buckets` are `bucket_ms` wide.
+    `reflexes` counts what agents mended by themselves while the log was away. `ignored` counts orders and outcomes that
+    were not believed, by why.
     """
 
     begin: int
@@ -76,12 +78,17 @@ class Report(Frozen):
     detectors: tuple[DetectorReport, ...]
     sources: tuple[SourceReport, ...]
     changes: tuple[ChangeReport, ...]
+    outlook: tuple[OutlookReport, ...]
+    outlook_of: int
     reflexes: int
     ignored: dict[str, int]
 
 
-def make_report(history: History, watched: Iterable[str] = ()) -> Report:
-    """Return the report of all that `history` took in; `watched` are targets that it may have nothing to tell of."""
+def make_report(history: History, watched: Iterable[str] = (), levels: Levels | None = None) -> Report:
+    """Return the report of all that `history` took in; `watched` are targets that it may have nothing to tell of.
+
+    `levels` are those of the series that may run out.
+    """
     told = stories(history)
     begin, end = history.bounds
     blind = joined(history.blind(), begin, end)
@@ -100,6 +107,8 @@ def make_report(history: History, watched: Iterable[str] = ()) -> Report:
         detectors=tuple(detectors(history)),
         sources=tuple(sources(history)),
         changes=tuple(changes(history, told)),
+        outlook=tuple(levels.outlook()[:MOST_LISTED] if levels else ()),
+        outlook_of=len(levels) if levels else 0,
         reflexes=history.reflexes,
         ignored=dict(sorted(history.ignored.items())),
     )

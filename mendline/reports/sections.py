@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.reports.deeds import ENDS
-from mendline.schemas.quantities import span
+from mendline.schemas.quantities import amount, span
 from mendline.words import date
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NONE = "-"
 MANY = 100
-AVAILABILITY, INCIDENTS = "Availability", "Incidents"
+AVAILABILITY, INCIDENTS, OUTLOOK = "Availability", "Incidents", "Capacity outlook"
 
 
 class Cell(NamedTuple):
@@ -84,6 +84,7 @@ def sections(report: Report) -> Iterator[Section]:
     yield _detectors(report.detectors)
     yield _sources(report)
     yield _changes(report)
+    yield _outlook(report)
     if report.ignored or report.reflexes:
         yield _besides(report)
 
@@ -253,6 +254,30 @@ def _changes(report: Report) -> Section:
     about = "What was changed in the half hour before incidents, at their place: candidates for the cause, no proof."
     columns = ("change", "where", "incidents after it", "the first began")
     return Section("What changed before", about, columns, rows, "Nothing is known to have changed before an incident.")
+
+
+def _outlook(report: Report) -> Section:
+    rows = [
+        [
+            Cell(one.source),
+            Cell(one.series),
+            Cell(amount(one.value, one.unit)),
+            Cell(amount(one.limit, one.unit)),
+            Cell(f"{date(one.earliest)} UTC"),
+            Cell(f"{date(one.likely)} UTC"),
+            Cell("maybe never" if one.latest is None else f"{date(one.latest)} UTC"),
+        ]
+        for one in report.outlook
+    ]
+    about = (
+        "What reaches its limit at the trend of this time, by the drift method on sixty means, with an interval of "
+        f"90 %: of {report.outlook_of:,} series those whose trend is sure. What goes up and down by the day "
+        "needs a report on several days."
+    )
+    columns = ("host", "what", "now", "limit", "at the earliest", "likely", "at the latest")
+    looked = f"of {report.outlook_of:,} series that have one"
+    empty = f"Nothing is on its way to its limit, {looked}." if report.outlook_of else "No windows were read."
+    return Section(OUTLOOK, about, columns, rows, empty)
 
 
 def _besides(report: Report) -> Section:

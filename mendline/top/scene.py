@@ -61,7 +61,7 @@ class Scene(NamedTuple):
 
 def scene(journal: Journal, trouble: str, now: int) -> Scene:
     """Return what there is to show at `now` (ms, this machine's clock); `trouble` says why it is not the newest."""
-    seen = overview(journal, trouble, now)
+    seen = overview(journal, trouble, {}, now)
     asking = [_asking(fault, asked) for fault in journal.open_faults() if (asked := question(journal, fault))]
     sections = (
         Section("waits for an answer", asking, len(asking)),

@@ -5,6 +5,7 @@
     answers/     what the API answers, as models
     telling.py   how faults, incidents and playbooks in those models follow from the fold
     overview.py  the overview and the fleet
+    blind.py     what is not seen now
     policies.py  the policies in force, with their record
     history.py   entries of the journal: those about an incident, and all, searched
     blocks.py    rounds and windows, read from the log

@@ -13,6 +13,7 @@ from mendline.responders.incidents import incidents
 from mendline.responders.playbook import matches_target
 from mendline.responders.questions import question
 from mendline.web.answers import Asked, Fleet, HostRow, Overview, ServiceCell, Source, Try
+from mendline.web.blind import blind_spots
 from mendline.web.telling import (
     URGENCY,
     doing_about,
@@ -35,8 +36,8 @@ MOST_CLOSED = 20
 MOST_ASKED = 100
 
 
-def overview(journal: Journal, trouble: str, now: int) -> Overview:
-    """Return the overview at `now` (ms, this machine's clock)."""
+def overview(journal: Journal, trouble: str, heard: Mapping[str, Host], now: int) -> Overview:
+    """Return the overview at `now` (ms, this machine's clock); `heard` are the hosts that are heard of."""
     rows = [tell_incident(journal, one) for one in incidents(journal)]
     still = sorted((row for row in rows if row.open), key=urgency)
     return Overview(
@@ -51,6 +52,7 @@ def overview(journal: Journal, trouble: str, now: int) -> Overview:
         working=_tries(intent for name in journal.at_work.values() if (intent := journal.intent(name))),
         asking=tuple(islice(_asked(journal), MOST_ASKED)),
         pipeline=tuple(sources(journal)),
+        blind=blind_spots(journal, heard, now),
     )
 
 

@@ -63,9 +63,11 @@ class Page:
 
     def overview_text(self, after: int = -1) -> str:
         """Return the overview as JSON, with the record at offset `after` in it, which was told."""
-        return self._keep(
-            "overview", after, lambda one: overview(one, self.journal.trouble, self.clock()).model_dump_json()
-        )
+
+        def make(journal: Journal) -> str:
+            return overview(journal, self.journal.trouble, self.fleet.hosts(), self.clock()).model_dump_json()
+
+        return self._keep("overview", after, make)
 
     def fleet_text(self, after: int = -1) -> str:
         """Return the fleet as JSON, without what stands at its default, as `overview_text` does."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,16 +10,17 @@ from mendline.responders.playbook import ASK
 from mendline.responders.questions import past_of
 from mendline.schemas.quantities import span
 from mendline.web.answers import PoliciesView, PolicyView
-from mendline.web.telling import tell_past
+from mendline.web.telling import tell_past, tell_try
 
 if TYPE_CHECKING:
     from mendline.fleet import Host
-    from mendline.responders.facts import ActionFact
+    from mendline.responders.facts import ActionFact, IntentFact
     from mendline.responders.journal import Journal
     from mendline.responders.playbook import Policies
     from mendline.schemas.settings import PolicySettings, StepSettings
 
 MOST_TARGETS = 50
+MOST_WOULD = 5
 NONE = ""
 """Stands for the name of the policy of a fault that falls under none."""
 
@@ -30,17 +31,28 @@ def policies(journal: Journal, heard: Mapping[str, Host]) -> PoliciesView:
         return PoliciesView(policies=(), uncovered=0)
     found = [(fault, journal.policy_for(fault.latest, fault.opened_at)) for fault in journal.open_faults()]
     under = Counter(policy.name if policy else NONE for _, policy in found)
-    shadow = Counter(
-        intent.record.policy
-        for fault in journal.faults.values()
-        for intent in fault.intents.values()
-        if intent.state == "shadow"
-    )
+    shadow = _in_shadow(journal)
     done = [action for actions in journal.actions.values() for action in actions]
     known = journal.policies
     told = (_policy(one, known, heard, done) for one in known.policies)
-    shown = tuple(one.model_copy(update={"open": under[one.name], "shadow": shadow[one.name]}) for one in told)
+    shown = tuple(one.model_copy(update={"open": under[one.name], **_would(shadow[one.name])}) for one in told)
     return PoliciesView(policies=shown, uncovered=under[NONE])
+
+
+def _in_shadow(journal: Journal) -> Mapping[str, Sequence[IntentFact]]:
+    """Return what was decided in shadow mode, by policy."""
+    found: dict[str, list[IntentFact]] = defaultdict(list)
+    for fault in journal.faults.values():
+        for intent in fault.intents.values():
+            if intent.state == "shadow":
+                found[intent.record.policy].append(intent)
+    return found
+
+
+def _would(intents: Sequence[IntentFact]) -> Mapping[str, object]:
+    """Return what a policy would have done: how often, and the newest of it."""
+    newest = sorted(intents, key=lambda one: -one.append_time)[:MOST_WOULD]
+    return {"shadow": len(intents), "would": tuple(map(tell_try, newest))}
 
 
 def _policy(

@@ -291,3 +291,17 @@ def test_what_counts_up_is_shown_by_its_rate(site: Site) -> None:
     found = site.get(f"/api/explore?source=host-1&label=sent&begin={START_MS}&end={START_MS + 9000}").json
     (curve,) = found["chart"]["curves"]
     assert ("By/s", [50.0, 100.0, None, 30.0]) == (curve["unit"], curve["values"])
+
+
+def test_what_a_policy_would_have_done_is_told(site: Site) -> None:
+    """In shadow mode: how often, and the newest of it with its fault."""
+    scene = Scene(settings(policy("shadow")))
+    scene.say(fault(reason="killed"))
+    scene.tick()
+    site.tell(scene)
+    known(site)
+    (shown,) = site.get("/api/policies").json["policies"]
+    assert (1, [("restart", "host-1/web", fault().id)]) == (
+        shown["shadow"],
+        [(one["action"], one["target"], one["fault"]) for one in shown["would"]],
+    )

@@ -35,7 +35,7 @@ from mendline.web.answers.faults import (
     Step,
     Try,
 )
-from mendline.web.answers.fleet import Asked, Fleet, HostRow, Overview, ServiceCell, Source
+from mendline.web.answers.fleet import Asked, Blind, Fleet, HostRow, Overview, ServiceCell, Source
 from mendline.web.answers.kinds import Doing, Severity, StepState, TargetState
 from mendline.web.answers.people import NewOrder, Problem, Recorded, Session
 from mendline.web.answers.policies import PoliciesView, PolicyView
@@ -45,6 +45,7 @@ __all__ = [
     "Asked",
     "Band",
     "Bands",
+    "Blind",
     "CauseView",
     "ChangeMark",
     "Chart",

@@ -27,6 +27,14 @@ class Source(Frozen):
     behind_ms: int | None = Field(description="how long the record read last had waited")
 
 
+class Blind(Frozen):
+    """Something that Mendline does not see now."""
+
+    where: str = Field(description="a stage on a partition, or a host")
+    what: str
+    since: int | None = Field(description="when it was heard of last, where it was")
+
+
 class Overview(Frozen):
     """What is wrong, what is being done, what waits for an answer, and how much of it the page can know."""
 
@@ -41,6 +49,7 @@ class Overview(Frozen):
     working: tuple[Try, ...] = Field(description="what is being mended now")
     asking: tuple[Asked, ...] = Field(description="what waits for a person's word, 100 at most")
     pipeline: tuple[Source, ...]
+    blind: tuple[Blind, ...] = Field(description="what is not seen now, 50 at most")
 
 
 class ServiceCell(Frozen):

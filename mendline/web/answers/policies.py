@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from mendline.schemas.base import Frozen
-from mendline.web.answers.faults import Past
+from mendline.web.answers.faults import Past, Try
 
 
 class PolicyView(Frozen):
@@ -26,6 +26,7 @@ class PolicyView(Frozen):
     past: Past = Field(description="what it tried within 7 days, and how often that mended")
     open: int = Field(description="open faults that fall under it")
     shadow: int = Field(description="what it would have done lately, had its mode not been shadow")
+    would: tuple[Try, ...] = Field(default=(), description="the newest of that, five at most, the newest first")
 
 
 class PoliciesView(Frozen):

@@ -12,13 +12,13 @@ const FRESH_MS = 15_000;
 
 /** Show the overview in `content`. */
 export function overview(content) {
-  const places = Object.fromEntries(["banners", "headline", "asking", "working", "open", "pipeline", "closed"].map((name) => [name, el("div", {})]));
+  const places = Object.fromEntries(["banners", "headline", "asking", "working", "open", "pipeline", "blind", "closed"].map((name) => [name, el("div", {})]));
   const hosts = fleet();
   places.banners.className = "stack";
   places.headline.setAttribute("aria-live", "polite");
   content.append(
     places.headline, places.banners, places.asking, places.working,
-    el("div", { class: "columns" }, el("div", { class: "stack" }, places.open, hosts.element), el("div", { class: "stack" }, places.pipeline, places.closed)),
+    el("div", { class: "columns" }, el("div", { class: "stack" }, places.open, hosts.element), el("div", { class: "stack" }, places.pipeline, places.blind, places.closed)),
   );
 
   let begun = false;
@@ -35,6 +35,7 @@ export function overview(content) {
     show(places.open, [facts.open, facts.open_count], () => open(facts));
     show(places.closed, facts.closed, closed);
     show(places.pipeline, [facts.pipeline, Math.floor(facts.now / 1000)], () => pipeline(facts));
+    show(places.blind, facts.blind, blind);
     for (const one of [places.banners, places.asking, places.working]) one.hidden = !one.hasChildNodes();
     hosts.update(await (early ?? get("fleet", { after })));
   }
@@ -116,6 +117,12 @@ function pipeline({ pipeline: sources, now: at, read_to: readTo, stopped }) {
       el("tbody", {}, sources.map((one) => source(one, at)))),
     el("p", { class: "faint" }, readTo ? ["journal read to ", ago(readTo)] : "The journal is empty: nothing of Mendline runs yet, or none of it could write."),
     stopped ? null : el("div", { class: "buttons end" }, stop()));
+}
+
+function blind(found) {
+  if (!found.length) return null;
+  return panel(["Blind spots", el("span", { class: "faint" }, "a fault could be there that nobody is told of")],
+    el("ul", { class: "changes" }, found.map((one) => el("li", {}, el("b", {}, one.where), ` ${one.what}`, one.since === null ? null : [", last ", ago(one.since)]))));
 }
 
 function source(one, at) {

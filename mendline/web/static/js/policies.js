@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { chip, el, panel, show } from "./dom.js";
 import { past } from "./questions.js";
-import { plural } from "./words.js";
+import { date, plural } from "./words.js";
 
 const MODES = { auto: ["acts", "ok"], ask: ["asks first", "act"], shadow: ["only tells", ""] };
 
@@ -30,10 +30,15 @@ function one(policy, place) {
     about: policy.targets_count ? `${plural(policy.targets_count, "target")}: ${policy.targets.join(", ")}${policy.targets_count > policy.targets.length ? " …" : ""}` : "nothing that is heard of",
     record: `${past(policy.past)} (7 days)`,
     now: policy.open ? plural(policy.open, "open fault") : "",
-    "would have": policy.shadow ? `acted ${plural(policy.shadow, "time")} lately` : "",
+    "would have": policy.shadow ? would(policy) : "",
     owner: policy.owner,
   };
   return el("section", { class: "panel" },
     el("h2", {}, `${place + 1}. ${policy.name}`, chip(...MODES[policy.mode])),
     el("dl", { class: "evidence" }, Object.entries(facts).filter(([, value]) => value).map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])));
+}
+
+function would({ shadow, would: newest }) {
+  return [`acted ${plural(shadow, "time")} lately`, el("ul", { class: "changes" }, newest.map((one) => el("li", {},
+    el("time", { class: "faint" }, `${date(one.time)} UTC`), " ", el("a", { href: `#/incident/${one.fault}` }, `${one.action} ${one.target}`), ` ${one.reason}`)))];
 }

@@ -173,7 +173,7 @@ def respond_members(settings: Settings, log: Log, metrics: Metrics) -> list[Runn
     Raises KeyFileError when the keys under `state` cannot be read or made.
     """
     runners: list[Runner] = list(members(settings, log, [planner_spec(settings, key_ring(settings))], metrics))
-    if settings.notify:
+    if settings.notify or settings.reports:
         runners.append(_notifier(settings, log))
     if webhook := settings.watchdog.webhook:
         watchdog = Watchdog(webhook, settings.watchdog.every, time.monotonic)
@@ -186,9 +186,12 @@ def _notifier(settings: Settings, log: Log) -> Follower:
     topic = settings.topics.topic("journal")
     writer = JournalWriter(log, topic, "notifier")
     home = Home(source_name(settings), topic, writer, _moment)
+    from mendline.reports.mailing import mailings
+
     ring = key_ring(settings)
     address = Address(settings.web.url, ring) if settings.web.url else None
-    notifier = Notifier(channels(settings.notify, home, address), home, Vouching(ring))
+    ways = [*channels(settings.notify, home, address), *mailings(settings, log, home)]
+    notifier = Notifier(ways, home, Vouching(ring))
     name, group = claim_name(settings, "notifier"), f"{settings.topics.prefix}.notifier"
     return Follower(log, topic, name, notifier, group, writer.close)
 

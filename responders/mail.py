@@ -36,7 +36,7 @@ def send_mail(settings: EmailSettings, message: Mapping[str, object], timeout_s:
         with _connected(settings, timeout_s) as server:
             if settings.username and settings.password:
                 server.login(settings.username, read_secret(settings.password))
-            server.send_message(_letter(settings, message))
+            server.send_message(letter(settings, message))
     except SecretError as error:
         raise PermanentError(f"{settings.server}: {error}") from error
     except smtplib.SMTPRecipientsRefused as error:
@@ -74,21 +74,25 @@ def _context(settings: EmailSettings) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=settings.ca_file)
 
 
-def _letter(settings: EmailSettings, message: Mapping[str, object]) -> EmailMessage:
+def letter(settings: EmailSettings, message: Mapping[str, object]) -> EmailMessage:
     """Return the letter; its id follows from what it says, so that one sent twice can be told."""
     from email.message import EmailMessage
 
-    letter = EmailMessage()
+    made = EmailMessage()
     text = str(message.get("text") or f"{message.get('what')} {message.get('target')}")
-    letter["Subject"] = " ".join(f"Mendline: {text}".split())[:LONGEST_SUBJECT]
-    letter["From"], letter["To"] = settings.sender, ", ".join(settings.to)
-    whole = json.dumps(message, indent=2, ensure_ascii=False, default=str)
+    made["Subject"] = " ".join(f"Mendline: {text}".split())[:LONGEST_SUBJECT]
+    made["From"], made["To"] = settings.sender, ", ".join(settings.to)
+    page = message.get("html")
+    record = {key: value for key, value in message.items() if key != "html"}
+    whole = json.dumps(record, indent=2, ensure_ascii=False, default=str)
     name = str(message.get("id") or hashlib.blake2b(whole.encode(), digest_size=16).hexdigest())
-    letter["Message-ID"] = f"<{name}@mendline>"
-    letter["Auto-Submitted"] = "auto-generated"
-    read = (str(message[name]) for name in PARTS[1:] if message.get(name))
-    letter.set_content("\n\n".join((text, *read, whole)) + "\n")
-    return letter
+    made["Message-ID"] = f"<{name}@mendline>"
+    made["Auto-Submitted"] = "auto-generated"
+    read = [str(message[name]) for name in PARTS[1:] if message.get(name)]
+    made.set_content("\n\n".join((text, *read, *(() if page else (whole,)))) + "\n")
+    if page:
+        made.add_alternative(str(page), subtype="html")
+    return made
 
 
 def _error(settings: EmailSettings, code: int, why: str) -> PermanentError | TemporaryError:

@@ -26,7 +26,9 @@ TAKEN = (Fault, Hold, Intent, Notice, Order, Verification)
 class Channel(Protocol):
     """A way to one receiver."""
 
-    reached: Reached
+    @property
+    def reached(self) -> Reached:
+        """Whether the receiver is reached."""
 
     @property
     def name(self) -> str:

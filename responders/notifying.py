@@ -7,13 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mendline.responders.alertmanager import Alerts
-from mendline.responders.channel import Channel as Messages
+from mendline.responders.channel import Messages
 from mendline.responders.links import Address
 from mendline.responders.notifier import Channel
 from mendline.responders.notify import tell
 from mendline.responders.parcels import Dispatch
 from mendline.responders.reached import Home, Reached
 from mendline.responders.receiver import Pace, Receiver
+from mendline.responders.sender import Sender
 
 if TYPE_CHECKING:
     from mendline.schemas.settings import NotifySettings
@@ -40,7 +41,7 @@ def _channel(one: NotifySettings, reached: Reached, address: Address | None) -> 
     receiver = Receiver(_pace(one))
     if address:
         receiver = Receiver(_pace(one), address.enrich(reached.name, answers=one.answers))
-    return Messages(receiver, Dispatch(partial(tell, one), one.give_up / 1000), reached)
+    return Messages(receiver, Sender(Dispatch(partial(tell, one), one.give_up / 1000), reached))
 
 
 def _pace(one: NotifySettings) -> Pace:

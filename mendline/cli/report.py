@@ -47,20 +47,13 @@ def report(begin: str | None, end: str | None, form: Form | None, config: Path) 
 
 
 def _read(log: Log, settings: Settings, begin: int | None, end: int | None) -> Report:
-    from mendline.fleet import read_fleet
-    from mendline.keys import key_ring
-    from mendline.reports.history import Span, offsets, read_history
-    from mendline.reports.outlook import read_levels
-    from mendline.reports.report import make_report
+    from mendline.reports.history import Span, offsets
+    from mendline.reports.reading import read_report
 
     span = Span(begin, end)
     first, behind = offsets(log, settings, span)
     with progress_of("journal", behind - first) as tell:
-        history = read_history(log, settings, key_ring(settings).why_not, span, tell)
-    begin, end = history.bounds
-    levels = read_levels(log, settings, begin, end)
-    watched = (f"{name}/{service}" for name, host in read_fleet(log, settings).items() for service in host.services)
-    return make_report(history, watched, levels)
+        return read_report(log, settings, span, tell)
 
 
 def _written(found: Report, form: Form) -> str:

@@ -15,6 +15,7 @@ from mendline.logs.base import Log
 from mendline.logs.open import open_log
 from mendline.schemas.secrets import below
 from mendline.schemas.settings import (
+    EmailSettings,
     KafkaSettings,
     NotifySettings,
     ServiceSettings,
@@ -82,6 +83,7 @@ def resolve(settings: Settings, folder: Path) -> Settings:
         "services": services,
         "keys": keys,
         "kafka": _kafka(settings.kafka, folder),
+        "reports": tuple(one.model_copy(update={"email": _email(one.email, folder)}) for one in settings.reports),
         "notify": tuple(_notify(one, folder) for one in settings.notify),
         "web": _web(settings.web, folder),
     }
@@ -109,13 +111,16 @@ def _notify(one: NotifySettings, folder: Path) -> NotifySettings:
         token = below(alerts.token, folder) if alerts.token else None
         found = alerts.model_copy(update={"url": below(alerts.url, folder), "token": token})
         return one.model_copy(update={"alertmanager": found})
-    if not one.email:
-        secret = below(one.secret, folder) if one.secret else None
-        return one.model_copy(update={"webhook": below(one.webhook or "", folder), "secret": secret})
-    email = one.email
+    if one.email:
+        return one.model_copy(update={"email": _email(one.email, folder)})
+    secret = below(one.secret, folder) if one.secret else None
+    return one.model_copy(update={"webhook": below(one.webhook or "", folder), "secret": secret})
+
+
+def _email(email: EmailSettings, folder: Path) -> EmailSettings:
     password = below(email.password, folder) if email.password else None
     ca_file = str(folder / email.ca_file) if email.ca_file else None
-    return one.model_copy(update={"email": email.model_copy(update={"password": password, "ca_file": ca_file})})
+    return email.model_copy(update={"password": password, "ca_file": ca_file})
 
 
 def _web(web: WebSettings, folder: Path) -> WebSettings:

@@ -6,7 +6,7 @@ Only what is wrong on every host; what this host lacks is the business of `mendl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -210,6 +210,7 @@ def _circles(settings: Settings) -> Iterator[Problem]:
 
 def _told(settings: Settings) -> Iterator[Problem]:
     names = names_of(settings.notify)
+    yield from _reported(settings, names)
     for number, one in enumerate(settings.notify):
         if names[number] in names[:number]:
             yield Problem(("notify", number, "name"), f"{names[number]} is the name of another one; give each its own")
@@ -225,6 +226,15 @@ def _told(settings: Settings) -> Iterator[Problem]:
             yield from _about(("notify", number, "email", "server"), wrong_address(one.email.server))
     if settings.watchdog.webhook:
         yield from _about(("watchdog", "webhook"), _wrong_webhook(settings.watchdog.webhook))
+
+
+def _reported(settings: Settings, names: Sequence[str]) -> Iterator[Problem]:
+    known = list(names)
+    for number, one in enumerate(settings.reports):
+        if one.name in known:
+            yield Problem(("reports", number, "name"), f"{one.name} is the name of another receiver; give each its own")
+        yield from _about(("reports", number, "email", "server"), wrong_address(one.email.server))
+        known.append(one.name)
 
 
 # Policies -------------------------------------------------------------------------------------------------------------

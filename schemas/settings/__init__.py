@@ -28,6 +28,7 @@ from mendline.schemas.settings.people import (
     MessagesSettings,
     NotifySettings,
     QuietSettings,
+    ReportSettings,
     WatchdogSettings,
 )
 from mendline.schemas.settings.policies import (
@@ -91,6 +92,7 @@ __all__ = [
     "ProcessSettings",
     "QuietSettings",
     "ReflexSettings",
+    "ReportSettings",
     "RollbackSettings",
     "ServiceSettings",
     "Settings",
@@ -143,6 +145,7 @@ class Settings(Frozen):
     )
     notify: tuple[NotifySettings, ...] = ()
     watchdog: WatchdogSettings = WatchdogSettings()
+    reports: tuple[ReportSettings, ...] = Field(default=(), description="mailed where the planner runs")
     reflex: ReflexSettings = ReflexSettings()
     keys: KeysSettings = KeysSettings()
     metrics: EndpointSettings = EndpointSettings()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from mendline.schemas.base import Frozen
 from mendline.schemas.secrets import Reference
@@ -13,6 +13,20 @@ from mendline.schemas.settings.units import Duration, Name
 
 CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+def _known(zone: str) -> str:
+    from zoneinfo import ZoneInfo  # only where somebody is told
+
+    try:
+        ZoneInfo(zone)
+    except (OSError, ValueError, LookupError):
+        msg = f"{zone!r} is no time zone known here; write one such as Europe/Berlin (Debian: package tzdata)"
+        raise ValueError(msg) from None
+    return zone
+
+
+Zone = Annotated[str, AfterValidator(_known)]
 
 
 class EmailSettings(Frozen):
@@ -53,7 +67,7 @@ class AlertmanagerSettings(Frozen):
 class QuietSettings(Frozen):
     """Hours at which a receiver is told of what cannot wait only; the rest is told at their end."""
 
-    zone: str = Field(description="whose clock counts, such as Europe/Berlin")
+    zone: Zone = Field(description="whose clock counts, such as Europe/Berlin")
     begin: str = Field(pattern=CLOCK, description="time of day, such as 22:00")
     end: str = Field(pattern=CLOCK, description="time of day; on the next one if it is not after `begin`")
     days: tuple[Weekday, ...] = Field(
@@ -62,18 +76,6 @@ class QuietSettings(Frozen):
     passes: Literal["info", "warning", "critical"] | None = Field(
         default="critical", description="least severity that is told all the same; null: none is"
     )
-
-    @field_validator("zone")
-    @classmethod
-    def _zone_is_known(cls, zone: str) -> str:
-        from zoneinfo import ZoneInfo  # only where somebody is told
-
-        try:
-            ZoneInfo(zone)
-        except (OSError, ValueError, LookupError):
-            msg = f"{zone!r} is no time zone known here; write one such as Europe/Berlin (Debian: package tzdata)"
-            raise ValueError(msg) from None
-        return zone
 
 
 class NotifySettings(Frozen):
@@ -127,6 +129,30 @@ class NotifySettings(Frozen):
             raise ValueError(msg)
         if self.alertmanager and self.model_fields_set - {"name", "alertmanager"}:
             msg = "an alertmanager has a pace of its own: give it `name` and `alertmanager` only"
+            raise ValueError(msg)
+        return self
+
+
+class ReportSettings(Frozen):
+    """A report that is mailed by itself, on the time since the one before."""
+
+    name: Name = Field(default="report", description="unique among receivers")
+    every: Literal["daily", "weekly", "monthly"] = Field(default="weekly", description="how often")
+    at: str = Field(
+        default="mon 07:00",
+        pattern=r"^((mon|tue|wed|thu|fri|sat|sun|[1-9]|1\d|2[0-8]) )?([01]\d|2[0-3]):[0-5]\d$",
+        description="time of day, after the day of the week (mon …) or of the month (1 to 28)",
+    )
+    zone: Zone = Field(default="UTC", description="whose clock counts, such as Europe/Berlin")
+    email: EmailSettings
+
+    @model_validator(mode="after")
+    def _day_fits(self) -> ReportSettings:
+        day = self.at.split()[0]
+        fits = {"daily": ":" in day, "weekly": day.isalpha(), "monthly": day.isdigit()}
+        if not fits[self.every]:
+            wanted = {"daily": "07:00", "weekly": "mon 07:00", "monthly": "1 07:00"}[self.every]
+            msg = f"at {self.at!r} is not for a {self.every} report: write it as {wanted!r}"
             raise ValueError(msg)
         return self
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mendline.responders.action import PermanentError, TemporaryError
-from mendline.responders.channel import Channel
+from mendline.responders.channel import Messages
 from mendline.responders.grouping import Message
 from mendline.responders.notifier import Notifier
 from mendline.responders.parcels import Dispatch
 from mendline.responders.reached import Home, Reached
 from mendline.responders.receiver import Moment, Pace, Receiver
+from mendline.responders.sender import Sender
 from mendline.schemas.records import Fault, Notice, Record
 from tests.responders.support import START_MS
 
@@ -65,7 +66,7 @@ class Desk:
         """Begin a life, which reads what stands there."""
         home = Home("host-1", "mendline.journal", self._write, lambda: Moment(self.steady, self.wall))
         self.channels = [
-            Channel(Receiver(pace), Dispatch(ear.send, DAY_S), Reached(f"r-{number}", home))
+            Messages(Receiver(pace), Sender(Dispatch(ear.send, DAY_S), Reached(f"r-{number}", home)))
             for number, (pace, ear) in enumerate(zip(self.paces, self.ears, strict=True))
         ]
         self.notifier = Notifier(self.channels, home, lambda one: "forged" if one.by in self.forged else None)

@@ -120,7 +120,7 @@ def test_a_crash_between_sending_and_noting_sends_the_same_id_again(when: str) -
         raise KeyboardInterrupt
 
     for channel in desk.channels:
-        channel.dispatch.send = crash
+        channel.sender.dispatch.send = crash
     with pytest.raises(KeyboardInterrupt):
         desk.say(fault("host-1/web"), fault("host-2/web"))
     desk.place = 0
@@ -139,7 +139,7 @@ def test_a_log_that_is_away_delays_what_is_noted_and_repeats_nothing() -> None:
         sent(message)
         desk.away = True
 
-    desk.channels[0].dispatch.send = lose_the_log
+    desk.channels[0].sender.dispatch.send = lose_the_log
     with pytest.raises(ConnectionError):
         desk.say(fault())
     desk.away = False

@@ -56,8 +56,8 @@ simulate: $(READY) ## simulate incidents, then a fleet, with harm around them; c
 	@$(BIN)/python -m tests.simulation --incidents $(INCIDENTS) $(if $(SEED),--seed $(SEED))
 	@$(BIN)/python -m tests.simulation --fleet --hours $(HOURS) $(if $(SEED),--seed $(SEED))
 
-defects: $(READY) ## put deliberate defects in place, one at a time, and see that the simulation finds each
-	@$(BIN)/python -m pytest tests/simulation/test_checkers.py -v -n auto
+defects: $(READY) ## put deliberate defects into copies of the tree, and see that tests and simulation catch each (ONLY=names)
+	@$(BIN)/python -m tests.defects $(ONLY)
 
 check: check-format check-lint check-types check-layers check-shell check-yaml ## format, lint, types, layers, shell and YAML
 

@@ -12,32 +12,10 @@ from mendline.dumps import Dump
 from mendline.dumps.dumping import Wanted, dump, extents, head_of
 from mendline.dumps.recording import LogRecording
 from mendline.logs import open_log
-from mendline.logs.base import Log
-from mendline.schemas.stream import Partition
 from mendline.testing.clock import ManualClock
 from mendline.testing.kafka import LocalKafka
 from tests.logs.support import Case, kafka_case
 from tests.replaying.support import Studio, settings_of, verified
-
-INPUTS = {"windows": "metrics", "rounds": "metrics", "detect": "windows", "planner": "journal"}
-
-
-def caught_up(log: Log, prefix: str) -> bool:
-    """Say whether every group has committed all that it reads."""
-    consumers = {stage: log.consumer("look", group=f"{prefix}.{stage}") for stage in INPUTS}
-    try:
-        for stage, consumer in consumers.items():
-            topic = f"{prefix}.{INPUTS[stage]}"
-            places = [Partition(topic, number) for number in range(log.topics()[topic])]
-            consumer.assign(places)
-            for one in places:
-                committed = consumer.committed(one)
-                if consumer.end_offset(one) and (committed is None or committed.offset < consumer.end_offset(one)):
-                    return False
-        return True
-    finally:
-        for consumer in consumers.values():
-            consumer.close()
 
 
 def record(case: Case, folder: Path) -> Studio:
@@ -46,11 +24,7 @@ def record(case: Case, folder: Path) -> Studio:
     settings = settings_of(folder, topics={"partitions": 2, "prefix": prefix})
     studio = Studio(settings, ManualClock(time.time_ns() // 1_000_000 - 60_000), case.log)
     studio.record(55, turns=1)
-    deadline = time.monotonic() + 4 * case.patience_s
-    while not caught_up(case.log, prefix):
-        assert time.monotonic() < deadline
-        for member in [*studio.members] * 5:
-            member.turn()
+    studio.catch_up(4 * case.patience_s)
     studio.end()
     return studio
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +29,8 @@ from mendline.topics import topic_settings
 
 TABLE = SeriesTable([Series(metric="load"), Series(metric="queue", service="web")])
 HOSTS = ("host-1", "host-2")
+READ = {"windows": "metrics", "rounds": "metrics", "detect": "windows", "planner": "journal"}
+"""What each stage reads."""
 SETTINGS: Mapping[str, Any] = {
     "name": "host-1",
     "topics": {"partitions": 2, "snapshots_every": "10s"},
@@ -111,6 +114,28 @@ class Studio:
                 member.turn()
         producer.close()
 
+    def catch_up(self, patience_s: float = 120.0) -> None:
+        """Let the members work until they have read, and committed, all there is."""
+        deadline = time.monotonic() + patience_s
+        while not self._is_caught_up():
+            assert time.monotonic() < deadline
+            for member in [*self.members] * 5:
+                member.turn()
+
+    def _is_caught_up(self) -> bool:
+        return all(self._has_read(stage, short) for stage, short in READ.items())
+
+    def _has_read(self, stage: str, short: str) -> bool:
+        prefix = self.settings.topics.prefix
+        topic, consumer = f"{prefix}.{short}", self.log.consumer("look", group=f"{prefix}.{stage}")
+        try:
+            places = [Partition(topic, number) for number in range(self.log.topics()[topic])]
+            consumer.assign(places)
+            ends = {one: (consumer.committed(one), consumer.end_offset(one)) for one in places}
+            return all(not end or (place is not None and place.offset >= end) for place, end in ends.values())
+        finally:
+            consumer.close()
+
     def rounds(self) -> list[NewRecord]:
         """Return what comes in a second."""
         return [self._round(host) for host in HOSTS]
@@ -190,6 +215,14 @@ class Altered:
 
     def close(self) -> None:
         """Hold nothing."""
+
+
+def values_of(recording: Recording, topic: str) -> Iterator[bytes]:
+    """Yield all values of a topic, partition by partition."""
+    for number in range(recording.topics()[topic]):
+        partition = Partition(topic, number)
+        for batch in recording.batches(partition, 0, recording.extent(partition).end):
+            yield from batch.values
 
 
 def find(recording: Recording, topic: str, which: Callable[[bytes], bool]) -> tuple[Partition, int, bytes]:

@@ -14,6 +14,7 @@ from mendline.dumps.dumping import Wanted as ToDump
 from mendline.dumps.dumping import dump, extents, head_of
 from mendline.dumps.recording import LogRecording
 from mendline.logs.sqlite import SqliteLog
+from mendline.replaying.matching import NOT_RECORDED, NOT_SAID
 from mendline.schemas.rounds import ROUND_HEADER
 from mendline.schemas.stream import Partition
 from mendline.testing.clock import ManualClock
@@ -166,6 +167,20 @@ def test_one_altered_field_of_the_journal_is_found(
         return json.dumps(json.loads(record) | {field: value}, separators=(",", ":")).encode()
 
     assert said in altered(studio, "journal", f'"type":"{kind}"'.encode(), change)
+
+
+def test_a_fault_that_does_not_follow_is_told(studio: Studio) -> None:
+    """As one that somebody forged; and the one that follows in its place, and was not recorded."""
+
+    def is_fault(value: bytes) -> bool:
+        return b'"type":"fault"' in value
+
+    with LogRecording(studio.log) as recording:
+        partition, offset, value = find(recording, "mendline.journal", is_fault)
+        forged = json.dumps(json.loads(value) | {"id": json.loads(value)["id"][::-1]}, separators=(",", ":")).encode()
+        verdict = verified(Altered(recording, at(partition, offset, forged)), studio.settings)
+    told = {one.how.partition(":")[0] for one in verdict.first if one.what.startswith("revision 0 ")}
+    assert told == {NOT_SAID, NOT_RECORDED}
 
 
 def test_an_altered_record_that_nothing_follows_from_breaks_a_seal(studio: Studio) -> None:

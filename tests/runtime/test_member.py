@@ -51,6 +51,18 @@ def test_outputs_follow_inputs_in_order(bench: Bench) -> None:
     assert [["a", 1], ["a", 3], ["a", 6]] == bench.totals()
 
 
+def test_what_is_delivered_again_is_not_folded_again(bench: Bench) -> None:
+    """However often the log says it, as after a connection that broke."""
+    with bench.running() as member:
+        bench.put(1, 2, 3)
+        turns(member)
+        consumer, _ = member._parts()
+        consumer.start(METRICS, 1)
+        bench.put(4)
+        turns(member)
+    assert [["a", 1], ["a", 3], ["a", 6], ["a", 10]] == bench.totals()
+
+
 def test_offsets_are_committed_only_after_outputs_are_acknowledged(bench: Bench) -> None:
     """An output the log has not answered for keeps the offset where it was."""
     with bench.running() as member:

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
+from mendline.responders import executor
 from tests.simulation.__main__ import main
-from tests.simulation.defects import DEFECTS
 from tests.simulation.run import Tally, simulate, workshop, worlds_of
 from tests.simulation.story import Story
 from tests.simulation.world import World
@@ -56,14 +56,17 @@ def test_a_world_happens_again_to_the_byte() -> None:
 
 
 @pytest.mark.slow
-def test_what_is_wrong_is_told_with_the_one_command_that_repeats_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """With no more incidents than it takes."""
-    with DEFECTS["a host does what it does not allow"].in_place():
-        assert main(["--world", "wrong", "--incidents", "20", "--json"]) == 1
-        said = capsys.readouterr()
-        assert json.loads(said.out)["outside_allow"] > 0
-        *_, again = said.err.splitlines()
-        command = "again: python -m tests.simulation --world wrong --incidents "
-        assert again.startswith(command)
-        assert 0 < int(again.removeprefix(command)) <= 20
-        assert main(again.removeprefix("again: python -m tests.simulation ").split()) == 1
+def test_what_is_wrong_is_told_with_the_one_command_that_repeats_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no more incidents than it takes; here hosts do what they do not allow."""
+    refusals = [one for one in executor.REFUSALS if one is not executor._not_allowed]
+    monkeypatch.setattr(executor, "REFUSALS", refusals)
+    assert main(["--world", "wrong", "--incidents", "20", "--json"]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)["outside_allow"] > 0
+    *_, again = said.err.splitlines()
+    command = "again: python -m tests.simulation --world wrong --incidents "
+    assert again.startswith(command)
+    assert 0 < int(again.removeprefix(command)) <= 20
+    assert main(again.removeprefix("again: python -m tests.simulation ").split()) == 1

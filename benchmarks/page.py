@@ -25,7 +25,7 @@ from typing import Any
 
 from mendline.logs.memory import MemoryLog
 from mendline.runtime.together import run_together
-from mendline.schemas.base import record_id
+from mendline.schemas.base import Envelope, record_id
 from mendline.schemas.records import Evidence, Fault, Heartbeat, Order, encode_record
 from mendline.schemas.settings import Settings, WebSettings
 from mendline.schemas.stream import NewRecord
@@ -64,7 +64,7 @@ class Site:
         targets = [f"host-{one}/{name}" for one in range(hosts) for name in names][::EVERY]
         self.append("journal", *(_fault(target, now) for target in targets))
 
-    def append(self, topic: Any, *records: Heartbeat | Fault | Order) -> None:
+    def append(self, topic: Any, *records: Envelope) -> None:
         """Append records."""
         name = self.settings.topics.topic(topic)
         self._producer.append([NewRecord(name, encode_record(one), b"default", 0) for one in records]).result(60)

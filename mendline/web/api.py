@@ -29,7 +29,6 @@ from mendline.web.answers import (
     Session,
     Shifts,
 )
-from mendline.web.bands import bands
 from mendline.web.blocks import Span
 from mendline.web.charts import chart_of_fault, series_of
 from mendline.web.history import journal_page
@@ -181,7 +180,7 @@ def get_bands(
     page: Answering, _: Viewer, source: Source, label: Label, begin: Time, end: Time, detector: Detector = ""
 ) -> Bands:
     """Return what the detectors that look at a series expected of it, worked out anew from what the log has."""
-    return bands(page.log, page.settings, Span(source, begin, _checked_end(begin, end)), label, detector)
+    return page.bands(Span(source, begin, _checked_end(begin, end)), label, detector)
 
 
 @api.get("/outstanding")

@@ -18,7 +18,7 @@ from mendline.logs.base import LogError
 from mendline.responders.signing import KeyFileError
 from mendline.web.api import api
 from mendline.web.links import links
-from mendline.web.page import Page
+from mendline.web.page import BusyError, Page
 from mendline.web.shield import TELL_EVERY_S, App, Shield, names_of
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ def make_app(page: Page) -> App:
     app.state.page, app.state.refusals = page, _Refusals()
     app.add_exception_handler(LogError, _trouble)
     app.add_exception_handler(KeyFileError, _trouble)
+    app.add_exception_handler(BusyError, _trouble)
     app.add_exception_handler(HTTPException, _refused)
     app.include_router(api)
     app.include_router(links)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.incidents import Incident, incidents
 from mendline.web.access import Access
-from mendline.web.answers import Chosen, Edit, Exploration, IncidentView, PoliciesView, Shifts
+from mendline.web.answers import Bands, Chosen, Edit, Exploration, IncidentView, PoliciesView, Shifts
+from mendline.web.bands import bands
 from mendline.web.blocks import Span
 from mendline.web.charts import chart_of_series
 from mendline.web.edits import edited, edits
@@ -35,6 +37,15 @@ if TYPE_CHECKING:
 FRESH_S = 0.1
 """So old may an answer be that many ask for at once, if it has the record that they were told of."""
 SHORTEST_ID = 6
+BUSY_S = 20.0
+
+
+class BusyError(Exception):
+    """Raised when something that costs is worked out for others already, and for long."""
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__("this is being worked out for others: ask again in a moment")
 
 
 class _Kept(NamedTuple):
@@ -55,6 +66,7 @@ class Page:
         self._kept: dict[str, _Kept] = {}
         self._lock = threading.Lock()
         self._looking_back = threading.Lock()
+        self._working_out = threading.Lock()
 
     @property
     def runners(self) -> Sequence[Runner]:
@@ -131,12 +143,31 @@ class Page:
         return outstanding(self.log, self.settings, still, self.fleet.hosts(), self.clock())
 
     def shifts(self, source: str, at: int, around: int) -> Shifts:
-        """Return what changed around `at` (ms), `around` ms before compared with so long after; as `read_batches`."""
+        """Return what changed around `at` (ms), `around` ms before compared with so long after.
+
+        Raises BusyError, and as `read_batches`.
+        """
         with self.journal.read() as journal:
             ahead = journal.append_time - journal.log_time  # what the fold remembers, it has by log time
             changes = [one.model_copy(update={"time": one.time + ahead}) for one in journal.changes]
         hosts = peers_of(source, {name: one.services for name, one in self.fleet.hosts().items()})
-        return answer(self.log, self.settings, hosts, Span(source, at - around, at + around), changes)
+        with self._one_at_a_time():
+            return answer(self.log, self.settings, hosts, Span(source, at - around, at + around), changes)
+
+    def bands(self, span: Span, label: str, detector: str) -> Bands:
+        """Return what detectors expected of a series. Raises BusyError, and as `read_batches`."""
+        with self._one_at_a_time():
+            return bands(self.log, self.settings, span, label, detector)
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Work out one thing that costs at a time: the page may live beside an agent, which has to mend meanwhile."""
+        if not self._working_out.acquire(timeout=BUSY_S):
+            raise BusyError
+        try:
+            yield
+        finally:
+            self._working_out.release()
 
     def fault(self, name: str) -> Fault | None:
         """Return the newest revision of a fault by its id."""

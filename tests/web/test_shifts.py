@@ -78,3 +78,18 @@ def test_changes_are_listed_from_an_hour_before() -> None:
     moment = Span("host-1", AT - 60_000, AT + 60_000)
     changes = [ChangeFact(time=AT + 1000 * at, target="web", text=str(at)) for at in (-3601, -3599, 0, 60, 61)]
     assert ["60", "0", "-3599"] == [one.text for one in changes_around(changes, moment)]
+
+
+@pytest.mark.slow
+def test_what_costs_is_worked_out_one_at_a_time(bare: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for too long is told to ask again, and all else is answered."""
+    monkeypatch.setattr("mendline.web.page.BUSY_S", 0)
+    span = f"source=host-1&label=load&begin={START_MS}&end={AT}"
+    asked = [f"/api/bands?{span}", f"/api/shifts?source=host-1&at={AT}"]
+    with bare.server.page._one_at_a_time():
+        answers = [bare.get(one) for one in asked]
+        assert 200 == bare.get("/api/overview").status
+    assert {(503, "this is being worked out for others: ask again in a moment")} == {
+        (one.status, one.json["detail"]) for one in answers
+    }
+    assert [200, 200] == [bare.get(one).status for one in asked]

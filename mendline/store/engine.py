@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
 BUSY_S = 10.0
 """How long a writer of SQLite waits for another one."""
-CONNECT_S = 10
+POSTGRESQL_OPTIONS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""So that a network that lets nothing through is found out within half a minute (s; the last one ms)."""
 SQLITE = "sqlite://"
 POSTGRESQL = ("postgresql://", "postgres://")
 PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -65536", "temp_store = MEMORY")
@@ -65,7 +72,7 @@ def _postgresql(url: str) -> Engine:
     except (ArgumentError, ValueError):
         raise wrong from None
     try:
-        return sa.create_engine(parsed, connect_args={"connect_timeout": CONNECT_S})
+        return sa.create_engine(parsed, connect_args=dict(POSTGRESQL_OPTIONS))
     except ImportError:
         msg = "a store on PostgreSQL needs psycopg: pip install 'mendline[postgresql]'"
         raise NoStoreError(msg) from None

@@ -19,6 +19,7 @@ from mendline.schemas.quantities import per_second
 from mendline.schemas.stream import Partition
 from mendline.web.answers import Chart, Curve, SeriesName
 from mendline.web.blocks import MOST_RECORDS, Span, blocks, place_of, rows
+from mendline.web.past import with_past
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,11 +60,14 @@ def chart_of_fault(log: Log, fault: Fault, begin: int, end: int) -> Chart:
 
 
 def chart_of_series(log: Log, settings: Settings, span: Span, label: str) -> Chart:
-    """Return any series of a host: its rounds, or windows over a longer span. Raises as `read_batches`."""
+    """Return any series of a host: its rounds, or windows over a longer span; before the log begins the store's.
+
+    Raises as `read_batches`.
+    """
     topic = settings.topics.topic("metrics" if span.end - span.begin <= RAW_MS else "windows")
     place = place_of(log, topic, span.source)
     found, cut = _read(log, place, span, lambda series: series.label == label) if place else ({}, False)
-    return _chart(span.source, found, (None, None), cut=cut)
+    return _chart(span.source, with_past(settings, span, label, found), (None, None), cut=cut)
 
 
 def series_of(log: Log, settings: Settings, source: str, now: int) -> list[SeriesName]:

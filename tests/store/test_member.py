@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -13,9 +15,10 @@ from mendline.responders.watchdog import Watchdog
 from mendline.schemas.records import Progress
 from mendline.schemas.settings import Settings
 from mendline.schemas.stream import Batch, Partition
+from mendline.store import engine as engine_module
 from mendline.store import folding
 from mendline.store import member as module
-from mendline.store.engine import transaction
+from mendline.store.engine import open_engine, transaction
 from mendline.store.errors import StoreAwayError
 from mendline.store.member import Pace, StoreMember
 from mendline.store.writer import OvertakenError, Place, Writer
@@ -30,6 +33,9 @@ from tests.store.support import (
     several,
     story,
 )
+from tests.support.postgres import Postgres
+
+pytestmark = pytest.mark.slow
 
 AT_ONCE = Pace(idle=0.0, tell=0.0, pause=0.0, longest=0.0)
 SELDOM = Pace(idle=0.0, tell=1000.0)
@@ -66,7 +72,6 @@ def left(log: MemoryLog, writer: Writer, partition: Partition) -> int:
     return log.consumer("x").end_offset(partition) - (place.offset if place else 0)
 
 
-@pytest.mark.slow
 def test_two_that_hold_the_same_partitions_write_all_of_it_once(
     log: MemoryLog, settings: Settings, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +143,81 @@ def test_while_the_database_is_away_nothing_is_taken_and_all_of_it_afterwards(
         "the store takes no records, all else goes on; trying again",
         "the store takes records again",
     ]
+    assert_exact(engine, log, settings)
+    member.close()
+
+
+class Trouble:
+    """Breaks a database in a way of its own, and mends it."""
+
+    def __init__(self, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.engine, self.monkeypatch = engine, monkeypatch
+
+    def taken(self) -> Callable[[], object]:
+        """Let somebody else keep the file to himself."""
+        self.monkeypatch.setattr(engine_module, "BUSY_S", 0.01)
+        other = sqlite3.connect(str(self.engine.url.database), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        return other.close
+
+    def full(self) -> Callable[[], object]:
+        """Let there be no room for more pages."""
+        pragmas = engine_module.PRAGMAS
+        self.monkeypatch.setattr(engine_module, "PRAGMAS", (*pragmas, "max_page_count = 1"))
+        return lambda: self.monkeypatch.setattr(engine_module, "PRAGMAS", pragmas)
+
+
+@pytest.mark.parametrize("trouble", ["taken", "full"])
+def test_a_file_that_takes_nothing(
+    log: MemoryLog,
+    settings: Settings,
+    sqlite_url: str,
+    trouble: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is tried again, and what came meanwhile is stored then."""
+    engine = open_engine(sqlite_url)
+    member = StoreMember(log, engine, settings.topics, "m", AT_ONCE)
+    for _ in range(3):
+        member.turn()
+    engine.dispose()
+    mend = getattr(Trouble(engine, monkeypatch), trouble)()
+    append_windows(log, settings, several(Random(9), 300))
+    append_journal(log, settings, list(story(1)))
+    append_journal(log, settings, list(story(3)))
+    for _ in range(3):
+        member.turn()
+    assert {"taken": "database is locked", "full": "database or disk is full"}[trouble] in caplog.text
+    mend()
+    for _ in range(4):
+        member.turn()
+    assert_exact(engine, log, settings)
+    member.close()
+
+
+@pytest.mark.heavy
+def test_a_server_that_is_stopped_and_comes_back(
+    log: MemoryLog,
+    settings: Settings,
+    postgres_url: str,
+    shared_postgres: Postgres,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """While it is at work."""
+    engine = open_engine(postgres_url)
+    member = StoreMember(log, engine, settings.topics, "m", AT_ONCE)
+    fill(log, settings, Random(10))
+    for _ in range(3):
+        member.turn()
+    shared_postgres.stop()
+    fill(log, settings, Random(11))
+    for _ in range(3):
+        member.turn()
+    assert caplog.text.count("the store takes no records") == 1
+    shared_postgres.start()
+    for _ in range(4):
+        member.turn()
     assert_exact(engine, log, settings)
     member.close()
 

@@ -26,8 +26,9 @@ Form = Literal["text", "html", "markdown", "json"]
 @click.option("--html", "form", flag_value="html", help="One page with pictures that stands alone.")
 @click.option("--markdown", "form", flag_value="markdown", help="Tables of Markdown.")
 @click.option("--json", "form", flag_value="json", help="Print one JSON object.")
+@click.option("--plots", type=click.Path(path_type=Path), help="Draw pictures into this folder as well, as PNG.")
 @config_option
-def report(begin: str | None, end: str | None, form: Form | None, config: Path) -> None:
+def report(begin: str | None, end: str | None, form: Form | None, plots: Path | None, config: Path) -> None:
     """Tell how available services were, how incidents ended and how soon, what each playbook and detector was good for.
 
     It covers what began in the time, with all that became of it since: without --from, as far as the journal goes back.
@@ -35,15 +36,31 @@ def report(begin: str | None, end: str | None, form: Form | None, config: Path) 
     Example: mendline report --from 7d --html > week.html
     """
     from mendline.config import load_settings, log_of
+    from mendline.scoring.png import need_matplotlib
 
     span = moment_ms(begin, "--from"), moment_ms(end, "--to")
     if span[0] is not None and span[1] is not None and span[0] >= span[1]:
         msg = f"{end} is not after {begin}"
         raise click.BadParameter(msg, param_hint="--to")
+    if plots:
+        need_matplotlib("use --html")
     settings = load_settings(config)
     with log_of(settings) as log:
         found = _read(log, settings, *span)
     click.echo(_written(found, form or "text"), nl=form != "html")
+    if plots:
+        _draw(found, plots)
+
+
+def _draw(found: Report, folder: Path) -> None:
+    from mendline.reports.plots import write_plots
+
+    try:
+        for file in write_plots(found, folder):
+            click.echo(f"drew {file}", err=True)
+    except OSError as error:
+        msg = f"{folder}: cannot be written: {error.strerror}"
+        raise click.ClickException(msg) from error
 
 
 def _read(log: Log, settings: Settings, begin: int | None, end: int | None) -> Report:

@@ -22,15 +22,15 @@ LINE, BAND, BAD = "#0b57a4", "#9ec5e8", "#c62828"
 class NoMatplotlibError(RuntimeError):
     """A picture in PNG was wanted, and matplotlib is not installed."""
 
-    def __init__(self) -> None:
-        """Say what to do."""
-        super().__init__('a PNG needs matplotlib: pip install "mendline[plot]", or name a file that ends in .html')
+    def __init__(self, instead: str = "name a file that ends in .html") -> None:
+        """Say what to do, or to do `instead`."""
+        super().__init__(f'a PNG needs matplotlib: pip install "mendline[plot]", or {instead}')
 
 
-def need_matplotlib() -> None:
-    """Raise NoMatplotlibError if it is not installed: before a file is scored, and not after."""
+def need_matplotlib(*instead: str) -> None:
+    """Raise NoMatplotlibError if it is not installed: before the work is done, and not after."""
     if find_spec("matplotlib") is None:
-        raise NoMatplotlibError
+        raise NoMatplotlibError(*instead)
 
 
 def png(picture: Picture, file: IO[bytes]) -> None:

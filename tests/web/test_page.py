@@ -174,6 +174,11 @@ def test_a_series_is_explored(chromium: Browser, site: Site) -> None:
         expect(page.locator("canvas")).to_be_visible()
         page.reload()
         expect(page.locator("canvas")).to_be_visible()
+        page.get_by_label("Until, UTC").fill("2023-11-01T00:00:01")
+        expect(page.get_by_text("nothing was measured in this time")).to_be_visible()
+        page.reload()
+        expect(page.get_by_label("Until, UTC")).to_have_value("2023-11-01T00:00:01")
+        expect(page.get_by_text("nothing was measured in this time")).to_be_visible()
 
 
 def test_what_was_expected_and_what_changed_is_explored(chromium: Browser, tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ const SHORTEST_MS = 900_000;
 const MOST = 8;
 const KEEP_MS = 60_000;
 
-/** Show the charts that the query names: `s` a host and the label of a series, `span` how far back in ms, `at` a moment. */
+/** Show the charts that the query names: `s` a host and the label of a series, `span` how far back in ms from `until`, `at` a moment. */
 export function explore(content, { query }) {
   const host = el("input", { list: "hosts", placeholder: "host", "aria-label": "Host", onchange: listSeries });
   const label = el("input", { list: "series", placeholder: "series", "aria-label": "Series", class: "wide" });
   const span = el("select", { "aria-label": "Span", onchange: anew }, Object.entries(SPANS).map(([name, ms]) => el("option", { value: ms }, name)));
+  const until = el("input", { type: "datetime-local", step: 1, "aria-label": "Until, UTC", onchange: anew });
   const moment = el("input", { type: "datetime-local", step: 1, "aria-label": "Moment, UTC", required: true });
   const hosts = el("datalist", { id: "hosts" });
   const series = el("datalist", { id: "series" });
@@ -28,11 +29,13 @@ export function explore(content, { query }) {
   let begun = false;
   let drawn = [];
   let at = Number(query.get("at")) || null;
+  if (Number(query.get("until"))) until.value = written(Number(query.get("until")));
   span.value = SPANS[Object.keys(SPANS).find((name) => String(SPANS[name]) === query.get("span"))] ?? SHORTEST_MS;
 
   content.append(
     panel("Explore",
-      el("form", { class: "search", onsubmit: submit }, host, label, span, el("button", {}, "Add")), hosts, series, said,
+      el("form", { class: "search", onsubmit: submit }, host, label, el("button", {}, "Add")), hosts, series, said,
+      el("div", { class: "search moment" }, el("label", {}, "Show", span, "until"), el("label", {}, until, "UTC"), el("span", { class: "faint" }, "(empty: now, and it goes on)")),
       el("form", { class: "search moment", onsubmit: ask }, el("label", {}, "What changed around", moment, "UTC?"), el("button", {}, "Look"), el("span", { class: "faint" }, "or click into a chart"))),
     around, charts);
   const sizes = new ResizeObserver(() => drawn.forEach(({ plot: one, box }) => box.clientWidth && one.setSize({ width: box.clientWidth, height: HEIGHT })));
@@ -66,19 +69,19 @@ export function explore(content, { query }) {
 
   function ask(event) {
     event.preventDefault();
-    choose(Date.parse(`${moment.value}Z`));
+    choose(read(moment));
   }
 
   function choose(time, source = JSON.parse([...shown.keys()][0] ?? "[]")[0] ?? host.value) {
     at = time;
-    moment.value = new Date(time).toISOString().slice(0, 19);
+    moment.value = written(time);
     anew();
     if (source) return changed(around, source, time, add);
     said.textContent = "Of which host? Add a series of it first.";
   }
 
   function anew() {
-    const facts = new URLSearchParams([["span", span.value], ...(at ? [["at", at]] : []), ...[...shown.keys()].map((one) => ["s", one])]);
+    const facts = new URLSearchParams([["span", span.value], ...(until.value ? [["until", read(until)]] : []), ...(at ? [["at", at]] : []), ...[...shown.keys()].map((one) => ["s", one])]);
     history.replaceState(null, "", `#/explore?${facts}`);
     return update();
   }
@@ -97,7 +100,7 @@ export function explore(content, { query }) {
 
   async function update() {
     if (!begun) await begin();
-    const end = Math.ceil(now());
+    const end = until.value ? read(until) : Math.ceil(now());
     const time = { begin: end - Number(span.value), end };
     const found = await Promise.all([...shown.keys()].map((one) => look(one, time)));
     draw(found);
@@ -137,8 +140,11 @@ export function explore(content, { query }) {
     drawn = [];
   }
 
-  return { update, close, themed: update, pulse: true, still: true };
+  return { update, close, themed: update, still: true, get pulse() { return !until.value; } };
 }
+
+const written = (time) => new Date(time).toISOString().slice(0, 19);
+const read = (field) => Date.parse(`${field.value}Z`);
 
 /** Return the range of the values of each series that several charts are of: what is compared has one scale. */
 function shared(made) {
@@ -156,9 +162,9 @@ function expectations() {
   const kept = new Map();
   const ask = async ({ key, source, name }, { begin, end }) => {
     const last = kept.get(key);
-    if (last && last.length === end - begin && Date.now() - last.at < KEEP_MS) return last.bands;
+    if (last && last.length === end - begin && Math.abs(end - last.end) < KEEP_MS) return last.bands;
     const { bands } = await get("bands", { source, label: name, begin, end }).catch(() => ({ bands: [] }));
-    kept.set(key, { at: Date.now(), length: end - begin, bands });
+    kept.set(key, { end, length: end - begin, bands });
     return bands;
   };
   ask.known = (key) => kept.get(key)?.bands;

@@ -101,6 +101,12 @@ class Comparison:
         """The actions that are not what they were, in the order of time."""
         return sorted(self._deeds(), key=_begin)
 
+    @property
+    def mends_lost(self) -> list[Deed]:
+        """What was proven to mend its fault and is not done on the side `after`: the fault ends there all the same."""
+        gone = [one.before for one in self.deeds if one.before and _course(one.after) != "ran"]
+        return [deed for deed in gone if deed.course == "ran" and deed.mended]
+
     def ways(self) -> Counter[str]:
         """Return how many faults changed in which way."""
         return Counter(way for one in self.faults for way in one.ways)
@@ -127,6 +133,7 @@ def counts(found: Comparison) -> dict[str, float]:
         "actions": len(after.decided.ran),
         "actions_added": ran.count((False, True)),
         "actions_lost": ran.count((True, False)),
+        "mends_lost": len(found.mends_lost),
         "asked": after.decided.of("asked"),
         "shadow": after.decided.of("shadow"),
         "held": after.held.total(),
@@ -145,6 +152,7 @@ NAMES = (
         "actions",
         "actions_added",
         "actions_lost",
+        "mends_lost",
         "asked",
         "shadow",
     ),

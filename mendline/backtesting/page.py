@@ -9,9 +9,21 @@ from mendline.backtesting import pictures
 from mendline.backtesting.comparing import Comparison, DeedChange, FaultChange
 from mendline.backtesting.orders import hidden_by
 from mendline.backtesting.sweeping import rows
-from mendline.backtesting.told import COURSES, about, delay, gaps, header, hidden_told, notes, table, times, ways_told
+from mendline.backtesting.told import (
+    COURSES,
+    about,
+    delay,
+    gaps,
+    header,
+    hidden_told,
+    mends_lost_told,
+    notes,
+    table,
+    times,
+    ways_told,
+)
 from mendline.reports.sections import NONE, Cell, Figure, Section, share
-from mendline.reports.sheet import document, part, safe
+from mendline.reports.sheet import document, method, part, safe
 from mendline.words import date
 
 if TYPE_CHECKING:
@@ -58,10 +70,19 @@ def _single(found: Backtest, one: Comparison) -> Iterator[str]:
     )
     yield f"<h2>Faults</h2><div class='wide'>{pictures.faults(one, found.period)}</div>"
     yield part(faults)
+    yield _more(len(one.faults))
     done = [_deed_row(change) for change in one.deeds[:MOST_ROWS]]
     yield f"<h2>Actions and holds</h2><div class='wide'>{pictures.deeds(one)}</div>"
     yield part(Section("Actions that differ", "", ACTIONS, done, "The same would have been done."))
+    yield _more(len(one.deeds))
+    if one.mends_lost:
+        yield f"<p>{safe(mends_lost_told(one))}</p>"
     yield part(_table("What both sides come to", table(found, [one.before, one.after])))
+
+
+def _more(count: int) -> str:
+    """Return that a table is not whole, if it is not."""
+    return method(f"and {count - MOST_ROWS:,} more, which `--json` has") if count > MOST_ROWS else ""
 
 
 def _many(found: Backtest, fails: Sequence[bool] | None) -> Iterator[str]:

@@ -32,11 +32,12 @@ from mendline.schemas.stream import Partition
 if TYPE_CHECKING:
     from mendline.dumps.recording import Recording
     from mendline.replaying.letters import Letters
+    from mendline.replaying.plan import Span
     from mendline.replaying.stages import Stages
     from mendline.schemas.stream import Batch
 
 LAST = 1_000
-"""Among so many offsets at the end of a journal there is a record."""
+"""Among so many offsets at the end of a journal there is mostly a record."""
 EVIDENT = ("opened", "updated", "resolved")
 STANDING = (
     *("offset", "log_time", "append_time", "actions", "partitions", "targets", "orders", "obeyed", "changes"),
@@ -186,22 +187,30 @@ def heard_at(fault: Fault, latest: int) -> int:
 
 
 def _period(stages: Stages) -> Period:
-    """Return what every input covers: retention may have left less of one than of another."""
-    source, recording = stages.source, stages.source.recording
-    first = {
-        partition: next(iter(recording.batches(partition, span.begin, span.end))).timestamps[0]
-        for partition, span in stages.spans.items()
-        if span.begin < span.end
-    }
-    cut = [first[partition] for partition, span in stages.spans.items() if span.oldest and partition in first]
-    begin = max([source.wanted.begin or 0, *cut]) or min(first.values(), default=0)
-    journal = source.partitions("journal")[0]
-    span = stages.spans[journal]
-    if span.begin >= span.end:
+    """Return what every input covers: retention may have left less of one than of another. Raises ReplayError."""
+    recording, wanted = stages.source.recording, stages.source.wanted
+    first = {place: found for place, span in stages.spans.items() if (found := _first(recording, place, span))}
+    journal = stages.source.partitions("journal")[0]
+    last = _last(recording, journal, stages.spans[journal])
+    if last is None:
         msg = f"{recording.url}: nothing was recorded in that time"
         raise ReplayError(msg)
-    last = list(recording.batches(journal, max(span.begin, span.end - LAST), span.end))[-1]
-    return Period(begin, last.timestamps[-1])
+    cut = [first[place] for place, span in stages.spans.items() if span.oldest and place in first]
+    return Period(max([wanted.begin or 0, *cut]) or min(first.values()), last)
+
+
+def _first(recording: Recording, partition: Partition, span: Span) -> int | None:
+    """Return the append time of the first record of the span, None where there is none."""
+    batch = next(iter(recording.batches(partition, span.begin, span.end)), None)
+    return batch.timestamps[0] if batch else None
+
+
+def _last(recording: Recording, partition: Partition, span: Span) -> int | None:
+    """Return the append time of the last record of the span; looked for near its end first."""
+    for begin in (max(span.begin, span.end - LAST), span.begin):
+        if batches := list(recording.batches(partition, begin, span.end)):
+            return batches[-1].timestamps[-1]
+    return None
 
 
 def is_policies(record: Record) -> bool:

@@ -39,6 +39,8 @@ def faults(found: Comparison, period: Period) -> str:
     shown = _lanes(found)
     scale, height = Scale(*period), KEY + LANE * min(len(shown), MOST_LANES) + 24
     drawn = "".join(_lane(found, one, scale, KEY + LANE * at) for at, one in enumerate(shown[:MOST_LANES]))
+    if len(shown) > MOST_LANES:
+        drawn += f'<text x="{LEFT + 560}" y="12">the first {MOST_LANES} of {len(shown)}, what differs first</text>'
     return svg(height, "faults of both sides along the time", _key() + drawn + scale.dates(height))
 
 
@@ -136,6 +138,8 @@ def sweep(found: Sequence[Comparison]) -> str:
     shown = found[:MOST_ROWS]
     most = max((len(one.after.courses) + one.ways()["lost"] for one in shown), default=0) or 1
     drawn = "".join(_stack(one, most, KEY + ROW * at) for at, one in enumerate(shown))
+    if len(found) > MOST_ROWS:
+        drawn += f'<text x="0" y="12">the first {MOST_ROWS} of {len(found)}</text>'
     key, x = "", NAMES
     for kind, text in (("alone", "as before, or moved"), ("new", "added"), ("down", "lost")):
         key += f'<rect class="{kind}" x="{x}" y="3" width="14" height="9"/><text x="{x + 19}" y="12">{text}</text>'

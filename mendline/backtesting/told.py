@@ -83,7 +83,20 @@ def compared(whole: Backtest, found: Comparison) -> Iterator[str]:
     told_ways = ", ".join(f"{ways[way]} {WORDS.get(way, way)}" for way in WAYS)
     yield f"Faults: {len(found.before.courses)} before, {len(found.after.courses)} after: {told_ways}"
     yield from _most([deed_told(one) for one in found.deeds], "actions")
+    if found.mends_lost:
+        yield mends_lost_told(found)
     yield from lines(table(whole, [found.before, found.after]))
+
+
+def mends_lost_told(found: Comparison) -> str:
+    """Return how many actions are not done that mended their fault."""
+    lost = len(found.mends_lost)
+    what = (
+        "1 of these actions, which is not done, mended its fault"
+        if lost == 1
+        else (f"{lost} of these actions, which are not done, mended their faults")
+    )
+    return f"{what}; without that a fault may have lasted longer than is recorded"
 
 
 def gaps(sides: Sequence[Side]) -> Iterator[str]:

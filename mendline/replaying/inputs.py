@@ -74,7 +74,10 @@ class Source:
         count = self.recording.topics().get(name, 0)
         if not count and short in self.wanted.topics:
             there = ", ".join(sorted(self.recording.topics())) or "none"
-            msg = f"{self.recording.url}: the topic {name} was not recorded (there: {there}); choose with --topic"
+            msg = (
+                f"{self.recording.url}: the topic {name} was not recorded (there: {there}); "
+                "`mendline replay --topic` goes on without"
+            )
             raise ReplayError(msg)
         return [Partition(name, number) for number in range(count)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mendline.backtesting import Terms
@@ -9,12 +11,15 @@ from mendline.backtesting.comparing import counts
 from mendline.backtesting.executing import TAKEN_MS, Executor
 from mendline.backtesting.orders import hidden_by, parse_order
 from mendline.backtesting.past import Done
+from mendline.backtesting.told import mends_lost_told
 from mendline.reading import read_batches
 from mendline.replaying.errors import ReplayError
 from mendline.schemas.records import Command, Intent, Outcome, decode_record
 from mendline.schemas.stream import Partition
 from tests.backtesting.support import LOAD, QUEUE, QUEUES, REST, UNUSUAL, Keys, after, compared, run
-from tests.replaying.support import HOSTS, Studio
+from tests.replaying.support import HOSTS, Studio, recorded
+
+CUT = 60
 
 
 @pytest.mark.slow
@@ -105,6 +110,9 @@ def test_an_action_may_be_taken_to_end_its_fault(studio: Studio) -> None:
     as_recorded, mended = (compared(studio, policies=policies, terms=Terms(mending=one)) for one in (False, True))
     assert (as_recorded.after.held["busy"], mended.after.held["busy"]) == (2, 0)
     assert all(one.mended for one in mended.after.decided.ran)
+    shadow = compared(studio, {"policies": policies}, Terms(mending=True), policies=[QUEUES, REST])
+    assert (counts(shadow)["actions_lost"], counts(shadow)["mends_lost"]) == (2, 2)
+    assert "2 of these actions, which are not done, mended their faults" in mends_lost_told(shadow)
 
 
 @pytest.mark.slow
@@ -113,6 +121,20 @@ def test_faults_of_before_the_time_asked_for_are_left_out(studio: Studio) -> Non
     found = run(studio, [{}], Terms(begin=after(35)))
     assert (found.period.begin, found.comparisons()[0].faults) == (after(35), [])
     assert {one.last.target for one in found.before.courses.values()} == {f"{host}/web" for host in HOSTS}
+
+
+@pytest.mark.slow
+def test_where_retention_left_less_both_sides_are_compared_over_what_is_left(tmp_path: Path) -> None:
+    """And it is said that the new side did not know what was before."""
+    studio = recorded(tmp_path, 60, topics={"partitions": 1, "snapshots_every": 0})
+    metrics = Partition("mendline.metrics", 0)
+    studio.log.delete_before(metrics, CUT)
+    begun = next(iter(read_batches(studio.log, metrics, CUT, studio.ends()[metrics]))).timestamps[0]
+    keys = {"topics": {"partitions": 1}, "detectors": [{**LOAD, "open": {"above": 81}}, QUEUE, UNUSUAL]}
+    found = run(studio, [keys], Terms())
+    assert (found.period.begin, found.comparisons()[0].ways()["lost"]) == (begun, 0)
+    (gap,) = found.after[0].gaps
+    assert gap.startswith(f"rounds on mendline.metrics partition 0 before offset {CUT}: neither a snapshot nor ")
 
 
 def test_a_time_of_which_nothing_was_recorded_is_refused(studio: Studio) -> None:

@@ -137,6 +137,11 @@ def test_values_can_be_varied_side_by_side(call: Caller, config: Path) -> None:
         (("--vary", "detectors.cpu.open.above=1"), 2, "there is no 'cpu' in the list; there are load-limit, queue-"),
         (("--vary", "guards.attempts=1,x"), 2, "with guards.attempts=x: "),
         (("--vary", "guards.attempts=1,x"), 2, "guards.attempts: must be a whole number (given: 'x')"),
+        (
+            ("--vary", "detectors.load-limit.clear.below=90"),
+            2,
+            "with detectors.load-limit.clear.below=90: detector load-",
+        ),
         (("--vary", "detectors.load-limit.opne.above=1"), 2, "detectors.0.opne: unknown key; did you mean open?"),
         (("--fail-if", "xyzzy > 0"), 2, "'xyzzy' is nothing that is counted; there are faults_before, faults, added, "),
         (("--fail-if", "precision < 1"), 2, "precision is not known: nothing is labelled that it follows from"),

@@ -38,14 +38,14 @@ class Notify:
     Parameters = AnyParameters
 
     def __init__(self, receivers: Sequence[NotifySettings]) -> None:
-        """Tell all of `receivers`."""
-        self._receivers = tuple(receivers)
+        """Tell those of `receivers` that take messages, and at once."""
+        self._receivers = tuple(one for one in receivers if not one.alertmanager and not one.after)
         self._told: dict[str, set[int]] = {}
 
     def run(self, context: ActionContext) -> str:
         """Return how many were told. Raises PermanentError, TemporaryError; a repeat tells who did not hear."""
         if not self._receivers:
-            msg = "there is nobody to tell: the settings have no `notify`"
+            msg = "there is nobody to tell: the settings have no `notify`, or none that hears at once"
             raise PermanentError(msg)
         target = f"{context.host}/{context.service}" if context.service else context.host
         message = {

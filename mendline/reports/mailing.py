@@ -62,7 +62,7 @@ class _Job:
 
 @dataclass
 class Mailing:
-    """Sends one report of the settings when it is due; `make` makes it, None when it was sent before."""
+    """Sends one report of the settings when it is due; `make` makes it; None: there is none to send."""
 
     settings: ReportSettings
     sender: Sender
@@ -147,11 +147,16 @@ def _mailing(one: ReportSettings, settings: Settings, log: Log, home: Home) -> M
 
 
 def make_letter(log: Log, settings: Settings, one: ReportSettings, due_s: float) -> Message | None:
-    """Return the letter with the report that is due then; None when it was sent. Raises as `read_report`."""
+    """Return the letter with the report that is due then; None when it was sent, or there was no Mendline then.
+
+    Raises as `read_report`.
+    """
     if was_sent(log, settings, notice_id(one.name, due_s), round(due_s * 1000)):
         return None
     begin, end = covered_by(one, due_s)
     report = read_report(log, settings, Span(begin, end))
+    if report.begin >= report.end:
+        return None
     subject = f"{one.every} report, {date(begin)} to {date(end)} UTC"
     return {"what": "report", "text": subject, "detail": text(report, WIDE), "html": page(report), "time": end}
 

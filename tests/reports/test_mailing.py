@@ -44,11 +44,14 @@ class Desk:
     letters: list[Message] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.clock = ManualClock(int(self.wall * 1000))
+        self.clock = ManualClock(int(self.wall * 1000) - 60_000)
         self.log = MemoryLog(clock=self.clock)
         self.one = ReportSettings.model_validate({"email": EMAIL})
         self.settings = Settings(state=self.folder, reports=(self.one,))
         self.log.ensure_topics(topic_settings(self.settings.topics))
+        self.say(fault("host-1/db", time=int(self.clock())))
+        self.clock.advance(60)
+        self.say(fault("host-1/web", time=int(self.clock())))
         self.live()
 
     def live(self) -> None:
@@ -95,14 +98,13 @@ class Desk:
 def test_a_report_is_mailed_once_when_it_is_due(tmp_path: Path) -> None:
     """With the time since the one before, as text and as a page that stands alone."""
     desk = Desk(str(tmp_path))
-    desk.say(fault("host-1/web", time=int(DUE * 1000) - 30_000))
     desk.pass_by(59)
     assert [] == desk.letters
     desk.pass_by(1)
     desk.pass_by(3600)
     (message,) = desk.letters
     assert str(message["text"]).startswith("weekly report, 2026-11-23 07:00:00 to 2026-11-30 07:00:00 UTC")
-    assert "incidents                 1" in str(message["detail"])
+    assert "incidents                 2" in str(message["detail"])
     made = letter(ReportSettings.model_validate({"email": EMAIL}).email, message)
     html = made.get_body(("html",))
     assert html is not None
@@ -124,6 +126,13 @@ def test_a_restart_mails_nothing_twice_and_nothing_too_late(tmp_path: Path) -> N
     late = Desk(str(tmp_path), wall=DUE + 86_400)
     late.pass_by(1)
     assert [] == late.letters
+
+
+def test_what_was_due_before_there_was_mendline_is_not_mailed(tmp_path: Path) -> None:
+    """A first start tells nobody that nothing happened."""
+    desk = Desk(str(tmp_path), wall=DUE + 3600)
+    desk.pass_by(1)
+    assert ([], []) == (desk.letters, desk.notices())
 
 
 def test_a_crash_before_it_arrived_mails_it_again_under_its_id(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from mendline.responders.messages import message_of
 from mendline.responders.notify import Notify
 from mendline.responders.webhook import post
 from mendline.schemas.records import Hold
-from mendline.schemas.settings import NotifySettings, ServiceSettings
+from mendline.schemas.settings import AlertmanagerSettings, NotifySettings, ServiceSettings
 from tests.responders.support import Scene, fault, order, outcome, policy, settings
 from tests.responders.webhooks import Webhook
 from tests.responders.webhooks import webhook as listening
@@ -90,8 +90,12 @@ def test_the_action_tells_every_webhook(webhook: Webhook) -> None:
 
 def test_the_action_without_webhooks_fails() -> None:
     """Settings without `notify` tell nobody, and that is no success."""
-    with pytest.raises(PermanentError, match="no `notify`"):
-        Notify([]).run(ActionContext("i-1", "host-1", "web", ServiceSettings(), 5.0))
+    context = ActionContext("i-1", "host-1", "web", ServiceSettings(), 5.0)
+    later = NotifySettings(webhook="http://127.0.0.1:1/", after=1000)
+    alerts = NotifySettings(alertmanager=AlertmanagerSettings(url="http://127.0.0.1:1/"))
+    for nobody in ([], [later, alerts]):
+        with pytest.raises(PermanentError, match="no `notify`, or none that hears at once"):
+            Notify(nobody).run(context)
 
 
 def hold(guard: str) -> Hold:

@@ -92,8 +92,9 @@ class Columns:
     def forget(self, name: bytes, before: int) -> None:
         """Empty what stands below offset `before` under `name`, or keys that begin with `name/`; cut an empty front."""
         stop = min(max(0, before - self.first), len(self._values))
-        for index in range(stop):
-            if begins_with(self._keys[index], name):
+        for index, key in enumerate(self._keys[:stop]):
+            # Most of what stands there was emptied before: it has no key.
+            if key is not None and begins_with(key, name):
                 self.size -= len(self._values[index])
                 self._keys[index], self._values[index] = None, b""
         kept = next((index for index, value in enumerate(self._values[:stop]) if value), stop)

@@ -37,8 +37,12 @@ class LogClock:
         [0, 400, 400, 2400, 2401]
         """
         times = np.asarray(append_times, dtype=np.int64)
-        first = times[0] if self.append_time < 0 else self.append_time
-        steps = np.clip(np.diff(times, prepend=first), 0, LONGEST_STEP_MS)
-        log_times: NDArray[np.int64] = self.now + np.cumsum(steps)
+        # Written out, for most batches are small: np.diff and np.clip would take as long as all the rest together.
+        steps = np.empty_like(times)
+        steps[0] = 0 if self.append_time < 0 else times[0] - self.append_time
+        np.subtract(times[1:], times[:-1], out=steps[1:])
+        np.minimum(np.maximum(steps, 0, out=steps), LONGEST_STEP_MS, out=steps)
+        log_times: NDArray[np.int64] = steps.cumsum()
+        log_times += self.now
         self.now, self.append_time = int(log_times[-1]), int(times[-1])
         return log_times

@@ -17,7 +17,12 @@ Collector = Literal[
 class HostSettings(Frozen):
     """What is observed of the host itself."""
 
-    interval: Duration = Field(default=1000, ge=100, description="time between two collection rounds")
+    interval: Duration = Field(
+        default=1000,
+        ge=100,
+        description="time between two collection rounds; detectors with `window: 0` take it for that of all hosts, and "
+        "three times as long without a round ends what they wait `for`",
+    )
     collect: tuple[Collector, ...] = Field(
         default=("cpu", "load", "memory", "disk", "filesystem", "network", "tcp", "descriptors", "pressure", "sensors"),
         description="groups of host metrics",

@@ -23,7 +23,7 @@ class TellingLog(MemoryLog):
     def append(self, records: Sequence[NewRecord], router: Any) -> Any:
         """Append, and tell."""
         answer = super().append(records, router)
-        for topic in dict.fromkeys(record.topic for record in records):
+        for topic in {record.topic: None for record in records if record.topic in self.listeners}:
             for tell in self.listeners[topic]:
                 tell()
         return answer

@@ -82,7 +82,7 @@ class SteppingLog:
 class MemberLife(Process):
     """One life of a member of a stage's group: it joins, and works until it dies or another has taken its place.
 
-    `idle_ms` says for how long it rests when there is nothing to do.
+    `idle_ms` says for how long it rests when there is nothing to do, given whether it has partitions.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class MemberLife(Process):
         name: str,
         *,
         pace: Pace = IDLE,
-        idle_ms: Callable[[], float] = lambda: IDLE_MS,
+        idle_ms: Callable[[bool], float] = lambda _: IDLE_MS,
     ) -> None:
         """Begin to work as the member `name`."""
         super().__init__(time, lots)
@@ -110,6 +110,6 @@ class MemberLife(Process):
         try:
             while True:
                 self.member.turn()
-                self.doze(self._idle_ms(), TURNS_MS)
+                self.doze(self._idle_ms(bool(self.member.partitions)), TURNS_MS)
         except MemberFencedError:
             self.dead = True

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from tests.simulation.virtual import Fibre, KilledError, Time
 
+FOREVER = 10**15
+"""When those die who live (ms)."""
+
 
 class Fuse(NamedTuple):
     """Burns down after so many steps, of `deeds` only or any; then its process freezes for so long, or, None, dies."""
@@ -25,6 +28,7 @@ class Process:
         self.time = time
         self.lots = lots
         self.dead = False
+        self.born, self.died = time.now, FOREVER
         self._fibres: list[Fibre] = []
         self._turns_ms: dict[Fibre, Sequence[float]] = {}
         self._frozen_until = 0
@@ -96,6 +100,7 @@ class Process:
     def die(self) -> None:
         """End all that runs in it, at the place where it sleeps."""
         self.dead = True
+        self.died = self.time.now
         if self._holding:
             self._holding.resume()
         for fibre in self._fibres:

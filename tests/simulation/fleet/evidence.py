@@ -6,13 +6,14 @@ read before, of a fault's records those of no higher revision.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mendline.reading import read_batches
+from mendline.reading import ROUTINE, read_batches
 from mendline.runtime.logtime import LogClock
 from mendline.schemas.decode import decode
 from mendline.schemas.records import Fault
@@ -33,12 +34,13 @@ STAGES = ("rounds", "detect")
 class Seen:
     """What a reader sees: windows by (source, width, start) as bytes, records of faults by (id, revision).
 
-    `unlike` are those that were said again with other content.
+    `unlike` are those that were said again with other content, `spoken` the numbers of what each life of a source said.
     """
 
     windows: dict[WindowKey, bytes] = field(default_factory=dict)
     faults: dict[FaultKey, Fault] = field(default_factory=dict)
     unlike: set[WindowKey | FaultKey] = field(default_factory=set)
+    spoken: dict[tuple[str, int], set[int]] = field(default_factory=lambda: defaultdict(set))
     _starts: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def take(self, records: Sequence[NewRecord]) -> None:
@@ -47,6 +49,15 @@ class Seen:
             values, headers = [one.value for one in records], [one.headers for one in records]
             keys, times = [one.key for one in records], [0] * len(records)
             self.read(decode(Batch(Partition("", 0), range(len(records)), times, keys, values, headers)))
+
+    def listen(self, given: Input) -> None:
+        """Note the numbers of what sources say."""
+        for block in given.rounds:
+            for source, epoch, number in zip(block.sources, block.epoch.tolist(), block.sequence.tolist(), strict=True):
+                self.spoken[source, epoch].add(number)
+        for _, record in given.records:
+            if record.epoch is not None and record.sequence is not None:
+                self.spoken[record.source, record.epoch].add(record.sequence)
 
     def read(self, decoded: Decoded) -> None:
         """Take what was read."""
@@ -78,8 +89,24 @@ def seen_on(log: Log, partitions: Sequence[Partition]) -> Seen:
     seen = Seen()
     for partition in partitions:
         for batch in read_batches(log, partition):
-            seen.read(decode(batch))
+            if told := _without(ROUTINE, batch):
+                seen.read(decode(told))
     return seen
+
+
+def _without(kinds: Sequence[bytes], batch: Batch) -> Batch | None:
+    """Return the batch without records of these kinds, told by their bytes; None if nothing is left."""
+    kept = [place for place, value in enumerate(batch.values) if not any(kind in value[:400] for kind in kinds)]
+    if not kept:
+        return None
+    return Batch(
+        batch.partition,
+        [batch.offsets[place] for place in kept],
+        [batch.timestamps[place] for place in kept],
+        [batch.keys[place] for place in kept],
+        [batch.values[place] for place in kept],
+        [batch.headers[place] for place in kept],
+    )
 
 
 def undisturbed(log: Log, stages: Mapping[Partition, Sequence[Stage]]) -> Seen:
@@ -87,6 +114,7 @@ def undisturbed(log: Log, stages: Mapping[Partition, Sequence[Stage]]) -> Seen:
     seen = Seen()
     for partition, made in stages.items():
         for given in _inputs(log, partition):
+            seen.listen(given)
             for stage in made:
                 seen.take(list(stage.fold(given)))
     return seen
@@ -99,31 +127,3 @@ def _inputs(log: Log, partition: Partition) -> Iterator[Input]:
         yield Input(
             partition, batch.offsets, found.append_times, times, found.rounds, found.windows, found.records, raw=batch
         )
-
-
-@dataclass(frozen=True)
-class Spoken:
-    """What a source's records have in common: its life (`epoch`), and which numbers of it stand on the log."""
-
-    source: str
-    epoch: int
-    sequences: frozenset[int]
-
-    @property
-    def missing(self) -> int:
-        """How many numbers are left out."""
-        return max(self.sequences) + 1 - len(self.sequences)
-
-
-def spoken_on(log: Log, partition: Partition) -> list[Spoken]:
-    """Return what each life of each source has said."""
-    found: dict[tuple[str, int], set[int]] = {}
-    for batch in read_batches(log, partition):
-        decoded = decode(batch)
-        for block in decoded.rounds:
-            for source, epoch, number in zip(block.sources, block.epoch.tolist(), block.sequence.tolist(), strict=True):
-                found.setdefault((source, epoch), set()).add(number)
-        for _, record in decoded.records:
-            if record.epoch is not None and record.sequence is not None:
-                found.setdefault((record.source, record.epoch), set()).add(record.sequence)
-    return [Spoken(*life, frozenset(numbers)) for life, numbers in found.items()]

@@ -11,7 +11,8 @@ from tests.simulation.harm import Harm, Kinds
 if TYPE_CHECKING:
     from tests.simulation.fleet.world import Fleet
 
-FROZEN_MS = (4_000, 25_000, 200_000)
+LONGEST_FROZEN_MS = 200_000
+FROZEN_MS = (4_000, 25_000, LONGEST_FROZEN_MS)
 NOT_HERE = ("detectors blind",)
 
 
@@ -30,6 +31,7 @@ class FleetHarm(Harm):
             "member more": (2, self._add_member),
             "settings changed": (3, self._change_settings),
             "answer lost": (3, self._lose_answer),
+            "disk full": (2, self._fill_disk),
         }
         return {name: kind for name, kind in kinds.items() if name not in NOT_HERE} | more
 
@@ -54,6 +56,14 @@ class FleetHarm(Harm):
         stage = self._of(self.fleet.stages).partition("-")[0]
         for name in [name for name in self.fleet.stages if name.partition("-")[0] == stage]:
             self._end_soon(self.fleet.stages[name], partial(self.fleet.start_member, name))
+
+    def _fill_disk(self) -> None:
+        """Let a host have no room for its ledger and its spool for a while, and mostly no way to the log either."""
+        site = self.world.sites[self._of(self.world.sites)]
+        self.world.disk.fill(site.folder)
+        self.world.time.after(self.world.lots.choice([5_000, 60_000]), partial(self.world.disk.free, site.folder))
+        if self.world.lots.random() < 0.7:
+            site.cut_until = self.world.time.now + self.world.lots.choice([8_000, 20_000])
 
     def _lose_answer(self) -> None:
         """Let a host hear nothing of some appends that arrived: it says them again."""

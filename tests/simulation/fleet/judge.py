@@ -1,29 +1,40 @@
 """What must never happen in a fleet, besides what must never happen to incidents.
 
 Of windows and faults nothing may be lost, said twice differently, or other than an undisturbed pass over the same log
-says; of what an agent says nothing may be missing.
+says; of what an agent says nothing may be missing. What was wrong while an agent looked at it for long enough must have
+been found, and what was found must have been wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.processors.windows import WindowsStage
 from mendline.schemas.stream import Partition
-from tests.simulation.fleet.evidence import seen_on, spoken_on, undisturbed
+from tests.simulation.fleet.evidence import seen_on, undisturbed
 from tests.simulation.judge import Wrong
+from tests.simulation.process import FOREVER
 from tests.simulation.services import JOURNAL, METRICS
 
 if TYPE_CHECKING:
+    from mendline.schemas.records import Fault
     from mendline.schemas.stream import Stage
+    from tests.simulation.deeds import Sickness
     from tests.simulation.fleet.evidence import Seen
     from tests.simulation.fleet.world import Fleet
 
-KINDS = ("lost", "twice", "different")
+KINDS = ("lost", "twice", "different", "missed", "false_alarm")
 WINDOWS = Partition("mendline.windows", 0)
+FOUND_AS = {"dead": ("dead",), "hung": ("hung",), "leaking": ("leaking",), "failing": ("failing",)}
+"""What cannot be anything else, and as what it is found."""
+LONG_ENOUGH_MS = {"dead": 60_000, "hung": 90_000, "leaking": 650_000, "failing": 240_000}
+LATE_MS = 130_000
+"""By so much what windows show may follow its end."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +45,13 @@ class FleetJudge:
 
     def wrongs(self) -> Iterator[Wrong]:
         """Yield all that must not have happened."""
-        log = self.fleet.log
-        for life in spoken_on(log, METRICS):
-            if life.missing:
-                yield Wrong("lost", f"{life.missing} records of life {life.epoch} of {life.source}")
-        found = seen_on(log, [WINDOWS, JOURNAL])
-        yield from self._differences(self._undisturbed(), found)
+        wanted = self._undisturbed()
+        for (source, life), numbers in wanted.spoken.items():
+            if missing := max(numbers) + 1 - len(numbers):
+                yield Wrong("lost", f"{missing} records of life {life} of {source}")
+        found = seen_on(self.fleet.log, [WINDOWS, JOURNAL])
+        yield from self._differences(wanted, found)
+        yield from self._against_truth(found)
 
     def _undisturbed(self) -> Seen:
         settings, vouch = self.fleet.plan.versions[0], self.fleet.keys.planner.why_not
@@ -56,3 +68,53 @@ class FleetJudge:
             unlike = [key for key in should.keys() & there.keys() if should[key] != there[key]]
             yield from (Wrong("different", f"{name}: {key} is {there[key]}, not {should[key]}") for key in unlike)
         yield from (Wrong("twice", f"{key} was said again, and differently") for key in found.unlike)
+
+    # Truth ------------------------------------------------------------------------------------------------------------
+
+    def _against_truth(self, found: Seen) -> Iterator[Wrong]:
+        """Yield what was not found, and what was found and was not so; of hosts whose clocks were set nobody knows."""
+        told = [one for one in _spans(found) if one.host not in self.fleet.truth.skew_ms]
+        for sickness in self.fleet.truth.sicknesses.values():
+            host = sickness.target.partition("/")[0]
+            must = self._was_looked_at(host, sickness) and host not in self.fleet.truth.skew_ms
+            if must and not any(one.is_of(sickness, FOUND_AS[sickness.kind]) for one in told):
+                yield Wrong("missed", f"{sickness}")
+        true = [one for one in self.fleet.truth.sicknesses.values() if one.kind in FOUND_AS]
+        for span in told:
+            if span.kinds & {*FOUND_AS} and not any(span.is_of(one, (one.kind,)) for one in true):
+                yield Wrong("false_alarm", f"{span}")
+
+    def _was_looked_at(self, host: str, sickness: Sickness) -> bool:
+        """Say whether one life of the agent saw it for long enough."""
+        over = self.fleet.time.now if sickness.over is None else sickness.over
+        seen = [min(life.died, over) - max(life.born, sickness.began) for life in self.fleet.lives[host]]
+        return max(seen) >= LONG_ENOUGH_MS.get(sickness.kind, FOREVER)
+
+
+class _Span(NamedTuple):
+    """A fault from when it was opened until its end (ms), with all kinds that it had."""
+
+    host: str
+    target: str
+    kinds: AbstractSet[str]
+    opened: int
+    ended: int
+
+    def is_of(self, sickness: Sickness, kinds: Collection[str]) -> bool:
+        """Say whether the fault is about the sickness, found as one of these kinds."""
+        over = FOREVER if sickness.over is None else sickness.over
+        together = self.opened <= over + LATE_MS and self.ended >= sickness.began
+        return self.target == sickness.target and together and not self.kinds.isdisjoint(kinds)
+
+
+def _spans(found: Seen) -> list[_Span]:
+    records: dict[str, list[Fault]] = defaultdict(list)
+    for fault in found.faults.values():
+        records[fault.id].append(fault)
+    return [_span(sorted(faults, key=lambda one: one.revision)) for faults in records.values()]
+
+
+def _span(faults: Sequence[Fault]) -> _Span:
+    last = faults[-1]
+    ended = last.time if last.transition in {"resolved", "orphaned"} else FOREVER
+    return _Span(last.host, last.target, {one.kind for one in faults}, last.opened_at, ended)

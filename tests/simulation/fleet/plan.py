@@ -20,9 +20,9 @@ LIMIT = 0.9
 """Share of its memory that no service should use."""
 
 WINDOWS = (
-    *[("60s", ("60s",), "60s")] * 3,
+    *[("60s", ("60s",), "60s")] * 4,
     *[("10s", ("10s", "60s"), "60s")] * 2,
-    *[("30s", ("30s", "60s"), "60s")] * 2,
+    *[("30s", ("30s", "60s"), "60s")] * 3,
     ("30s", ("30s",), "30s"),
     ("10s", ("10s",), "10s"),
 )
@@ -54,9 +54,9 @@ def draw_fleet(lots: random.Random) -> FleetPlan:
     return FleetPlan(
         versions=tuple(with_own_detectors(one) for one in versions),
         allowed={host: draw_allowed(lots) for host in HOSTS},
-        lazy_ms=lots.choice([20_000, 60_000, 120_000, 120_000, 300_000, 300_000]),
+        lazy_ms=lots.choices([20_000, 60_000, 120_000, 300_000], [1, 2, 6, 7])[0],
         seldom_s=lots.choice([300.0, 1_800.0, 3_600.0]),
-        every_ms=lots.choice([1_800_000.0, 3_600_000.0, 7_200_000.0]),
+        every_ms=lots.choice([3_600_000.0, 7_200_000.0, 10_800_000.0]),
     )
 
 
@@ -64,7 +64,7 @@ def _watching(lots: random.Random) -> dict[str, Any]:
     """Return windows and detectors."""
     pane, widths, window = lots.choice(WINDOWS)
     unusual = lots.choice(("zscore", "ewma", "mad"))
-    memory_window = lots.choice([0, window, window, window])
+    memory_window = 0 if lots.random() < 0.1 else window
     limit = {"use": "threshold", "open": {"above": LIMIT, "for": lots.choice(["0s", "20s"])}}
     metrics = ("process.memory", "http.errors", "http.latency")
     memory, errors, latency = ({"match": {"metric": metric}, "window": window} for metric in metrics)
@@ -89,6 +89,7 @@ def _settings(drawn: Mapping[str, Any], attempts: int, toggled: bool) -> Setting
     given = {
         **drawn,
         "name": "planner",
+        "host": {"interval": f"{INTERVAL_MS}ms"},
         "services": {name: {"depends_on": list(DEPENDS_ON[name])} for name in SERVICES},
         "policies": policies,
         "detectors": [*drawn["detectors"], *([_TOGGLED] if toggled else [])],

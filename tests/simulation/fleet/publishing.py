@@ -139,8 +139,11 @@ class HostProducer(SteppingProducer):
         if self.site.cut_until > now:
             msg = f"{self.site.name} is cut off"
             raise LogUnavailableError(msg)
-        positions = super().append(records).result()
+        answer = super().append(records)
         lost = self.site.answers_lost > 0
+        if not lost and not self.site.slow_ms:
+            return answer
+        positions = answer.result()
         self.site.answers_lost -= lost
         return _SlowAnswer(positions, self.process, now + self.site.slow_ms, lost)
 

@@ -35,6 +35,8 @@ DAY_MS = 86_400_000
 LEAK_MS = 600_000
 """How long a leak takes to fill the memory."""
 OOM = 1.2
+SEEN_MS = 75_000
+"""After how long windows show what is wrong, at the latest."""
 NOISE = [random.Random(0).gauss(0, 1) for _ in range(4_099)]
 
 
@@ -67,6 +69,7 @@ class FleetTruth(Truth):
     def break_it(self, service: Service, kind: str) -> None:
         """Let this be wrong with the service, for some time or until somebody mends it."""
         super().break_it(service, kind)
+        self.time.after(SEEN_MS, self.notable)
         if kind == "leaking":
             self.time.after(LEAK_MS * LIMIT, self.notable)
             self.time.after(LEAK_MS * OOM, partial(self._out_of_memory, service, service.sick))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,8 @@ from mendline.runtime.member import Pace
 from mendline.schemas.records import Fault
 from tests.simulation.deeds import Sickness
 from tests.simulation.fleet.agents import FleetAgent
-from tests.simulation.fleet.harm import FleetHarm
-from tests.simulation.fleet.judge import KINDS, FleetJudge
+from tests.simulation.fleet.harm import LONGEST_FROZEN_MS, FleetHarm
+from tests.simulation.fleet.judge import KINDS, WINDOWS, FleetJudge
 from tests.simulation.fleet.plan import FleetPlan, draw_fleet
 from tests.simulation.fleet.publishing import in_virtual_time
 from tests.simulation.fleet.stages import MEMBERS, SPECS
@@ -20,7 +21,7 @@ from tests.simulation.fleet.truth import FleetTruth
 from tests.simulation.judge import KINDS as JUDGED
 from tests.simulation.judge import Wrong
 from tests.simulation.members import MemberLife
-from tests.simulation.services import JOURNAL
+from tests.simulation.services import JOURNAL, METRICS
 from tests.simulation.story import Line, of_kind
 from tests.simulation.world import PLANNERS, Keys, World
 
@@ -32,10 +33,13 @@ if TYPE_CHECKING:
     from tests.simulation.process import Process
 
 AWAKE_MS = 40_000
-AWAKE_REST_MS = (100.0, 1_000.0, 2_000.0, 2_000.0)
+AWAKE_REST_MS = (300.0, 2_000.0, 2_000.0, 3_000.0)
 CALM_MS = 240_000
 HOUR_MS = 3_600_000
+STANDBY_REST_MS = 15_000.0
 LAST_MS = 10_000
+READ = {"windows": METRICS, "rounds": METRICS, "detect": WINDOWS, "planner": JOURNAL}
+"""What each stage reads."""
 NEVER_S = 1e9
 
 
@@ -43,13 +47,14 @@ class Fleet(World):
     """All of it. `run` lets so many hours pass; `story` says what came of it."""
 
     kinds = (*JUDGED, *KINDS)
-    unit, per_world = "hours", 10.0
+    unit, per_world = "hours", 20.0
     plan: FleetPlan
     truth: FleetTruth
 
     def __init__(self, seed: str, folder: Path, keys: Keys, harms: Collection[str] = ()) -> None:
         """Put everything to work; of the kinds of harm only these are done, if any are named."""
         self._awake_until = 0
+        self.lives: dict[str, list[Agent]] = defaultdict(list)
         super().__init__(seed, folder, keys, harms)
         self.stages: dict[str, MemberLife] = {}
         self.log.listeners[JOURNAL.topic].clear()
@@ -103,8 +108,10 @@ class Fleet(World):
             self._rouse(self.stages)
         self._awake_until = max(self._awake_until, now + AWAKE_MS)
 
-    def _rest_ms(self) -> float:
-        return self.lots.choice(AWAKE_REST_MS) if self.time.now < self._awake_until else float(self.plan.lazy_ms)
+    def _rest_ms(self, busy: bool) -> float:
+        if self.time.now >= self._awake_until:
+            return float(self.plan.lazy_ms)
+        return self.lots.choice(AWAKE_REST_MS) if busy else STANDBY_REST_MS
 
     # Lives ------------------------------------------------------------------------------------------------------------
 
@@ -134,7 +141,9 @@ class Fleet(World):
         return FleetHarm(self, only)
 
     def _make_agent(self, site: Site) -> Agent:
-        return FleetAgent(site)
+        agent = FleetAgent(site)
+        self.lives[site.name].append(agent)
+        return agent
 
     def _lives(self) -> Iterable[Process]:
         return (*super()._lives(), *self.stages.values())
@@ -144,5 +153,13 @@ class Fleet(World):
         for agent in self.agents.values():
             if not agent.dead:
                 agent.die()
-        self.time.run(LAST_MS)
+        until = self.time.now + self.session_s * 1000 + LONGEST_FROZEN_MS
+        ends = {stage: self.log.columns(partition).end for stage, partition in READ.items()}
+        while self.time.now < until and not all(self._has_read(stage, end) for stage, end in ends.items()):
+            self._awake_until = self.time.now + LAST_MS
+            self.time.run(LAST_MS)
         super()._end()
+
+    def _has_read(self, stage: str, end: int) -> bool:
+        place = self.log.group(f"mendline.{stage}").committed.get(READ[stage])
+        return place is not None and place.offset >= end

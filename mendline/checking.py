@@ -30,6 +30,7 @@ from mendline.responders.snapshots.inspection import can_be_inspected
 from mendline.responders.snapshots.tree import data_path
 from mendline.schemas.quantities import span
 from mendline.schemas.secrets import SecretError, is_reference, read_secret
+from mendline.store.checking import check_store
 from mendline.topics import topic_settings
 from mendline.web.checking import check_web
 
@@ -58,6 +59,7 @@ def check_all(settings: Settings, file: Path) -> Iterator[Finding]:
     yield from _check_receivers(settings)
     yield from _check_webhook("watchdog.webhook", settings.watchdog.webhook or "")
     yield from check_web(settings)
+    yield from check_store(settings)
     if not settings.services:
         yield Finding("warning", "services", "there are none: only this host itself is watched")
     for name, service in settings.services.items():

@@ -162,9 +162,16 @@ def store_members(settings: Settings, store: StoreSettings, log: Log) -> list[Ru
 
 def store_beside(settings: Settings, log: Log) -> list[Runner]:
     """Return what keeps a store beside all else, which goes on without it; nothing without a section `store`."""
-    from mendline.store.beside import Beside
+    from mendline.store.beside import Beside, give_up
+    from mendline.store.errors import NoStoreError, StoreError
 
-    return [Beside(one) for one in store_members(settings, settings.store, log)] if settings.store else []
+    if settings.store is None:
+        return []
+    try:
+        return [Beside(one) for one in store_members(settings, settings.store, log)]
+    except (NoStoreError, StoreError) as error:
+        give_up(error)
+        return []
 
 
 def respond_members(settings: Settings, log: Log, metrics: Metrics) -> list[Runner]:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+def give_up(error: Exception) -> None:
+    """Say that nothing is stored, and why."""
+    logger.error("nothing is stored any more, all else goes on: %s", error)
+
+
 class Beside:
     """Runs a member of the store, and goes on without it when that fails; a `Runner`."""
 
@@ -27,7 +32,7 @@ class Beside:
         try:
             self._member.run(stop)
         except StoreError as error:
-            logger.error("nothing is stored any more, all else goes on: %s", error)  # noqa: TRY400 - it says it all
+            give_up(error)
         except Exception:
             logger.exception(
                 "%s has failed, which is a defect: nothing is stored any more, all else goes on", self.name

@@ -26,8 +26,9 @@ POSTGRESQL_OPTIONS = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
+    "options": "-c lock_timeout=30s",
 }
-"""So that a network that lets nothing through is found out within half a minute (s; the last one ms)."""
+"""So that a network that lets nothing through, or a lock of somebody else, is found out within half a minute."""
 SQLITE = "sqlite://"
 POSTGRESQL = ("postgresql://", "postgres://")
 PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -65536", "temp_store = MEMORY")

@@ -32,7 +32,7 @@ def migrate(engine: Engine) -> str | None:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
         before = version(connection)
-        _refuse_newer(engine, steps, before)
+        refuse_newer(engine, before)
         if before != steps.get_current_head():
             _upgrade(connection, steps)
     return before
@@ -50,7 +50,9 @@ def newest() -> str:
     return str(_steps().get_current_head())
 
 
-def _refuse_newer(engine: Engine, steps: ScriptDirectory, before: str | None) -> None:
+def refuse_newer(engine: Engine, before: str | None) -> None:
+    """Raise StoreError for tables that have had a step which this version does not know."""
+    steps = _steps()
     if before is None or before in {step.revision for step in steps.walk_revisions()}:
         return
     msg = (

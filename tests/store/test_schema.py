@@ -10,6 +10,10 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from mendline.logs.memory import MemoryLog
+from mendline.roles import store_beside
+from mendline.schemas.settings import Settings, StoreSettings
+from mendline.store.checking import check_store
 from mendline.store.engine import open_engine, told, transaction
 from mendline.store.errors import StoreAwayError, StoreError
 from mendline.store.schema import migrate, newest
@@ -83,3 +87,31 @@ def test_an_address_behind_a_reference(tmp_path: Path) -> None:
     assert told(open_engine(f"file:{tmp_path}/url")) == f"sqlite://{tmp_path}/store.db"
     with pytest.raises(StoreError, match=r"store\.url: file:.*/none: No such file"):
         open_engine(f"file:{tmp_path}/none")
+
+
+def test_beside_all_else_a_store_that_cannot_be_opened_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What mends goes on without it."""
+    settings = Settings(log="memory:", store=StoreSettings(url=f"file:{tmp_path}/none"))
+    assert store_beside(settings, MemoryLog()) == []
+    assert "nothing is stored any more, all else goes on: store.url: file:" in caplog.text
+
+
+def checked(url: str) -> tuple[str, str]:
+    """Return what `mendline check` says of a store."""
+    ((level, about, text),) = check_store(Settings(log="memory:", store=StoreSettings(url=url)))
+    assert about == "store.url"
+    return level, text
+
+
+def test_a_store_is_checked_before_anything_runs(tmp_path: Path, url: str, engine: sa.Engine) -> None:
+    """One that is there answers, one that is not there is not made, one of a newer version is wrong."""
+    assert checked(url) == ("ok", f"{told(engine)} answers")
+    assert checked(f"sqlite://{tmp_path}/new.db") == ("ok", f"{tmp_path}/new.db will be made")
+    assert not (tmp_path / "new.db").exists()
+    assert checked("postgresql://127.0.0.1:1/x")[0] == "wrong"
+    with transaction(engine) as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    level, text = checked(url)
+    assert (level, "newer version" in text) == ("wrong", True)

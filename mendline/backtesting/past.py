@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from mendline.replaying.decisions import is_known
 from mendline.replaying.errors import ReplayError
 from mendline.replaying.inputs import Place
 from mendline.reports.history import UNBEGUN
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 LAST = 1_000
 """Among so many offsets at the end of a journal there is mostly a record."""
+OTHER_POLICIES = "policies were recorded that this version reads otherwise: what `live` does under them is not known"
 EVIDENT = ("opened", "updated", "resolved")
 STANDING = (
     *("offset", "log_time", "append_time", "actions", "partitions", "targets", "orders", "obeyed", "changes"),
@@ -76,7 +78,8 @@ class Past:
     """What all sides share.
 
     `before` is the fold up to the period, `heard` are the faults that were recorded in it, `done` the outcomes by the
-    id of their intent, `labels` what people said of faults by their ids. `ran` counts actions that were really begun.
+    id of their intent, `labels` what people said of faults by their ids. `ran` counts actions that were really begun,
+    `gaps` tell what of the side that was recorded is not exact.
     """
 
     journal: Partition
@@ -88,6 +91,7 @@ class Past:
     done: dict[str, Done] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     ran: int = 0
+    gaps: list[str] = field(default_factory=list)
 
     def given(self, recording: Recording) -> Iterator[tuple[int, Record]]:
         """Yield with their append times the records of the period that are as they were, whatever a side says."""
@@ -137,6 +141,8 @@ class _Reader:
     def take(self, batch: Batch) -> None:
         for offset, at, value in zip(batch.offsets, batch.timestamps, batch.values, strict=True):
             record = readable(value)
+            if at <= self._past.period.end and isinstance(record, Activation) and _is_of_others(record):
+                self._past.gaps = [OTHER_POLICIES]
             if at < self._past.period.begin:
                 self._fold(record, offset, at)
             elif record:
@@ -216,3 +222,7 @@ def _last(recording: Recording, partition: Partition, span: Span) -> int | None:
 def is_policies(record: Record) -> bool:
     """Say whether a record puts policies in force."""
     return isinstance(record, Activation) and record.stage == POLICIES
+
+
+def _is_of_others(record: Activation) -> bool:
+    return is_policies(record) and not is_known(record)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Opened = Callable[[], AbstractContextManager["Recording"]]
 """Opens the recording: each process has its own connection."""
 Tell = Callable[[int], None]
+FEW = 2
 Given = TypeVar("Given")
 Found = TypeVar("Found")
 
@@ -155,7 +156,9 @@ class _Run:
     def _decided(self, past: Past, detected: dict[Kind, Detected]) -> list[Decided]:
         """Return what each candidate decides, the reference first."""
         plays = [self._play(number, past, detected) for number in range(len(self._candidates))]
-        found = self._in_processes(partial(self._decide, past), list(enumerate(plays)))
+        work, numbered = partial(self._decide, past), list(enumerate(plays))
+        # Most of what it takes is to read the journal, which each process would do for itself.
+        found = work(numbered) if len(plays) <= FEW else self._in_processes(work, numbered)
         return [one for _, one in sorted(found, key=lambda pair: pair[0])]
 
     def _decide(self, past: Past, share: Sequence[tuple[int, Play]]) -> list[tuple[int, Decided]]:
@@ -175,7 +178,7 @@ class _Run:
     def _side(self, number: int, past: Past, detected: dict[Kind, Detected], decided: Decided) -> Side:
         name, settings = self._candidates[number]
         if settings is None:
-            return side_of(name, past.heard, decided)
+            return side_of(name, past.heard, decided, past.gaps)
         found = detected[Kind.of(settings)]
         return side_of(name, found.heard, decided, found.gaps)
 

@@ -70,7 +70,7 @@ class Decisions:
             for offset, value in zip(batch.offsets, batch.values, strict=True):
                 record = readable(value) if MARK in value else None
                 if isinstance(record, Activation) and record.stage == POLICIES:
-                    self.activated, known = True, _is_known(record)
+                    self.activated, known = True, is_known(record)
                 if isinstance(record, Decision) and record.source == SOURCE and offset >= stretch.begin:
                     self._add(Made(record, value, offset, other=not known), stretch.start, began)
 
@@ -106,7 +106,7 @@ class Decisions:
                 )
 
 
-def _is_known(activation: Activation) -> bool:
+def is_known(activation: Activation) -> bool:
     """Say whether the policies are here what they were there: another version may know other settings."""
     try:
         return Policies.model_validate(activation.settings).hash == activation.config

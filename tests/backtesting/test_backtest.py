@@ -10,12 +10,12 @@ from mendline.backtesting import Terms
 from mendline.backtesting.comparing import counts
 from mendline.backtesting.executing import TAKEN_MS, Executor
 from mendline.backtesting.orders import hidden_by, parse_order
-from mendline.backtesting.past import Done
+from mendline.backtesting.past import OTHER_POLICIES, Done
 from mendline.backtesting.told import mends_lost_told
 from mendline.reading import read_batches
 from mendline.replaying.errors import ReplayError
-from mendline.schemas.records import Command, Intent, Outcome, decode_record
-from mendline.schemas.stream import Partition
+from mendline.schemas.records import Activation, Command, Intent, Outcome, decode_record, encode_record
+from mendline.schemas.stream import NewRecord, Partition
 from tests.backtesting.support import LOAD, QUEUE, QUEUES, REST, UNUSUAL, Keys, after, compared, run
 from tests.replaying.support import HOSTS, Studio, recorded
 
@@ -135,6 +135,22 @@ def test_where_retention_left_less_both_sides_are_compared_over_what_is_left(tmp
     assert (found.period.begin, found.comparisons()[0].ways()["lost"]) == (begun, 0)
     (gap,) = found.after[0].gaps
     assert gap.startswith(f"rounds on mendline.metrics partition 0 before offset {CUT}: neither a snapshot nor ")
+
+
+@pytest.mark.slow
+def test_policies_of_another_version_are_told(tmp_path: Path) -> None:
+    """What was decided under them then cannot be decided again; what follows from the new ones can."""
+    studio = recorded(tmp_path, 30)
+    policies = {"from_the_future": True}
+    other = Activation(
+        id="other", source="planner", time=after(30), stage="policies", topic="t", partition=0, offset=0, config="1",
+        settings=policies,
+    )  # fmt: skip
+    producer = studio.log.producer("younger")
+    producer.append([NewRecord("mendline.journal", encode_record(other), b"default", 0)]).result(10)
+    producer.close()
+    found = compared(studio)
+    assert (found.before.gaps, found.after.gaps) == ([OTHER_POLICIES], [])
 
 
 def test_a_time_of_which_nothing_was_recorded_is_refused(studio: Studio) -> None:

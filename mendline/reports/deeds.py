@@ -6,15 +6,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from mendline.reports.availability import joined
 from mendline.reports.shares import Interval, Times, times_of, wilson
 from mendline.responders.guards import HARMLESS
 from mendline.schemas.base import Frozen
 
 if TYPE_CHECKING:
+    from mendline.reports.availability import Stretch
     from mendline.reports.history import Course, History
     from mendline.responders.facts import FaultFact, IntentFact
     from mendline.responders.incidents import Incident
 
+FOREVER = 2**62
 End = Literal["open", "mended", "asked", "other", "lost"]
 ENDS: Mapping[End, str] = {
     "mended": "mended by Mendline alone",
@@ -55,6 +58,12 @@ class Story(NamedTuple):
         if self.end in ("open", "lost"):
             return None
         return max(max(closed) - self.courses[0].first.evidence.event_time, 0)
+
+    @property
+    def spells(self) -> list[Stretch]:
+        """The stretches of time in which one of its faults was open (append times, ms); those that overlap are one."""
+        ends = ((one.opened or 0, FOREVER if one.closed is None else one.closed) for one in self.courses)
+        return joined(((begin, max(end, begin + 1)) for begin, end in ends), 0, FOREVER)
 
 
 class IncidentsReport(Frozen):

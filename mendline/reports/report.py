@@ -36,7 +36,10 @@ MOST_BUCKETS = 60
 
 
 class IncidentReport(Frozen):
-    """One incident: its id, target and kind of its root, when it was heard of (ms), how long it took, how it ended."""
+    """One incident: its id, target and kind of its root, when it was heard of (ms), how long it took, how it ended.
+
+    `wrong_ms` is how long one of its faults was open, in `spells` with times between in which none was.
+    """
 
     id: str
     target: str
@@ -45,6 +48,8 @@ class IncidentReport(Frozen):
     faults: int
     opened: int
     recover_ms: int | None
+    wrong_ms: int | None
+    spells: int
     end: End
 
 
@@ -120,6 +125,7 @@ def _length(story: Story) -> tuple[bool, int, int]:
 
 def _told(story: Story) -> IncidentReport:
     about = story.incident.root.latest
+    spells = story.spells
     return IncidentReport(
         id=story.incident.id,
         target=about.target,
@@ -128,6 +134,8 @@ def _told(story: Story) -> IncidentReport:
         faults=len(story.courses),
         opened=story.opened,
         recover_ms=story.recover_ms,
+        wrong_ms=None if story.recover_ms is None else length(spells),
+        spells=len(spells),
         end=story.end,
     )
 

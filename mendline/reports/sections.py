@@ -154,13 +154,17 @@ def _longest(report: Report) -> Section:
             Cell(one.severity),
             Cell(f"{date(one.opened)} UTC"),
             Cell(length(one.recover_ms)),
+            Cell(length(one.wrong_ms) if one.spells == 1 else f"{length(one.wrong_ms)}, {one.spells} times"),
             Cell(str(one.faults)),
             Cell(ENDS[one.end]),
         ]
         for one in report.longest
     ]
-    columns = ("incident", "what", "severity", "began", "took", "faults", "how it ended")
-    about = "Those still open first; `mendline timeline INCIDENT` tells all about one while the journal remembers it."
+    columns = ("incident", "what", "severity", "began", "took", "wrong for", "faults", "how it ended")
+    about = (
+        "Those still open first. Several times within minutes are one incident: what it was wrong for is without the "
+        "times between. `mendline timeline INCIDENT` tells all about one while the journal remembers it."
+    )
     return Section("Longest incidents", about, columns, rows, "There was no incident.")
 
 

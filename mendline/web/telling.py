@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mendline.reports.availability import joined, length
 from mendline.responders.playbook import ASK, is_used_up, next_try, steps_for
 from mendline.responders.questions import question
 from mendline.web.answers import (
@@ -24,6 +25,7 @@ from mendline.web.answers import (
 from mendline.words import outcome_text
 
 if TYPE_CHECKING:
+    from mendline.reports.availability import Stretch
     from mendline.responders.facts import FaultFact, IntentFact
     from mendline.responders.incidents import Child, Incident
     from mendline.responders.journal import Journal
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import PolicySettings, StepSettings
     from mendline.web.answers import Doing, StepState
 
+FOREVER = 2**53
 URGENCY = {"critical": 0, "warning": 1, "info": 2}
 STATES: dict[str, StepState] = {"asking": "asking", "effective": "working", "denied": "denied", "shadow": "shadow"}
 
@@ -67,8 +70,10 @@ def tell_try(intent: IntentFact) -> Try:
 def _state_of(intent: IntentFact) -> StepState:
     if intent.needless:
         return "needless"
-    mended = intent.verification is not None and intent.verification.mended
-    return STATES.get(intent.state, "mended" if mended else "failed")
+    proof, outcome = intent.verification, intent.outcome
+    if proof and not proof.awaited and outcome and outcome.status == "succeeded":
+        return "done"
+    return STATES.get(intent.state, "mended" if proof and proof.mended else "failed")
 
 
 def tell_playbook(journal: Journal, fault: FaultFact) -> Playbook | None:
@@ -224,6 +229,7 @@ def tell_incident(journal: Journal, incident: Incident) -> IncidentRow:
     about = root.latest
     still = [fault for fault in faults if fault.open] or faults
     policy = journal.policy_for(about, root.opened_at)
+    spells = _spells(faults)
     return IncidentRow(
         id=incident.id,
         open=incident.open,
@@ -234,12 +240,23 @@ def tell_incident(journal: Journal, incident: Incident) -> IncidentRow:
         targets=len({fault.latest.target for fault in faults}),
         opened_at=min(fault.latest.opened_at for fault in faults),
         closed_at=None if incident.open else max(fault.latest.time for fault in faults),
+        spells=len(spells),
+        wrong_ms=None if incident.open else length(spells),
         doing=_doing(faults, is_open=incident.open),
         text=about.reason or about.evidence.text or about.detector,
         cause=incident.causes[0].text if incident.causes else "",
         owner=policy.owner if policy else "",
         acknowledged=any(fault.acknowledged for fault in faults),
     )
+
+
+def _spells(faults: Sequence[FaultFact]) -> list[Stretch]:
+    """Return the stretches of time in which one of the faults was open; those that overlap are one."""
+    ends = (
+        (one.latest.opened_at, FOREVER if one.open else max(one.latest.time, one.latest.opened_at + 1))
+        for one in faults
+    )
+    return joined(ends, -FOREVER, FOREVER)
 
 
 def _doing(faults: Sequence[FaultFact], *, is_open: bool) -> Doing:

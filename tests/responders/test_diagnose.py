@@ -20,6 +20,7 @@ from mendline.responders.messages import message_of
 from mendline.responders.supervisor import Supervisor
 from mendline.schemas.records import Verification
 from mendline.schemas.settings import ServiceSettings, StepSettings
+from mendline.web.telling import tell_playbook
 from tests.producers.support import until
 from tests.responders.support import Scene, fault, outcome, policy, settings
 
@@ -111,7 +112,11 @@ def test_a_look_delays_no_deed_and_counts_against_none() -> None:
     assert [one.action for one in on.intents] == ["diagnose", "restart"]
     (proof,) = on.all(Verification)
     assert (proof.awaited, message_of(proof)) == (False, None)
-    assert what_was_done(next(iter(on.journal.faults.values()))) == "diagnose: succeeded; restart: at work"
+    (known,) = on.journal.faults.values()
+    assert what_was_done(known) == "diagnose: succeeded; restart: at work"
+    shown = tell_playbook(on.journal, known)
+    assert shown is not None
+    assert [step.state for step in shown.steps] == ["done", "working"]
 
 
 def test_what_is_attached_is_on_the_log_and_not_in_the_planners_memory() -> None:

@@ -152,6 +152,8 @@ class IncidentRow(Frozen):
     targets: int
     opened_at: int
     closed_at: int | None
+    spells: int = Field(description="how often something was wrong, with times between in which nothing was")
+    wrong_ms: int | None = Field(description="how long something was wrong, in all; nothing while it is open")
     doing: Doing
     text: str = Field(description="why the root was opened")
     cause: str = Field(description="what it most likely comes from")

@@ -8,5 +8,5 @@ Severity = Literal["info", "warning", "critical"]
 Doing = Literal["", "asks", "mending", "held", "mended", "over"]
 TargetState = Literal["ok", "info", "warning", "critical", "maintenance"]
 StepState = Literal[
-    "asking", "working", "mended", "failed", "denied", "shadow", "needless", "next", "waiting", "skipped"
+    "asking", "working", "mended", "done", "failed", "denied", "shadow", "needless", "next", "waiting", "skipped"
 ]

@@ -8,6 +8,7 @@ const STATES = {
   asking: ["waits for an answer", "act"],
   working: ["being done", "act"],
   mended: ["mended it", "ok"],
+  done: ["done", "ok"],
   failed: ["did not help", "critical"],
   denied: ["denied", "warning"],
   shadow: ["only told", ""],

@@ -5,7 +5,7 @@ import { charts } from "./charts.js";
 import { chip, el, panel, show } from "./dom.js";
 import { faults } from "./faults.js";
 import { about } from "./orders.js";
-import { doing } from "./rows.js";
+import { doing, spells } from "./rows.js";
 import { timeline } from "./timeline.js";
 import { may } from "./session.js";
 import { ago, clock, date, plural, span } from "./words.js";
@@ -38,7 +38,7 @@ export function incident(content, { rest: [name] }) {
 }
 
 function head(row) {
-  const lasted = row.open ? ago(row.opened_at, "open for ", "") : `over after ${span(row.closed_at - row.opened_at)}`;
+  const lasted = row.open ? [ago(row.opened_at, "open for ", ""), spells(row, ", ")] : `over after ${span(row.closed_at - row.opened_at)}${spells(row, ", wrong for ")}`;
   return el("header", { class: "incident-head" },
     el("div", { class: "buttons" },
       row.open ? chip(row.severity, row.severity) : chip("over", "ok"),

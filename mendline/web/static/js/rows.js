@@ -14,9 +14,14 @@ export const DOING = {
 /** Return a chip for what goes on, nothing for nothing. */
 export const doing = (what) => (DOING[what] ? chip(...DOING[what]) : null);
 
+/** Return how long and how often something was wrong, if there were times between in which nothing was. */
+export const spells = (row, before) => (row.spells < 2 ? "" : row.open ? `${before}the ${ordinal(row.spells)} time` : `${before}${span(row.wrong_ms)} of it, ${row.spells} times`);
+
+const ordinal = (count) => ({ 2: "second", 3: "third" })[count] ?? `${count}th`;
+
 /** Return an incident as a line that leads to it. */
 export function incidentRow(row) {
-  const side = row.open ? ago(row.opened_at, "for ", "") : [ago(row.closed_at), ` · took ${span(row.closed_at - row.opened_at)}`];
+  const side = row.open ? ago(row.opened_at, "for ", "") : [ago(row.closed_at), ` · took ${span(row.closed_at - row.opened_at)}${spells(row, ", wrong for ")}`];
   const others = row.faults > 1 ? ` · ${plural(row.faults, "fault")} on ${plural(row.targets, "target")}` : "";
   return el("li", {},
     el("a", { class: `row ${row.open ? row.severity : "over"}`, href: `#/incident/${row.id}`, "data-key": row.id },

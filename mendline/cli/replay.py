@@ -13,6 +13,7 @@ from mendline.cli.dumps import progress_of, recording
 from mendline.cli.options import config_option, json_option, moment_ms
 
 if TYPE_CHECKING:
+    from mendline.cli.interrupts import Interrupts
     from mendline.dumps.recording import Recording
     from mendline.replaying.feeds import Feed, Pace
     from mendline.replaying.inputs import Source, Wanted
@@ -52,10 +53,13 @@ def replay(
     is 1 when something does not come again, byte for byte; the first differences are told, with their causes. With
     --diff all is replayed as if they had always counted.
 
+    When interrupted it tells the time from which --from goes on; the file of --out has what was said until then.
+
     Example: mendline replay --verify --from 2h
     """
     import time
 
+    from mendline.cli.interrupts import Interrupts
     from mendline.replaying.feeds import Pace
     from mendline.replaying.inputs import Wanted
 
@@ -63,13 +67,14 @@ def replay(
         msg = "say what to do with what comes out: --verify, or --diff, --out and --into, one or more of these"
         raise click.UsageError(msg)
     wanted = Wanted(_inputs(topics), moment_ms(begin, "--from"), moment_ms(end, "--to"), frozenset(sources))
-    pace = Pace(_speed(speed), time.monotonic, time.sleep)
-    with source_of(config, url, wanted) as source:
+    interrupts = Interrupts()
+    pace = Pace(_speed(speed), time.monotonic, interrupts.sleep)
+    with source_of(config, url, wanted) as source, _told_when_interrupted(pace, interrupts, out, prefix):
         if verify:
-            _verify(source, pace, as_json=as_json)
+            _verify(source, pace, interrupts, as_json=as_json)
         else:
             with _kept(out, needed=bool(prefix)) as kept:
-                _anew(source, pace, kept, as_json=as_json)
+                _anew(source, pace, interrupts, kept, as_json=as_json)
                 if prefix and kept:
                     _load(config, kept, prefix)
     if out and not as_json:
@@ -142,26 +147,26 @@ def recording_with_names(settings: Settings, url: str | None) -> Iterator[tuple[
         yield found, prefix
 
 
-def _verify(source: Source, pace: Pace, *, as_json: bool) -> None:
+def _verify(source: Source, pace: Pace, interrupts: Interrupts, *, as_json: bool) -> None:
     from mendline.cli.replayed import verdict_json, verdict_told
     from mendline.replaying.stages import Stages
     from mendline.replaying.verifying import Verification
 
     verification = Verification(Stages.as_recorded(source))
-    _run(source, verification.feeds, pace)
+    _run(source, verification.feeds, pace, interrupts)
     verdict = verification.verdict()
     click.echo(verdict_json(verdict) if as_json else "\n".join(verdict_told(verdict)))
     raise click.exceptions.Exit(0 if verdict.reproduced else NO)
 
 
-def _anew(source: Source, pace: Pace, out: Path | None, *, as_json: bool) -> None:
+def _anew(source: Source, pace: Pace, interrupts: Interrupts, out: Path | None, *, as_json: bool) -> None:
     from mendline.cli.replayed import changes_json, changes_told
     from mendline.replaying.anew import Anew
     from mendline.replaying.stages import Stages
 
     with _keeper(source, out) as keep:
         anew = Anew(Stages.anew(source), keep)
-        _run(source, anew.feeds, pace)
+        _run(source, anew.feeds, pace, interrupts)
     click.echo(changes_json(anew) if as_json else "\n".join(changes_told(anew)))
 
 
@@ -190,9 +195,13 @@ def _load(config: Path, kept: Path, prefix: str) -> None:
 
 @contextmanager
 def _keeper(source: Source, out: Path | None) -> Iterator[Say]:
-    """Give what keeps all that is said in a dump, there in whole or not at all; without a file, what keeps nothing."""
+    """Give what keeps all that is said in a dump; without a file, what keeps nothing.
+
+    An error leaves nothing of the file; an interruption leaves what was said until then.
+    """
     import time
 
+    from mendline.cli.interrupts import InterruptedBetweenStepsError
     from mendline.dumps.writer import replacing
     from mendline.replaying.anew import nowhere
     from mendline.replaying.keeping import Keeper
@@ -202,20 +211,50 @@ def _keeper(source: Source, out: Path | None) -> Iterator[Say]:
         return
     with replacing(out) as file:
         keeper = Keeper(file, source, time.time_ns() // 1_000_000)
-        yield keeper.take
+        interrupted = None
+        try:
+            yield keeper.take
+        except InterruptedBetweenStepsError as error:
+            interrupted = error
         keeper.finish()
+    if interrupted:
+        raise interrupted
 
 
-def _run(source: Source, feeds: Sequence[Feed], pace: Pace) -> None:
+def _run(source: Source, feeds: Sequence[Feed], pace: Pace, interrupts: Interrupts) -> None:
     from mendline.replaying.feeds import run
 
+    with progress_of("replayed", sum(one.end - one.begin for one in feeds)) as tell:
+
+        def told(more: int) -> None:
+            tell(more)
+            interrupts.check()
+
+        run(source.recording, feeds, pace, told)
+
+
+@contextmanager
+def _told_when_interrupted(pace: Pace, interrupts: Interrupts, out: Path | None, prefix: str | None) -> Iterator[None]:
+    """Heed Ctrl-C, and say how to go on; a second one ends it where it is, and keeps nothing."""
+    from mendline.cli.interrupts import InterruptedBetweenStepsError
+
     try:
-        with progress_of("replayed", sum(one.end - one.begin for one in feeds)) as tell:
-            run(source.recording, feeds, pace, tell)
-    except KeyboardInterrupt:
-        if pace.reached is not None:
-            click.echo(f"Interrupted; --from {_moment(pace.reached)} goes on from here", err=True)
+        with interrupts.held_back():
+            yield
+    except InterruptedBetweenStepsError:
+        click.echo(f"Interrupted; {_how_to_go_on(pace, out, prefix)}", err=True)
         raise
+
+
+def _how_to_go_on(pace: Pace, out: Path | None, prefix: str | None) -> str:
+    if pace.reached is None:
+        return "nothing was replayed"
+    begin = f"--from {_moment(pace.reached)}"
+    if out:
+        return f"{out} has what was said until here; {begin}, and another file, goes on"
+    if prefix:
+        return f"no topics were made below {prefix}; with --out as well, what was said until here is kept"
+    return f"{begin} goes on from here"
 
 
 def _moment(time_ms: int) -> str:

@@ -36,7 +36,12 @@ class Voice(NamedTuple):
 
 
 class SaidMatcher(Matcher[SaidKey, bytes]):
-    """Matches what one voice says."""
+    """Matches what one voice says; `detectors` are those whose faults differ."""
+
+    def __init__(self, topic: str, differences: Differences) -> None:
+        """Add to `differences`."""
+        super().__init__(topic, differences)
+        self.detectors: set[str] = set()
 
     def kind(self, key: SaidKey) -> str:
         """Return what is counted."""
@@ -50,6 +55,7 @@ class SaidMatcher(Matcher[SaidKey, bytes]):
 
     def explain(self, recorded: bytes | None, replayed: bytes | None) -> str:
         """Return how the two differ, or what it means that one of them is not there."""
+        self.detectors.add(json.loads(recorded or replayed or b"{}").get("detector", ""))
         return explain(recorded, replayed)
 
 

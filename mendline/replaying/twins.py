@@ -1,12 +1,13 @@
 """Finds detectors that are not deterministic: each plug-in folds the same records twice, side by side.
 
 Built-in detectors pass that check in the tests. One that reads a clock or draws numbers says other things, or knows
-other things, the second time; it is named. Nothing that was recorded is needed for that.
+other things, the second time; it is named. Nothing that was recorded is needed for that. One that says the same both
+times, and otherwise than was recorded of the same windows, has other code than then: that is told as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mendline.detectors.registry import BUILT_IN
@@ -33,8 +34,7 @@ class Twins:
 
     def __init__(self, stages: Stages, place: Place, detector: DetectorSettings) -> None:
         """Fold what is replayed of `place` twice. Raises DetectorError."""
-        self.place = place
-        self._detector = detector
+        self.place, self.detector = place, detector
         self._said: tuple[list[bytes], list[bytes]] = ([], [])
         self._differs_at: int | None = None
         alone = stages.source.settings.model_copy(update={"detectors": (detector,)})
@@ -58,13 +58,30 @@ class Twins:
             topic, number = self.place.partition
             how = "it is not deterministic: two passes over the same records differ, as by a clock or by chance"
             where = f"{topic} partition {number}, from offset {self._differs_at} on"
-            yield Difference(f"the detector {self._detector.name} ({self._detector.use})", where, how)
+            yield Difference(_told(self.detector), where, how)
 
     def _keep(self, number: int) -> Callable[[Batch, Sequence[NewRecord]], None]:
         def keep(_: Batch, said: Sequence[NewRecord]) -> None:
             self._said[number].extend(one.value for one in said)
 
         return keep
+
+
+def other_code(twins: Sequence[Twins], detectors: Collection[str]) -> Iterator[Difference]:
+    """Yield of which of the `detectors`, whose faults differ, the code is another: each once."""
+    found = {one.detector.name: one.detector for one in twins if one.detector.name in detectors}
+    for one in twins:
+        if next(one.differences(), None):
+            found.pop(one.detector.name, None)
+    how = (
+        "it is deterministic, and finds otherwise than was recorded: its code is not that of then, as of another "
+        "version, or what was recorded was altered"
+    )
+    yield from (Difference(_told(detector), "", how) for detector in found.values())
+
+
+def _told(detector: DetectorSettings) -> str:
+    return f"the detector {detector.name} ({detector.use})"
 
 
 def _state(track: Track) -> list[tuple[object, ...]]:

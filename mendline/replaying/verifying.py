@@ -15,7 +15,7 @@ from mendline.replaying.letters import Unread
 from mendline.replaying.matching import Difference, Differences, Matcher
 from mendline.replaying.said import JournalMatching, Voice
 from mendline.replaying.tracks import bounded
-from mendline.replaying.twins import Twins, plug_ins
+from mendline.replaying.twins import Twins, other_code, plug_ins
 from mendline.replaying.windows import WindowMatcher
 from mendline.schemas.stream import Partition
 from mendline.verifying import compare
@@ -75,12 +75,19 @@ class Verification:
         decided = list(self._decisions.differences())
         # A plug-in that is not deterministic is the cause of whatever else differs.
         first = [one for twins in self._twins for one in twins.differences()]
+        first += self._other_code()
         kinds = [self._unread.differences, self._found["windows"], self._found["said"]]
         count = len(first) + len(decided) + len(seals) + sum(one.count for one in kinds)
         first += [*chain.from_iterable(one.first for one in kinds), *decided, *seals]
         gaps = {place: planned.gaps for place, planned in self._stages.plans.items() if planned.gaps}
         untold = sum(one.untold for one in self._matchers())
         return Verdict(self._equal(), count, first, gaps, untold, self._decisions.left_out())
+
+    def _other_code(self) -> Iterator[Difference]:
+        """Yield the plug-ins that find something else in the very windows that were recorded."""
+        if not self._found["windows"].count:
+            detectors = {name for one in self._journal.matchers.values() for name in one.detectors}
+            yield from other_code(self._twins, detectors)
 
     def _equal(self) -> Counter[str]:
         return sum((one.equal for one in self._matchers()), self._decisions.equal())

@@ -32,6 +32,16 @@ class Steady(Detector):
         return np.zeros(len(step.values))
 
 
+class Limit(Steady):
+    """Is surprised by what is above a limit."""
+
+    limit = 50.0
+
+    def surprise(self, step: Step) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """Return much above the limit."""
+        return np.where(step.values > self.limit, 10.0, 0.0)
+
+
 class Clock(Steady):
     """Looks at a clock and says nothing of it."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mendline.detectors.base import StateArray
 from mendline.dumps import Dump
 from mendline.dumps.dumping import Wanted as ToDump
 from mendline.dumps.dumping import dump, extents, head_of
@@ -18,7 +19,8 @@ from mendline.replaying.matching import NOT_RECORDED, NOT_SAID
 from mendline.schemas.rounds import ROUND_HEADER
 from mendline.schemas.stream import Partition
 from mendline.testing.clock import ManualClock
-from tests.replaying.support import SETTINGS, Altered, Studio, at, find, recorded, settings_of, verified, verify
+from tests.replaying import moods
+from tests.replaying.support import HOSTS, SETTINGS, Altered, Studio, at, find, recorded, settings_of, verified, verify
 
 pytestmark = pytest.mark.slow
 
@@ -212,6 +214,29 @@ def test_a_detector_that_is_not_deterministic_is_named_first(tmp_path: Path, nam
     told = verdict.first[0].text
     assert told.startswith(f"the detector theirs (tests.replaying.moods:{name}) (mendline.windows partition ")
     assert "it is not deterministic: two passes over the same records differ" in told
+
+
+def test_a_detector_whose_code_is_another_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First, as the cause of what differs; its settings are the same."""
+    studio = recorded(tmp_path, 60, detectors=with_plug_in("Limit"))
+    assert verify(studio).reproduced
+    monkeypatch.setattr(moods.Limit, "limit", 1_000.0)
+    verdict = verify(studio)
+    assert verdict.first[0].text.startswith(
+        "the detector theirs (tests.replaying.moods:Limit): it is deterministic, and finds otherwise than was recorded"
+    )
+    opened = {f"{NOT_SAID}: opened {host}/web theirs unusual" for host in HOSTS}
+    assert opened <= {one.how for one in verdict.first[1:]}
+
+
+def test_a_detector_that_keeps_something_else_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As other settings, which the stage had not; what does not hang on it is compared."""
+    studio = recorded(tmp_path, 60, detectors=with_plug_in("Limit"))
+    monkeypatch.setattr(moods.Limit, "arrays", lambda _: {"number": StateArray(), "more": StateArray()})
+    verdict = verify(studio)
+    whys = {(place.stage, gap.why.partition(" (")[0]) for place, gaps in verdict.gaps.items() for gap in gaps}
+    assert whys == {("detect", "other settings counted there")}
+    assert (verdict.reproduced, verdict.equal["windows"] > 0) == (True, True)
 
 
 def test_a_detector_of_others_that_is_deterministic_is_reproduced(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ function pipeline({ pipeline: sources, now: at, read_to: readTo, stopped }) {
 function blind(found) {
   if (!found.length) return null;
   return panel(["Blind spots", el("span", { class: "faint" }, "a fault could be there that nobody is told of")],
-    el("ul", { class: "changes" }, found.map((one) => el("li", {}, el("b", {}, one.where), ` ${one.what}`, one.since === null ? null : [", last ", ago(one.since)]))));
+    el("ul", { class: "changes" }, found.map((one) => el("li", {}, el("b", {}, one.where), ` ${one.what}`, one.since === null ? null : [", last heard ", ago(one.since)]))));
 }
 
 function source(one, at) {

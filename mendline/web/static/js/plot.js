@@ -16,9 +16,10 @@ export function title({ label, source, unit, low, high, values, band }) {
   const newest = values.findLast((one) => one !== null);
   const now = band ? [band.low, band.high].map((one) => one.findLast((value) => value !== null) ?? null) : [low, high];
   const expected = range(...now, unit);
-  const told = expected ? `expected ${expected}${band ? ` by ${band.detector}` : ""}` : band && `surprise by ${band.detector}`;
+  const strip = band && isKnown(band.surprise) && "surprise below";
+  const told = expected ? `expected ${expected}` : "";
   return el("figcaption", { class: "chart-title" }, el("b", {}, label),
-    el("span", { class: "faint" }, [`${source} · last ${amount(newest, unit)}`, told].filter(Boolean).join(" · ")));
+    el("span", { class: "faint" }, [`${source} · last ${amount(newest, unit)}`, told, strip, band && `by ${band.detector}`].filter(Boolean).join(" · ")));
 }
 
 /** Return a band with a number, or null, for each of `times`: a window says what was expected while it lasted. */

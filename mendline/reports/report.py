@@ -134,7 +134,7 @@ def _told(story: Story) -> IncidentReport:
         faults=len(story.courses),
         opened=story.opened,
         recover_ms=story.recover_ms,
-        wrong_ms=None if story.recover_ms is None else length(spells),
+        wrong_ms=None if story.end == "open" else length(spells),
         spells=len(spells),
         end=story.end,
     )

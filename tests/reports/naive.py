@@ -181,6 +181,35 @@ class Naive:
             act += [min(begun) - opened] if begun else []
         return sorted(detect), sorted(act)
 
+    def spells(self) -> list[tuple[int | None, int]]:
+        """Return of each incident for how long (ms) something was wrong, if it is over, and how often."""
+        found: list[tuple[int | None, int]] = []
+        for mine in self.incidents():
+            edges: list[tuple[int, int]] = []
+            for (_, begin), *end in (self.known[name] for name in mine):
+                edges += [(begin, -1), *((max(time, begin + 1), 1) for _, time in end)]
+            at_once = wrong = times = since = 0
+            for time, edge in sorted(edges):  # what begins comes before what ends at the same moment
+                times += edge < 0 and not at_once
+                since = since if at_once else time
+                at_once -= edge
+                wrong += 0 if at_once else time - since
+            found.append((wrong if not at_once else None, times))
+        return sorted(found, key=str)
+
+    def sources(self) -> dict[str, tuple[int, int, int]]:
+        """Return by host how many faults opened, flapped and were labelled false."""
+        hosts = {one[0][0].host for one in self.faults.values()}
+        mine = {host: [name for name, one in self.faults.items() if one[0][0].host == host] for host in hosts}
+        return {
+            host: (
+                len(names),
+                sum(self.known[name][0][0].flapping for name in names),
+                sum(self.labels(name) == "false" for name in names),
+            )
+            for host, names in mine.items()
+        }
+
     def _begun(self, name: str) -> Iterator[int]:
         mine = {one.id for one, _ in self.all(Intent) if one.fault == name}
         for record, time in self.all(Outcome):

@@ -6,7 +6,7 @@ from statistics import median
 
 import pytest
 
-from mendline.reports.report import Report
+from mendline.reports.report import MOST_LISTED, Report
 from tests.reports.naive import Naive, naive
 from tests.reports.support import Life, report_of
 from tests.responders.support import SECOND, START_MS
@@ -67,6 +67,19 @@ def test_incidents(both: tuple[Report, Naive]) -> None:
     assert (len(detect), median(detect)) == (found.incidents.detect.count, found.incidents.detect.median)
     assert (len(act), median(act) if act else None) == (found.incidents.act.count, found.incidents.act.median)
     assert len(detect) == sum(one.incidents for one in found.buckets)
+
+
+def test_how_long_something_was_wrong(both: tuple[Report, Naive]) -> None:
+    """Of every incident, and how often."""
+    found, plain = both
+    assert found.incidents.count <= MOST_LISTED
+    assert plain.spells() == sorted(((one.wrong_ms, one.spells) for one in found.longest), key=str)
+
+
+def test_sources(both: tuple[Report, Naive]) -> None:
+    """The hosts where most faults opened."""
+    found, plain = both
+    assert plain.sources() == {one.host: (one.faults, one.flapped, one.false) for one in found.sources}
 
 
 def test_availability(both: tuple[Report, Naive]) -> None:

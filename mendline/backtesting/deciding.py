@@ -98,7 +98,7 @@ class Side:
         self._journal = deepcopy(past.before, {id(past.before.policies): past.before.policies})
         self._clock = LogClock(past.clock.now, past.clock.append_time)
         self._policies = Policies.of(play.settings) if play.settings else None
-        self._executor = Executor(past.done)
+        self._executor = Executor(past.done, past.unanswered)
         self._coming = deque(_in_order(play))
         self._due: list[tuple[int, int, Due]] = []
         self._deeds: dict[str, Deed] = {}
@@ -106,14 +106,17 @@ class Side:
         self._mended: set[str] = set()
         self._now = self._peak = 0
         self._unsettled = False
-        self._take_policies()
+        if not past.introduced:
+            self._put_in_force()
 
     def take(self, at: int, record: Record) -> None:
         """Let the record come `at` its append time (ms), and before it all that comes earlier."""
         self._go_on(at)
-        if not self._is_left_out(record):
+        if self._policies and is_policies(record):
+            self._reach(at)
+            self._put_in_force()
+        elif not (isinstance(record, Order) and record.kind in self._play.without):
             self._come(at, record)
-            self._take_policies()
 
     def finish(self, at: int) -> Decided:
         """Let come what is left up to the end (append time, ms), and return what was decided."""
@@ -121,12 +124,8 @@ class Side:
         self._settle()
         return Decided(list(self._deeds.values()), self._holds, self._peak)
 
-    def _is_left_out(self, record: Record) -> bool:
-        return (self._policies is not None and is_policies(record)) or (
-            isinstance(record, Order) and record.kind in self._play.without
-        )
-
-    def _take_policies(self) -> None:
+    def _put_in_force(self) -> None:
+        """Put the side's own policies in force, as soon as any were."""
         if self._policies:
             self._journal.policies, self._journal.policies_at = self._policies, self._journal.log_time
 
@@ -144,14 +143,18 @@ class Side:
         times = [*([self._coming[0][0]] if self._coming else []), *([self._due[0][0]] if self._due else [])]
         return min(times, default=None)
 
-    def _come(self, at: int, record: Record) -> None:
-        """Let a record come; what came at earlier moments is decided about before it."""
+    def _reach(self, at: int) -> None:
+        """Go on to a moment; what came at earlier ones is decided about before it."""
         if at > self._now:
             self._settle()
         self._now = max(self._now, at)
+        self._unsettled = True
+
+    def _come(self, at: int, record: Record) -> None:
+        """Let a record come."""
+        self._reach(at)
         if not (isinstance(record, Fault) and record.id in self._mended):
             self._apply(record)
-            self._unsettled = True
 
     def _settle(self) -> None:
         """Decide until nothing follows any more."""
@@ -191,8 +194,10 @@ class Side:
         if change.begin:
             name = change.begin.record.id
             due = self._executor.take(command_of(change.begin), self._now)
-            heapq.heappush(self._due, (due.at, len(self._deeds), due))
-            self._deeds[name] = replace(self._deeds[name], course="ran", known=due.known, began=self._now)
+            if due:
+                heapq.heappush(self._due, (due.at, len(self._deeds), due))
+            known = due is None or due.known
+            self._deeds[name] = replace(self._deeds[name], course="ran", known=known, began=self._now)
 
     def _answer(self, due: Due) -> None:
         self._come(due.at, due.outcome)

@@ -1,13 +1,15 @@
 """What stands in the place of hosts: it writes down what it is told to do, and says what is taken to come of it.
 
 An action that was really done (the same fault, the same step, the same try) has the outcome that it had, after the same
-time. Any other is taken to succeed, after what such an action took in the middle, or a second where none was recorded.
+time, or none if its host said nothing. Any other is taken to succeed, after what such an action took in the middle, or
+a second where none was recorded.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,17 +33,19 @@ class Due(NamedTuple):
 class Executor:
     """Answers commands by what was recorded. It has no way to any host."""
 
-    def __init__(self, done: Mapping[str, Done]) -> None:
-        """Know what became of intents, by id."""
-        self._done = done
+    def __init__(self, done: Mapping[str, Done], unanswered: AbstractSet[str] = frozenset()) -> None:
+        """Know what became of intents, by id, and of which the host said nothing."""
+        self._done, self._unanswered = done, unanswered
         took: dict[str, list[int]] = defaultdict(list)
         for one in done.values():
             if one.outcome.status == "succeeded":
                 took[one.outcome.action].append(one.after_ms)
         self._took = {action: round(median(some)) for action, some in took.items()}
 
-    def take(self, command: Command, at: int) -> Due:
-        """Return what comes of a command that goes out `at` an append time (ms)."""
+    def take(self, command: Command, at: int) -> Due | None:
+        """Return what comes of a command that goes out `at` an append time (ms), None where nothing came of it."""
+        if command.intent in self._unanswered:
+            return None
         if known := self._done.get(command.intent):
             return Due(at + known.after_ms, known.outcome, known=True)
         ended = at + self._took.get(command.action, TAKEN_MS)

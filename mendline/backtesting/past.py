@@ -79,7 +79,8 @@ class Past:
 
     `before` is the fold up to the period, `heard` are the faults that were recorded in it, `done` the outcomes by the
     id of their intent, `labels` what people said of faults by their ids. `ran` counts actions that were really begun,
-    `gaps` tell what of the side that was recorded is not exact.
+    `gaps` tell what of the side that was recorded is not exact. `unanswered` are intents that no host answered.
+    `introduced`: none were in force before the period, and some were put in force in it.
     """
 
     journal: Partition
@@ -90,6 +91,8 @@ class Past:
     heard: list[Heard] = field(default_factory=list)
     done: dict[str, Done] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+    unanswered: set[str] = field(default_factory=set)
+    introduced: bool = False
     ran: int = 0
     gaps: list[str] = field(default_factory=list)
 
@@ -158,11 +161,21 @@ class _Reader:
 
     def _note(self, record: Record, at: int) -> None:
         if isinstance(record, Intent):
-            self._intended.setdefault(record.id, at)
+            self._note_intent(record, at)
+        elif isinstance(record, Activation):
+            self._note_policies(record)
         elif isinstance(record, Fault):
             self._note_fault(record, Heard(heard_at(record, at), record))
         elif isinstance(record, Order | Outcome) and self._past.letters.why_not(record) is None:
             self._note_people(record) if isinstance(record, Order) else self._note_outcome(record, at)
+
+    def _note_intent(self, record: Intent, at: int) -> None:
+        self._intended.setdefault(record.id, at)
+        if record.mode == "auto" and record.id not in self._past.done:
+            self._past.unanswered.add(record.id)
+
+    def _note_policies(self, record: Activation) -> None:
+        self._past.introduced |= is_policies(record) and self._past.before.policies is None
 
     def _note_fault(self, record: Fault, heard: Heard) -> None:
         if record.source == record.stage and self._past.period.holds(heard.at):
@@ -172,6 +185,7 @@ class _Reader:
         intended = self._intended.get(record.intent)
         if intended is not None and record.intent not in self._past.done:
             self._past.done[record.intent] = Done(at - intended, record)
+            self._past.unanswered.discard(record.intent)
             self._past.ran += record.status not in UNBEGUN
 
     def _note_people(self, record: Order) -> None:

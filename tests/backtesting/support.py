@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,10 @@ from mendline.backtesting import Backtest, Candidate, Terms, backtest
 from mendline.backtesting.comparing import Comparison
 from mendline.backtesting.running import fitted
 from mendline.dumps.recording import LogRecording, Recording
+from mendline.keys import key_ring
+from mendline.reading import read_batches
+from mendline.schemas.records import Command, Outcome, decode_record, encode_record, outcome_id
+from mendline.schemas.stream import NewRecord
 from mendline.testing.clock import ManualClock
 from tests.replaying.support import SETTINGS, Studio, settings_of
 
@@ -21,6 +27,42 @@ BEGIN_MS = ManualClock().now
 """When the recordings begin."""
 
 Keys = dict[str, Any]
+
+
+@dataclass
+class Answered(Studio):
+    """A recording in which hosts do what they are told, within a second, and say so; the values go on as they would."""
+
+    read: Counter[int] = field(default_factory=Counter)
+
+    def rounds(self) -> list[NewRecord]:
+        """Return what comes in a second."""
+        return [*super().rounds(), *(self._answer(one) for one in self._commands())]
+
+    def _commands(self) -> Iterator[Command]:
+        topic = self.settings.topics.topic("commands")
+        for place, end in self.ends().items():
+            if place.topic == topic and self.read[place.number] < end:
+                for batch in read_batches(self.log, place, self.read[place.number], end):
+                    yield from (one for one in map(decode_record, batch.values) if isinstance(one, Command))
+                self.read[place.number] = end
+
+    def _answer(self, command: Command) -> NewRecord:
+        outcome = Outcome(
+            id=outcome_id(command.intent), cause=command.id, source=command.host, time=self.clock(),
+            intent=command.intent, host=command.host, target=command.target, action=command.action, status="succeeded",
+            began_at=self.clock(), ended_at=self.clock(),
+        )  # fmt: skip
+        signed = key_ring(self.settings).sign(outcome)
+        return NewRecord(self.settings.topics.topic("metrics"), encode_record(signed), command.host.encode())
+
+
+def answered(folder: Path, seconds: int, **more: Any) -> Studio:
+    """Return such a recording that ended well."""
+    studio = Answered(settings_of(folder, **more))
+    studio.record(seconds)
+    studio.end()
+    return studio
 
 
 def run(studio: Studio, candidates: Sequence[Keys], terms: Terms, against: Keys | None = None) -> Backtest:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mendline.backtesting import Terms
-from mendline.backtesting.comparing import counts
+from mendline.backtesting.comparing import Comparison, counts
 from mendline.backtesting.executing import TAKEN_MS, Executor
 from mendline.backtesting.orders import hidden_by, parse_order
 from mendline.backtesting.past import OTHER_POLICIES, Done
@@ -105,14 +105,22 @@ def test_a_silence_tells_what_it_would_have_hidden(studio: Studio) -> None:
 
 @pytest.mark.slow
 def test_an_action_may_be_taken_to_end_its_fault(studio: Studio) -> None:
-    """Then the target is free for what comes next, where otherwise it is busy until the recorded end."""
+    """Soon after it, where otherwise the target is busy until the recorded end; what was really done keeps its own."""
     policies = [QUEUES, {**REST, "mode": "auto"}]
     as_recorded, mended = (compared(studio, policies=policies, terms=Terms(mending=one)) for one in (False, True))
-    assert (as_recorded.after.held["busy"], mended.after.held["busy"]) == (2, 0)
-    assert all(one.mended for one in mended.after.decided.ran)
+    assert _took(as_recorded) == {True: [6_000] * 2, False: [4_000] * 2}
+    assert _took(mended) == {True: [6_000] * 2, False: [1_000] * 2}
     shadow = compared(studio, {"policies": policies}, Terms(mending=True), policies=[QUEUES, REST])
     assert (counts(shadow)["actions_lost"], counts(shadow)["mends_lost"]) == (2, 2)
     assert "2 of these actions, which are not done, mended their faults" in mends_lost_told(shadow)
+
+
+def _took(found: Comparison) -> dict[bool, list[int]]:
+    """Return how long (ms) actions were at work, by whether they were really done."""
+    took: dict[bool, list[int]] = {True: [], False: []}
+    for one in found.after.decided.ran:
+        took[one.known].append((one.ended or 0) - one.at)
+    return took
 
 
 @pytest.mark.slow
@@ -190,18 +198,21 @@ def test_what_was_really_done_ends_as_it_did() -> None:
     assert Executor({"i": Done(300, DONE)}).take(COMMAND, 1_000) == (1_300, DONE, True)
 
 
+def test_what_its_host_said_nothing_of_has_no_outcome() -> None:
+    """As a host that is gone, or a recording that ended before."""
+    assert Executor({}, {"i"}).take(COMMAND, 1_000) is None
+
+
 def test_what_was_not_done_succeeds_after_what_others_took() -> None:
     """In the middle, or a second where there are none."""
     succeeded = DONE.model_copy(update={"status": "succeeded"})
     done = {name: Done(took, succeeded) for name, took in (("a", 100), ("b", 250), ("c", 900))}
     due = Executor(done).take(COMMAND, 1_000)
+    assert due
     assert (due.at, due.outcome.status, due.known) == (1_250, "succeeded", False)
-    assert Executor({}).take(replace_action(COMMAND), 0).at == TAKEN_MS
-
-
-def replace_action(command: Command) -> Command:
-    """Return a command for what nobody did."""
-    return command.model_copy(update={"action": "diagnose"})
+    other = Executor(done).take(COMMAND.model_copy(update={"action": "diagnose"}), 0)
+    assert other
+    assert other.at == TAKEN_MS
 
 
 @pytest.mark.parametrize("text", ["web", "web@2", "@1/2", "web@2/1"])

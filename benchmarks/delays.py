@@ -55,8 +55,8 @@ BARE = (*STATISTICS, "change_point", "seasonal", "flat_line")
 OVERRATED = ("zscore", "ewma", "mad", "seasonal")
 """Those of which a bare surprise says too much on what bursts."""
 DETECTORS = ("auto", *BARE, *(CALIBRATED + name for name in OVERRATED))
-CONDITIONS = ("kind", "series", "faults", "false_faults", "hours", "warm_up", "patience")
-"""Arguments without which figures mean nothing."""
+CONDITIONS = ("kind", "faults", "false_faults", "hours", "warm_up", "patience")
+"""Arguments without which figures mean nothing; of how many series a bound was told says only how exact it is."""
 FLEET = 10_000
 """Series over which false faults are counted."""
 LARGEST = 0.01

@@ -32,7 +32,7 @@ from itertools import accumulate
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from mendline.responders.facts import service_of
+from mendline.responders.facts import UNDELIVERED, service_of
 from mendline.responders.guards import DOWN, GONE
 from mendline.responders.journal import LATE_MS, PROMPT_MS
 from mendline.responders.playbook import matches_target
@@ -150,14 +150,19 @@ Courses = Mapping[str, _Course]
 def _children(journal: Journal) -> Iterator[Child]:
     """Yield the faults that another one explains."""
     by_target: dict[str, list[FaultFact]] = defaultdict(list)
-    for fault in journal.faults.values():
+    for fault in _of_targets(journal):
         by_target[fault.latest.target].append(fault)
     courses = {target: _Course(faults) for target, faults in by_target.items()}
-    for fault in journal.faults.values():
+    for fault in _of_targets(journal):
         rules = (_host_gone(fault, courses), _peer_gone(fault, courses), _needed(journal, fault, courses))
         found = next(filter(None, rules), None) or _same(journal, fault, courses) or _host_too(fault, courses)
         if found:
             yield found
+
+
+def _of_targets(journal: Journal) -> Iterator[FaultFact]:
+    """Yield the faults that say something of their target: that a receiver is not reached says nothing of its host."""
+    return (fault for fault in journal.faults.values() if fault.latest.kind != UNDELIVERED)
 
 
 def _of_kind(kinds: AbstractSet[str], target: str, fault: FaultFact, courses: Courses) -> FaultFact | None:

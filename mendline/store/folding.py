@@ -24,7 +24,7 @@ from mendline.responders.facts import FaultFact
 from mendline.responders.incidents import incidents
 from mendline.responders.journal import Journal
 from mendline.runtime.logtime import LogClock
-from mendline.schemas.records import Fault, Hold, Intent, Tick, Verification, readable
+from mendline.schemas.records import Fault, Hold, Intent, Notice, Tick, Verification, readable
 from mendline.store.tables import FOLDS, INCIDENT_FAULTS, INCIDENTS
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _may_change(record: Any) -> bool:
     """Say whether a record may change what incidents there are, or what they come from."""
     if isinstance(record, Fault):
         return record.transition != "affirmed"
-    return not isinstance(record, (Hold, Intent, Tick, Verification))
+    return not isinstance(record, (Hold, Intent, Notice, Tick, Verification))
 
 
 def _told(one: Incident) -> Told:

@@ -114,6 +114,12 @@ def test_what_began_at_another_time_or_is_down_has_its_own_incident() -> None:
     assert sorted(told(journal)) == [["host-1 unusual"], ["host-1/db unusual"], ["host-1/web dead"]]
 
 
+def test_a_receiver_that_is_not_reached_has_nothing_to_do_with_its_host() -> None:
+    """The fault is of the host where the notifier runs, and about something else."""
+    found = told(folded(fault("host-1", name="undelivered"), fault("host-1", name="unusual"), fault("host-1/db")))
+    assert sorted(found) == [["host-1 undelivered"], ["host-1 unusual"], ["host-1/db dead"]]
+
+
 def test_long_apart_is_no_incident() -> None:
     """A fault that was over for long explains nothing that comes later."""
     over = fault(name="first", transition="resolved", revision=1)

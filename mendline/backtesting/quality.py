@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mendline.backtesting.known import TRUE, labelled_incidents, within
@@ -72,15 +73,16 @@ class Truth:
     labels: Mapping[str, str]
     file: Sequence[Stretch] | None = None
 
-    def incidents(self) -> list[Stretch]:
-        """Return what was wrong in the period."""
+    @cached_property
+    def incidents(self) -> Sequence[Stretch]:
+        """What was wrong in the period."""
         labelled = labelled_incidents(self.recorded, self.labels, self.period)
         return within(labelled if self.file is None else self.file, self.period)
 
     def verdicts(self, side: Side) -> dict[str, str]:
         """Return what is known of a side's faults, by their ids; nothing where nothing is."""
         own = {other: name for name, other in partners(self.recorded, side.courses).items()}
-        incidents = self.incidents()
+        incidents = self.incidents
         return {name: self._verdict(own.get(name, ""), one, incidents) for name, one in side.courses.items()}
 
     def _verdict(self, recorded: str, course: Course, incidents: Sequence[Stretch]) -> str:
@@ -95,7 +97,7 @@ class Truth:
 def quality(side: Side, truth: Truth) -> Quality:
     """Return how good a side's faults are."""
     verdicts = Counter(truth.verdicts(side).values())
-    incidents = truth.incidents()
+    incidents = truth.incidents
     delays = [late for one in incidents if (late := _delay(one, side)) is not None]
     return Quality(
         len(incidents),

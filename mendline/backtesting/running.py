@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -76,9 +76,13 @@ class Backtest:
 
     def quality(self, side: Side) -> Quality:
         """Return how good a side's faults are."""
-        return quality(side, self.truth)
+        return self._qualities[id(side)]
 
-    @property
+    @cached_property
+    def _qualities(self) -> Mapping[int, Quality]:
+        return {id(one): quality(one, self.truth) for one in (self.before, *self.after)}
+
+    @cached_property
     def is_known(self) -> bool:
         """Whether people know of any fault or incident what it was."""
         return any(self.quality(one).is_known for one in (self.before, *self.after))
@@ -87,8 +91,12 @@ class Backtest:
         """Return what can be counted and measured of a comparison, by `NAMES`; None of what is not known."""
         return {**counts(comparison), **self.quality(comparison.after).figures()}
 
-    def comparisons(self) -> list[Comparison]:
+    def comparisons(self) -> Sequence[Comparison]:
         """Return each new side compared."""
+        return self._comparisons
+
+    @cached_property
+    def _comparisons(self) -> Sequence[Comparison]:
         return [Comparison(self.before, one) for one in self.after]
 
 

@@ -82,6 +82,7 @@ def _left_open(browser: Browser, site: Site, place: str, pulses: int) -> dict[st
             site.append("journal", Order(source="ann", time=now, kind="note", by="ann", subject="*", text=str(pulse)))
         page.clock.fast_forward(PULSE_MS)
         page.wait_for_timeout(10)
+    page.wait_for_selector(".login", state="detached")  # it is still in
     after = _used(page)
     page.context.close()
     return {"pulses": pulses, "answers": len(answers), "before": before, "after": after}

@@ -54,6 +54,22 @@ def test_the_link_lets_in_and_is_forgotten(chromium: Browser, site: Site) -> Non
         expect(page.get_by_role("heading", name="Nothing is wrong")).to_be_visible()
 
 
+def test_a_page_that_stays_open_stays_in(chromium: Browser, site: Site) -> None:
+    """Its session is begun anew once half of it is over, and not before."""
+    left = """async (left_ms) => {
+      const { renew } = await import('/static/js/session.js');
+      const { now } = await import('/static/js/words.js');
+      const held = JSON.parse(localStorage.getItem('mendline.session'));
+      const until = now() + left_ms;
+      localStorage.setItem('mendline.session', JSON.stringify({ ...held, expires_at: until }));
+      await renew();
+      return JSON.parse(localStorage.getItem('mendline.session')).expires_at - until;
+    }"""
+    with opened(chromium, site) as page:
+        assert (True, 0) == (page.evaluate(left, 3_600_000) > 0, page.evaluate(left, 7 * 3_600_000))
+        expect(page.locator("#live")).to_have_text("live")
+
+
 def test_what_comes_is_seen_without_asking(chromium: Browser, site: Site) -> None:
     """On the overview, on the page of the incident, and in the fleet."""
     found = fault(reason="it was killed")

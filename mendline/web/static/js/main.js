@@ -7,7 +7,7 @@ import { journal } from "./journal.js";
 import { follow } from "./live.js";
 import { overview } from "./overview.js";
 import { policies } from "./policies.js";
-import { ask, beginByProxy, leave, session, takeFromLink } from "./session.js";
+import { ask, beginByProxy, leave, renew, session, takeFromLink } from "./session.js";
 import { themed } from "./theme.js";
 import { clock, now } from "./words.js";
 
@@ -135,6 +135,7 @@ addEventListener("hashchange", navigate);
 addEventListener("keydown", key);
 out.addEventListener("click", () => end());
 themed(document.getElementById("theme"), () => current?.themed?.());
+setInterval(() => renew().catch(() => {}), 60_000); // what is wrong then shows with the next answer
 setInterval(() => current && live.dataset.state === "live" && current.pulse && update(), 10_000);
 
 try {

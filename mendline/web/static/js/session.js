@@ -1,14 +1,16 @@
 // Who looks at the page: a session in the browser's storage of exactly this scheme, name and port.
 
 import { el } from "./dom.js";
+import { now } from "./words.js";
 
 const KEY = "mendline.session";
+const RENEW_MS = 6 * 3_600_000;
 
 /** Return the session, null when nobody has begun one. */
 export function session() {
   try {
     const found = JSON.parse(localStorage.getItem(KEY));
-    return found && found.expires_at > Date.now() ? found : null;
+    return found && found.expires_at > now() ? found : null;
   } catch {
     return null;
   }
@@ -34,6 +36,12 @@ export async function begin(token) {
   const answer = await fetch("/api/session", { method: "POST", headers: { Authorization: `Bearer ${token}` } });
   if (!answer.ok) throw new Error(answer.status === 401 ? "This token is not known here, or not any more." : `The server says ${answer.status}.`);
   localStorage.setItem(KEY, JSON.stringify(await answer.json()));
+}
+
+/** Begin the session anew once half of it is over: a page that stays open stays in. */
+export async function renew() {
+  const found = session();
+  if (found && found.expires_at - now() < RENEW_MS) await begin(found.session);
 }
 
 /** Take the token out of the link, if it has one, before anything else sees it. */

@@ -81,9 +81,14 @@ def joined(messages: Sequence[Message], count: int) -> Message:
     return {
         "what": "group",
         "text": f"{count} messages like: {first['text']}",
-        "detail": "\n".join(str(one["text"]) for one in messages[:SHOWN]) + more,
+        "detail": "\n".join(map(_line, messages[:SHOWN])) + more,
         "count": count,
         "targets": [one.get("target") for one in messages],
         "faults": [one.get("fault") for one in messages],
         "time": first.get("time"),
     }
+
+
+def _line(message: Message) -> str:
+    """Return a message in a line, with the link to answer it by, if it has one."""
+    return f"{message['text']}: {message['link']}" if "link" in message else str(message["text"])

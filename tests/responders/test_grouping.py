@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mendline.responders.grouping import LISTED, Grouping
+from mendline.responders.grouping import LISTED, Grouping, joined
 from mendline.responders.receiver import Pace
 from tests.responders.desk import Desk
 from tests.responders.support import fault, order
@@ -42,6 +42,12 @@ def test_what_goes_on_is_told_at_an_interval() -> None:
     desk.say(fault("host-4/web"))
     desk.pass_by(1)
     assert desk.texts[3:] == ["host-4/web is dead: opened"]
+
+
+def test_questions_that_are_told_together_keep_their_links() -> None:
+    """Each can be answered from the one message."""
+    made = joined([{"text": "may it?", "link": "https://m/1"}, {"text": "and it?", "link": "https://m/2"}], 2)
+    assert ["may it?: https://m/1", "and it?: https://m/2"] == str(made["detail"]).splitlines()
 
 
 def test_a_single_message_stays_as_it_is() -> None:

@@ -32,6 +32,9 @@ Opened = Callable[[], AbstractContextManager["Recording"]]
 """Opens the recording: each process has its own connection."""
 Tell = Callable[[int], None]
 FEW = 2
+"""So many sides are decided about in one process."""
+AT_ONCE = 20
+"""So many settings are tried with one reading of the recording: each has a state of its own."""
 Given = TypeVar("Given")
 Found = TypeVar("Found")
 
@@ -194,8 +197,13 @@ class _Run:
         return max(min(self._terms.processes, len(given)), 1)
 
     def _in_processes(self, work: Callable[[Sequence[Given]], list[Found]], given: Sequence[Given]) -> list[Found]:
-        count = self._processes_for(given)
-        return work(given) if count == 1 else in_parallel(work, given, count)
+        count, in_lots = self._processes_for(given), partial(_in_lots, work)
+        return in_lots(given) if count == 1 else in_parallel(in_lots, given, count)
+
+
+def _in_lots(work: Callable[[Sequence[Given]], list[Found]], share: Sequence[Given]) -> list[Found]:
+    """Return what `work` makes of a share, so many at once as there is memory for the state of."""
+    return [one for begin in range(0, len(share), AT_ONCE) for one in work(share[begin : begin + AT_ONCE])]
 
 
 def _nobody(_: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mendline.backtesting import Terms
+from mendline.backtesting import Terms, running
 from mendline.backtesting.comparing import Comparison, counts
 from mendline.backtesting.executing import TAKEN_MS, Executor
 from mendline.backtesting.orders import hidden_by, parse_order
@@ -176,8 +176,9 @@ def test_a_plug_in_that_is_not_deterministic_is_named(studio: Studio) -> None:
 
 
 @pytest.mark.slow
-def test_processes_change_nothing(studio: Studio) -> None:
-    """Each takes a share of the settings, and the answers come in the order of these."""
+def test_processes_change_nothing(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes a share of the settings, some at once, and the answers come in the order of these."""
+    monkeypatch.setattr(running, "AT_ONCE", 2)
     candidates: list[Keys] = [{"guards": {"cooldown": "1s"}}, {"detectors": [LOAD]}, {}]
     alone, together = (run(studio, candidates, Terms(processes=count)) for count in (1, 2))
     assert [counts(one) for one in together.comparisons()] == [counts(one) for one in alone.comparisons()]

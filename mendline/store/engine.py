@@ -7,10 +7,13 @@ last transactions, whole, which are read from the log again.
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from mendline.schemas.secrets import SecretError, is_reference, read_secret
 from mendline.store.errors import NoStoreError, StoreAwayError, StoreError
@@ -31,6 +34,8 @@ POSTGRESQL_OPTIONS = {
 """So that a network that lets nothing through, or a lock of somebody else, is found out within half a minute."""
 SQLITE = "sqlite://"
 POSTGRESQL = ("postgresql://", "postgres://")
+_live: WeakKeyDictionary[Engine, Any] = WeakKeyDictionary()
+"""The driver's connection that each database is at work through."""
 PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "cache_size = -65536", "temp_store = MEMORY")
 
 
@@ -117,6 +122,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
     try:
         with engine.begin() as connection:
+            _live[engine] = connection.connection.driver_connection
             yield connection
     except (OperationalError, InterfaceError, InternalError) as error:
         engine.dispose()
@@ -128,6 +134,16 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     except SQLAlchemyError as error:
         msg = f"{told(engine)}: {_reason(error)}"
         raise StoreError(msg) from error
+    finally:
+        _live.pop(engine, None)
+
+
+def interrupt(engine: Engine) -> None:
+    """Break off a transaction that waits for a server of PostgreSQL, from another thread: it then says it is away."""
+    driven = _live.get(engine)
+    if engine.dialect.name == "postgresql" and driven is not None and not driven.closed:
+        with suppress(OSError), socket.socket(fileno=os.dup(driven.fileno())) as shared:
+            shared.shutdown(socket.SHUT_RDWR)
 
 
 def _reason(error: Exception) -> str:

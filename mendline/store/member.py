@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from mendline.logs.base import Committed, LogUnavailableError
 from mendline.schemas.records import STORE, Progress, encode_record
 from mendline.schemas.stream import NewRecord, Partition
+from mendline.store.engine import interrupt
 from mendline.store.errors import StoreAwayError
 from mendline.store.schema import migrate
 from mendline.store.tending import Tender
@@ -41,13 +42,15 @@ AT_ONCE = 2_000
 class Pace:
     """In seconds: `idle` is how long one wait for records lasts, `tell` how often it says how far it is.
 
-    After a failure it waits for `pause`, then twice as long each time, `longest` at most.
+    After a failure it waits for `pause`, then twice as long each time, `longest` at most. At its end it gives a
+    database that does not answer `farewell`.
     """
 
     idle: float = 0.5
     tell: float = 5.0
     pause: float = 1.0
     longest: float = 30.0
+    farewell: float = 5.0
 
 
 class StoreMember:
@@ -76,6 +79,12 @@ class StoreMember:
         self._consumer: Consumer | None = None
         self._producer: Producer | None = None
         self._told: Delivery | None = None
+        self._patience: threading.Timer | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has found the tables there, or made them."""
+        return self._ready
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set. Raises StoreError, LogRefusedError, MemberFencedError; waits out what passes."""
@@ -90,9 +99,12 @@ class StoreMember:
             self.close()
 
     def wake(self) -> None:
-        """Make a waiting member look at its `stop`."""
+        """Make a waiting member look at its `stop`; one that waits for the database gives it some seconds to answer."""
         if consumer := self._consumer:
             consumer.wake()
+        self._patience = threading.Timer(self._pace.farewell, interrupt, [self._writer.engine])
+        self._patience.daemon = True
+        self._patience.start()
 
     def turn(self) -> None:
         """Read what is there, and write it; begin with partitions that are new, or all again after a failure."""
@@ -114,6 +126,8 @@ class StoreMember:
             self._consumer.close()
         if self._producer:
             self._producer.close()
+        if self._patience:
+            self._patience.cancel()
         self._consumer = self._producer = None
         self._writer.engine.dispose()
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sqlite3
+import threading
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 import pytest
@@ -22,6 +26,7 @@ from mendline.store.engine import open_engine, transaction
 from mendline.store.errors import StoreAwayError
 from mendline.store.member import Pace, StoreMember
 from mendline.store.writer import OvertakenError, Place, Writer
+from tests.cli.support import until
 from tests.store.support import (
     JOURNAL,
     NOW,
@@ -38,6 +43,7 @@ from tests.support.postgres import Postgres
 pytestmark = pytest.mark.slow
 
 AT_ONCE = Pace(idle=0.0, tell=0.0, pause=0.0, longest=0.0)
+BACKENDS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 SELDOM = Pace(idle=0.0, tell=1000.0)
 
 
@@ -220,6 +226,35 @@ def test_a_server_that_is_stopped_and_comes_back(
         member.turn()
     assert_exact(engine, log, settings)
     member.close()
+
+
+@pytest.mark.heavy
+def test_it_ends_while_a_server_is_frozen(
+    log: MemoryLog, settings: Settings, postgres_url: str, shared_postgres: Postgres
+) -> None:
+    """One that keeps the connection open and does not answer any more."""
+    engine = open_engine(postgres_url)
+    member = StoreMember(log, engine, settings.topics, "m", Pace(idle=0.01, tell=1000.0, farewell=0.1))
+    stop = threading.Event()
+    thread = threading.Thread(target=member.run, args=(stop,))
+    thread.start()
+    place = partial(left, log, Writer(engine, JOURNAL), Partition(JOURNAL, 0))
+    append_journal(log, settings, list(story(0)))
+    until("it stores", lambda: member.is_ready and not place())
+    backends = [int(one) for one in shared_postgres.query(BACKENDS).split()]
+    for one in backends:
+        os.kill(one, signal.SIGSTOP)
+    try:
+        append_journal(log, settings, list(story(1)))
+        until("it waits for the server", lambda: isinstance(engine.pool, sa.QueuePool) and engine.pool.checkedout())
+        stop.set()
+        member.wake()
+        thread.join(60)
+        assert not thread.is_alive()
+    finally:
+        for one in backends:
+            os.kill(one, signal.SIGCONT)
+        thread.join()
 
 
 def test_what_it_tells_of_itself_is_no_sign_of_detectors(log: MemoryLog, settings: Settings, engine: sa.Engine) -> None:

@@ -76,6 +76,7 @@ class Alerts:
         key = (record.id, record.severity)
         known = self._alerts.get(key)
         if record.transition in ("resolved", "orphaned"):
+            self._alerts.setdefault(key, _Alert(record, offset))  # an earlier life may have sent it
             self._end(record.id, record.time, record)
         elif known and known.ended is None:
             known.fault, known.affirmed = record, known.affirmed or record.transition == "affirmed"

@@ -128,6 +128,14 @@ def test_a_new_life_knows_what_is_open_by_its_affirmation() -> None:
     assert [3] == list(desk.alerts.offsets)
 
 
+def test_what_ended_while_nobody_was_at_work_ends_at_once() -> None:
+    """Though the new life never heard that it was open."""
+    desk = Desk()
+    desk.say(fault(transition="resolved", revision=7, time=START_MS + 500))
+    assert ["2023-11-14T22:13:20.500+00:00"] == [one["endsAt"] for one in desk.posted[0]]
+    assert [] == list(desk.alerts.offsets)
+
+
 @pytest.mark.parametrize(("trouble", "tries"), [(TemporaryError("away"), 3), (PermanentError("no"), 1)])
 def test_an_alertmanager_that_is_not_reached_is_a_fault(trouble: Exception, tries: int) -> None:
     """Over with the first that it takes; it is tried with pauses that double."""

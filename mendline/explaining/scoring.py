@@ -138,8 +138,10 @@ def _said(fault: Fault) -> str:
     evidence = fault.evidence
     surprise = "" if evidence.surprise is None else f", surprise {number(evidence.surprise)}"
     band = "" if evidence.low is None else f", expected {number(evidence.low)} to {number(evidence.high)}"
-    value = "" if evidence.value is None else f"{evidence.series} = {number(evidence.value)}{band}{surprise}: "
-    return value + (fault.reason or evidence.text)
+    text = fault.reason or evidence.text
+    if evidence.value is None or not evidence.series:  # what a rule found, whose value is no series'
+        return text
+    return f"{evidence.series} = {number(evidence.value)}{band}{surprise}: {text}"
 
 
 def _verdict(fault: Fault, found: Recomputed) -> str:

@@ -12,6 +12,7 @@ import pytest
 from mendline.dumps.recording import LogRecording
 from mendline.explaining import Link, Subject, explain, explain_moment, subjects_of
 from mendline.explaining.deciding import admitted, folds
+from mendline.explaining.scoring import Recomputed, detector_link
 from mendline.replaying.inputs import Source, Wanted
 from mendline.responders.guards import GUARDS
 from mendline.schemas.records import Hold, Intent
@@ -117,6 +118,15 @@ def test_an_intent_under_other_policies_is_not_judged(source: Source) -> None:
     assert admitted(journal, strange, entry.offset)[0] is None
     done = journal.model_copy(update={"faults": {}})
     assert admitted(done, entry.record, entry.offset) == (False, "it does not count: its fault is not open")
+
+
+def test_what_a_rule_found_is_told_without_a_series(source: Source) -> None:
+    """Its value, such as how long a probe has failed, stands in its reason."""
+    fault = fault_of(source, "queue-unusual").opened
+    evidence = fault.evidence.model_copy(update={"series": "", "value": 3004.0})
+    hung = fault.model_copy(update={"evidence": evidence, "reason": "probe health has failed for 3.0 s"})
+    line = detector_link(hung, Recomputed("not here")).lines[0]
+    assert line.endswith(f"settings {hung.config}: probe health has failed for 3.0 s")
 
 
 def verdict(source: Source, subject: Subject) -> str:

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 FRESH_S = 0.1
 """So old may an answer be that many ask for at once, if it has the record that they were told of."""
 SHORTEST_ID = 6
-BUSY_S = 20.0
+BUSY_S = 5.0
+BANDS_S = 20.0
+"""So long a band that was worked out is given to others: pages ask for whole half minutes."""
 
 
 class BusyError(Exception):
@@ -67,6 +69,7 @@ class Page:
         self._lock = threading.Lock()
         self._looking_back = threading.Lock()
         self._working_out = threading.Lock()
+        self._bands: dict[tuple[Span, str, str], tuple[float, Bands]] = {}
 
     @property
     def runners(self) -> Sequence[Runner]:
@@ -155,9 +158,17 @@ class Page:
             return answer(self.log, self.settings, hosts, Span(source, at - around, at + around), changes)
 
     def bands(self, span: Span, label: str, detector: str) -> Bands:
-        """Return what detectors expected of a series. Raises BusyError, and as `read_batches`."""
+        """Return what detectors expected of a series, as it was worked out lately for whoever asked the same.
+
+        Raises BusyError, and as `read_batches`.
+        """
+        key = (span, label, detector)
         with self._one_at_a_time():
-            return bands(self.log, self.settings, span, label, detector)
+            now = time.monotonic()
+            self._bands = {one: kept for one, kept in self._bands.items() if now - kept[0] <= BANDS_S}
+            if key not in self._bands:
+                self._bands[key] = (now, bands(self.log, self.settings, span, label, detector))
+            return self._bands[key][1]
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ import pytest
 from mendline.responders.facts import ChangeFact
 from mendline.schemas.records import Heartbeat
 from mendline.schemas.windows import WindowRow, Windows
+from mendline.web.answers import Bands
 from mendline.web.blocks import Span
 from mendline.web.shifts import changes_around, scored
 from tests.cli.support import until
@@ -93,3 +94,21 @@ def test_what_costs_is_worked_out_one_at_a_time(bare: Site, monkeypatch: pytest.
         (one.status, one.json["detail"]) for one in answers
     }
     assert [200, 200] == [bare.get(one).status for one in asked]
+
+
+def test_what_many_ask_for_is_worked_out_once(bare: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a while: two hundred tabs that show one incident ask for the same."""
+    made: list[Span] = []
+
+    def work_out(_: object, __: object, span: Span, *___: str) -> Bands:
+        made.append(span)
+        return Bands(bands=(), cut=False)
+
+    monkeypatch.setattr("mendline.web.page.bands", work_out)
+    page, span = bare.server.page, Span("host-1", START_MS, AT)
+    for one in (span, span, span._replace(end=AT + 30_000), span):
+        page.bands(one, "queue", "")
+    assert [span, span._replace(end=AT + 30_000)] == made
+    monkeypatch.setattr("mendline.web.page.BANDS_S", -1)
+    page.bands(span, "queue", "")
+    assert 3 == len(made)

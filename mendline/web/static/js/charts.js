@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { el, panel } from "./dom.js";
-import { HEIGHT, plot, telling, title } from "./plot.js";
+import { HEIGHT, plot, shared, telling, title } from "./plot.js";
 import { titled } from "./timeline.js";
 import { now } from "./words.js";
 
@@ -76,7 +76,7 @@ function expectations() {
     const known = kept.get(id);
     if (!series) return [];
     if (known && known.open === open && (!open || Date.now() - known.at < KEEP_MS)) return known.bands;
-    const { bands } = await get("bands", { source: host, label: series, detector, ...span }).catch(() => ({ bands: [] }));
+    const { bands } = await get("bands", { source: host, label: series, detector, ...shared(span) }).catch(() => ({ bands: [] }));
     kept.set(id, { at: Date.now(), open, bands });
     return bands;
   };

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { changed } from "./changed.js";
 import { el, panel } from "./dom.js";
-import { HEIGHT, plot, telling, title } from "./plot.js";
+import { HEIGHT, plot, shared, telling, title } from "./plot.js";
 import { now, plural } from "./words.js";
 
 const SPANS = { "15 min": 900_000, "1 h": 3_600_000, "6 h": 21_600_000, "1 d": 86_400_000, "7 d": 604_800_000 };
@@ -116,7 +116,7 @@ export function explore(content, { query }) {
   function draw(found) {
     close();
     const made = found.filter(({ key }) => shown.has(key)).map(section);
-    const scales = shared(made);
+    const scales = scaled(made);
     charts.replaceChildren(...made.map(({ place }) => place));
     drawn = made.filter(({ curve }) => curve).map(({ box, curve, marks: points }) => ({ box, plot: plot(curve, points, box, { scale: scales.get(curve.label), chosen: (time) => choose(time, curve.source) }) }));
     drawn.forEach(({ box }) => sizes.observe(box));
@@ -147,7 +147,7 @@ const written = (time) => new Date(time).toISOString().slice(0, 19);
 const read = (field) => Date.parse(`${field.value}Z`);
 
 /** Return the range of the values of each series that several charts are of: what is compared has one scale. */
-function shared(made) {
+function scaled(made) {
   const groups = Map.groupBy(made.filter(({ curve }) => curve), ({ curve }) => curve.label);
   return new Map([...groups].filter(([, some]) => some.length > 1).map(([label, some]) => {
     const values = some.flatMap(({ curve: { values: own, band } }) => [...own, ...(band ? [...band.low, ...band.high] : [])]).filter((one) => one !== null);
@@ -163,7 +163,7 @@ function expectations() {
   const ask = async ({ key, source, name }, { begin, end }) => {
     const last = kept.get(key);
     if (last && last.length === end - begin && Math.abs(end - last.end) < KEEP_MS) return last.bands;
-    const { bands } = await get("bands", { source, label: name, begin, end }).catch(() => ({ bands: [] }));
+    const { bands } = await get("bands", { source, label: name, ...shared({ begin, end }) }).catch(() => ({ bands: [] }));
     kept.set(key, { end, length: end - begin, bands });
     return bands;
   };

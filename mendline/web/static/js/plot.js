@@ -10,6 +10,8 @@ const NAMES = ["text", "faint", "line", "act", "ok", "critical", "warning", "inf
 const STRIP = 4; // the surprise takes one part in so many of the height
 const MOST_SURPRISE = 30;
 const LEAST_SURPRISE = 6;
+const SHARED_MS = 30_000;
+const WIDEST_MS = 7 * 86_400_000; // as the server has it
 
 /** Return what names a curve, with its newest value and what is expected of it now. */
 export function title({ label, source, unit, low, high, values, band }) {
@@ -32,6 +34,12 @@ export function along(times, band) {
   });
   const pick = (values) => places.map((one) => (one < 0 ? null : values[one]));
   return { ...band, low: pick(band.low), high: pick(band.high), surprise: pick(band.surprise) };
+}
+
+/** Return a time that many pages ask for alike, a little wider: bands are worked out once for all of them. */
+export function shared({ begin, end }) {
+  const later = Math.ceil(end / SHARED_MS) * SHARED_MS;
+  return { begin: Math.max(Math.floor(begin / SHARED_MS) * SHARED_MS, later - WIDEST_MS), end: later };
 }
 
 /** Return the band that tells most of a curve: in its unit, and with bounds if there is one. */

@@ -89,8 +89,11 @@ def _prepare_sqlite(engine: Engine, begin: str) -> None:
     import sqlalchemy as sa
 
     @sa.event.listens_for(engine, "do_connect")
-    def make_folder(_: Any, __: Any, arguments: Any, more: Any) -> None:
-        Path(arguments[0]).parent.mkdir(parents=True, exist_ok=True)
+    def make_file(_: Any, __: Any, arguments: Any, more: Any) -> None:
+        file = Path(arguments[0])
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not file.exists():  # the log is nobody else's to read either
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         more["timeout"] = BUSY_S
 
     @sa.event.listens_for(engine, "connect")

@@ -235,6 +235,7 @@ def test_no_secret_leaves_its_place(call: Caller, config: Path, webhook: Webhook
         assert ran.status in (0, 1), (one, ran)
         said.append(ran.out + ran.err)
     assert any("answered 404" in text for text in said), "the complaint must be among what is searched"
+    assert 2 == sum("the store takes no records" in text for text in said), "beside all else, and by itself"
     assert not [text for text in said if MARKER in text]
     assert not [record for record in records(config) if MARKER.encode() in record]
     kept = [file for file in (config.parent / "state").rglob("*") if file.is_file()]

@@ -115,3 +115,13 @@ def test_a_store_is_checked_before_anything_runs(tmp_path: Path, url: str, engin
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     level, text = checked(url)
     assert (level, "newer version" in text) == ("wrong", True)
+
+
+def test_a_new_file_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    """Nor what SQLite puts beside it."""
+    engine = open_engine(f"sqlite://{tmp_path}/new/store.db")
+    migrate(engine)
+    files = list((tmp_path / "new").iterdir())
+    assert files
+    assert [one for one in (tmp_path / "new", *files) if one.stat().st_mode & 0o077] == []
+    engine.dispose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -198,7 +199,13 @@ class _Run:
 
     def _in_processes(self, work: Callable[[Sequence[Given]], list[Found]], given: Sequence[Given]) -> list[Found]:
         count, in_lots = self._processes_for(given), partial(_in_lots, work)
-        return in_lots(given) if count == 1 else in_parallel(in_lots, given, count)
+        if count == 1:
+            return in_lots(given)
+        gc.freeze()  # what is there stays: copies of this process need not walk over it, and go on sharing it
+        try:
+            return in_parallel(in_lots, given, count)
+        finally:
+            gc.unfreeze()
 
 
 def _in_lots(work: Callable[[Sequence[Given]], list[Found]], share: Sequence[Given]) -> list[Found]:

@@ -97,20 +97,21 @@ def make_windows(sources: Sequence[Source], folder: Path, tell: Callable[[int], 
     Raises ReplayError, LogError, DumpError, OSError.
     """
     made: dict[str, Path] = {}
+    recorded = recorded_configs(sources[0])
     for source in sources:
         config = windows_spec(source.settings).config
-        if config not in made and not were_recorded(source, config):
+        if config not in made and (recorded is None or recorded - {config}):
             made[config] = folder / config
             _make(source, made[config], tell)
     return made
 
 
-def were_recorded(source: Source, config: str) -> bool:
-    """Say whether the recorded windows are those of settings with this hash, all of them."""
+def recorded_configs(source: Source) -> set[str] | None:
+    """Return the hashes of the settings under which windows were recorded, as far as is known; None if none were."""
     if not any(source.recording.extent(one).end for one in source.partitions("windows")):
-        return False
+        return None
     found = read_activations(source.recording, source.name("journal")).records
-    return {one.config for one in found if one.stage == "windows"} <= {config}
+    return {one.config for one in found if one.stage == "windows"}
 
 
 def _make(source: Source, path: Path, tell: Callable[[int], None]) -> None:

@@ -95,7 +95,7 @@ def plan(spec: StageSpec, partition: Partition, span: Span, activations: Activat
 
 def plan_anew(span: Span, states: States) -> Planned:
     """Return how to replay the span as if the settings given had always counted."""
-    before = states.before(span.begin)
+    before = states.before(span.begin) if span.begin else None
     if before and before.offset >= span.oldest:
         return Planned([Stretch(before.offset, span.begin, span.end, before)], [])
     gaps = [Gap(0, span.oldest, NO_STATE)] if span.oldest else []

@@ -1,8 +1,9 @@
 """How fast windows are stored: records of windows, decoded, written and committed with their place.
 
 As a member does that catches up, in transactions of some 16 MB of records, and as one does that keeps up, with a
-transaction for each record. Beside it, in the same run, how fast the same rows go into a plain table of SQLite, through
-Python's own module, without keys, ids or places: the bound. On another database than SQLite without that.
+transaction for each record; and how fast those are made into windows of a minute, and let go. Beside it, in the same
+run, how fast the same rows go into a plain table of SQLite, through Python's own module, without keys, ids or places:
+the bound. On another database than SQLite without that.
 
 python -m benchmarks.store [--url sqlite://FILE|postgresql://…] [--sources 100] [--series 100] [--windows 60] [--json]
 """
@@ -22,17 +23,22 @@ import sqlalchemy as sa
 from benchmarks.common import report
 from mendline.schemas.columnar import WindowBlock, encode_windows
 from mendline.schemas.series import Series, SeriesTable
+from mendline.schemas.settings import StoreSettings
 from mendline.schemas.stream import WINDOWS_HEADERS, Batch, Partition
 from mendline.schemas.windows import STATISTICS
 from mendline.store.engine import open_engine, transaction
 from mendline.store.schema import migrate
 from mendline.store.tables import PLACES, SERIES, WINDOWS
+from mendline.store.tables import TIERS as MADE
+from mendline.store.tending import Tender
 from mendline.store.writer import Place, Writer
 
 PARTITION = Partition("mendline.windows", 0)
 WIDTH = 10_000
 PORTION_BYTES = 16_000_000
-NOW = 1_700_000_000_000
+NOW = 1_699_999_200_000
+HOUR_MS = 3_600_000
+TIERS = StoreSettings.model_validate({"tiers": [{"width": "10s", "keep": "1m"}, {"width": "1m", "keep": "30d"}]})
 
 
 def records(sources: int, series: int, windows: int) -> list[bytes]:
@@ -65,7 +71,7 @@ def batches(values: Sequence[bytes], most_bytes: int) -> Iterator[Batch]:
 def measure_store(engine: sa.Engine, values: Sequence[bytes], most_bytes: int) -> float:
     """Return how long (s) it takes to store the records, anew."""
     with transaction(engine) as connection:
-        for table in (WINDOWS, SERIES, PLACES):
+        for table in (WINDOWS, SERIES, MADE, PLACES):
             connection.execute(sa.delete(table))
     writer = Writer(engine, "mendline.journal")
     place: Place | None = None
@@ -94,6 +100,15 @@ def measure_bound(folder: Path, rows: int) -> float:
     return took
 
 
+def measure_tending(engine: sa.Engine) -> float:
+    """Return how long (s) it takes to make windows of a minute of those that are stored, and to let these go."""
+    tender = Tender(engine, TIERS, lambda: NOW + HOUR_MS)
+    began = time.perf_counter()
+    while not tender.work(1.0):
+        pass
+    return time.perf_counter() - began
+
+
 def measure(url: str | None, sources: int, series: int, windows: int) -> dict[str, object]:
     """Return all numbers."""
     values, rows = records(sources, series, windows), sources * series * windows
@@ -108,6 +123,7 @@ def measure(url: str | None, sources: int, series: int, windows: int) -> dict[st
             "rows": rows,
             "bulk_rows_per_s": round(rows / bulk),
             "single_rows_per_s": round(rows / single),
+            "tended_rows_per_s": round(rows / measure_tending(engine)),
         }
         if engine.dialect.name == "sqlite":
             with transaction(engine) as connection:

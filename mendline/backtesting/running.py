@@ -17,7 +17,7 @@ from mendline.backtesting.deciding import Side as Deciding
 from mendline.backtesting.detection import Detected, Kind, detect
 from mendline.backtesting.past import Past, Period, read_past
 from mendline.backtesting.quality import Quality, Truth, quality
-from mendline.backtesting.windows import make_windows
+from mendline.backtesting.windows import make_windows, with_windows
 from mendline.cases.parallel import in_parallel
 from mendline.replaying.inputs import Source, Wanted
 from mendline.replaying.stages import Stages
@@ -146,7 +146,7 @@ class _Run:
     def _sources(self, settings: Iterable[Settings]) -> Iterator[list[Source]]:
         """Give the recording as each of the settings reads it, under the names and partitions that it has."""
         with self._opened() as recording:
-            yield [Source(recording, one, self._wanted) for one in settings]
+            yield [with_windows(Source(recording, one, self._wanted)) for one in settings]
 
     @property
     def _wanted(self) -> Wanted:

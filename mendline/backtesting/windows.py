@@ -77,6 +77,13 @@ class Overlay:
         return self._windows if partition.topic == self._topic else self._recording
 
 
+def with_windows(source: Source) -> Source:
+    """Return the source with a topic of windows, empty if none was recorded: they can be made. Raises ReplayError."""
+    if source.name("windows") in source.recording.topics():
+        return source
+    return replace(source, recording=Overlay(source.recording, source, None))
+
+
 @contextmanager
 def laid_over(source: Source, made: Made) -> Iterator[Source]:
     """Give the source with the windows that its settings want: the recorded ones, or those that were made."""

@@ -83,6 +83,17 @@ def test_a_dump_can_be_tested_against_old_settings(call: Caller, config: Path, o
     assert (found["before"]["name"], found["after"][0]["counts"]["lost"]) == (str(config), 4)
 
 
+def test_a_dump_without_windows_is_enough(call: Caller, config: Path, tmp_path: Path) -> None:
+    """They are made of the rounds, and so the faults on them are found at the same moments."""
+    small = tmp_path / "small.dump"
+    call("topics", "dump", small, "--topic", "metrics", "--topic", "journal", "-c", config)
+    counts = json.loads(call("backtest", config, "--log", small, "--json").out)["after"][0]["counts"]
+    assert (counts["faults"], counts["lost"], counts["added"], counts["moved"]) == (6, 0, 0, 0)
+    journal = tmp_path / "journal.dump"
+    call("topics", "dump", journal, "--topic", "journal", "-c", config)
+    one_message(call("backtest", config, "--log", journal), 3, "the topic mendline.metrics was not recorded")
+
+
 def test_a_silence_tells_what_it_would_have_hidden(call: Caller, config: Path) -> None:
     """Faults and holds, in words and as JSON."""
     silence = ("--silence", "web@2023-11-14T22:13:50/2023-11-14T22:14:20")

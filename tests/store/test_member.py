@@ -15,8 +15,8 @@ import pytest
 import sqlalchemy as sa
 
 from mendline.logs.memory import MemoryLog
+from mendline.reading import fold_journal
 from mendline.responders.watchdog import Watchdog
-from mendline.schemas.records import Progress
 from mendline.schemas.settings import Settings
 from mendline.schemas.stream import Batch, Partition
 from mendline.store import engine as engine_module
@@ -26,6 +26,7 @@ from mendline.store.engine import open_engine, transaction
 from mendline.store.errors import StoreAwayError
 from mendline.store.member import Pace, StoreMember
 from mendline.store.writer import OvertakenError, Place, Writer
+from mendline.web.overview import overview
 from tests.cli.support import until
 from tests.store.support import (
     JOURNAL,
@@ -125,7 +126,7 @@ def test_while_the_database_is_away_nothing_is_taken_and_all_of_it_afterwards(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It is said once, and once that it is back; the journal tells how far it is behind meanwhile."""
+    """It is said once, and once that it is back; the page shows how far it is behind meanwhile."""
     member = StoreMember(log, engine, settings.topics, "m", AT_ONCE)
     fill(log, settings, Random(4))
     for _ in range(4):
@@ -141,8 +142,9 @@ def test_while_the_database_is_away_nothing_is_taken_and_all_of_it_afterwards(
             fill(log, settings, Random(5))
             for _ in range(6):
                 member.turn()
-        told = [one for _, one in journal_of(log, settings) if isinstance(one, Progress)]
-        assert next(one for one in reversed(told) if one.stage == "store.windows").lag > 0
+        shown = {one.name: one for one in overview(fold_journal(log, settings), "", {}, NOW).pipeline}
+        assert shown["store.windows/0"].lag
+        assert shown["store.windows/0"].behind_ms
         for _ in range(6):
             member.turn()
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == [

@@ -27,6 +27,8 @@ def blind_spots(journal: Journal, heard: Mapping[str, Host], now: int) -> tuple[
 def _all(journal: Journal, heard: Mapping[str, Host], now: int) -> Iterator[Blind]:
     ahead = journal.append_time - journal.log_time
     for name, partition in sorted(journal.partitions.items()):
+        if partition.progress and not partition.progress.judges:
+            continue  # of the store: without it nothing is seen less
         if now - partition.heard_at - ahead > STAGE_MS:
             yield Blind(where=name, what="does not say that it works", since=partition.heard_at + ahead)
     for name, host in sorted(heard.items()):

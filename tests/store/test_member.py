@@ -26,6 +26,7 @@ from mendline.store.engine import open_engine, transaction
 from mendline.store.errors import StoreAwayError
 from mendline.store.member import Pace, StoreMember
 from mendline.store.writer import OvertakenError, Place, Writer
+from mendline.web.blind import blind_spots
 from mendline.web.overview import overview
 from tests.cli.support import until
 from tests.store.support import (
@@ -260,7 +261,7 @@ def test_it_ends_while_a_server_is_frozen(
 
 
 def test_what_it_tells_of_itself_is_no_sign_of_detectors(log: MemoryLog, settings: Settings, engine: sa.Engine) -> None:
-    """A watchdog that heard of the store alone would hold its tongue while nobody watches."""
+    """A watchdog must not take it for one, and nothing is seen less when the store is gone."""
     member = StoreMember(log, engine, settings.topics, "m", AT_ONCE)
     for _ in range(3):
         member.turn()
@@ -272,6 +273,9 @@ def test_what_it_tells_of_itself_is_no_sign_of_detectors(log: MemoryLog, setting
     for one in told:
         watchdog.take(one)
     assert heard == []
+    journal = fold_journal(log, settings)
+    assert journal.partitions
+    assert blind_spots(journal, {}, journal.append_time + 3_600_000) == ()
 
 
 def test_a_log_that_ends_before_what_is_stored_is_told(

@@ -16,7 +16,7 @@ from mendline.reading import read_batches
 from mendline.replaying.errors import ReplayError
 from mendline.schemas.records import Activation, Command, Intent, Outcome, decode_record, encode_record
 from mendline.schemas.stream import NewRecord, Partition
-from tests.backtesting.support import LOAD, QUEUE, QUEUES, REST, UNUSUAL, Keys, after, compared, run
+from tests.backtesting.support import LOAD, QUEUE, QUEUES, REST, UNUSUAL, Keys, after, answered, compared, run
 from tests.replaying.support import HOSTS, Studio, recorded
 
 CUT = 60
@@ -221,3 +221,31 @@ def test_a_silence_without_a_time_is_refused(text: str) -> None:
     """With what is wrong."""
     with pytest.raises(ValueError, match=text):
         parse_order("silence", text, int)
+
+
+# Against the truth ----------------------------------------------------------------------------------------------------
+
+OTHERS: dict[str, Keys] = {
+    "detectors": {
+        "detectors": [{**LOAD, "open": {"above": 85, "for": "1s"}}, {**QUEUE, "clear": {"below": 5}}, UNUSUAL]
+    },
+    "windows": {"windows": {"pane": "2s", "widths": ["2s", "4s"]}, "detectors": [LOAD, {**QUEUE, "window": "4s"}]},
+    "policies": {"policies": [{**QUEUES, "mode": "ask"}, {**REST, "mode": "auto"}], "guards": {"concurrent": 1}},
+    "guards": {"guards": {"cooldown": "1s", "attempts": 2}},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keys", OTHERS.values(), ids=OTHERS)
+def test_what_would_have_been_is_what_is_when_the_same_happens_under_the_other_settings(
+    studio: Studio, tmp_path: Path, keys: Keys
+) -> None:
+    """The faults begin and end at the same moments, and the same is decided about them, to the ids."""
+    other = answered(tmp_path, 70, **keys)
+    recorded_there, found = compared(other, **keys).before, compared(studio, **keys).after
+    assert {name: (one.begin, one.end) for name, one in found.courses.items()} == {
+        name: (one.begin, one.end) for name, one in recorded_there.courses.items()
+    }
+    intents = [(one.id, one.mode) for one in _recorded_intents(other)]
+    assert sorted((one.intent.id, one.intent.mode) for one in found.decided.deeds) == sorted(intents)
+    assert len(intents) > 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mendline.explaining.links import Link, known, number
 from mendline.runtime.worker import cut
+from mendline.schemas.cells import Cell, cells
 from mendline.schemas.decode import decode
 from mendline.schemas.quantities import counted
 from mendline.schemas.stream import Partition
@@ -77,22 +78,18 @@ def _of_host(batch: Batch, host: str) -> str:
 
 def _windows(batch: Batch, host: str, label: str) -> Iterator[dict[str, Any]]:
     """Yield the windows of a host that hold the series, as facts."""
-    for block in decode(batch).windows:
-        labels = [one.label for one in block.table.series]
-        if label in labels:
-            for entry, source in enumerate(block.sources):
-                if source == host:
-                    yield _window(block, entry, labels.index(label), batch.offsets[int(block.index[entry])])
+    for block, cell in cells(decode(batch).windows, host, label):
+        yield _window(block, cell, batch.offsets[int(block.index[cell.row])])
 
 
-def _window(block: WindowBlock, entry: int, column: int, offset: int) -> dict[str, Any]:
-    values = {name: known(float(values[entry, column])) for name, values in block.statistics.items()}
+def _window(block: WindowBlock, cell: Cell, offset: int) -> dict[str, Any]:
+    values = {name: known(float(values[cell])) for name, values in block.statistics.items()}
     return {
         "offset": offset,
-        "start": int(block.starts[entry]),
+        "start": int(block.starts[cell.row]),
         "width_ms": block.width_ms,
-        "rounds": int(block.rounds[entry]),
-        "late": int(block.late[entry]),
+        "rounds": int(block.rounds[cell.row]),
+        "late": int(block.late[cell.row]),
         "statistics": values,
     }
 

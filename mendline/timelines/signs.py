@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mendline.logs.base import LogRefusedError
 from mendline.reading import read_batches
 from mendline.runtime.worker import cut
+from mendline.schemas.cells import Cell, cells
 from mendline.schemas.columnar import WindowBlock
 from mendline.schemas.decode import Decoded, decode
 from mendline.schemas.quantities import amount, per_second
@@ -86,11 +87,8 @@ def _value(decoded: Decoded, fault: Fault) -> str:
 
 
 def _values(blocks: list[RoundBlock | WindowBlock], fault: Fault) -> Iterator[str]:
-    for block in blocks:
-        labels = [series.label for series in block.table.series]
-        if fault.evidence.series in labels and fault.host in block.sources:
-            column, row = labels.index(fault.evidence.series), list(block.sources).index(fault.host)
-            yield f"{fault.host} {_when(block, row)}, {fault.evidence.series} {_measured(block, row, column)}"
+    for block, cell in cells(blocks, fault.host, fault.evidence.series):
+        yield f"{fault.host} {_when(block, cell.row)}, {fault.evidence.series} {_measured(block, cell)}"
 
 
 def _when(block: RoundBlock | WindowBlock, row: int) -> str:
@@ -99,10 +97,10 @@ def _when(block: RoundBlock | WindowBlock, row: int) -> str:
     return f"round of {clock(int(block.times[row]))}"
 
 
-def _measured(block: RoundBlock | WindowBlock, row: int, column: int) -> str:
-    series = block.table.series[column]
+def _measured(block: RoundBlock | WindowBlock, cell: Cell) -> str:
+    series = block.table.series[cell.column]
     if not isinstance(block, WindowBlock):
-        return f"= {amount(float(block.values[row, column]), series.unit)}"
+        return f"= {amount(float(block.values[cell]), series.unit)}"
     center = ("rate", per_second(series.unit)) if series.kind == "counter" else ("mean", series.unit)
     told = (center, ("max", series.unit))
-    return ", ".join(f"{name} {amount(float(block.statistics[name][row, column]), unit)}" for name, unit in told)
+    return ", ".join(f"{name} {amount(float(block.statistics[name][cell]), unit)}" for name, unit in told)

@@ -13,6 +13,7 @@ from mendline.dumps.contents import BlockPlace, DumpHead, Extent, Index
 from mendline.dumps.errors import DumpError
 from mendline.dumps.frames import BLOCK, END, END_MARK, FIRST_LINE, HEAD, INDEX, write_frame
 from mendline.runtime.worker import cut
+from mendline.scoring.writer import is_written_into
 
 if TYPE_CHECKING:
     from mendline.schemas.stream import Batch
@@ -74,6 +75,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
     It is removed if the block fails. Raises DumpError when it cannot be written.
     """
+    if is_written_into(path):
+        msg = f"{path}: cannot be written: a dump has its index at the end, and needs a file"
+        raise DumpError(msg)
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

@@ -51,12 +51,21 @@ def _quoted(cells: Sequence[str]) -> Sequence[str]:
     return ['"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in SPECIAL) else cell for cell in cells]
 
 
+def is_written_into(path: Path) -> bool:
+    """Say whether what stands at `path`, a device or a pipe as /dev/null is, must not be replaced by a file."""
+    return path.exists() and not path.is_file()
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
     """Open a file to write to that takes the place of `path` at the end of the block, and is removed if that fails.
 
     Raises OSError.
     """
+    if is_written_into(path):
+        with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            yield file
+        return
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         with beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:

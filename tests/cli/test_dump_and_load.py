@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,14 @@ def test_a_damaged_dump_is_one_message(call: Caller, recorded: Path) -> None:
     file.write_bytes(content[:300])
     one_message(call("topics", "load", file, "-c", recorded, "--into", "y"), 3, "a.dump: cut off")
     one_message(call("topics", "load", recorded, "-c", recorded), 3, "is no dump of Mendline's")
+
+
+def test_a_device_is_no_place_for_a_dump(call: Caller, recorded: Path) -> None:
+    """Neither is it replaced by a file: /dev/null is needed by others."""
+    device = recorded.parent / "null"
+    device.symlink_to(os.devnull)
+    one_message(call("topics", "dump", device, "-c", recorded), 3, f"{device}: cannot be written: a dump has its index")
+    assert device.is_char_device()
 
 
 def test_a_full_disk_is_one_message(call: Caller, recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -51,6 +52,16 @@ def test_a_file_is_there_in_whole_or_not_at_all(tmp_path: Path) -> None:
         file.writelines(["second", 2])  # type: ignore[list-item]
     assert path.read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_device_is_written_into(tmp_path: Path) -> None:
+    """What is asked for as /dev/null goes there, and /dev/null stays what it is."""
+    device = tmp_path / "null"
+    device.symlink_to(os.devnull)
+    with replacing(device) as file:
+        file.write("anything")
+    assert list(tmp_path.iterdir()) == [device]
+    assert device.is_char_device()
 
 
 class Tags(HTMLParser):

@@ -154,7 +154,7 @@ class Harm:
 
     def _cut_off(self) -> None:
         site = self.world.sites[self._of(self.world.sites)]
-        site.cut_until = self.world.time.now + self.world.lots.choice([1_000, 8_000, 20_000, 60_000])
+        site.way.cut_until = self.world.time.now + self.world.lots.choice([1_000, 8_000, 20_000, 60_000])
 
     def _set_clock(self) -> None:
         self.world.truth.skew_ms[self._of(self.world.sites)] = self.world.lots.choice(SKEWS_MS)

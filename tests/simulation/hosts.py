@@ -22,6 +22,7 @@ from mendline.schemas.records import Command, Heartbeat, Outcome, encode_record
 from mendline.schemas.settings import ReflexSettings
 from mendline.schemas.stream import NewRecord
 from tests.simulation.deeds import Deed
+from tests.simulation.members import Way
 from tests.simulation.plan import ACTIONS, services_in
 from tests.simulation.process import Process
 from tests.simulation.services import METRICS
@@ -85,8 +86,7 @@ class NotingExecutor(Executor):
 class Site:
     """What of a host outlives its agent: its folder, what its file allows, its keys, its way to the log.
 
-    `cut_until` (ms): the host does not reach the log before; `slow_ms`: what an acknowledgement takes; `answers_lost`:
-    how many more of them do not come. `epoch` counts the lives of its agent.
+    `slow_ms`: what an acknowledgement takes. `epoch` counts the lives of its agent.
     """
 
     name: str
@@ -98,11 +98,15 @@ class Site:
     deeds: list[Deed]
     time: Time
     lots: random.Random
-    cut_until: int = 0
     slow_ms: float = 5.0
     calm: bool = False
     epoch: int = 0
-    answers_lost: int = 0
+    way: Way = field(default_factory=Way)
+
+    @property
+    def cut_until(self) -> int:
+        """The host does not reach the log before (ms)."""
+        return self.way.cut_until
 
 
 class Agent(Process):

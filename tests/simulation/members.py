@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mendline.logs.base import MemberFencedError
+from mendline.logs.base import LogUnavailableError, MemberFencedError
 from mendline.runtime.member import Clocks, Member, Pace
 from tests.simulation.process import Process
 
@@ -37,14 +37,45 @@ class _Answer:
 
 
 @dataclass
+class Way:
+    """A way to the log: nothing gets through before `cut_until` (ms); `answers_lost`: of how many more nobody hears."""
+
+    cut_until: int = 0
+    answers_lost: int = 0
+
+    def take(self, answer: _Answer) -> Any:
+        """Return the answer, or none if it is lost."""
+        if not self.answers_lost:
+            return answer
+        self.answers_lost -= 1
+        return _NoAnswer()
+
+
+class _NoAnswer:
+    def done(self) -> bool:
+        return True
+
+    def result(self, timeout_s: float | None = None) -> Sequence[Position]:
+        msg = f"no answer within {timeout_s} s"
+        raise LogUnavailableError(msg)
+
+
+@dataclass
 class SteppingProducer:
     """Appends one record after the other: between any two its process may die or freeze."""
 
     process: Process
     real: Producer
+    way: Way
 
-    def append(self, records: Sequence[NewRecord]) -> _Answer:
-        """Append."""
+    def append(self, records: Sequence[NewRecord]) -> Any:
+        """Append. Raises LogUnavailableError when nothing gets through."""
+        if self.way.cut_until > self.process.time.now:
+            msg = "cut off"
+            raise LogUnavailableError(msg)
+        return self.way.take(self._append(records))
+
+    def _append(self, records: Sequence[NewRecord]) -> _Answer:
         if not self.process.at_risk:
             return _Answer(self.real.append(records).result(0))
         positions: list[Position] = []
@@ -69,10 +100,11 @@ class SteppingLog:
 
     process: Process
     real: MemoryLog
+    way: Way = field(default_factory=Way)
 
     def producer(self, name: str) -> SteppingProducer:
         """Return a producer."""
-        return SteppingProducer(self.process, self.real.producer(name))
+        return SteppingProducer(self.process, self.real.producer(name), self.way)
 
     def __getattr__(self, name: str) -> Any:
         """Return all else as it is."""
@@ -101,8 +133,9 @@ class MemberLife(Process):
         super().__init__(time, lots)
         self._idle_ms = idle_ms
         clocks = Clocks(monotonic=time.monotonic, now_ms=time)
-        self.log: Any = SteppingLog(self, log)
-        self.member = Member(self.log, spec, settings.topics, name, pace=pace, clocks=clocks)
+        self.way = Way()
+        seen: Any = SteppingLog(self, log, self.way)
+        self.member = Member(seen, spec, settings.topics, name, pace=pace, clocks=clocks)
         self.start(self._work)
 
     def _work(self) -> None:

@@ -38,13 +38,13 @@ class FleetAgent(Agent):
         assert isinstance(truth, FleetTruth)
         self.truth = truth
         site.epoch += 1
-        log: Any = HostLog(self, site.log, site)
+        log: Any = HostLog(self, site)
         self.publisher = SteppingPublisher(
             self, log, METRICS.topic, site.name, site.epoch, self._acknowledged,
             Spool(site.folder / "spool", SPOOL_BYTES), sign=site.keys.sign_event,
         )  # fmt: skip
         self._reflexes = Reflexes(self._reflex)
-        self._reads = False
+        self._reads = self._leaves = False
         self.start(self._live)
 
     def _live(self) -> None:
@@ -55,7 +55,7 @@ class FleetAgent(Agent):
         self.executor.recover()
         self.sleep(self.lots.randrange(INTERVAL_MS))
         rhythm = Rhythm(INTERVAL_MS / 1000, HEARTBEAT_MS / 1000, self._now_s())
-        while True:
+        while not self._leaves:
             self._reflexes.tick()
             self.executor.tick()
             if rhythm.is_round(self._now_s()):
@@ -71,12 +71,23 @@ class FleetAgent(Agent):
         values = [*self.truth.measure(self.site.name), self.publisher.lost]
         self.publisher.round(self._now(), TABLE, values)
 
-    def _beat(self) -> None:
+    def leave(self) -> None:
+        """Say that it ends, as it does when it is asked to, and nothing more."""
+        self._leaves = True
+        self._beat(leaving=True)
+
+    def _beat(self, *, leaving: bool = False) -> None:
         now = self._now()
         name = record_id("heartbeat", self.site.name, self.site.epoch, now)
         self.publisher.event(
             Heartbeat(
-                id=name, source=self.site.name, time=now, interval_ms=HEARTBEAT_MS, program="agent", services=SERVICES
+                id=name,
+                source=self.site.name,
+                time=now,
+                interval_ms=HEARTBEAT_MS,
+                program="agent",
+                services=SERVICES,
+                leaving=leaving,
             )
         )
 

@@ -6,15 +6,18 @@ read before, of a fault's records those of no higher revision.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mendline.reading import ROUTINE, read_batches
 from mendline.runtime.logtime import LogClock
+from mendline.runtime.worker import cut
 from mendline.schemas.decode import decode
 from mendline.schemas.records import Fault
 from mendline.schemas.stream import Batch, Input, Partition
@@ -34,12 +37,14 @@ STAGES = ("rounds", "detect")
 class Seen:
     """What a reader sees: windows by (source, width, start) as bytes, records of faults by (id, revision).
 
-    `unlike` are those that were said again with other content, `spoken` the numbers of what each life of a source said.
+    `unlike` are those that were said again with other content, `unsure` those that need not be there, `spoken` the
+    numbers of what each life of a source said.
     """
 
     windows: dict[WindowKey, bytes] = field(default_factory=dict)
     faults: dict[FaultKey, Fault] = field(default_factory=dict)
     unlike: set[WindowKey | FaultKey] = field(default_factory=set)
+    unsure: set[WindowKey | FaultKey] = field(default_factory=set)
     spoken: dict[tuple[str, int], set[int]] = field(default_factory=lambda: defaultdict(set))
     _starts: dict[tuple[str, int], int] = field(default_factory=dict)
 
@@ -109,21 +114,32 @@ def _without(kinds: Sequence[bytes], batch: Batch) -> Batch | None:
     )
 
 
-def undisturbed(log: Log, stages: Mapping[Partition, Sequence[Stage]]) -> Seen:
-    """Return what stages say that read their partitions in one pass, in batches as large as they come."""
+def undisturbed(log: Log, stages: Mapping[Partition, Sequence[Stage]], reached: Mapping[Partition, int]) -> Seen:
+    """Return what stages say that read their partitions in one pass, in batches as large as they come.
+
+    What follows from records at or behind the offset `reached` is `unsure`: those who were at work may not have come
+    so far.
+    """
     seen = Seen()
     for partition, made in stages.items():
-        for given in _inputs(log, partition):
+        for given in _inputs(log, partition, reached[partition]):
             seen.listen(given)
+            before = len(seen.windows), len(seen.faults)
             for stage in made:
                 seen.take(list(stage.fold(given)))
+            if given.offsets[0] >= reached[partition]:
+                seen.unsure |= {*islice(seen.windows, before[0], None), *islice(seen.faults, before[1], None)}
     return seen
 
 
-def _inputs(log: Log, partition: Partition) -> Iterator[Input]:
+def _inputs(log: Log, partition: Partition, border: int) -> Iterator[Input]:
+    """Yield the records as a stage is given them, in batches of which none lies on both sides of the border."""
     clock = LogClock()
     for batch in read_batches(log, partition):
-        found, times = decode(batch), clock.advance(batch.timestamps)
-        yield Input(
-            partition, batch.offsets, found.append_times, times, found.rounds, found.windows, found.records, raw=batch
-        )
+        at = bisect_left(batch.offsets, border)
+        for begin, end in ((0, at), (at, len(batch))):
+            if begin < end:
+                part = cut(batch, begin, end)
+                found, times = decode(part), clock.advance(part.timestamps)
+                about = (found.append_times, times, found.rounds, found.windows, found.records)
+                yield Input(partition, part.offsets, *about, raw=part)

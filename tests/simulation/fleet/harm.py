@@ -10,6 +10,7 @@ from tests.simulation.harm import Harm, Kinds
 
 if TYPE_CHECKING:
     from tests.simulation.fleet.world import Fleet
+    from tests.simulation.members import MemberLife
 
 LONGEST_FROZEN_MS = 200_000
 FROZEN_MS = (4_000, 25_000, LONGEST_FROZEN_MS)
@@ -24,13 +25,19 @@ class FleetHarm(Harm):
         self.fleet = world
         super().__init__(world, only)
 
+    def some(self) -> None:
+        """Do harm, twice as much as around an incident alone."""
+        super().some()
+        super().some()
+
     def _kinds_of(self, kinds: Kinds) -> Kinds:
         more: Kinds = {
             "stage killed": (6, self._kill_stage),
             "stage frozen": (5, self._freeze_stage),
             "member more": (2, self._add_member),
             "settings changed": (3, self._change_settings),
-            "answer lost": (3, self._lose_answer),
+            "member cut off": (5, self._cut_member_off),
+            "answer lost": (5, self._lose_answer),
             "disk full": (2, self._fill_disk),
         }
         return {name: kind for name, kind in kinds.items() if name not in NOT_HERE} | more
@@ -63,8 +70,22 @@ class FleetHarm(Harm):
         self.world.disk.fill(site.folder)
         self.world.time.after(self.world.lots.choice([5_000, 60_000]), partial(self.world.disk.free, site.folder))
         if self.world.lots.random() < 0.7:
-            site.cut_until = self.world.time.now + self.world.lots.choice([8_000, 20_000])
+            site.way.cut_until = self.world.time.now + self.world.lots.choice([8_000, 20_000])
+
+    def _cut_member_off(self) -> None:
+        """Let nothing of what a member says get through for a while, in which it ends, perhaps."""
+        name, lives = self._member()
+        lives[name].way.cut_until = self.world.time.now + self.world.lots.choice([2_000, 10_000, 60_000])
+        if self.world.lots.random() < 0.5:
+            self._end_soon(lives[name], partial(self.fleet.start_member, name))
 
     def _lose_answer(self) -> None:
-        """Let a host hear nothing of some appends that arrived: it says them again."""
-        self.world.sites[self._of(self.world.sites)].answers_lost += self.world.lots.choice([1, 1, 3])
+        """Let a host or a member hear nothing of some appends that arrived: it says them again."""
+        site = self.world.sites[self._of(self.world.sites)]
+        name, lives = self._member()
+        way = site.way if self.world.lots.random() < 0.5 else lives[name].way
+        way.answers_lost += self.world.lots.choice([1, 1, 3])
+
+    def _member(self) -> tuple[str, dict[str, MemberLife]]:
+        lives = self.fleet.stages if self.world.lots.random() < 0.7 else self.fleet.planners
+        return self._of(lives), lives

@@ -8,7 +8,7 @@ been found, and what was found must have been wrong.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -56,12 +56,22 @@ class FleetJudge:
     def _undisturbed(self) -> Seen:
         settings, vouch = self.fleet.plan.versions[0], self.fleet.keys.planner.why_not
         on_metrics: list[Stage] = [WindowsStage(settings, METRICS), RoundsStage(settings, METRICS, vouch)]
-        return undisturbed(self.fleet.log, {METRICS: on_metrics, WINDOWS: [DetectStage(settings, WINDOWS)]})
+        stages: Mapping[Partition, Sequence[Stage]] = {
+            METRICS: on_metrics,
+            WINDOWS: [DetectStage(settings, WINDOWS)],
+        }
+        reached = {
+            METRICS: min(self.fleet.committed("windows"), self.fleet.committed("rounds")),
+            WINDOWS: self.fleet.committed("detect"),
+        }
+        return undisturbed(self.fleet.log, stages, reached)
 
     def _differences(self, wanted: Seen, found: Seen) -> Iterator[Wrong]:
         for name in ("windows", "faults"):
             should, there = getattr(wanted, name), getattr(found, name)
-            yield from (Wrong("lost", f"{name}: {key} is not there") for key in should.keys() - there.keys())
+            yield from (
+                Wrong("lost", f"{name}: {key} is not there") for key in should.keys() - there.keys() - wanted.unsure
+            )
             yield from (
                 Wrong("different", f"{name}: {key} follows from nothing") for key in there.keys() - should.keys()
             )

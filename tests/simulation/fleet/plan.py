@@ -85,6 +85,7 @@ def _settings(drawn: Mapping[str, Any], attempts: int, toggled: bool) -> Setting
         {"name": "wipe", "mode": "auto", "when": {"target": "*/*", "kind": ["leaking"]}, "play": wipe},
         {"name": "ask", "mode": "ask", "when": {"target": "*/*", "detector": ["latency"]}, "play": mend},
         {"name": "mend", "mode": "auto", "when": {"target": "*/*"}, "play": mend},
+        {"name": "hosts", "mode": "shadow", "play": mend},
     ]
     given = {
         **drawn,

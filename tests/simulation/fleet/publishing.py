@@ -107,53 +107,45 @@ class SteppingPublisher(Publisher):
 
 @dataclass
 class _SlowAnswer:
-    """An answer that takes its time, or says that nothing arrived."""
+    """An answer that takes its time."""
 
-    positions: Sequence[Position]
+    answer: Any
     process: Process
     at_ms: float
-    lost: bool
 
     def done(self) -> bool:
         return self.process.time.now >= self.at_ms
 
     def result(self, timeout_s: float) -> Sequence[Position]:
         left_ms = max(self.at_ms - self.process.time.now, 0)
-        if left_ms:
-            self.process.sleep(min(left_ms, timeout_s * 1000))
-        if left_ms > timeout_s * 1000 or self.lost:
-            msg = "no answer"
+        self.process.sleep(min(left_ms, timeout_s * 1000))
+        if left_ms > timeout_s * 1000:
+            msg = "no answer yet"
             raise LogUnavailableError(msg)
-        return self.positions
+        positions: Sequence[Position] = self.answer.result(0)
+        return positions
 
 
 @dataclass
 class HostProducer(SteppingProducer):
-    """Appends over the way that a host has to the log: cut off, slow, or with answers that are lost."""
+    """Appends over the way that a host has to the log, which may be slow."""
 
     site: Site
 
     def append(self, records: Sequence[NewRecord]) -> Any:
         """Append. Raises LogUnavailableError when the host is cut off."""
-        now = self.process.time.now
-        if self.site.cut_until > now:
-            msg = f"{self.site.name} is cut off"
-            raise LogUnavailableError(msg)
-        answer = super().append(records)
-        lost = self.site.answers_lost > 0
-        if not lost and not self.site.slow_ms:
-            return answer
-        positions = answer.result()
-        self.site.answers_lost -= lost
-        return _SlowAnswer(positions, self.process, now + self.site.slow_ms, lost)
+        answer, slow_ms = super().append(records), self.site.slow_ms
+        return _SlowAnswer(answer, self.process, self.process.time.now + slow_ms) if slow_ms else answer
 
 
-@dataclass
 class HostLog(SteppingLog):
     """The log as a host sees it."""
 
-    site: Site
+    def __init__(self, process: Process, site: Site) -> None:
+        """See it from `site`."""
+        super().__init__(process, site.log, site.way)
+        self._site = site
 
     def producer(self, name: str) -> HostProducer:
         """Return a producer."""
-        return HostProducer(self.process, self.real.producer(name), self.site)
+        return HostProducer(self.process, self.real.producer(name), self.way, self._site)

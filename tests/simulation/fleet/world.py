@@ -149,17 +149,33 @@ class Fleet(World):
         return (*super()._lives(), *self.stages.values())
 
     def _end(self) -> None:
-        """Let the agents end, and the others when they have taken in what those said last."""
+        """Let the agents leave, and the others end when they have taken in what those before them said last."""
         for agent in self.agents.values():
-            if not agent.dead:
-                agent.die()
-        until = self.time.now + self.session_s * 1000 + LONGEST_FROZEN_MS
-        ends = {stage: self.log.columns(partition).end for stage, partition in READ.items()}
-        while self.time.now < until and not all(self._has_read(stage, end) for stage, end in ends.items()):
-            self._awake_until = self.time.now + LAST_MS
-            self.time.run(LAST_MS)
+            if isinstance(agent, FleetAgent) and not agent.dead:
+                agent.leave()
+        self.time.run(LAST_MS)
+        self._die(self.agents)
+        for stage in SPECS:
+            self._wait_for(stage, self.log.columns(READ[stage]).end)
+        self._die(self.stages)
+        self._wait_for("planner")
         super()._end()
 
-    def _has_read(self, stage: str, end: int) -> bool:
+    def _die(self, lives: Mapping[str, Process]) -> None:
+        for life in lives.values():
+            if not life.dead:
+                life.die()
+        self.time.run(1)
+
+    def _wait_for(self, stage: str, end: int | None = None) -> None:
+        """Let time pass until a stage has read up to `end`, or all there is; at most until others have its place."""
+        until = self.time.now + self.session_s * 1000 + LONGEST_FROZEN_MS
+        columns = self.log.columns(READ[stage])
+        while self.time.now < until and self.committed(stage) < (columns.end if end is None else end):
+            self._awake_until = self.time.now + LAST_MS
+            self.time.run(LAST_MS)
+
+    def committed(self, stage: str) -> int:
+        """Return up to which offset a stage has read."""
         place = self.log.group(f"mendline.{stage}").committed.get(READ[stage])
-        return place is not None and place.offset >= end
+        return place.offset if place else 0

@@ -27,6 +27,7 @@ export function explore(content, { query }) {
   const expected = expectations();
   let fleet = [];
   let begun = false;
+  let beginning = null;
   let drawn = [];
   let at = Number(query.get("at")) || null;
   if (Number(query.get("until"))) until.value = written(Number(query.get("until")));
@@ -99,7 +100,8 @@ export function explore(content, { query }) {
   }
 
   async function update() {
-    if (!begun) await begin();
+    // Two looks at once begin together: the later would else show again what somebody removed meanwhile.
+    if (!begun) await (beginning ??= begin().finally(() => (beginning = null)));
     const end = until.value ? read(until) : Math.ceil(now());
     const time = { begin: end - Number(span.value), end };
     const found = await Promise.all([...shown.keys()].map((one) => look(one, time)));

@@ -8,16 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from mendline.cases.comparing import Difference, compare
 from mendline.cases.detecting import Heard, Planned, hear
 from mendline.cases.files import CasesFile
 from mendline.cases.parallel import in_parallel, processes_for
 from mendline.cases.planning import Planners
-from mendline.config.errors import ConfigError
-from mendline.config.files import load_settings, read_text
-from mendline.config.mistakes import tell
+from mendline.config.files import load_settings, model_in, read_text
 from mendline.config.tree import Tree, read_tree
 from mendline.roles import check_detectors, with_own_detectors
 
@@ -51,13 +47,7 @@ class Result:
 def load_cases(path: Path) -> Cases:
     """Return the tests in a file, with the configuration they are of. Raises ConfigError, DetectorError."""
     tree = read_tree(read_text(path, "name a file of tests"), str(path))
-    if not isinstance(tree.values, dict):
-        msg = f"{path}:1: file: must hold keys and values: config, and tests"
-        raise ConfigError(msg)
-    try:
-        file = CasesFile.model_validate(tree.values)
-    except ValidationError as error:
-        raise ConfigError(tell(tree, error, CasesFile)) from None
+    file = model_in(tree, CasesFile, ": config, and tests")
     settings = with_own_detectors(load_settings(path.parent / file.config))
     check_detectors(settings)
     topics = settings.topics.model_copy(update={"partitions": 1})  # where a host's records go makes no difference

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from mendline.config.errors import ConfigError
 from mendline.config.mistakes import tell
@@ -31,6 +32,9 @@ DEFAULT_FILE = "mendline.yaml"
 MISSING = "`mendline init` writes one, and -c names another"
 
 
+Model = TypeVar("Model", bound=BaseModel)
+
+
 def load_settings(file: Path) -> Settings:
     """Return the settings in `file`, with relative folders and files taken from the file's own folder.
 
@@ -49,18 +53,26 @@ def parse_settings(text: str, name: str) -> Settings:
 
 def settings_in(tree: Tree) -> Settings:
     """Return the settings that a file as read holds. Raises ConfigError."""
-    name, values = tree.name, {} if tree.values is None else tree.values
-    if not isinstance(values, dict):
-        msg = f"{name}:1: file: must hold keys and values, such as `log: sqlite://.mendline/log`"
-        raise ConfigError(msg)
-    try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(tell(tree, error)) from None
+    held = replace(tree, values={}) if tree.values is None else tree
+    settings = model_in(held, Settings, ", such as `log: sqlite://.mendline/log`")
     found = sorted((tree.line(at), ".".join(map(str, at)), text) for at, text in problems(settings))
     if found:
-        raise ConfigError("\n".join(f"{name}:{line}: {path}: {text}" for line, path, text in found))
+        raise ConfigError("\n".join(f"{tree.name}:{line}: {path}: {text}" for line, path, text in found))
     return settings
+
+
+def model_in(tree: Tree, model: type[Model], such: str) -> Model:
+    """Return what a file as read holds, as `model`; `such` ends the message of one that holds no keys.
+
+    Raises ConfigError.
+    """
+    if not isinstance(tree.values, dict):
+        msg = f"{tree.name}:1: file: must hold keys and values{such}"
+        raise ConfigError(msg)
+    try:
+        return model.model_validate(tree.values)
+    except ValidationError as error:
+        raise ConfigError(tell(tree, error, model)) from None
 
 
 def place_in(file: Path, at: Location) -> str:

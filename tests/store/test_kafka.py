@@ -12,9 +12,9 @@ from mendline.store import folding
 from mendline.store.engine import open_engine
 from mendline.store.schema import migrate
 from mendline.testing.kafka import LocalKafka
-from tests.cli.support import until, write_config
+from tests.cli.support import opened, until, write_config
 from tests.store.support import assert_exact
-from tests.store.test_killed import caught_up, fill, prepare
+from tests.store.test_killed import caught_up, fill
 from tests.store.working import STEP_MS, at_work
 
 
@@ -25,7 +25,7 @@ def test_another_member_goes_on_where_one_was_killed(
     monkeypatch.setattr(folding, "STEP_MS", STEP_MS)
     topics = {"prefix": f"store-{uuid.uuid4().hex[:8]}", "partitions": 2}
     config = write_config(tmp_path, log=kafka.url, topics=topics, kafka={"session_timeout": "6s"})
-    settings, log = prepare(config)
+    settings, log = opened(config)
     engine, random = open_engine(sqlite_url), Random(12)
     migrate(engine)
     with log:

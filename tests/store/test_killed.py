@@ -11,7 +11,6 @@ from random import Random
 import pytest
 import sqlalchemy as sa
 
-from mendline.config import load_settings, log_of
 from mendline.logs.base import Log
 from mendline.schemas.settings import Settings
 from mendline.schemas.stream import Partition
@@ -19,8 +18,7 @@ from mendline.store import folding
 from mendline.store.engine import open_engine
 from mendline.store.schema import migrate
 from mendline.store.writer import Place, Writer
-from mendline.topics import topic_settings
-from tests.cli.support import until, write_config
+from tests.cli.support import opened, until, write_config
 from tests.store.support import JOURNAL, append_journal, append_windows, assert_exact, several, story
 from tests.store.working import STEP_MS, at_work
 
@@ -72,18 +70,10 @@ def caught_up(log: Log, engine: sa.Engine, settings: Settings) -> Callable[[], b
     return has_all
 
 
-def prepare(config: Path) -> tuple[Settings, Log]:
-    """Return the settings of the configuration, and its log with all topics."""
-    settings = load_settings(config)
-    log = log_of(settings)
-    log.ensure_topics(topic_settings(settings.topics))
-    return settings, log
-
-
 def test_it_holds_what_the_log_says_however_often_it_is_killed(config: Path, url: str, engine: sa.Engine) -> None:
     """Killed while it writes, by a signal that nobody can catch."""
     random = Random(7)
-    settings, log = prepare(config)
+    settings, log = opened(config)
     with log:
         for number in range(KILLS):
             fill(log, settings, random, number)
@@ -100,7 +90,7 @@ def test_another_member_goes_on_where_one_was_killed(config: Path, sqlite_url: s
     """Two share the partitions; one is killed, the other one gets its partitions too and leaves nothing out."""
     random, engine = Random(8), open_engine(sqlite_url)
     migrate(engine)
-    settings, log = prepare(config)
+    settings, log = opened(config)
     with log:
         with at_work(config, sqlite_url, "a"):
             fill(log, settings, random, 0)

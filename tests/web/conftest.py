@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.support.missing import refuse
 from tests.web.support import Site
 
 
@@ -32,10 +32,7 @@ def chromium() -> Iterator[Browser]:
     """Start one browser for a module: while it runs, so does its event loop, and no other may."""
     program = shutil.which("chromium")
     if program is None:
-        message = "NOT TESTED IN A BROWSER: install chromium"
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"CI=true, and {message}", pytrace=False)
-        pytest.skip(message)
+        refuse("NOT TESTED IN A BROWSER: install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser

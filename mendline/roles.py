@@ -24,6 +24,7 @@ from mendline.responders.planner import PlannerStage, Signer
 from mendline.responders.reached import Home
 from mendline.responders.receiver import Moment
 from mendline.responders.watchdog import Watchdog
+from mendline.runtime.apart import Apart, go_without
 from mendline.runtime.follower import Follower, Listener
 from mendline.runtime.member import Member
 from mendline.runtime.metrics import Metrics
@@ -162,15 +163,15 @@ def store_members(settings: Settings, store: StoreSettings, log: Log) -> list[Ru
 
 def store_beside(settings: Settings, log: Log) -> list[Runner]:
     """Return what keeps a store beside all else, which goes on without it; nothing without a section `store`."""
-    from mendline.store.beside import Beside, give_up
     from mendline.store.errors import NoStoreError, StoreError
 
     if settings.store is None:
         return []
+    lost = "nothing is stored any more"
     try:
-        return [Beside(one) for one in store_members(settings, settings.store, log)]
+        return [Apart(one, lost, StoreError) for one in store_members(settings, settings.store, log)]
     except (NoStoreError, StoreError) as error:
-        give_up(error)
+        go_without(lost, error)
         return []
 
 

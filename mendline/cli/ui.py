@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mendline.cli.options import config_option, verbose_option
+from mendline.runtime.apart import Apart
 
 if TYPE_CHECKING:
     from mendline.life import Stop
@@ -76,9 +77,7 @@ def page_beside(settings: Settings, log: Log) -> PageServer | None:
 
 def runners_beside(server: PageServer | None) -> Sequence[Runner]:
     """Return what runs the page beside the rest of Mendline, which goes on when the page fails."""
-    from mendline.web.apart import Apart
-
-    return [Apart(one) for one in server.runners] if server else []
+    return [Apart(one, "the page is not as it should be") for one in server.runners] if server else []
 
 
 def page_line(settings: Settings, server: PageServer | None) -> str:

@@ -62,8 +62,7 @@ class Alerts:
     def offsets(self) -> Iterator[int]:
         """The offsets of the records that have to be read again after a crash."""
         yield from (one.offset for one in self._alerts.values() if one.ended is not None or not one.affirmed)
-        if failing := self.reached.failing:
-            yield failing.evidence.offsets[0]
+        yield from self.reached.offsets
 
     def begin(self) -> None:
         """Forget all, to read it anew."""

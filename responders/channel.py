@@ -5,29 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mendline.responders.reached import Reached
 from mendline.responders.receiver import Moment, Receiver
-from mendline.responders.sender import Sender
+from mendline.responders.sender import BySender
 from mendline.schemas.base import record_id
 from mendline.schemas.records import Notice, Record
 
 
 @dataclass
-class Messages:
+class Messages(BySender):
     """Tells its receiver what is due."""
 
     receiver: Receiver
-    sender: Sender
-
-    @property
-    def name(self) -> str:
-        """The receiver's name."""
-        return self.sender.name
-
-    @property
-    def reached(self) -> Reached:
-        """Whether it is reached."""
-        return self.sender.reached
 
     def begin(self) -> None:
         """Forget all, to read it anew."""
@@ -42,7 +30,7 @@ class Messages:
     def offsets(self) -> Iterator[int]:
         """The offsets of the records that have to be read again after a crash."""
         yield from self.receiver.offsets
-        yield from self.sender.offsets
+        yield from super().offsets
 
     def work(self) -> None:
         """Tell what is due. Raises LogUnavailableError; what was done by then is not done again."""

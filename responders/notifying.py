@@ -41,7 +41,7 @@ def _channel(one: NotifySettings, reached: Reached, address: Address | None) -> 
     receiver = Receiver(_pace(one))
     if address:
         receiver = Receiver(_pace(one), address.enrich(reached.name, answers=one.answers))
-    return Messages(receiver, Sender(Dispatch(partial(tell, one), one.give_up / 1000), reached))
+    return Messages(Sender(Dispatch(partial(tell, one), one.give_up / 1000), reached), receiver)
 
 
 def _pace(one: NotifySettings) -> Pace:

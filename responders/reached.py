@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,6 +39,12 @@ class Reached:
     name: str
     home: Home
     failing: Fault | None = None
+
+    @property
+    def offsets(self) -> Iterator[int]:
+        """The offset of the record by which the fault opened, while it is open, to be read again after a crash."""
+        if self.failing:
+            yield self.failing.evidence.offsets[0]
 
     def judge(self, why: str, offset: int, *, over: bool) -> None:
         """Open the fault if there is a reason `why`, by the record at `offset`; end it if it is `over`.

@@ -41,8 +41,7 @@ class Sender:
         """The offsets of the records that have to be read again after a crash."""
         for parcel in self.dispatch.parcels.values():
             yield from parcel.offsets
-        if failing := self.reached.failing:
-            yield failing.evidence.offsets[0]
+        yield from self.reached.offsets
 
     def put(self, name: str, message: Message, offsets: Sequence[int], now: Moment) -> None:
         """Take a message that tells of the records at `offsets`, under the id `name`. Raises LogUnavailableError."""
@@ -86,3 +85,25 @@ class Sender:
             tries=parcel.tries,
             reason=parcel.why if status == "abandoned" else "",
         )
+
+
+@dataclass
+class BySender:
+    """What the ways to a receiver have in common whose messages go out by a `sender`."""
+
+    sender: Sender
+
+    @property
+    def name(self) -> str:
+        """The receiver's name."""
+        return self.sender.name
+
+    @property
+    def reached(self) -> Reached:
+        """Whether it is reached."""
+        return self.sender.reached
+
+    @property
+    def offsets(self) -> Iterator[int]:
+        """The offsets of the records that have to be read again after a crash."""
+        yield from self.sender.offsets

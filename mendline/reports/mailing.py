@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from mendline.reports.text import text
 from mendline.responders.mail import send_mail
 from mendline.responders.parcels import Dispatch
 from mendline.responders.reached import Home, Reached
-from mendline.responders.sender import Sender
+from mendline.responders.sender import BySender, Sender
 from mendline.responders.signing import KeyFileError
 from mendline.responders.webhook import ANSWER_WITHIN_S
 from mendline.runtime.logtime import LogClock
@@ -61,30 +61,14 @@ class _Job:
 
 
 @dataclass
-class Mailing:
+class Mailing(BySender):
     """Sends one report of the settings when it is due; `make` makes it; None: there is none to send."""
 
     settings: ReportSettings
-    sender: Sender
     make: Make
     _sent: float = float("-inf")
     _job: _Job | None = None
     _again_at: float = float("-inf")
-
-    @property
-    def name(self) -> str:
-        """The receiver's name."""
-        return self.sender.name
-
-    @property
-    def reached(self) -> Reached:
-        """Whether the mail server is reached."""
-        return self.sender.reached
-
-    @property
-    def offsets(self) -> Iterator[int]:
-        """The offsets of the records that have to be read again after a crash."""
-        yield from self.sender.offsets
 
     def begin(self) -> None:
         """Forget all, to read it anew."""
@@ -143,7 +127,7 @@ def mailings(settings: Settings, log: Log, home: Home) -> list[Mailing]:
 
 def _mailing(one: ReportSettings, settings: Settings, log: Log, home: Home) -> Mailing:
     dispatch = Dispatch(partial(send_mail, one.email, timeout_s=ANSWER_WITHIN_S), LATEST_S)
-    return Mailing(one, Sender(dispatch, Reached(one.name, home)), partial(make_letter, log, settings, one))
+    return Mailing(Sender(dispatch, Reached(one.name, home)), one, partial(make_letter, log, settings, one))
 
 
 def make_letter(log: Log, settings: Settings, one: ReportSettings, due_s: float) -> Message | None:

@@ -59,7 +59,7 @@ class Desk:
         write = JournalWriter(self.log, JOURNAL, "notifier")
         home = Home("host-1", JOURNAL, write, lambda: Moment(self.steady, self.wall))
         sender = Sender(Dispatch(self._send, 86_400), Reached("report", home))
-        self.mailing = Mailing(self.one, sender, self._make)
+        self.mailing = Mailing(sender, self.one, self._make)
         self.notifier = Notifier([self.mailing], home)
         self.notifier.begin(0, 0)
 

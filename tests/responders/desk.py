@@ -66,7 +66,7 @@ class Desk:
         """Begin a life, which reads what stands there."""
         home = Home("host-1", "mendline.journal", self._write, lambda: Moment(self.steady, self.wall))
         self.channels = [
-            Messages(Receiver(pace), Sender(Dispatch(ear.send, DAY_S), Reached(f"r-{number}", home)))
+            Messages(Sender(Dispatch(ear.send, DAY_S), Reached(f"r-{number}", home)), Receiver(pace))
             for number, (pace, ear) in enumerate(zip(self.paces, self.ears, strict=True))
         ]
         self.notifier = Notifier(self.channels, home, lambda one: "forged" if one.by in self.forged else None)

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING
 from mendline.responders.action import Action, ActionContext, TooSoonError
 from mendline.responders.ledger import Ledger, LedgerError
 from mendline.responders.parameters import parameters_of, wrong_parameters
-from mendline.responders.work import THREADS, Result, Threads, Work
+from mendline.responders.work import NEVER, THREADS, Result, Span, Threads, Work, outcome_of
 from mendline.schemas.base import record_id
-from mendline.schemas.records import NEWEST_MINOR, Cancel, Command, Outcome, Stop, encode_record, outcome_id
+from mendline.schemas.records import Cancel, Command, Outcome, Stop, encode_record
 from mendline.schemas.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -322,12 +322,12 @@ class Executor:
                 self._to_take_back.pop(command.intent, None)
             if result != Result("succeeded", ""):
                 name = record_id("outcome", command.intent, "taken back")
-                self.host.emit(self._outcome(command, result, name, (began, self.host.now_ms())))
+                self.host.emit(self._outcome(command, result, Span(began, self.host.now_ms()), name))
 
     # Answers -------------------------------------------------------------------------------------------------------
 
     def _answer(self, command: Command, result: Result, began: int | None = None, ended: int | None = None) -> None:
-        outcome = self._outcome(command, result, outcome_id(command.intent), (began, ended))
+        outcome = self._outcome(command, result, Span(began, ended))
         try:
             self.host.ledger.end(command.intent, outcome.model_dump(mode="json", exclude_none=True))
         except LedgerError:
@@ -339,29 +339,12 @@ class Executor:
         """Refuse a command nobody vouches for; its id stays free for the true one."""
         digest = hashlib.blake2b(encode_record(command), digest_size=8).hexdigest()
         name = record_id("outcome", command.intent, "stranger", digest)
-        self.host.emit(self._outcome(command, Result("refused", why), name, (None, None)))
+        self.host.emit(self._outcome(command, Result("refused", why), name=name))
 
-    def _outcome(self, command: Command, result: Result, name: str, times: tuple[int | None, int | None]) -> Outcome:
+    def _outcome(self, command: Command, result: Result, span: Span = NEVER, name: str = "") -> Outcome:
         logger.info("%s of %s: %s %s", command.action, command.target, result.status, result.reason)
-        return self.host.keys.sign(
-            Outcome(
-                id=name,
-                minor=NEWEST_MINOR if result.attached else None,
-                cause=command.id or None,
-                source=self.host.name,
-                time=self.host.now_ms(),
-                intent=command.intent,
-                host=self.host.name,
-                target=command.target,
-                action=command.action,
-                status=result.status,
-                reason=result.reason,
-                attached=result.attached or None,
-                began_at=times[0],
-                ended_at=times[1],
-                reflex=command.intent in self._reflexes,
-            )
-        )
+        reflex = command.intent in self._reflexes
+        return self.host.keys.sign(outcome_of(command, result, self.host.now_ms(), span, name=name, reflex=reflex))
 
     # Questions that refusals ask -----------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from mendline.responders.action import (
     PermanentError,
     TemporaryError,
 )
-from mendline.schemas.records import Command, OutcomeStatus
+from mendline.schemas.records import NEWEST_MINOR, Command, Outcome, OutcomeStatus, outcome_id
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +67,42 @@ class Result(NamedTuple):
     status: OutcomeStatus
     reason: str
     attached: Mapping[str, str] = MappingProxyType({})
+
+
+class Span(NamedTuple):
+    """When a deed began and ended, by its host's clock (ms); None where nothing was begun."""
+
+    began: int | None = None
+    ended: int | None = None
+
+
+NEVER = Span()
+
+
+def outcome_of(
+    command: Command, result: Result, time_ms: int, span: Span = NEVER, *, name: str = "", reflex: bool = False
+) -> Outcome:
+    """Return what the command's host says became of it, at `time_ms`, unsigned.
+
+    `name` is the id of one that is not the answer to the command itself.
+    """
+    return Outcome(
+        id=name or outcome_id(command.intent),
+        minor=NEWEST_MINOR if result.attached else None,
+        cause=command.id or None,
+        source=command.host,
+        time=time_ms,
+        intent=command.intent,
+        host=command.host,
+        target=command.target,
+        action=command.action,
+        status=result.status,
+        reason=result.reason,
+        attached=result.attached or None,
+        began_at=span.began,
+        ended_at=span.ended,
+        reflex=reflex,
+    )
 
 
 @dataclass

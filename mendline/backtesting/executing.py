@@ -13,10 +13,11 @@ from collections.abc import Set as AbstractSet
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from mendline.schemas.records import Command, Outcome, outcome_id
+from mendline.responders.work import Result, Span, outcome_of
 
 if TYPE_CHECKING:
     from mendline.backtesting.past import Done
+    from mendline.schemas.records import Command, Outcome
 
 TAKEN_MS = 1_000
 """An action of which none was recorded is taken to need so long."""
@@ -49,18 +50,5 @@ class Executor:
         if known := self._done.get(command.intent):
             return Due(at + known.after_ms, known.outcome, known=True)
         ended = at + self._took.get(command.action, TAKEN_MS)
-        outcome = Outcome(
-            id=outcome_id(command.intent),
-            cause=command.id,
-            source=command.host,
-            time=ended,
-            intent=command.intent,
-            host=command.host,
-            target=command.target,
-            action=command.action,
-            status="succeeded",
-            reason="a back-test takes it so",
-            began_at=at,
-            ended_at=ended,
-        )
-        return Due(ended, outcome, known=False)
+        result = Result("succeeded", "a back-test takes it so")
+        return Due(ended, outcome_of(command, result, ended, Span(at, ended)), known=False)

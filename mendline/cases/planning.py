@@ -16,7 +16,7 @@ from mendline.cases.detecting import Timed, believe
 from mendline.cases.files import BEGIN_MS
 from mendline.responders.planner import PlannerStage
 from mendline.responders.playbook import matches_target
-from mendline.schemas.base import record_id
+from mendline.responders.work import NEVER, Result, Span, outcome_of
 from mendline.schemas.records import (
     Cancel,
     Command,
@@ -199,21 +199,8 @@ class _Planning:
     def _answer(self, command: Command, at: int) -> Outcome:
         """Return what the test says that the host reports of a command, at once."""
         status, now = self._outcomes[command.action], BEGIN_MS + at
-        began = now if status in BEGUN else None
-        return Outcome(
-            id=record_id("outcome", command.intent),
-            cause=command.id,
-            source=command.host,
-            time=now,
-            intent=command.intent,
-            host=command.host,
-            target=command.target,
-            action=command.action,
-            status=status,
-            reason="" if status == "succeeded" else "the test says so",
-            began_at=began,
-            ended_at=began,
-        )
+        result = Result(status, "" if status == "succeeded" else "the test says so")
+        return outcome_of(command, result, now, Span(now, now) if status in BEGUN else NEVER)
 
     def decided(self) -> Decided:
         """Return what was decided."""

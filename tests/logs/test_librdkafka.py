@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -31,7 +33,7 @@ from mendline.logs.librdkafka.ownership import UNKNOWN, Ownership
 from mendline.logs.librdkafka.producer import RdProducer
 from mendline.schemas.stream import NewRecord, Partition
 from mendline.testing.kafka import LocalKafka
-from tests.logs.support import Reading, poll_until
+from tests.logs.support import ROOT, Reading, poll_until
 
 ONE, TWO, THREE = (Partition("t", number) for number in range(3))
 
@@ -312,6 +314,14 @@ def test_members_that_come_and_go_lose_nothing(log: KafkaLog, topics: list[str])
     for member in crowd.members.values():
         member.consumer.close()
     producer.close()
+
+
+def test_a_member_can_leave_before_it_hears_of_its_place(kafka: LocalKafka, topics: list[str]) -> None:
+    """Closing does not wait for ever, with all of its process, where a rebalance ended that was not heard of yet."""
+    arguments = [kafka.url, f"leaving-{time.time_ns()}", topics[0], "4"]
+    command = [sys.executable, "-m", "tests.logs.leaver", *arguments]
+    left = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    assert (left.returncode, left.stdout, left.stderr) == (0, "all have left\n", "")
 
 
 def test_batches_shrink_where_the_limit_is_not_told(kafka: LocalKafka, log: KafkaLog) -> None:

@@ -194,10 +194,36 @@ class RdConsumer:
         patience_s = PATIENCE_MS / 1000
         self._quietly("store its last places", lambda: self._commits.finish(patience_s, self._serve))
         member_id = (self._client.memberid() or "") if self._watchdog else ""
+        if self._watchdog:
+            self._quietly("hear of the last rebalance", lambda: self._settle(patience_s))
         self._quietly("close", lambda: _within(patience_s, self._client.close))
         if member_id and self._options.leave_on_close and not (self._over or self._commits.fenced):
             names = self._need_group(), self._name, member_id
             self._quietly("leave its group", lambda: leave_group(self._servers, self._options, *names))
+
+    def _settle(self, patience_s: float) -> None:
+        """Hear of the last rebalance, and take part in none that is still on its way. Raises LogUnavailableError.
+
+        Closing, the client would ask what nobody answers any more about one that it has not heard of yet, and all of
+        the process stand still (https://github.com/confluentinc/librdkafka/issues/4884).
+        """
+        with translated(self._name):
+            self._client.pause([TopicPartition(*partition) for partition in self._applied])
+        end = time.monotonic() + patience_s
+        self._hear_all(end)
+        if not self._ownership.settled:
+            with translated(self._name):
+                self._client.unsubscribe()
+            self._hear_all(end)
+
+    def _hear_all(self, end: float) -> None:
+        """Let the client report until it has nothing to say, or until `end`; records are no longer wanted."""
+        while time.monotonic() < end:
+            try:
+                if self._client.poll(0) is None:
+                    return
+            except KafkaException as raised:
+                self._heed(cause(raised))
 
     def _settings(self) -> dict[str, Any]:
         options = self._options
@@ -267,6 +293,9 @@ class RdConsumer:
     # Ownership: called by the client while it is polled.
 
     def _on_assign(self, client: Any, given: list[TopicPartition]) -> None:
+        if self._closed:
+            client.unassign()
+            return
         kept = self._ownership.gave([Partition(tp.topic, tp.partition) for tp in given], generation_of(client))
         self._apply(self._reading & kept)
 

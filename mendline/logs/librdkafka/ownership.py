@@ -49,7 +49,13 @@ class Ownership:
         """Note that the member fell out of its group: others may read all it had already."""
         self._taken |= self._owned
         self._owned = set()
+        self._generation = UNKNOWN
         self.away = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether the member has its place in the group, and knows of no rebalance."""
+        return self._generation != UNKNOWN and not self.away
 
     def owns(self, partition: Partition) -> bool:
         """Say whether the group gave the partition to this member."""

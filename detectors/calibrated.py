@@ -76,14 +76,26 @@ class Calibrated(Detector):
 
     def step(self, state: Rows, step: Step) -> Scores:
         """Let the other one score and learn; then score its surprise, and learn that."""
-        theirs = {name.removeprefix(OF): array for name, array in state.items() if name.startswith(OF)}
+        theirs, own = _apart(state)
         answer = self._other.step(theirs, step)
         surprise = np.full(len(step.values), np.nan)
         rows = np.flatnonzero(~np.isnan(answer.surprise))
-        some = {name: array[rows] for name, array in state.items() if not name.startswith(OF)}
-        surprise[rows] = _rarity(some, answer.surprise[rows])
+        some = {name: array[rows] for name, array in own.items()}
+        surprise[rows] = _rarity(some, answer.surprise[np.newaxis, rows])[0]
         for name, array in some.items():
-            state[name][rows] = array
+            own[name][rows] = array
+        return Scores(surprise, answer.low, answer.high)
+
+    def follow(self, state: Rows, windows: Step) -> Scores:
+        """Let the other one score many windows of one series; then score its surprise, block by block."""
+        theirs, own = _apart(state)
+        answer = self._other.follow(theirs, windows)
+        surprise = np.full(len(windows.values), np.nan)
+        places = np.flatnonzero(~np.isnan(answer.surprise))
+        while len(places):
+            left = int(own["size"][0] - own["filled"][0])
+            block, places = places[:left], places[left:]
+            surprise[block] = _rarity(own, answer.surprise[block, np.newaxis])[:, 0]
         return Scores(surprise, answer.low, answer.high)
 
     def words(self, step: Step, scores: Scores, row: int) -> str:
@@ -92,11 +104,16 @@ class Calibrated(Detector):
         return f"by {self.parameters.detector}, calibrated by its own extremes"
 
 
+def _apart(state: Rows) -> tuple[Rows, Rows]:
+    """Return the other detector's arrays, under its own names, and those of the extremes of its surprise."""
+    theirs = {name.removeprefix(OF): array for name, array in state.items() if name.startswith(OF)}
+    return theirs, {name: array for name, array in state.items() if not name.startswith(OF)}
+
+
 def _rarity(state: Rows, surprise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how surprising these surprises (n,) are, and learn them."""
-    grain = np.full((1, len(surprise)), LEAST)
-    sizes = np.sqrt(surprise)[np.newaxis, np.newaxis]
-    found: NDArray[np.float64] = maxima.surprise(state, sizes, maxima.fit(state, grain))[0, 0]
+    """Return how surprising these surprises (windows, n) are, and learn them; no block ends before the last window."""
+    grain = np.full((1, surprise.shape[1]), LEAST)
+    found: NDArray[np.float64] = maxima.surprise(state, np.sqrt(surprise)[np.newaxis], maxima.fit(state, grain))[0]
     ended = np.flatnonzero(state["filled"] == state["size"])
     if len(ended):
         maxima.end_blocks(state, ended, grain)

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mendline.detectors.base import Detector, joined
 from mendline.detectors.calibrated import Calibrated
 from mendline.detectors.configuring import configure
 from mendline.detectors.registry import DetectorError
 from mendline.detectors.zscore import ZScore
 from mendline.schemas.settings import DetectorSettings, Settings
-from mendline.testing.detectors import Player
+from mendline.testing.detectors import Player, make_windows
 
 WINDOWS, SERIES = 1500, 200
 ZSCORE = {"detector": "zscore"}
@@ -42,6 +43,22 @@ def test_what_never_was_is_still_found() -> None:
     values = bursts(2)
     values[-1] = 2.0 * values.max()
     assert (Player(Calibrated, ZSCORE, SERIES).play(values)[-1] > 3.0).mean() > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("other", ["ewma", "seasonal"])
+def test_a_file_is_scored_as_its_windows_are_one_by_one(other: str) -> None:
+    """To the bit, with what is learned, wherever the pieces end: through gaps, and blocks that grow longer."""
+    values = bursts(3)[:, 0].copy()
+    values[::50], values[700], values[900:950] = np.nan, np.inf, 100.0
+    windows = make_windows(values, 0)
+    one, at_once = (Player(Calibrated, {"detector": other}, 1) for _ in range(2))
+    expected = Detector.follow(one.detector, one.state, windows)
+    pieces = [slice(0, 1), slice(1, 811), slice(811, WINDOWS)]
+    found = [at_once.detector.follow(at_once.state, windows.part(piece)) for piece in pieces]
+    assert expected.surprise.tobytes() == joined(found).surprise.tobytes()
+    assert one.state["size"][0] > 16
+    assert [array.tobytes() for array in one.state.values()] == [array.tobytes() for array in at_once.state.values()]
 
 
 @pytest.mark.parametrize(

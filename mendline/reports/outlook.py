@@ -33,6 +33,9 @@ PARTS = 60
 LEAST_PARTS = 16
 SURE = 4.0
 FARTHEST_MS = 3650 * 86_400_000
+MOST_DRAWN = 6
+AHEAD = 1.5
+"""An outlook is drawn as far ahead as the trend needs, and half as far again, or as long as it was looked at."""
 
 
 class Limit(NamedTuple):
@@ -70,6 +73,27 @@ class OutlookReport(Frozen):
     begin: int
     part_ms: int
     points: tuple[float | None, ...]
+
+
+class Course(NamedTuple):
+    """An outlook along the time (ms), as it is drawn: `middles` are those of its points, the last known one is `now`.
+
+    `reached` is from when to when the limit is reached, with 90 %, cut where what is drawn ends, at `farthest`.
+    """
+
+    middles: Sequence[int]
+    now: int
+    farthest: int
+    reached: tuple[int, int]
+
+
+def course_of(one: OutlookReport) -> Course:
+    """Return the course of a series on its way to its limit."""
+    middles = [one.begin + round((part + 0.5) * one.part_ms) for part in range(len(one.points))]
+    now = max(time for time, point in zip(middles, one.points, strict=True) if point is not None)
+    farthest = now + round(max(AHEAD * (one.likely - now), now - one.begin))
+    latest = farthest if one.latest is None else one.latest
+    return Course(middles, now, farthest, (min(one.earliest, farthest), min(latest, farthest)))
 
 
 def limits(settings: Settings) -> Sequence[Limit]:

@@ -1,20 +1,35 @@
-"""The report as one page of HTML that stands alone: no script, nothing to fetch, two pictures drawn as SVG."""
+"""The report as one page of HTML that stands alone: no script, nothing to fetch, pictures drawn as SVG."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mendline.reports.sections import AVAILABILITY, INCIDENTS, covered, figures, least_available, sections
+from mendline.reports.outlook import MOST_DRAWN
+from mendline.reports.sections import (
+    AVAILABILITY,
+    INCIDENTS,
+    OUTLOOK,
+    TIMES,
+    both,
+    covered,
+    figures,
+    least_available,
+    sections,
+)
 from mendline.reports.sheet import LEFT, WIDTH, Scale, document, part, safe, shortened, svg
+from mendline.reports.trends import trend
 from mendline.schemas.quantities import span
 from mendline.words import date
 
 if TYPE_CHECKING:
     from mendline.reports.availability import ServiceReport, Stretch
     from mendline.reports.report import Bucket, Report
+    from mendline.reports.shares import Times
 
 LANE, TALL = 22, 120
 LEAST = 2.0
+FOR_TIMES = WIDTH - LEFT - 160
+"""So wide is the longest time: the words are beside it."""
 MOST_LANES = 30
 NAMED = 20
 
@@ -22,7 +37,7 @@ NAMED = 20
 def page(report: Report) -> str:
     """Return the page; all that stands in the journal is escaped."""
     title = f"Mendline report, {date(report.begin)[:10]} to {date(report.end)[:10]}"
-    pictures = {AVAILABILITY: lanes, INCIDENTS: bars}
+    pictures = {AVAILABILITY: lanes, INCIDENTS: bars, TIMES: times, OUTLOOK: outlooks}
     body = "".join(
         part(one, pictures[one.title](report) if one.rows and one.title in pictures else "") for one in sections(report)
     )
@@ -89,3 +104,27 @@ def _bar(report: Report, one: Bucket, most: int) -> str:
             f"{about}</rect>"
         )
     return "".join(told)
+
+
+def times(report: Report) -> str:
+    """Return how long it took to detect, act and recover: half of the incidents in the stronger colour, 90 % in all."""
+    told = report.incidents
+    rows = [(name, one) for name, one in (("detect", told.detect), ("act", told.act), ("recover", told.recover))]
+    most = max((one.most or 0.0 for _, one in rows), default=0.0) or 1.0
+    drawn = "".join(_length(name, one, most, LANE * place) for place, (name, one) in enumerate(rows))
+    return svg(
+        LANE * len(rows) + 4, "how long it took: half of the incidents in the stronger colour, 90 % in all", drawn
+    )
+
+
+def _length(name: str, one: Times, most: float, top: int) -> str:
+    told = [f'<text class="name" x="0" y="{top + 15}">{name}</text>']
+    widths = [FOR_TIMES * (part or 0.0) / most for part in (one.most, one.median)]
+    for kind, wide in zip(("all", "alone"), widths, strict=True):
+        told.append(f'<rect class="{kind}" x="{LEFT}" y="{top + 3}" width="{wide:.1f}" height="{LANE - 6}"/>')
+    return "".join(told) + f'<text class="value" x="{LEFT + widths[0] + 6:.1f}" y="{top + 15}">{both(one)}</text>'
+
+
+def outlooks(report: Report) -> str:
+    """Return the first of what is on its way to its limit: the past, the trend, and when it gets there."""
+    return "".join(map(trend, report.outlook[:MOST_DRAWN]))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mendline.reports.outlook import MOST_DRAWN, course_of
 from mendline.reports.sections import covered, least_available, length
 from mendline.schemas.quantities import amount, span
 from mendline.words import printable
@@ -25,9 +26,7 @@ if TYPE_CHECKING:
 DOTS_PER_INCH = 110
 WIDE, LINE_HIGH, HIGHEST = 11.0, 0.34, 12.0
 GOOD, BAD, BLIND, MARK, BAR = "#1a7f37", "#c62828", "#8c959f", "#0b57a4", "#9ec5e8"
-MOST_LANES, MOST_OUTLOOKS = 30, 6
-AHEAD = 1.5
-"""An outlook is drawn as far ahead as the trend needs, and half as far again, or as long as it was looked at."""
+MOST_LANES = 30
 
 Draw = Callable[["Report", Any], None]
 
@@ -61,7 +60,7 @@ def _pictures(report: Report) -> Iterator[tuple[str, Draw, float]]:
         yield "times", _times, 2.4
     if report.sources:
         yield "noisiest", _noisiest, 1.2 + LINE_HIGH * len(report.sources)
-    for number, one in enumerate(report.outlook[:MOST_OUTLOOKS], 1):
+    for number, one in enumerate(report.outlook[:MOST_DRAWN], 1):
         yield f"outlook-{number}", _outlook_of(one), 3.8
 
 
@@ -141,17 +140,13 @@ def _noisiest(report: Report, axes: Any) -> None:
 
 def _outlook_of(one: OutlookReport) -> Draw:
     def draw(_: Report, axes: Any) -> None:
+        course = course_of(one)
         points = [math.nan if point is None else point for point in one.points]
-        middles = [one.begin + round((part + 0.5) * one.part_ms) for part in range(len(points))]
-        now = max(time for time, point in zip(middles, points, strict=True) if not math.isnan(point))
-        farthest = now + round(max(AHEAD * (one.likely - now), now - one.begin))
-        axes.plot(_when(middles), points, color=MARK, label="mean of a part of the time")
+        axes.plot(_when(course.middles), points, color=MARK, label="mean of a part of the time")
         axes.axhline(one.limit, color=BAD, linestyle="--", linewidth=1, label=f"limit {amount(one.limit, one.unit)}")
-        latest = farthest if one.latest is None else one.latest
-        ends = [min(time, farthest) for time in (one.earliest, latest)]
-        axes.axvspan(*_when(ends), color=BAD, alpha=0.15, linewidth=0, label="reached, with 90 %")
-        axes.plot(_when([now, one.likely]), [one.value, one.limit], color=MARK, linestyle=":", label="the trend")
-        axes.set_xlim(*_when([one.begin, farthest]))
+        axes.axvspan(*_when(course.reached), color=BAD, alpha=0.15, linewidth=0, label="reached, with 90 %")
+        axes.plot(_when([course.now, one.likely]), [one.value, one.limit], color=MARK, linestyle=":", label="the trend")
+        axes.set_xlim(*_when([one.begin, course.farthest]))
         axes.set_title(printable(f"{one.source} {one.series}"), loc="left")
         axes.legend(frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1.0, 1.06), fontsize=8)
         _dated(axes)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 NONE = "-"
 MANY = 100
-AVAILABILITY, INCIDENTS, OUTLOOK = "Availability", "Incidents", "Capacity outlook"
+AVAILABILITY, INCIDENTS = "Availability", "Incidents"
+TIMES, OUTLOOK = "How long it took", "Capacity outlook"
 
 
 class Cell(NamedTuple):
@@ -137,7 +138,7 @@ def _times(report: Report) -> Section:
     told = report.incidents
     rows = (("detect", told.detect), ("act", told.act), ("recover", told.recover))
     return Section(
-        "How long it took",
+        TIMES,
         "Detect: from the evidence that was enough, by the host's clock, to the fault in the journal; what patience "
         "the settings ask for before that is not in it. Act: from there to the begin of the first action. Recover: "
         "from that evidence until all faults of the incident are over.",

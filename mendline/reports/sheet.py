@@ -40,6 +40,8 @@ code{font-size:.92em}.number{text-align:right}
 svg{display:block;width:100%;min-width:680px;height:auto;margin:8px 0 14px}text{fill:var(--soft);font-size:12px}
 .name{fill:var(--ink)}.lane{fill:var(--good);fill-opacity:.28}.down{fill:var(--bad)}.blind{fill:var(--blind)}
 .all{fill:var(--bar)}.alone{fill:var(--mark)}.axis{stroke:var(--line)}
+.line,.trend,.limit{fill:none;stroke:var(--mark);stroke-width:1.5}.limit{stroke:var(--bad);stroke-dasharray:6 4}
+.trend{stroke-dasharray:2 3}.reached{fill:var(--bad);fill-opacity:.15}
 .new{fill:var(--good)}.deed{fill:var(--ink)}.value{fill:var(--ink);font-size:12px}
 @media print{body{padding:0}h2{break-after:avoid}tr,svg,.figure{break-inside:avoid}}
 """

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import pytest
 
+from mendline.reports.outlook import OutlookReport
 from mendline.reports.page import page
 from mendline.reports.report import Report
+from mendline.reports.sections import both
 from mendline.reports.text import markdown, text
-from tests.reports.support import evil_report, report_of
+from mendline.reports.trends import TALL, TOP
+from tests.reports.support import EVIL, evil_report, report_of
 
 ALLOWED = {
     *("html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "div", "span", "b"),
-    *("table", "thead", "tbody", "tr", "th", "td", "svg", "rect", "line", "text", "code"),
+    *("table", "thead", "tbody", "tr", "th", "td", "svg", "rect", "line", "polyline", "text", "code"),
 }
 
 
@@ -40,10 +44,16 @@ class Tags(HTMLParser):
         self.words += data
 
 
+DISK = OutlookReport(
+    source=f"host{EVIL}", series=f"disk{EVIL}", unit="1", value=0.5, limit=1.0, earliest=70_000, likely=90_000,
+    latest=None, begin=0, part_ms=10_000, points=(0.0, 0.1, None, 0.3, 0.5),
+)  # fmt: skip
+
+
 @pytest.fixture
 def evil() -> Report:
     """Return a report on a journal in which every name is made of markup and escapes."""
-    return evil_report()
+    return evil_report().model_copy(update={"outlook": (DISK,), "outlook_of": 1})
 
 
 def test_the_page_is_well_formed_and_holds_nothing_but_text(evil: Report) -> None:
@@ -53,6 +63,27 @@ def test_the_page_is_well_formed_and_holds_nothing_but_text(evil: Report) -> Non
     assert not {name for name in found.attributes if name.startswith("on")} | ({"src", "href"} & found.attributes)
     assert found.words.count("<img src=x onerror=alert(1)>") > 5
     assert "\x1b" not in page(evil)
+
+
+def test_an_outlook_is_drawn_in_the_page(evil: Report) -> None:
+    """The past with its gap, the limit at the top, the trend from the last known value to it: by no other program."""
+    lines = re.findall(r'<polyline class="(\w+)" points="([^"]+)"', page(evil))
+    assert ["line", "line", "trend", "limit"] == [kind for kind, _ in lines]
+    before, after, trend, limit = ([tuple(map(float, spot.split(","))) for spot in spots.split()] for _, spots in lines)
+    assert [2, 2] == [len(before), len(after)]
+    assert trend[0] == after[-1]
+    assert {trend[1][1]} == {y for _, y in limit} == {float(TOP)}
+    assert before[0][1] == TOP + TALL
+
+
+def test_how_long_it_took_is_drawn_in_the_page(evil: Report) -> None:
+    """Half of the incidents within nine of ten, each with its words."""
+    picture = page(evil).partition("<h2>How long it took</h2>")[2].partition("<table>")[0]
+    widths = [float(found) for found in re.findall(r'<rect class="(?:all|alone)"[^>]* width="([\d.]+)"', picture)]
+    assert len(widths) == 6
+    assert all(most >= median for most, median in zip(widths[::2], widths[1::2], strict=True))
+    assert max(widths) > 0
+    assert both(evil.incidents.detect) in picture
 
 
 def test_a_terminal_is_not_steered(evil: Report) -> None:

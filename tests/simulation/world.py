@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mendline.reading import read_batches
 from mendline.responders.ledger import LedgerBusyError
@@ -31,6 +32,9 @@ from tests.simulation.story import Line, Story
 from tests.simulation.truth import Truth
 from tests.simulation.undisturbed import believed_commands, expected_commands
 from tests.simulation.virtual import Time
+
+if TYPE_CHECKING:
+    from mendline.logs.base import TopicSettings
 
 PLANNERS = ("planner-0", "planner-1")
 NAMES = tuple(f"host-{number}" for number in range(5))
@@ -71,7 +75,7 @@ class World:
         self.plan = self._draw_plan()
         self.keys = keys
         self.log = TellingLog(self.time, self.session_s)
-        self.log.ensure_topics(topic_settings(TopicsSettings()))
+        self.log.ensure_topics(self._topics())
         self.deeds: list[Deed] = []
         self.truth = self._begin_truth()
         self.sites = {name: self._site(name, folder / name) for name in self.plan.hosts}
@@ -84,6 +88,9 @@ class World:
 
     def _draw_plan(self) -> Plan:
         return draw_plan(self.lots)
+
+    def _topics(self) -> Sequence[TopicSettings]:
+        return topic_settings(TopicsSettings())
 
     def _begin_truth(self) -> Truth:
         detectors = Detectors(self.time, self.lots, self.harms, self.plan.hosts)

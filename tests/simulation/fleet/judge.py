@@ -8,14 +8,13 @@ been found, and what was found must have been wrong.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.processors.windows import WindowsStage
-from mendline.schemas.stream import Partition
 from tests.simulation.fleet.evidence import seen_on, undisturbed
 from tests.simulation.judge import Wrong
 from tests.simulation.process import FOREVER
@@ -23,13 +22,13 @@ from tests.simulation.services import JOURNAL, METRICS
 
 if TYPE_CHECKING:
     from mendline.schemas.records import Fault
-    from mendline.schemas.stream import Stage
+    from mendline.schemas.stream import Partition, Stage
     from tests.simulation.deeds import Sickness
     from tests.simulation.fleet.evidence import Seen
     from tests.simulation.fleet.world import Fleet
 
 KINDS = ("lost", "twice", "different", "missed", "false_alarm")
-WINDOWS = Partition("mendline.windows", 0)
+WINDOWS = "mendline.windows"
 FOUND_AS = {"dead": ("dead",), "hung": ("hung",), "leaking": ("leaking",), "failing": ("failing",)}
 """What cannot be anything else, and as what it is found."""
 LONG_ENOUGH_MS = {"dead": 60_000, "hung": 90_000, "leaking": 650_000, "failing": 240_000}
@@ -49,21 +48,19 @@ class FleetJudge:
         for (source, life), numbers in wanted.spoken.items():
             if missing := max(numbers) + 1 - len(numbers):
                 yield Wrong("lost", f"{missing} records of life {life} of {source}")
-        found = seen_on(self.fleet.log, [WINDOWS, JOURNAL])
+        found = seen_on(self.fleet.log, [*self.fleet.partitions(WINDOWS), JOURNAL])
         yield from self._differences(wanted, found)
         yield from self._against_truth(found)
 
     def _undisturbed(self) -> Seen:
         settings, vouch = self.fleet.plan.versions[0], self.fleet.keys.planner.why_not
-        on_metrics: list[Stage] = [WindowsStage(settings, METRICS), RoundsStage(settings, METRICS, vouch)]
-        stages: Mapping[Partition, Sequence[Stage]] = {
-            METRICS: on_metrics,
-            WINDOWS: [DetectStage(settings, WINDOWS)],
-        }
-        reached = {
-            METRICS: min(self.fleet.committed("windows"), self.fleet.committed("rounds")),
-            WINDOWS: self.fleet.committed("detect"),
-        }
+        stages: dict[Partition, Sequence[Stage]] = {}
+        for one in self.fleet.partitions(METRICS.topic):
+            stages[one] = [WindowsStage(settings, one), RoundsStage(settings, one, vouch)]
+        for one in self.fleet.partitions(WINDOWS):
+            stages[one] = [DetectStage(settings, one)]
+        readers = {METRICS.topic: ("windows", "rounds"), WINDOWS: ("detect",)}
+        reached = {one: min(self.fleet.committed(stage, one) for stage in readers[one.topic]) for one in stages}
         return undisturbed(self.fleet.log, stages, reached)
 
     def _differences(self, wanted: Seen, found: Seen) -> Iterator[Wrong]:

@@ -28,6 +28,8 @@ WINDOWS = (
 )
 """Pane, widths, and which of these detectors look at; small ones are rarer, for they cost more."""
 
+PARTITIONS = (1, 1, 2, 3)
+
 _STEP = {"timeout": f"{TIMEOUT_MS}ms", "verify": "30s"}
 _TOGGLED = {"name": "toggled", "use": "zscore", "match": {"metric": "absent"}, "window": 0}
 """Looks at nothing: it comes and goes with the versions of the settings."""
@@ -45,11 +47,20 @@ class FleetPlan(Plan):
     seldom_s: float = 300.0
     every_ms: float = 3_600_000.0
 
+    @property
+    def partitions(self) -> int:
+        """Of metrics and of windows."""
+        return self.versions[0].topics.partitions
+
 
 def draw_fleet(lots: random.Random) -> FleetPlan:
     """Return a fleet: each of its parts is there in some worlds, and not in others."""
     attempts = (2, 3) if lots.random() < 0.3 else (2,)
-    drawn = {"guards": draw_guards(lots).model_dump(by_alias=True), **_watching(lots)}
+    drawn = {
+        "guards": draw_guards(lots).model_dump(by_alias=True),
+        "topics": {"partitions": lots.choice(PARTITIONS)},
+        **_watching(lots),
+    }
     versions = [_settings(drawn, tries, toggled) for tries in attempts for toggled in (False, True)]
     return FleetPlan(
         versions=tuple(with_own_detectors(one) for one in versions),

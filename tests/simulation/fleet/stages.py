@@ -1,4 +1,4 @@
-"""The stages of a fleet: two members in each group, one of which works while the other waits for its place."""
+"""The stages of a fleet: two members in each group, which share its partitions, or wait for a place."""
 
 from __future__ import annotations
 

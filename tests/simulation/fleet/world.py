@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mendline.logs.base import Position
 from mendline.runtime.member import Pace
 from mendline.schemas.records import Fault
+from mendline.schemas.stream import Partition
+from mendline.topics import topic_settings
 from tests.simulation.deeds import Sickness
 from tests.simulation.fleet.agents import FleetAgent
 from tests.simulation.fleet.harm import LONGEST_FROZEN_MS, FleetHarm
@@ -18,6 +21,7 @@ from tests.simulation.fleet.plan import FleetPlan, draw_fleet
 from tests.simulation.fleet.publishing import in_virtual_time
 from tests.simulation.fleet.stages import MEMBERS, SPECS
 from tests.simulation.fleet.truth import FleetTruth
+from tests.simulation.hosts import COMMANDS
 from tests.simulation.judge import KINDS as JUDGED
 from tests.simulation.judge import Wrong
 from tests.simulation.members import MemberLife
@@ -26,6 +30,7 @@ from tests.simulation.story import Line, of_kind
 from tests.simulation.world import PLANNERS, Keys, World
 
 if TYPE_CHECKING:
+    from mendline.logs.base import TopicSettings
     from mendline.runtime.spec import StageSpec
     from mendline.schemas.records import Record
     from mendline.schemas.settings import Settings
@@ -38,8 +43,8 @@ CALM_MS = 240_000
 HOUR_MS = 3_600_000
 STANDBY_REST_MS = 15_000.0
 LAST_MS = 10_000
-READ = {"windows": METRICS, "rounds": METRICS, "detect": WINDOWS, "planner": JOURNAL}
-"""What each stage reads."""
+READ = {"windows": METRICS.topic, "rounds": METRICS.topic, "detect": WINDOWS, "planner": JOURNAL.topic}
+"""The topic that each stage reads."""
 NEVER_S = 1e9
 
 
@@ -134,6 +139,11 @@ class Fleet(World):
         self.session_s = 10 + 2.5 * plan.lazy_ms / 1000
         return plan
 
+    def _topics(self) -> Sequence[TopicSettings]:
+        """Return the topics; commands have one partition, as the judge of incidents reads one."""
+        topics = topic_settings(self.plan.versions[0].topics)
+        return [replace(one, partitions=1) if one.name == COMMANDS else one for one in topics]
+
     def _begin_truth(self) -> FleetTruth:
         return FleetTruth(self.time, self.lots, self.harms, self.plan.hosts, notable=self.notice)
 
@@ -156,7 +166,7 @@ class Fleet(World):
         self.time.run(LAST_MS)
         self._die(self.agents)
         for stage in SPECS:
-            self._wait_for(stage, self.log.columns(READ[stage]).end)
+            self._wait_for(stage, self._ends(stage))
         self._die(self.stages)
         self._wait_for("planner")
         super()._end()
@@ -167,15 +177,24 @@ class Fleet(World):
                 life.die()
         self.time.run(1)
 
-    def _wait_for(self, stage: str, end: int | None = None) -> None:
-        """Let time pass until a stage has read up to `end`, or all there is; at most until others have its place."""
+    def _wait_for(self, stage: str, ends: Mapping[Partition, int] | None = None) -> None:
+        """Let time pass until a stage has read up to `ends`, or all there is; at most until others have its place."""
         until = self.time.now + self.session_s * 1000 + LONGEST_FROZEN_MS
-        columns = self.log.columns(READ[stage])
-        while self.time.now < until and self.committed(stage) < (columns.end if end is None else end):
+        while self.time.now < until and self._is_behind(stage, ends or self._ends(stage)):
             self._awake_until = self.time.now + LAST_MS
             self.time.run(LAST_MS)
 
-    def committed(self, stage: str) -> int:
-        """Return up to which offset a stage has read."""
-        place = self.log.group(f"mendline.{stage}").committed.get(READ[stage])
+    def _is_behind(self, stage: str, ends: Mapping[Partition, int]) -> bool:
+        return any(self.committed(stage, partition) < end for partition, end in ends.items())
+
+    def _ends(self, stage: str) -> Mapping[Partition, int]:
+        return {one: self.log.columns(one).end for one in self.partitions(READ[stage])}
+
+    def partitions(self, topic: str) -> list[Partition]:
+        """Return the partitions of a topic."""
+        return [Partition(topic, number) for number in range(self.log.topics()[topic])]
+
+    def committed(self, stage: str, partition: Partition) -> int:
+        """Return up to which offset of a partition a stage has read."""
+        place = self.log.group(f"mendline.{stage}").committed.get(partition)
         return place.offset if place else 0

@@ -250,11 +250,23 @@ def test_what_explains_a_failure_to_connect_is_not_told_twice(caplog: pytest.Log
 
 
 class Settling:
-    """A client whose group has to settle first: it refuses commits until it was polled so often."""
+    """A client whose group has to settle first: it refuses commits until it was polled so often.
 
-    def __init__(self, polls: int) -> None:
+    Polling alone settles nothing once the client has `forgotten` why it joins.
+    """
+
+    def __init__(self, polls: int, *, forgotten: bool = False) -> None:
         self.polls = polls
         self.stored: list[Any] = []
+        self._needed = not forgotten
+        self._coordinator = self
+        self.rejoining = True
+
+    def need_rejoin(self) -> bool:
+        return self._needed
+
+    def request_rejoin(self) -> None:
+        self._needed = True
 
     def commit_async(self, places: Any, callback: Any) -> None:
         callback(places, kafka_errors.RebalanceInProgressError())
@@ -265,7 +277,16 @@ class Settling:
         self.stored.append(places)
 
     def poll(self, timeout_ms: int) -> None:
-        self.polls -= 1
+        self.polls -= self._needed
+
+
+def test_last_places_end_a_join_that_nobody_waits_for() -> None:
+    """A member that closes in the middle of a join whose reason its client forgot stores its places all the same."""
+    client = Settling(2, forgotten=True)
+    commits = ClientCommits(client, "a")
+    commits.want({Partition("t", 0): Committed(49, "m49")})
+    commits.finish(10)
+    assert [49] == [place.offset for places in client.stored for place in places.values()]
 
 
 def test_last_places_wait_for_a_group_that_settles() -> None:

@@ -13,6 +13,7 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 
 from mendline.logs.base import Committed, LogError, MemberFencedError
 from mendline.logs.kafka.errors import translate
+from mendline.logs.kafka.joins import end_join
 from mendline.schemas.stream import Partition
 
 RETRY_S = 0.5
@@ -94,6 +95,7 @@ class ClientCommits(Commits):
             except kafka_errors.RebalanceInProgressError:
                 if time.monotonic() >= deadline:
                     raise
+                end_join(self._client)
                 self._client.poll(SETTLE_MS)
             else:
                 self._wanted.clear()

@@ -1,10 +1,7 @@
 """Whether a member that hears nothing is still a member: the client itself does not always notice.
 
-A client that begins to join again because what it knew of the topics changed, and forgets why before the answer comes
-(kafka-python 3.0.12: every other member on new topics), never ends that join: no heartbeats, no commits, no rest, no
-error, until it is thrown out. So a join that nobody waits for is asked for once more. A member whose name another
-process took over reads on as if nothing had happened. So who has no partition or no heartbeat for long asks the
-brokers.
+A member whose name another process took over reads on as if nothing had happened. So who has no partition or no
+heartbeat for long asks the brokers. A join that the client forgets is ended: see `joins`.
 """
 
 from __future__ import annotations
@@ -18,6 +15,7 @@ from typing import Any
 from mendline.logs.base import LogError, LogUnavailableError, MemberFencedError
 from mendline.logs.kafka.admin import PATIENCE_MS, admin_client
 from mendline.logs.kafka.errors import translated
+from mendline.logs.kafka.joins import end_join
 from mendline.logs.kafka.options import KafkaOptions
 
 _logger = logging.getLogger(__name__)
@@ -90,14 +88,8 @@ class ClientWatchdog(Watchdog):
 
     def look(self, *, owns: bool) -> None:
         """Ask the brokers when it is time to, and keep the client joining. Raises what `Watchdog.look` raises."""
-        self._end_join()
+        end_join(self._client)
         super().look(owns=owns)
-
-    def _end_join(self) -> None:
-        """Make the client end a join that it began and sees no reason for any more; it waits for the same answer."""
-        coordinator = self._client._coordinator  # noqa: SLF001 - nothing public tells, or can be asked for it
-        if coordinator.rejoining and not coordinator.need_rejoin():
-            coordinator.request_rejoin()
 
     def _silence(self) -> float:
         for name, metric in self._client.metrics(raw=True).items():

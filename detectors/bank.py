@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mendline.detectors.answers import checked, explain, judged_by
-from mendline.detectors.base import MAX_SURPRISE, Scores, Step
+from mendline.detectors.base import MAX_SURPRISE, Rows, Scores, Step
 from mendline.detectors.faults import Author, Moments, Sighting
 from mendline.detectors.lifecycle import ARRAYS as LIFECYCLE_ARRAYS
 from mendline.detectors.lifecycle import Happened, Lifecycle
 from mendline.detectors.looks import Look, Watch
+from mendline.detectors.pace import ARRAYS as PACE_ARRAYS
+from mendline.detectors.pace import GAP_INTERVALS, Pace
 from mendline.detectors.patience import UNLIMITED, Off, Patience, SlowDetectorError
 from mendline.detectors.pools import VANISHED_MS, Pool, Pools
-from mendline.detectors.rows import LIFE, OWN, RATE, RATE_ARRAYS, Columns, Store
+from mendline.detectors.rows import LIFE, OWN, PACE, RATE, RATE_ARRAYS, Chunk, Columns, Store
 from mendline.detectors.series_faults import NEVER, SeriesFaults, Told
 from mendline.detectors.steps import StepMaker, Wave
 from mendline.detectors.transitions import Emission, State
@@ -36,14 +38,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 GAP_WINDOWS = 2
-GAP_INTERVALS = 3
 
 
 @dataclass(slots=True)
 class Bank:
     """The detector, number `number` of those configured, its rows in every pool, and its faults.
 
-    `interval_ms` is the time between two rounds of a source. `watch` is told of each step.
+    `interval_ms` is the time between two rounds of a source whose own is not known yet. `watch` is told of each step.
     """
 
     configured: Configured
@@ -58,6 +59,7 @@ class Bank:
     watch: Watch | None = None
     _moments: Moments = field(init=False)
     _lifecycle: Lifecycle = field(init=False)
+    _pace: Pace | None = None
     _steps: StepMaker = field(init=False)
     _vanished: Vanished = field(init=False)
     _sources: dict[str, bool] = field(default_factory=dict)
@@ -71,6 +73,8 @@ class Bank:
         detector = self.configured.detector
         ages = detector.judges == "surprise" or detector.judges_missing
         self._lifecycle = Lifecycle.of(self.configured.bounds, gap, self.bounds, ages=ages)
+        if not width and (self.configured.bounds.open_hold or self.configured.bounds.clear_hold):
+            self._pace = Pace(self.interval_ms)
         self._steps = StepMaker(width, self.configured.settings.statistic)
         self._vanished = Vanished(self.pools)
         self._off = self.patience.off(self.author)
@@ -148,6 +152,8 @@ class Bank:
         declared |= {LIFE + name: array for name, array in LIFECYCLE_ARRAYS.items()}
         if self._steps.needs_rates and columns.counters.any():
             declared |= {RATE + name: array for name, array in RATE_ARRAYS.items()}
+        if self._pace:
+            declared |= {PACE + name: array for name, array in PACE_ARRAYS.items()}
         return Store(columns, declared)
 
     def _step(self, wave: Wave, *, missing: bool = False) -> None:
@@ -168,13 +174,31 @@ class Bank:
             scores = checked(detector, answer, step.values)
             chunk.put_back(OWN, rows)
             judged = judged_by(detector, scores)
-            offsets_of = partial(self._offsets, some, len(store.columns))
-            happened = self._lifecycle.step(life, judged, scores.surprise, step.times, step.width_ms, offsets_of)
+            happened = self._live(some, chunk, life, step, judged, scores.surprise)
             chunk.put_back(LIFE, life)
             if self.watch:
                 self.watch(Look(self._moments, some, store.columns, detector, step, scores, rows, life))
             if len(happened.rows):
                 self._tell(some, store, step, scores, happened, life["first"][happened.rows].tolist())
+
+    def _live(
+        self,
+        wave: Wave,
+        chunk: Chunk,
+        life: Rows,
+        step: Step,
+        judged: NDArray[np.float64],
+        surprise: NDArray[np.float64],
+    ) -> Happened:
+        """Take what the detector says into the life of the rows' faults, and the rounds into their pace."""
+        pace = chunk.rows(PACE)
+        offsets_of = partial(self._offsets, wave, len(chunk.store.columns))
+        gaps_of = partial(self._pace.gaps, pace) if self._pace else None
+        happened = self._lifecycle.step(life, judged, surprise, step.times, step.width_ms, offsets_of, gaps_of)
+        if self._pace:
+            self._pace.learn(pace, judged, step.times)
+            chunk.put_back(PACE, pace)
+        return happened
 
     def _offsets(self, wave: Wave, width: int, rows: NDArray[np.intp]) -> NDArray[np.int64]:
         index = wave.entries.index[wave.order[rows // width]].tolist()

@@ -1,9 +1,9 @@
 """State of the detectors as it goes into a snapshot: blocks of a bounded size, exact to the last bit.
 
-Six kinds of blocks: `detectors` (the hash of what each one's state follows from), `pool` (which sources have a slot,
-under which table), `rows` (a detector's arrays of some sources and series), `faults` (its open faults), `ended` (those
-that resolved lately), `failed` (it is switched off). They come in this order. The state of a detector whose hash is
-another by now is passed over.
+Seven kinds of blocks: `detectors` (the hash of what each one's state follows from), `pool` (which sources have a slot,
+under which table), `rows` (a detector's arrays of some sources and series), `pace` (those about the time between their
+rounds, apart: a version that does not know them passes them over), `faults` (its open faults), `ended` (those that
+resolved lately), `failed` (it is switched off). The state of a detector whose hash is another by now is passed over.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from mendline.detectors.bank import Bank
 from mendline.detectors.faults import OpenFault
 from mendline.detectors.hoards import refuse_hoard
-from mendline.detectors.rows import OWN
+from mendline.detectors.rows import OWN, PACE
 from mendline.detectors.series_faults import NEVER, Ended, SeriesFault
 from mendline.schemas.series import SeriesTable
 from mendline.schemas.stream import StateBlock
@@ -86,7 +86,10 @@ def _dump_store(bank: Bank, pool: Pool, store: Store) -> Iterator[StateBlock]:
                 name: _pack(bank, name, array[slots, column : column + columns]) for name, array in store.arrays.items()
             }
             place = {"width": pool.width, "digest": str(pool.table.digest), "column": column}
+            pace = {name: arrays.pop(name) for name in list(arrays) if name.startswith(PACE)}
             yield StateBlock(some, arrays, {"rows": bank.name, **place})
+            if pace:
+                yield StateBlock(some, pace, {"pace": bank.name, **place})
 
 
 def _packed_bytes(bank: Bank, store: Store) -> int:
@@ -128,8 +131,8 @@ def load_banks(pools: Pools, banks: Sequence[Bank], blocks: Iterable[StateBlock]
             named = {bank.name: bank for bank in banks if values["detectors"].get(bank.name) == bank.configured.config}
         elif values.get("pool") in widths:
             _load_pool(pools, block, values, ranks)
-        elif values.get("rows") in named:
-            _load_rows(named[values["rows"]], pools, block, values)
+        elif (of := values.get("rows", values.get("pace"))) in named:
+            _load_rows(named[of], pools, block, values)
         else:
             _load_faults(named, values)
     for key, by_table in ranks.items():

@@ -6,7 +6,7 @@ Theory of operation. What a detector says of a series at one time is one `Signal
 is met, *good* that the clear condition is, *between* that neither is; bad and good are *held* once they have been so,
 without a break, for as long as the condition asks. A window without a value gives no signal: the row stays as it
 is. So a gap never counts as recovery. It does not count towards a hold either: a run that is interrupted by more than
-`gap_ms` starts anew, because nobody saw what happened in between.
+`gap_ms`, or what whoever calls says of a row, starts anew, because nobody saw what happened in between.
 
 Flapping is found as Nagios and Sensu do it (Nagios Core documentation, "Detection and handling of state flapping"): a
 row remembers for its last 20 windows whether a held signal changed sides there. Changes weigh from 0.8 (oldest) to 1.18
@@ -92,15 +92,19 @@ class Happened:
 
 
 class _Window(NamedTuple):
-    """Begin and end of the window of each row that is looked at, in ms, and the offset of its record."""
+    """Begin and end of the window of each row that is looked at, in ms, the record's offset, and the gap before."""
 
     begins: NDArray[np.int64]
     ends: NDArray[np.int64]
     offsets: NDArray[np.int64]
+    gaps: NDArray[np.int64] | int
 
 
 OffsetsOf = Callable[["NDArray[np.intp]"], "NDArray[np.int64]"]
 """Returns the offset of the record that the window of each of these rows came in."""
+
+GapsOf = Callable[["NDArray[np.intp]"], "NDArray[np.int64]"]
+"""Returns after how long without evidence, in ms, a run of each of these rows is broken."""
 
 _NOTHING = Happened(np.empty(0, np.intp), np.empty(0, np.int8))
 
@@ -132,11 +136,13 @@ class Lifecycle:
         begins: NDArray[np.int64],
         width: int,
         offsets_of: OffsetsOf,
+        gaps_of: GapsOf | None = None,
     ) -> Happened:
         """Take one window of each row into the rows' state and return what is to be told.
 
         `judged` is what the bounds are about, `begins` the windows' starts and `width` their length, in ms.
-        `offsets_of` is asked for the records of a few rows only.
+        `offsets_of` is asked for the records of a few rows only, and `gaps_of` for their gaps, where `gap_ms` is not
+        that of all.
         """
         bad = self.bounds.bad(judged)
         awake = np.flatnonzero((rows["state"] != State.NORMAL) | bad | (rows["history"] != 0))
@@ -146,7 +152,8 @@ class Lifecycle:
             return _NOTHING
         good = self.bounds.good(judged[awake])
         run = np.where(bad[awake], Signal.BAD, np.where(good, Signal.GOOD, Signal.BETWEEN)).astype(np.int8)
-        window = _Window(begins[awake], begins[awake] + width, offsets_of(awake))
+        gaps = gaps_of(awake) if gaps_of else self.gap_ms
+        window = _Window(begins[awake], begins[awake] + width, offsets_of(awake), gaps)
         return self._advance(rows, awake, run, surprise[awake], window)
 
     def follow(
@@ -224,7 +231,7 @@ class Lifecycle:
     def _signals(self, rows: Rows, awake: NDArray[np.intp], run: NDArray[np.int8], window: _Window) -> NDArray[np.int8]:
         """Return each row's signal, and remember the run, and the change of sides, that it makes."""
         begins, ends, last = window.begins, window.ends, rows["last"][awake]
-        is_new = (run != rows["run"][awake]) | (begins - last > self.gap_ms) | (ends < last)
+        is_new = (run != rows["run"][awake]) | (begins - last > window.gaps) | (ends < last)
         since = np.where(is_new, begins, rows["since"][awake])
         held = self._held(run, ends - since)
         rows["run"][awake], rows["since"][awake], rows["last"][awake] = run, since, ends

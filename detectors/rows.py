@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LIFE = "life/"
 RATE = "rate/"
+PACE = "pace/"
 OWN = "own/"
 
 RATE_ARRAYS: Mapping[str, StateArray] = MappingProxyType({

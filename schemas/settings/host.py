@@ -20,8 +20,8 @@ class HostSettings(Frozen):
     interval: Duration = Field(
         default=1000,
         ge=100,
-        description="time between two collection rounds; detectors with `window: 0` take it for that of all hosts, and "
-        "three times as long without a round ends what they wait `for`",
+        description="time between two collection rounds; detectors with `window: 0` take it for that of a host until "
+        "they know its own",
     )
     collect: tuple[Collector, ...] = Field(
         default=("cpu", "load", "memory", "disk", "filesystem", "network", "tcp", "descriptors", "pressure", "sensors"),

@@ -52,6 +52,7 @@ LIMIT = {
 }  # fmt: skip
 LOOP = {"name": "loop", "use": "tests.detectors.test_stages:Jump", "open": {"above": 5}, "clear": {"below": 1}}
 RAW = {"name": "raw", "use": "threshold", "window": 0, "open": {"above": 8}}
+HELD = {**RAW, "name": "held", "open": {"above": 8, "for": "4s"}, "clear": {"below": 3, "for": "2s"}}
 RATE = {"name": "rate", "use": "zscore", "window": 0, "parameters": {"windows": 4, "ready": 3}}
 
 ONE = table("a", "b")
@@ -523,7 +524,7 @@ def stages(kind: str, length: int, seed: int) -> tuple[Any, Story]:
     if kind == "detect":
         made = settings(*ALL_DETECTORS, budget=1e6, faults={"max_age": "3m", "again": "2m"})
         return (lambda: DetectStage(made, WINDOWS)), random_windows(seed, length)
-    made = settings(RAW, RATE, budget=1e6, liveness={"clear_hold": "2s"})
+    made = settings(RAW, HELD, RATE, budget=1e6, liveness={"clear_hold": "2s"})
     return (lambda: rounds_stage(made)), random_rounds(seed, length)
 
 

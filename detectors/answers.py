@@ -42,7 +42,8 @@ def checked(detector: Detector, scores: object, values: NDArray[np.float64]) -> 
             told = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
             msg = f"{name} is {told}, not float64 ({length},)"
             raise BadScoresError(msg)
-    if not detector.judges_missing and np.any(~np.isnan(scores.surprise[np.isnan(values)])):
+    absent = np.isnan(values)
+    if not detector.judges_missing and absent.any() and not np.isnan(scores.surprise[absent]).all():
         msg = "surprise is a number where the value is NaN; no value has no score: give NaN"
         raise BadScoresError(msg)
     return scores

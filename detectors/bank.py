@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from bisect import bisect_left
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from mendline.detectors.answers import checked, explain, judged_by
 from mendline.detectors.base import MAX_SURPRISE, Rows, Scores, Step
 from mendline.detectors.faults import Author, Moments, Sighting
 from mendline.detectors.lifecycle import ARRAYS as LIFECYCLE_ARRAYS
-from mendline.detectors.lifecycle import Happened, Lifecycle
+from mendline.detectors.lifecycle import NORMAL, Happened, Lifecycle
 from mendline.detectors.looks import Look, Watch
 from mendline.detectors.pace import ARRAYS as PACE_ARRAYS
 from mendline.detectors.pace import GAP_INTERVALS, Pace
@@ -25,7 +25,7 @@ from mendline.detectors.pools import VANISHED_MS, Pool, Pools
 from mendline.detectors.rows import LIFE, OWN, PACE, RATE, RATE_ARRAYS, Chunk, Columns, Store
 from mendline.detectors.series_faults import NEVER, SeriesFaults, Told
 from mendline.detectors.steps import StepMaker, Wave
-from mendline.detectors.transitions import Emission, State
+from mendline.detectors.transitions import Emission
 from mendline.detectors.vanished import Vanished
 from mendline.schemas.settings import FaultSettings
 
@@ -166,9 +166,12 @@ class Bank:
         offset = self._moments.offsets[int(wave.entries.index[wave.order].min())]
         for part, chunk in store.chunks(wave.slots):
             some = wave._replace(order=wave.order[part], slots=wave.slots[part])
-            step = self._steps.missing(some, store.columns) if missing else self._steps.make(some, chunk)
             rows, life = chunk.rows(OWN), chunk.rows(LIFE)
-            step = replace(step, faulty=life["state"] != State.NORMAL)
+            faulty = life["state"] != NORMAL
+            if missing:
+                step = self._steps.missing(some, store.columns, faulty)
+            else:
+                step = self._steps.make(some, chunk, faulty)
             with self.patience.step(self.author, offset):
                 answer = detector.step(rows, step)
             scores = checked(detector, answer, step.values)

@@ -51,12 +51,16 @@ if TYPE_CHECKING:
 NOTABLY = 2.0
 """A fault is updated when its surprise has grown by this factor; with surprise capped at 300, a handful of times."""
 
+# As plain numbers: numpy asks a member of an enumeration for a dozen attributes each time that it sees one.
+NORMAL, _PENDING, _OPEN, _RECOVERING, _FLAPPING = map(int, State)
+_BAD, _BAD_HELD, _BETWEEN, _GOOD, _GOOD_HELD, _BAD_AGAIN, _GOOD_AGAIN, _STALE = map(int, Signal)
+_UPDATED, _RESOLVED, _EXPIRED = int(Emission.UPDATED), int(Emission.RESOLVED), int(Emission.EXPIRED)
 _NEXT = np.array([[TABLE[state][signal].state for signal in Signal] for state in State], dtype=np.int8)
 _EMITS = np.array([[TABLE[state][signal].emits for signal in Signal] for state in State], dtype=np.int8)
 
 ARRAYS: Mapping[str, StateArray] = MappingProxyType({
-    "state": StateArray("int8", fill=State.NORMAL),
-    "run": StateArray("int8", fill=Signal.GOOD),
+    "state": StateArray("int8", fill=NORMAL),
+    "run": StateArray("int8", fill=_GOOD),
     "since": StateArray("int64"),
     "last": StateArray("int64"),
     "first": StateArray("int64"),
@@ -145,13 +149,13 @@ class Lifecycle:
         that of all.
         """
         bad = self.bounds.bad(judged)
-        awake = np.flatnonzero((rows["state"] != State.NORMAL) | bad | (rows["history"] != 0))
+        awake = np.flatnonzero((rows["state"] != NORMAL) | bad | (rows["history"] != 0))
         if len(awake):
             awake = awake[~np.isnan(judged[awake])]
         if not len(awake):
             return _NOTHING
         good = self.bounds.good(judged[awake])
-        run = np.where(bad[awake], Signal.BAD, np.where(good, Signal.GOOD, Signal.BETWEEN)).astype(np.int8)
+        run = np.where(bad[awake], _BAD, np.where(good, _GOOD, _BETWEEN)).astype(np.int8)
         gaps = gaps_of(awake) if gaps_of else self.gap_ms
         window = _Window(begins[awake], begins[awake] + width, offsets_of(awake), gaps)
         return self._advance(rows, awake, run, surprise[awake], window)
@@ -175,7 +179,7 @@ class Lifecycle:
         known = np.concatenate([[0], np.cumsum(~np.isnan(judged))])
         place = 0
         while place < len(judged):
-            if rows["state"][0] == State.NORMAL and rows["side"][0] == 0:
+            if rows["state"][0] == NORMAL and rows["side"][0] == 0:
                 following = _first_from(bad, place, len(judged))
                 age = min(int(known[following] - known[place]), WINDOWS_KEPT)
                 rows["history"][0] = (int(rows["history"][0]) << age) & int(_KEPT)
@@ -191,7 +195,7 @@ class Lifecycle:
                 break
             one = slice(place, place + 1)
             self.step(rows, judged[one], surprise[one], begins[one], width, np.zeros_like)
-            is_open[one] = rows["state"][0] >= State.OPEN
+            is_open[one] = rows["state"][0] >= _OPEN
             place += 1
         return is_open
 
@@ -205,7 +209,7 @@ class Lifecycle:
 
     def _only_lasts(self, rows: Rows) -> bool:
         """Say whether the only row has a fault that is open and bad, has not changed sides of late, and never ages."""
-        is_bad = rows["state"][0] == State.OPEN and rows["run"][0] == Signal.BAD and rows["side"][0] == 1
+        is_bad = rows["state"][0] == _OPEN and rows["run"][0] == _BAD and rows["side"][0] == 1
         return bool(is_bad and rows["history"][0] == 0 and self.flap_high > 0.0 and not self.max_age_ms)
 
     def _advance(
@@ -220,11 +224,11 @@ class Lifecycle:
         state = rows["state"][awake]
         emits = self._emissions(state, signal, surprise, rows["reported"][awake])
         following = _NEXT[state, signal]
-        begun = (state <= State.PENDING) & (following >= State.OPEN)
+        begun = (state <= _PENDING) & (following >= _OPEN)
         rows["opened"][awake] = np.where(begun, window.ends, rows["opened"][awake])
         rows["state"][awake] = following
         told = np.flatnonzero(emits)
-        over = (emits[told] == Emission.RESOLVED) | (emits[told] == Emission.EXPIRED)
+        over = (emits[told] == _RESOLVED) | (emits[told] == _EXPIRED)
         rows["reported"][awake[told]] = np.where(over, 0.0, surprise[told])
         return Happened(awake[told], emits[told])
 
@@ -238,16 +242,16 @@ class Lifecycle:
         rows["first"][awake] = np.where(is_new, window.offsets, rows["first"][awake])
         signal: NDArray[np.int8] = run + held.astype(np.int8)
         again = self._changing(rows, awake, run, held) & held
-        signal[again] = np.where(run[again] == Signal.BAD, Signal.BAD_AGAIN, Signal.GOOD_AGAIN)
+        signal[again] = np.where(run[again] == _BAD, _BAD_AGAIN, _GOOD_AGAIN)
         if self.max_age_ms:
-            old = (rows["state"][awake] >= State.OPEN) & (ends - rows["opened"][awake] > self.max_age_ms)
-            signal[old & (signal != Signal.GOOD_HELD)] = Signal.STALE
+            old = (rows["state"][awake] >= _OPEN) & (ends - rows["opened"][awake] > self.max_age_ms)
+            signal[old & (signal != _GOOD_HELD)] = _STALE
         return signal
 
     def _held(self, run: NDArray[np.int8], lasted: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Say of which rows the bad or good run has lasted as long as it must."""
-        bad = (run == Signal.BAD) & (lasted >= self.bounds.open_hold)
-        good = (run == Signal.GOOD) & (lasted >= self.bounds.clear_hold)
+        bad = (run == _BAD) & (lasted >= self.bounds.open_hold)
+        good = (run == _GOOD) & (lasted >= self.bounds.clear_hold)
         held: NDArray[np.bool_] = bad | good
         return held
 
@@ -256,10 +260,10 @@ class Lifecycle:
     ) -> NDArray[np.bool_]:
         """Add this window to the rows' histories, and say which of them change sides too often."""
         before = rows["side"][awake]
-        side = np.where(held, (run == Signal.BAD).astype(np.int8), before)
+        side = np.where(held, (run == _BAD).astype(np.int8), before)
         history = ((rows["history"][awake] << 1) | (side != before)) & _KEPT
         rows["side"][awake], rows["history"][awake] = side, history
-        bound = np.where(rows["state"][awake] == State.FLAPPING, self.flap_low, self.flap_high)
+        bound = np.where(rows["state"][awake] == _FLAPPING, self.flap_low, self.flap_high)
         changing: NDArray[np.bool_] = flap_share(history) >= bound
         return changing
 
@@ -268,9 +272,9 @@ class Lifecycle:
         state: NDArray[np.int8], signal: NDArray[np.int8], surprise: NDArray[np.float64], reported: NDArray[np.float64]
     ) -> NDArray[np.int8]:
         emits: NDArray[np.int8] = _EMITS[state, signal]
-        was_open = (state == State.OPEN) | (state == State.RECOVERING)
-        worse = was_open & (signal <= Signal.BAD_HELD) & (surprise >= NOTABLY * reported)
-        emits[worse] = Emission.UPDATED
+        was_open = (state == _OPEN) | (state == _RECOVERING)
+        worse = was_open & (signal <= _BAD_HELD) & (surprise >= NOTABLY * reported)
+        emits[worse] = _UPDATED
         return emits
 
 

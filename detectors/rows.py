@@ -37,6 +37,9 @@ MOST_ROWS = 1 << 16
 """Rows in one step, but for sources with more: each array of it takes half a megabyte, and there are dozens."""
 
 
+_NO_BREAKS = np.empty(0, dtype=np.intp)
+
+
 def matches(match: MatchSettings, series: Series) -> bool:
     """Say whether a detector looks at the series."""
     return (
@@ -56,6 +59,7 @@ class Columns:
     grains: NDArray[np.float64]
     labels: Mapping[str, int]
     all_of_table: bool
+    _tiled: dict[int, tuple[NDArray[np.bool_], NDArray[np.float64]]] = field(default_factory=dict)
 
     @staticmethod
     def of(match: MatchSettings, table: SeriesTable, looks_at: Callable[[Series], bool]) -> Columns:
@@ -79,6 +83,17 @@ class Columns:
         """Return the number of series."""
         return len(self.series)
 
+    def tiled(self, many: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Return which rows of so many slots are of counters, and their grains; read-only, the last ones kept."""
+        known = self._tiled.get(many)
+        if known is None:
+            known = np.tile(self.counters, many), np.tile(self.grains, many)
+            for array in known:
+                array.setflags(write=False)
+            self._tiled.clear()
+            self._tiled[many] = known
+        return known
+
     def pick(self, statistic: NDArray[np.float64], order: NDArray[np.intp] | slice) -> NDArray[np.float64]:
         """Return the values of these series in the entries `order`, one after the other, read-only."""
         values = statistic[order]
@@ -95,9 +110,22 @@ class Store:
     columns: Columns
     declared: Mapping[str, StateArray]
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    _capacity: int = 0
+    _names: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+
+    def named(self, prefix: str) -> list[tuple[str, str]]:
+        """Return the arrays whose names begin with `prefix`: their names without it, and with it."""
+        found = self._names.get(prefix)
+        if found is None:
+            found = [(name.removeprefix(prefix), name) for name in self.declared if name.startswith(prefix)]
+            self._names[prefix] = found
+        return found
 
     def grow(self, capacity: int) -> None:
         """Make room for `capacity` slots."""
+        if capacity <= self._capacity:
+            return
+        self._capacity = capacity
         for name, array in self.declared.items():
             had = self.arrays.get(name)
             length = 0 if had is None else len(had)
@@ -139,7 +167,10 @@ class Store:
         Neighbouring slots are slices of the arrays; where there are many small runs of them, the rows are copied out,
         and back after the step. A chunk has at most `MOST_ROWS` rows, or those of one slot.
         """
-        breaks = np.flatnonzero(np.diff(slots) != 1) + 1
+        if int(slots[-1]) - int(slots[0]) == len(slots) - 1:
+            breaks = _NO_BREAKS
+        else:
+            breaks = np.flatnonzero(np.diff(slots) != 1) + 1
         scattered = (len(breaks) + 1) * ROWS_A_RUN > len(slots) * len(self.columns) and len(breaks) > 0
         ends = [len(slots)] if scattered else [*breaks.tolist(), len(slots)]
         at_once = max(1, MOST_ROWS // max(1, len(self.columns)))
@@ -159,11 +190,9 @@ class Chunk:
 
     def rows(self, prefix: str) -> Rows:
         """Return the arrays whose names begin with `prefix`, without it: views of a slice, copies of gathered rows."""
-        return {
-            name.removeprefix(prefix): array[self.where].reshape(-1, *array.shape[2:])
-            for name, array in self.store.arrays.items()
-            if name.startswith(prefix)
-        }
+        arrays, where = self.store.arrays, self.where
+        taken = [(short, arrays[name][where]) for short, name in self.store.named(prefix)]
+        return {short: array.reshape(-1, *array.shape[2:]) for short, array in taken}
 
     def put_back(self, prefix: str, rows: Rows) -> None:
         """Write gathered rows back."""

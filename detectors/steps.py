@@ -65,23 +65,24 @@ class StepMaker:
             return per_second(series.unit)
         return "1" if self.statistic == "count" else series.unit
 
-    def make(self, wave: Wave, chunk: Chunk) -> Step:
-        """Return the step of the wave, whose rows are those of the chunk."""
+    def make(self, wave: Wave, chunk: Chunk, faulty: NDArray[np.bool_]) -> Step:
+        """Return the step of the wave, whose rows are those of the chunk; `faulty` are those that have a fault."""
         columns, entries = chunk.store.columns, wave.entries
         width = len(columns)
         times = np.repeat(entries.starts[wave.order], width)
-        counters = np.tile(columns.counters, len(wave.order))
         if entries.width:
             values = self._statistic(columns, entries, wave.order)
         else:
+            counters, _ = columns.tiled(len(wave.order))
             values = self._of_rounds(columns.pick(entries.statistic(VALUE), wave.order), times, counters, chunk)
         others = self._others(columns, entries, wave.order, values)
-        return _step(wave, columns, values, others)
+        return _step(wave, columns, values, times, others, faulty)
 
     @staticmethod
-    def missing(wave: Wave, columns: Columns) -> Step:
+    def missing(wave: Wave, columns: Columns, faulty: NDArray[np.bool_]) -> Step:
         """Return a step of the wave's windows for series that are not in them."""
-        return _step(wave, columns, np.full(len(wave.order) * len(columns), np.nan), {})
+        times = np.repeat(wave.entries.starts[wave.order], len(columns))
+        return _step(wave, columns, np.full(len(times), np.nan), times, {}, faulty)
 
     def _others(
         self, columns: Columns, entries: Entries, order: NDArray[np.intp], values: NDArray[np.float64]
@@ -100,7 +101,7 @@ class StepMaker:
         if columns.counters.all():
             return rates
         means = columns.pick(entries.statistic("mean"), order)
-        return np.where(np.tile(columns.counters, len(order)), rates, means)
+        return np.where(columns.tiled(len(order))[0], rates, means)
 
     def _of_rounds(
         self, values: NDArray[np.float64], times: NDArray[np.int64], counters: NDArray[np.bool_], chunk: Chunk
@@ -121,14 +122,19 @@ class StepMaker:
         return rates if name == "rate" else np.where(counters, rates, values)
 
 
-def _step(wave: Wave, columns: Columns, values: NDArray[np.float64], others: Mapping[str, NDArray[np.float64]]) -> Step:
-    entries, many = wave.entries, len(wave.order)
-    times = np.repeat(entries.starts[wave.order], len(columns))
-    rounds = np.repeat(entries.rounds[wave.order], len(columns))
-    counters, grains = np.tile(columns.counters, many), np.tile(columns.grains, many)
-    for array in (values, times, counters, rounds, grains):
+def _step(
+    wave: Wave,
+    columns: Columns,
+    values: NDArray[np.float64],
+    times: NDArray[np.int64],
+    others: Mapping[str, NDArray[np.float64]],
+    faulty: NDArray[np.bool_],
+) -> Step:
+    rounds = np.repeat(wave.entries.rounds[wave.order], len(columns))
+    counters, grains = columns.tiled(len(wave.order))
+    for array in (values, times, rounds):
         array.setflags(write=False)
-    return Step(values, times, entries.width, counters, rounds, others, grains, columns.series)
+    return Step(values, times, wave.entries.width, counters, rounds, others, grains, columns.series, faulty)
 
 
 def _rates(

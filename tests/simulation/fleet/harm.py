@@ -42,6 +42,12 @@ class FleetHarm(Harm):
         }
         return {name: kind for name, kind in kinds.items() if name not in NOT_HERE} | more
 
+    def _slow_down(self) -> None:
+        """Let acknowledgements of a host take their time for a while."""
+        site = self.world.sites[self._of(self.world.sites)]
+        before, site.slow_ms = site.slow_ms, self.world.lots.choice([5.0, 2_000.0, 9_000.0])
+        self.world.time.after(self.world.lots.choice([60_000, 3_600_000]), partial(setattr, site, "slow_ms", before))
+
     def _kill_stage(self) -> None:
         name = self._of(self.fleet.stages)
         self._end_soon(self.fleet.stages[name], partial(self.fleet.start_member, name))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 HOSTS = tuple(f"host-{number}" for number in range(5))
 INTERVAL_MS = 10_000
+AWAKE_MS = (300.0, 2_000.0, 2_000.0, 3_000.0), (1_000.0, 4_000.0, 10_000.0)
 DEPENDS_ON: Mapping[str, tuple[str, ...]] = {"web": ("db", "cache"), "db": (), "queue": ("db",), "cache": ()}
 LIMIT = 0.9
 """Share of its memory that no service should use."""
@@ -39,11 +40,12 @@ _TOGGLED = {"name": "toggled", "use": "zscore", "match": {"metric": "absent"}, "
 class FleetPlan(Plan):
     """A fleet on paper. `versions` are the settings of stages too.
 
-    `lazy_ms`: how long members rest where nothing happens, `seldom_s`: how seldom they take snapshots then at least,
-    `every_ms`: how much time is between two incidents on average.
+    `lazy_ms`: how long members rest where nothing happens, `awake_ms`: how long where something does, `seldom_s`: how
+    seldom they take snapshots at least, `every_ms`: how much time is between two incidents on average.
     """
 
     lazy_ms: int = 60_000
+    awake_ms: tuple[float, ...] = AWAKE_MS[0]
     seldom_s: float = 300.0
     every_ms: float = 3_600_000.0
 
@@ -66,7 +68,8 @@ def draw_fleet(lots: random.Random) -> FleetPlan:
         versions=tuple(with_own_detectors(one) for one in versions),
         allowed={host: draw_allowed(lots) for host in HOSTS},
         lazy_ms=lots.choices([20_000, 60_000, 120_000, 300_000], [1, 2, 6, 7])[0],
-        seldom_s=lots.choice([300.0, 1_800.0, 3_600.0]),
+        awake_ms=lots.choices(AWAKE_MS, [1, 4])[0],
+        seldom_s=lots.choices([300.0, 1_800.0, 3_600.0], [1, 3, 3])[0],
         every_ms=lots.choice([3_600_000.0, 7_200_000.0, 10_800_000.0]),
     )
 

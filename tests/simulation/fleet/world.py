@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from tests.simulation.process import Process
 
 AWAKE_MS = 40_000
-AWAKE_REST_MS = (300.0, 2_000.0, 2_000.0, 3_000.0)
 CALM_MS = 240_000
 HOUR_MS = 3_600_000
 STANDBY_REST_MS = 15_000.0
@@ -106,7 +105,7 @@ class Fleet(World):
     # Attention --------------------------------------------------------------------------------------------------------
 
     def notice(self) -> None:
-        """Let members look every second for a while, as they always do in truth; else they take many rounds at once."""
+        """Let members look every few seconds for a while; else they take many rounds at once."""
         now = self.time.now
         if now >= self._awake_until:
             self._rouse(self.planners)
@@ -116,7 +115,7 @@ class Fleet(World):
     def _rest_ms(self, busy: bool) -> float:
         if self.time.now >= self._awake_until:
             return float(self.plan.lazy_ms)
-        return self.lots.choice(AWAKE_REST_MS) if busy else STANDBY_REST_MS
+        return self.lots.choice(self.plan.awake_ms) if busy else STANDBY_REST_MS
 
     # Lives ------------------------------------------------------------------------------------------------------------
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mendline.locks import HeldError, hold, holder_of
 
 if TYPE_CHECKING:
     from mendline.schemas.settings import Settings
@@ -32,16 +33,11 @@ def claim_name(settings: Settings, stage: str) -> str:
     number = 0
     while True:
         name = f"{source_name(settings)}.{stage}.{number}"
-        handle = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
+            _claimed.append(hold(folder / f"{name}.lock"))
+        except HeldError:
             number += 1
         else:
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-            _claimed.append(handle)
             return name
 
 
@@ -54,19 +50,4 @@ def release_names() -> None:
 def claimants(settings: Settings) -> set[int]:
     """Return the processes that work with the state folder: those that hold a member's name or are its agent."""
     state = Path(settings.state)
-    return {pid for lock in (*state.glob("members/*.lock"), state / "agent.lock") if (pid := _holder(lock))}
-
-
-def _holder(lock: Path) -> int | None:
-    try:
-        handle = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        text = os.pread(handle, 32, 0).strip()
-        return int(text) if text.isdigit() else None
-    finally:
-        os.close(handle)
-    return None  # nobody holds it: what it says is from an earlier life
+    return {pid for lock in (*state.glob("members/*.lock"), state / "agent.lock") if (pid := holder_of(lock))}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
+from mendline.durably import write_durably
 from mendline.responders.action import PermanentError
-from mendline.responders.replacing import sync_folder
 from mendline.schemas.base import Frozen
 
 if TYPE_CHECKING:
@@ -74,15 +73,9 @@ class Adjustments:
 
     def _write(self, notes: dict[str, Adjustment]) -> None:
         kept = dict(list(notes.items())[-MOST_NOTES:])
-        draft = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with draft.open("w", encoding="utf-8") as file:
-                json.dump({intent: one.model_dump() for intent, one in kept.items()}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path)
-            sync_folder(self._path.parent)
+            write_durably(self._path, json.dumps({intent: one.model_dump() for intent, one in kept.items()}).encode())
         except OSError as error:
             msg = f"{self._path} cannot be written: {error.strerror}; nothing is adjusted without it"
             raise PermanentError(msg) from error

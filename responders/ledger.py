@@ -8,7 +8,6 @@ anew, with what is still needed, when it has grown beyond `COMPACT_AT` lines.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -17,6 +16,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+
+from mendline.durably import write_durably
+from mendline.locks import HeldError, hold
 
 logger = logging.getLogger(__name__)
 
@@ -102,9 +104,11 @@ class Ledger:
         self._compact_at = COMPACT_AT
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(folder)
+            self._lock = hold(folder / "lock")
             self._state, self._lines = _read(self.path)
             self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except HeldError as error:
+            raise LedgerBusyError(str(error)) from error
         except OSError as error:
             msg = f"the ledger {self.path} cannot be opened: {error.strerror}; Mendline must be able to write there"
             raise LedgerError(msg) from error
@@ -219,11 +223,8 @@ class Ledger:
     def _compact(self) -> None:
         """Write the file anew; when that fails the old one, which says the same, stays in use."""
         lines = list(self._state.lines())
-        draft = self.path.with_suffix(".new")
         try:
-            _write_whole(draft, b"".join(_encode(line) for line in lines))
-            draft.replace(self.path)
-            _sync_folder(self.path.parent)
+            write_durably(self.path, b"".join(_encode(line) for line in lines), mode=0o600)
             fresh = os.open(self.path, os.O_WRONLY | os.O_APPEND)
         except OSError as error:
             logger.warning("the ledger %s cannot be written anew: %s; it goes on growing", self.path, error.strerror)
@@ -245,24 +246,6 @@ def _encode(line: Mapping[str, Any]) -> bytes:
     return json.dumps(line, separators=(",", ":")).encode() + b"\n"
 
 
-def _lock(folder: Path) -> int:
-    path = folder / "lock"
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        owner = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(handle)
-        msg = (
-            f"another Mendline (process {owner}) works on the state folder {folder}: "
-            "stop it, or give this one a `state` folder and a `name` of its own"
-        )
-        raise LedgerBusyError(msg) from error
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-    return handle
-
-
 def _read(path: Path) -> tuple[LedgerState, int]:
     content = path.read_bytes() if path.exists() else b""
     *whole, torn = content.split(b"\n")
@@ -280,19 +263,3 @@ def _read(path: Path) -> tuple[LedgerState, int]:
             )
             raise LedgerDamagedError(msg) from error
     return state, len(whole)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        path.chmod(0o600)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

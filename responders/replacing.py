@@ -6,6 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
+from mendline.durably import sync_folder
+
 
 class ChangedMeanwhileError(Exception):
     """Raised when the file holds something else than was expected: somebody changed it."""
@@ -28,15 +30,6 @@ def replace_content(path: Path, before: bytes, after: bytes) -> None:
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(place.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put the names in the folder on the disk. Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _write(draft: Path, content: bytes, like: os.stat_result) -> None:

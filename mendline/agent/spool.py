@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
+from mendline.durably import sync_folder
+
 logger = logging.getLogger(__name__)
 
 FILE_BYTES = 500_000
@@ -150,7 +152,7 @@ class Spool:
         with self._guarded(_UNWRITTEN):
             _append(file.path, data, file.size)
             if not file.size:
-                _sync(self._folder)
+                sync_folder(self._folder)
                 self._files.append(file)
             file.add(records, len(data))
             self._open = file
@@ -194,7 +196,7 @@ class Spool:
             draft.unlink(missing_ok=True)
             _append(draft, data, 0)
             draft.replace(file.path)
-            _sync(self._folder)
+            sync_folder(self._folder)
             self._lose(file.rounds, "the spool is full: the oldest rounds are dropped")
             file.size = file.rounds = file.events = 0
             file.add(events, len(data))
@@ -210,7 +212,7 @@ class Spool:
         with self._guarded(_UNWRITTEN):
             file.path.unlink(missing_ok=True)
             # Should a power failure bring the file back, its records would follow younger ones.
-            _sync(self._folder)
+            sync_folder(self._folder)
 
     def _lose(self, count: int, why: str) -> None:
         log = logger.debug if self.lost and why.startswith("the spool is full") else logger.warning
@@ -273,13 +275,5 @@ def _append(path: Path, data: bytes, size: int) -> None:
         with contextlib.suppress(OSError):
             os.ftruncate(handle, size)
         raise
-    finally:
-        os.close(handle)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
     finally:
         os.close(handle)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from typing import Self
+
+from mendline.durably import write_durably
+from mendline.locks import HeldError, hold
 
 
 class StateError(Exception):
@@ -27,7 +29,9 @@ class StateFolder:
         self.path = path
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = _lock(path)
+            self._lock = hold(path / "agent.lock")
+        except HeldError as error:
+            raise StateBusyError(str(error)) from error
         except OSError as error:
             msg = f"the state folder {path} cannot be used: {error.strerror}; Mendline must be able to write there"
             raise StateError(msg) from error
@@ -50,23 +54,6 @@ class StateFolder:
         self.close()
 
 
-def _lock(path: Path) -> int:
-    handle = os.open(path / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(handle)
-        msg = (
-            f"another agent (process {owner}) works on the state folder {path}: "
-            "stop it, or give this one a `state` folder and a `name` of its own"
-        )
-        raise StateBusyError(msg) from None
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-    return handle
-
-
 def _next_epoch(path: Path) -> int:
     """Return the next epoch, on the disk before anything is said in it."""
     try:
@@ -83,22 +70,8 @@ def _next_epoch(path: Path) -> int:
         msg = f"{path} cannot be read: {error.strerror}"
         raise StateError(msg) from error
     try:
-        _write_durably(path, str(last + 1))
+        write_durably(path, b"%d" % (last + 1))
     except OSError as error:
         msg = f"{path} cannot be written: {error.strerror}; without it readers could not tell repeats from news"
         raise StateError(msg) from error
     return last + 1
-
-
-def _write_durably(path: Path, text: str) -> None:
-    draft = path.with_suffix(".new")
-    with draft.open("w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

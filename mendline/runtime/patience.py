@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from mendline.detectors.faults import Author
 from mendline.detectors.patience import Off, SlowDetectorError
+from mendline.durably import write_durably
 
 logger = logging.getLogger(__name__)
 
@@ -98,14 +99,9 @@ class Watch:
     def _note(self, call: _Call, reason: str) -> None:
         self._off[_key(call.author)] = Off(call.offset, reason)
         notes = [[*key, *off] for key, off in self._off.items()][-MOST_NOTES:]
-        draft = self._path.with_suffix(".new")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with draft.open("w", encoding="utf-8") as file:
-                json.dump(notes, file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path)
+            write_durably(self._path, json.dumps(notes).encode())
         except OSError as error:
             logger.error("that a detector is switched off cannot be noted: %s", error)  # noqa: TRY400 - the message says it all
 

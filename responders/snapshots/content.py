@@ -59,7 +59,7 @@ def hash_file(path: Path, deadline: Deadline) -> str:
 
 
 def sync(path: Path) -> None:
-    """Wait until a folder's names, or a file's content, are on the disk. Raises OSError."""
+    """Wait until a folder's names, or a file's content, are on the disk; a link is not followed. Raises OSError."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.fsync(handle)
@@ -90,14 +90,3 @@ def sync_file_system(path: Path) -> None:
             raise OSError(number, os.strerror(number), str(path))
     finally:
         os.close(handle)
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Put a file in place as a whole, on the disk when this returns. Raises OSError."""
-    draft = path.with_name(f".{path.name}.new")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    sync(path.parent)

@@ -11,8 +11,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from mendline.durably import write_durably
 from mendline.responders.running import run_bounded
-from mendline.responders.snapshots.content import write_durably
 from mendline.responders.snapshots.errors import DamagedSnapshotError, SnapshotError
 from mendline.responders.snapshots.examination import examine, filled_in
 from mendline.responders.snapshots.exchange import exchange

@@ -24,7 +24,8 @@ from pathlib import Path
 from time import gmtime, strftime
 from typing import TYPE_CHECKING
 
-from mendline.responders.snapshots.content import hash_file, sync, sync_all, write_durably
+from mendline.durably import write_durably
+from mendline.responders.snapshots.content import hash_file, sync, sync_all
 from mendline.responders.snapshots.errors import DamagedSnapshotError, StoreBusyError
 from mendline.responders.snapshots.manifest import Manifest, decode
 

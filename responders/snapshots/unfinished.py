@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mendline.responders.snapshots.content import sync, write_durably
+from mendline.durably import write_durably
+from mendline.responders.snapshots.content import sync
 from mendline.responders.snapshots.errors import SnapshotError
 from mendline.responders.snapshots.layout import remove
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from mendline.responders.snapshots.content import write_durably
+from mendline.durably import write_durably
 from mendline.responders.versions.files import Entry, Files, VersionError, contents_name
 
 Judgement = Literal["good", "bad"]

@@ -20,8 +20,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from mendline.durably import write_durably
 from mendline.responders.action import DeferredError, TemporaryError
-from mendline.responders.snapshots.content import sync, write_durably
+from mendline.responders.snapshots.content import sync
 from mendline.responders.versions.files import (
     Files,
     VersionError,

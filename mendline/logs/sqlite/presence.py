@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mendline.durably import sync_folder
 from mendline.logs.base import LogCorruptError, LogRefusedError, LogUnavailableError
 from mendline.logs.sqlite.errors import SALVAGE, wal_of
 
@@ -148,15 +149,6 @@ class Presence:
 
     def _state(self) -> bytes:
         return os.pread(self._fd, len(_OPEN), 0)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _flock(fd: int, kind: int) -> bool:

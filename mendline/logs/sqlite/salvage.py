@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mendline.durably import sync_folder
 from mendline.logs.base import Committed, LogRefusedError, TopicSettings
-from mendline.logs.sqlite.presence import Presence, sync_folder
+from mendline.logs.sqlite.presence import Presence
 from mendline.logs.sqlite.rescue import Row, Source
 from mendline.logs.sqlite.store import Store, file_of
 from mendline.schemas.stream import Partition

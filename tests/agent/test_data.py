@@ -84,8 +84,9 @@ def test_good_data_are_told_once_and_saved_at_once_and_then_on_schedule(desk: De
 
 
 @pytest.mark.slow
-def test_corrupt_data_are_told_when_confirmed_again_and_again_and_never_saved(desk: Desk) -> None:
+def test_corrupt_data_are_told_when_confirmed_again_and_again_and_never_saved(tmp_path: Path) -> None:
     """After the second check, a second later; then every second; then that they are good again, once."""
+    desk = Desk(tmp_path, {"every": "5m"})
     desk.pass_time(1)
     desk.file.write_text("bad")
     desk.pass_time(59.5)
@@ -97,7 +98,7 @@ def test_corrupt_data_are_told_when_confirmed_again_and_again_and_never_saved(de
     assert ("data stock", "stock", "wrong", 4) == (event.probe, event.data, event.failure, event.attempts)
     assert "status 1" in event.error
     assert event.error.endswith("the newest snapshot is 63 s old")
-    desk.pass_time(3700)
+    desk.pass_time(400)
     assert 1 == len(desk.store.ids())
     desk.file.write_text("good again")
     desk.pass_time(120)
@@ -128,9 +129,10 @@ def test_a_snapshot_that_fails_is_counted_and_tried_again_soon(desk: Desk) -> No
 
 @pytest.mark.slow
 def test_content_that_the_disk_forgot_is_found_within_a_day_and_saved_anew(
-    desk: Desk, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Though the file that it is of was not touched since, and is not read again otherwise."""
+    desk = Desk(tmp_path, {"check": []})
     long_ago = desk.file.stat().st_mtime - 100
     os.utime(desk.file, (long_ago, long_ago))
     desk.pass_time(7300)

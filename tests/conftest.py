@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from mendline.testing.kafka import LocalKafka, ToolMissingError, fetch_jars, find_java
+from mendline.testing.kafka import LocalKafka, ToolMissingError, archive_classes
 
 # Busy cores make an example slow, not wrong. A change is judged by the examples that its author can have again.
 settings.register_profile(
@@ -57,8 +57,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def kafka_tools() -> None:
     """Skip when Java or Maven is missing; with CI=true fail, for there nothing may be left out."""
     try:
-        find_java()
-        fetch_jars()
+        archive_classes()
     except ToolMissingError as error:
         if os.environ.get("CI") == "true":
             pytest.fail(f"CI=true, and no Kafka to test on: {error}", pytrace=False)

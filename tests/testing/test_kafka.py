@@ -28,6 +28,7 @@ from mendline.testing.kafka import (
     find_java,
 )
 from mendline.testing.kafka.cluster import random_id
+from mendline.testing.kafka.jars import archive_path
 from mendline.testing.kafka.node import Node, Places
 from mendline.testing.kafka.ports import free_ports
 
@@ -185,6 +186,24 @@ def test_a_broker_that_ends_shows_its_last_words(kafka_tools: None, tmp_path: Pa
     with pytest.raises(BrokerError, match=r"num\.io\.threads"), LocalKafka(tmp_path, overrides={"num.io.threads": "0"}):
         pass
     assert time.monotonic() - began < 60
+
+
+def test_a_quick_start_has_its_classes_from_an_archive(kafka: LocalKafka) -> None:
+    """The broker really uses the archive that was made before it: Java says nothing when it does not."""
+    archive = archive_path(find_java())
+    assert archive.exists()
+    assert str(archive) in Path(f"/proc/{kafka.nodes[0].pid}/maps").read_text()
+
+
+def test_each_java_has_an_archive_of_its_own(tmp_path: Path) -> None:
+    """Classes that one Java has read are of no use to another, or to the same one after an upgrade."""
+    script(tmp_path, "java", "one")
+    script(tmp_path, "other", "two")
+    java = tmp_path / "java"
+    before = archive_path(str(java))
+    assert before != archive_path(str(tmp_path / "other"))
+    os.utime(java, (1, 1))
+    assert before != archive_path(str(java))
 
 
 def test_no_nodes_are_refused(tmp_path: Path) -> None:

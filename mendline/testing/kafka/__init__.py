@@ -5,6 +5,7 @@ Kafka comes from Maven Central once (45 MB, kept in the user's cache folder) and
 
 from __future__ import annotations
 
+from mendline.testing.kafka.archive import archive_classes
 from mendline.testing.kafka.cluster import LocalKafka
 from mendline.testing.kafka.errors import BrokerError, JarsError, LocalKafkaError, PortTakenError, ToolMissingError
 from mendline.testing.kafka.jars import PACKAGES, cache_folder, fetch_jars, find_java
@@ -17,6 +18,7 @@ __all__ = [
     "LocalKafkaError",
     "PortTakenError",
     "ToolMissingError",
+    "archive_classes",
     "cache_folder",
     "fetch_jars",
     "find_java",

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -24,6 +25,13 @@ def cache_folder() -> Path:
     """Return where the jars of this Kafka version are kept: under $XDG_CACHE_HOME, or ~/.cache."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "mendline" / f"kafka-{VERSION}"
+
+
+def archive_path(java: str) -> Path:
+    """Return where the classes are kept that a Java has read from the jars: another Java could not use them."""
+    program = Path(java).resolve()
+    which = zlib.crc32(f"{program} {program.stat().st_mtime_ns}".encode())
+    return cache_folder().with_name(f"kafka-{VERSION}-{which:08x}.jsa")
 
 
 def find_java() -> str:
@@ -61,7 +69,7 @@ def fetch_jars(folder: Path | None = None) -> Path:
     folder = folder or cache_folder()
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder.with_name(f"{folder.name}.lock")):
+        with locked(folder.with_name(f"{folder.name}.lock")):
             if not folder.is_dir():
                 _fetch(folder)
     return folder
@@ -91,7 +99,7 @@ def _run_maven(maven: str, scratch: Path, jars: Path) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold a file's lock, waiting for whoever has it."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -18,6 +18,7 @@ from mendline.detectors.stage import RoundsStage
 from mendline.replaying.anew import MARK
 from mendline.replaying.errors import ReplayError
 from mendline.replaying.feeds import Feed, Pace, joined, run
+from mendline.replaying.letters import Unread
 from mendline.replaying.stages import Stages
 from mendline.replaying.twins import Twins, plug_ins
 from mendline.replaying.verifying import SPEAKERS
@@ -85,6 +86,7 @@ class _Ear:
             for topic, number in [place.partition]
             for gap in self._stages.plans[place].gaps
         ]
+        self._unread = Unread(self._stages.letters)
         self._twins = [
             Twins(self._stages, place, one) for place in places for one in plug_ins(source.settings, place.stage)
         ]
@@ -99,6 +101,7 @@ class _Ear:
                 yield Feed(place.partition, stretch.start, stretch.end, takers)
 
     def _say(self, batch: Batch, said: Sequence[NewRecord]) -> None:
+        self._unread.hear(said)
         for one in said:
             fault = readable(one.value) if MARK in one.value else None
             if isinstance(fault, Fault):
@@ -114,4 +117,4 @@ class _Ear:
             for difference in twins.differences():
                 msg = f"{difference.text}; what it would have found is chance"
                 raise ReplayError(msg)
-        return Detected(sorted(self._heard, key=lambda one: one.at), self._gaps)
+        return Detected(sorted(self._heard, key=lambda one: one.at), [*self._gaps, *self._unread.told])

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from mendline.replaying.decisions import is_known
 from mendline.replaying.errors import ReplayError
 from mendline.replaying.inputs import Place
+from mendline.replaying.letters import Unread
 from mendline.reports.history import UNBEGUN
 from mendline.responders.journal import POLICIES, Journal
 from mendline.responders.planner import load_journal
+from mendline.runtime.deadletters import dead_letter
 from mendline.runtime.logtime import LogClock
+from mendline.schemas.base import UnreadableRecordError
 from mendline.schemas.records import (
     Activation,
     ConfigurationChange,
@@ -26,6 +29,7 @@ from mendline.schemas.records import (
     Outcome,
     Progress,
     Record,
+    decode_record,
     readable,
 )
 from mendline.schemas.stream import Partition
@@ -124,6 +128,7 @@ def read_past(stages: Stages) -> Past:
     for batch in source.recording.batches(past.journal, stretch.start, source.recording.extent(past.journal).end):
         reader.take(batch)
     past.before = standing(past.before)
+    past.gaps += reader.unread.told
     return past
 
 
@@ -139,17 +144,26 @@ class _Reader:
 
     def __init__(self, past: Past) -> None:
         self._past = past
+        self.unread = Unread(past.letters)
         self._intended: dict[str, int] = {}
 
     def take(self, batch: Batch) -> None:
-        for offset, at, value in zip(batch.offsets, batch.timestamps, batch.values, strict=True):
-            record = readable(value)
+        placed = zip(batch.offsets, batch.timestamps, batch.values, strict=True)
+        for index, (offset, at, value) in enumerate(placed):
+            record = self._read(batch, index, value)
             if at <= self._past.period.end and isinstance(record, Activation) and _is_of_others(record):
                 self._past.gaps = [OTHER_POLICIES]
             if at < self._past.period.begin:
                 self._fold(record, offset, at)
             elif record:
                 self._note(record, at)
+
+    def _read(self, batch: Batch, index: int, value: bytes) -> Record | None:
+        try:
+            return decode_record(value)
+        except UnreadableRecordError as error:
+            self.unread.hear([dead_letter(self._past.letters.topic, "planner", batch, index, str(error))])
+            return None
 
     def _fold(self, record: Record | None, offset: int, at: int) -> None:
         past = self._past

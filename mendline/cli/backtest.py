@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mendline.schemas.records import Order, OrderKind
     from mendline.schemas.settings import Settings
 
-LIVE, NO = "live", 1
+LIVE, NO, FAILED = "live", 1, 3
 
 
 @click.command()
@@ -85,10 +85,9 @@ def backtest(
     )  # fmt: skip
     found = _run(_candidates(new, varied), against, url, terms)
     fails = _fails(found, condition) if condition else None
-    if html:
-        _write(html, found, fails)
+    written = _write(html, found, fails) if html else True
     click.echo(json.dumps(_figures(found, fails)) if as_json else "\n".join(_told(found, fails, fail_if or "")))
-    raise click.exceptions.Exit(NO if fails and all(fails) else 0)
+    raise click.exceptions.Exit(FAILED if not written else NO if fails and all(fails) else 0)
 
 
 def _condition(text: str) -> Condition:
@@ -122,11 +121,18 @@ def _orders(kind: OrderKind, given: tuple[str, ...]) -> Iterator[Order]:
             raise click.BadParameter(str(error), param_hint=f"--{kind}") from None
 
 
-def _write(file: Path, found: Backtest, fails: list[bool] | None) -> None:
-    """Write the page. Raises OSError."""
+def _write(file: Path, found: Backtest, fails: list[bool] | None) -> bool:
+    """Write the page, whole or not at all; where it cannot be, say so."""
     from mendline.backtesting.page import page
+    from mendline.scoring.writer import replacing
 
-    file.write_text(page(found, fails), encoding="utf-8")
+    try:
+        with replacing(file) as written:
+            written.write(page(found, fails))
+    except OSError as error:
+        click.echo(f"mendline: {file}: cannot be written: {error.strerror or error}", err=True)
+        return False
+    return True
 
 
 def _figures(found: Backtest, fails: list[bool] | None) -> object:

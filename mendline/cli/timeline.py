@@ -33,7 +33,8 @@ def timeline(fault: str, form: Form | None, config: Path) -> None:
     """Tell all that happened about a FAULT or incident, in order: first sign, decisions, actions, proof.
 
     FAULT is the id of either as `mendline faults` prints it; its beginning will do. Beside what was found and done
-    stand the commands that went out, what was changed on the targets in the half hour before, and what people wrote.
+    stand the commands that went out, who was told of it, what was changed on the targets in the half hour before, and
+    what people wrote.
     Times are the log's, and counted from the first sign. Exit status 1 when there is none, 2 when several begin so.
 
     Example: mendline timeline 3f2a91c0 --markdown > post-mortem.md

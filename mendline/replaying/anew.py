@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mendline.replaying.courses import Change, Courses, changes
 from mendline.replaying.errors import ReplayError
 from mendline.replaying.feeds import Feed, joined
+from mendline.replaying.letters import Unread
 from mendline.replaying.plan import read_activations
 from mendline.replaying.tracks import bounded
 from mendline.schemas.records import Fault, readable
@@ -29,6 +30,7 @@ class Anew:
         """Plan it. Raises ReplayError, DetectorError, LogError, DumpError."""
         self._stages, self._keep = stages, keep
         self._replayed, self._recorded = Courses(), Courses()
+        self._unread = Unread(stages.letters)
         _refuse_other_windows(stages)
         self.feeds = joined([*self._tracks(), *self._journal()])
 
@@ -36,6 +38,11 @@ class Anew:
     def gaps(self) -> Mapping[Place, Sequence[Gap]]:
         """What could not be replayed."""
         return {place: one.gaps for place, one in self._stages.plans.items() if one.gaps}
+
+    @property
+    def unread(self) -> Sequence[str]:
+        """What cannot be read now and was read when it was recorded, in a line; none where all can be."""
+        return self._unread.told
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -53,6 +60,7 @@ class Anew:
 
     def _say(self, batch: Batch, said: Sequence[NewRecord]) -> None:
         self._keep(batch, said)
+        self._unread.hear(said)
         for one in said:
             self._take(one.value, self._replayed)
 

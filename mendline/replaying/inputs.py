@@ -76,7 +76,7 @@ class Source:
             there = ", ".join(sorted(self.recording.topics())) or "none"
             msg = (
                 f"{self.recording.url}: the topic {name} was not recorded (there: {there}); "
-                "`mendline replay --topic` goes on without"
+                "`mendline replay --topic` names what there is; `topics.prefix` must be that of the recording"
             )
             raise ReplayError(msg)
         return [Partition(name, number) for number in range(count)]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mendline.replaying.matching import Difference, Differences
+from mendline.schemas.quantities import counted
 from mendline.schemas.records import DeadLetter, encode_record, readable
 from mendline.schemas.stream import Partition
 
@@ -56,22 +57,38 @@ class Unread:
     def __init__(self, letters: Letters) -> None:
         """Compare with the letters that were recorded."""
         self._letters = letters
+        self._why: dict[str, str] = {}
         self.differences = Differences()
 
     def split(self, say: Say) -> Say:
         """Return what takes dead letters out before it tells `say`."""
 
         def taken(batch: Batch, said: Sequence[NewRecord]) -> None:
-            for one in said:
-                if one.topic == self._letters.topic and isinstance(letter := readable(one.value), DeadLetter):
-                    self._take(letter)
+            self.hear(said)
             say(batch, [one for one in said if one.topic != self._letters.topic])
 
         return taken
 
+    def hear(self, said: Sequence[NewRecord]) -> None:
+        """Take in what stages say now."""
+        for one in said:
+            if one.topic == self._letters.topic and isinstance(letter := readable(one.value), DeadLetter):
+                self._take(letter)
+
+    @property
+    def told(self) -> Sequence[str]:
+        """How many records it is and what is the matter with the first, in one line; none where all can be read."""
+        if not self._why:
+            return ()
+        where, why = next(iter(self._why.items()))
+        return (
+            f"{counted(len(self._why), 'records')} that could be read then cannot be now, the first {where}: {why}",
+        )
+
     def _take(self, letter: DeadLetter) -> None:
         if self._letters.recorded and letter.id not in self._letters.told:
             where = f"{letter.topic} partition {letter.partition} offset {letter.offset}"
+            self._why.setdefault(where, letter.reason)
             how = f"it cannot be read, and was read when it was recorded: {letter.reason}"
             self.differences.add(Difference("a record", where, how))
 

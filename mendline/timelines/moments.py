@@ -17,6 +17,7 @@ from mendline.schemas.records import (
     Fault,
     Hold,
     Intent,
+    Notice,
     Order,
     Outcome,
     Record,
@@ -63,12 +64,14 @@ def moments(log: Log, settings: Settings, told: Sequence[Stored]) -> list[Moment
     mine = [
         _told(one, about) for one, about in _with_fault(told) if getattr(one.record, "transition", "") != "affirmed"
     ]
+    about_of = {one.offset: about for one, about in _with_fault(told)}
     found = [(fault.id, first_sign(log, fault, opened_at)) for opened_at, fault in islice(_opened(told), MOST_SIGNS)]
     signs = [Moment(sign.time, "first sign", fault, f"first sign {sign.text}") for fault, sign in found]
     shown = {sign.offset for _, sign in found if sign.topic == settings.topics.topic("journal")}
     beside = list(_beside(log, settings, told, min(one.time for one in [*signs, *mine]), shown))
     # What comes of equal times first: the sign, the journal, what follows from it.
-    return sorted([*signs, *beside, *mine, *_commands(log, settings, told)], key=lambda one: one.time)
+    notices = _notices(log, settings, about_of)
+    return sorted([*signs, *beside, *mine, *_commands(log, settings, told), *notices], key=lambda one: one.time)
 
 
 def _told(stored: Stored, fault: str) -> Moment:
@@ -125,6 +128,24 @@ def _is_about(record: Record, targets: set[str]) -> bool:
     if isinstance(record, Order):
         return record.kind == "stop" or any(matches_target(record.subject, target) for target in targets)
     return False
+
+
+def _notices(log: Log, settings: Settings, about: Mapping[int, str]) -> Iterator[Moment]:
+    """Yield which receivers were told of records at the offsets `about`, which names the fault of each.
+
+    Of what is under way for long only that it is, where nothing is known of how it ended.
+    """
+    sending: dict[str, Moment] = {}
+    for one in read_journal(log, settings, min(about), routine=False):
+        notice = one.record
+        if not isinstance(notice, Notice) or not (mine := sorted(about.keys() & set(notice.offsets))):
+            continue
+        if notice.status == "sending":
+            sending.setdefault(notice.id, _told(one, about[mine[0]]))
+        else:
+            sending.pop(notice.id, None)
+            yield _told(one, about[mine[0]])
+    yield from sending.values()
 
 
 def _commands(log: Log, settings: Settings, told: Sequence[Stored]) -> Iterator[Moment]:

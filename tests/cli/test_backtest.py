@@ -71,7 +71,11 @@ def test_a_page_is_written_beside_what_is_printed(call: Caller, config: Path, tm
     """Where it can be."""
     assert call("backtest", config, "--html", tmp_path / "page.html").out.startswith("live against ")
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
-    one_message(call("backtest", config, "--html", tmp_path / "no" / "page.html"), 3, "page.html: No such file")
+    one_message(
+        call("backtest", config, "--html", tmp_path / "no" / "page.html"),
+        3,
+        "page.html: cannot be written: No such file",
+    )
 
 
 def test_a_dump_can_be_tested_against_old_settings(call: Caller, config: Path, other: Write, tmp_path: Path) -> None:
@@ -180,3 +184,10 @@ def test_what_is_missing_is_one_message(call: Caller, other: Write) -> None:
     file = other()
     file.write_text("polices: []\n", encoding="utf-8")
     one_message(call("backtest", file), 2, "polices", "policies")
+
+
+def test_a_full_disk_costs_the_page_and_not_what_was_found(call: Caller, config: Path) -> None:
+    """It took its time, and is printed all the same."""
+    ran = call("backtest", config, "--html", "/dev/full")
+    one_message(ran, 3, "/dev/full: cannot be written: No space left on device")
+    assert ran.out.startswith("live against ")

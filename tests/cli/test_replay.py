@@ -284,3 +284,37 @@ def test_a_full_disk_is_one_message(call: Caller, config: Path, tmp_path: Path) 
             ran = call("replay", *words, "-c", config)
         one_message(ran, 3, "cannot be written: No space left on device; nothing is left of it")
     assert list(tmp_path.iterdir()) == []
+
+
+def of_a_newer_version(config: Path, path: Path) -> Path:
+    """Dump the recording with one fault in the journal as a later version might have written it."""
+    done: list[int] = []
+
+    def change(batch: Batch) -> Batch:
+        values = list(batch.values)
+        for index, value in enumerate(values):
+            if b'"type":"fault"' in value and not done:
+                values[index] = value.replace(b'"version":1', b'"version":99')
+                done.append(index)
+        return replace(batch, values=values)
+
+    with SqliteLog(load_settings(config).log) as log, LogRecording(log) as found:
+        wanted = Wanted({name: name.rpartition(".")[2] for name in found.topics()})
+        dump(found, path, head_of(found, wanted, "mendline", 0), extents(found, wanted), change=change)
+    assert done
+    return path
+
+
+@pytest.mark.parametrize("words", [("replay", "--diff", "-c"), ("backtest",)])
+def test_what_a_newer_version_wrote_is_no_silent_difference(
+    call: Caller, config: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """A fault that cannot be read is found anew, and why it seems to be added is said before."""
+    path = of_a_newer_version(config, tmp_path / "newer.dump")
+    lines = call(*words, config, "--log", path).out.splitlines()
+    why = next(line for line in lines if line.startswith("Not exact: "))
+    assert why.startswith(
+        "Not exact: 1 record that could be read then cannot be now, the first mendline.journal partition"
+    )
+    assert why.endswith(" fault record of version 99, but this program reads up to 1: upgrade it")
+    assert any(line.startswith("added  host-") for line in lines[lines.index(why) :])

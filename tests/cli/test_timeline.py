@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mendline.responders.playbook import intent_id
-from mendline.schemas.records import Cancel, Command, ConfigurationChange, Intent, ProbeEvent, Verification
+from mendline.schemas.records import Cancel, Command, ConfigurationChange, Intent, Notice, ProbeEvent, Verification
 from mendline.schemas.rounds import Round, Sample
 from mendline.schemas.windows import WindowRow, Windows
 from mendline.timelines.moments import MOST_SIGNS
@@ -256,3 +256,39 @@ def test_an_incident_is_followed_from_its_first_window_to_the_proof(
     assert ["first sign", "fault", "intent", "command", "outcome"] == whats[:5]
     assert "web process.cpu.utilization mean" in found[0]["text"]
     assert "verification" in whats
+
+
+def notice(offset: int, status: str, **more: Any) -> Notice:
+    """Return what is noted of a message about the record at an offset of the journal."""
+    return Notice.model_validate({
+        "id": f"notice-{offset}", "source": "notifier", "time": START_MS, "receiver": "mail", "status": status,
+        "offsets": [offset], "text": "host-1/web is down", **more,
+    })  # fmt: skip
+
+
+def test_who_was_told_stands_between_what_was_found_and_what_people_wrote(call: Caller, config: Path) -> None:
+    """Once for each message, when it had arrived; nothing of those about other faults."""
+    append(config, "journal", OTHER, OPEN, notice(1, "sending"), notice(0, "delivered"), notice(1, "delivered"))
+    append(config, "journal", order("note", OPEN.target, text="looking"), RESOLVED)
+    found = told(call, config)
+    assert [one["what"] for one in found] == ["first sign", "fault", "notice", "order", "fault"]
+    assert (found[2]["text"], found[2]["fault"]) == ("mail was told: host-1/web is down", OPEN.id)
+    assert "| mail was told: host-1/web is down |" in call("timeline", OPEN.id[:8], "--markdown", "-c", config).out
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        ((), "mail is being told: host-1/web is down"),
+        (
+            (notice(0, "abandoned", tries=3, reason="no route"),),
+            "mail was not told: host-1/web is down; given up after",
+        ),
+    ],
+)
+def test_a_message_that_has_not_arrived_is_told_as_what_it_is(
+    call: Caller, config: Path, then: Sequence[Notice], said: str
+) -> None:
+    """Under way, or given up with why."""
+    append(config, "journal", OPEN, notice(0, "sending"), *then)
+    assert [one["text"].startswith(said) for one in told(call, config) if one["what"] == "notice"] == [True]

@@ -44,7 +44,7 @@ endef
 
 test: $(READY) ## run all tests, those on a real Kafka included
 	$(call run-tests,-n auto,not broker and not heavy)
-	$(call run-tests,-n 5 --dist loadfile --no-loadscope-reorder,broker or heavy)
+	$(call run-tests,tests -n 5 --dist loadfile --no-loadscope-reorder,broker or heavy)
 
 test-fast: $(READY) ## run the tests that need neither Kafka nor patience
 	@MENDLINE_FEW_EXAMPLES=1 $(BIN)/python -m pytest -n auto -m "not broker and not heavy and not slow"

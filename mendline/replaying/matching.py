@@ -67,8 +67,9 @@ class _Replayed(NamedTuple, Generic[Content]):
 
 @dataclass
 class _Lane:
-    """How far things that come in one order have got: the last that was found equal, and whether any was found."""
+    """How far things that come in one order have got: the first and last with a partner, and whether any had one."""
 
+    first: int = -1
     last: int = -1
     begun: bool = False
 
@@ -78,6 +79,7 @@ class Matcher(ABC, Generic[Key, Content]):
 
     `reached`: the stage had said all about the records below that offset of its input when the recording ended.
     `whole`: all that is recorded behind the first pair must come again; not so where something is not replayed.
+    `cut_off`: the oldest that was recorded is no longer kept, so what is said before the first pair of a lane may be.
     """
 
     def __init__(self, topic: str, differences: Differences) -> None:
@@ -86,6 +88,7 @@ class Matcher(ABC, Generic[Key, Content]):
         self.equal: Counter[str] = Counter()
         self.reached = -1
         self.whole = True
+        self.cut_off = False
         self._recorded: dict[Key, _Recorded[Content]] = {}
         self._replayed: dict[Key, _Replayed[Content]] = {}
         self._lanes: dict[Hashable, _Lane] = defaultdict(_Lane)
@@ -132,7 +135,10 @@ class Matcher(ABC, Generic[Key, Content]):
     def finish(self) -> None:
         """Tell of what has no partner and should have one."""
         for key, said in self._replayed.items():
-            if said.number < self._lanes[self.lane(key)].last or said.after <= self.reached:
+            lane = self._lanes[self.lane(key)]
+            if self.cut_off and (not lane.begun or said.number < lane.first):
+                continue
+            if said.number < lane.last or said.after <= self.reached:
                 self._tell(key, None, self.explain(None, said.content))
         for key, one in self._recorded.items():
             if one.due and self.whole:
@@ -145,6 +151,7 @@ class Matcher(ABC, Generic[Key, Content]):
 
     def _pair(self, key: Key, recorded: _Recorded[Content], said: _Replayed[Content]) -> None:
         lane = self._lanes[self.lane(key)]
+        lane.first = min(lane.first, said.number) if lane.begun else said.number
         lane.begun, lane.last = True, max(lane.last, said.number)
         if recorded.content == said.content:
             self.equal[self.kind(key)] += 1

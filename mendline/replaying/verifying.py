@@ -117,6 +117,7 @@ class Verification:
             if place.stage == "windows" and planned.stretches and partition in self._stages.spans:
                 matcher = WindowMatcher(partition, self._source.wanted.sources, self._found["windows"])
                 matcher.whole = _in_one_piece(planned)
+                matcher.cut_off = self._is_cut_off(partition)
                 yield partition, matcher
 
     def _journal_matching(self) -> JournalMatching:
@@ -132,7 +133,12 @@ class Verification:
         )
         for voice, matcher in found.matchers.items():
             matcher.whole = _in_one_piece(voices[voice])
+            matcher.cut_off = any(map(self._is_cut_off, self._recorded("journal")))
         return found
+
+    def _is_cut_off(self, partition: Partition) -> bool:
+        """Say whether the oldest records of what is compared are no longer kept."""
+        return self._source.recording.extent(partition).begin > 0
 
     def _replayed(self) -> Iterator[Feed]:
         for place in self._stages.plans:

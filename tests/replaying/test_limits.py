@@ -10,6 +10,7 @@ import pytest
 from mendline.dumps.recording import LogRecording
 from mendline.replaying.errors import ReplayError
 from mendline.replaying.inputs import Wanted
+from mendline.schemas.columnar import WINDOWS_MAGIC
 from mendline.schemas.stream import NewRecord, Partition
 from tests.replaying.support import HOSTS, SETTINGS, Altered, Studio, at, find, recorded, settings_of, verified, verify
 
@@ -74,6 +75,26 @@ def test_what_retention_left_is_replayed_from_the_nearest_snapshot(tmp_path: Pat
         assert place.partition.topic == "mendline.metrics"
         assert (gap.begin, gap.why) == (45, "neither a snapshot nor the records that its state follows from are left")
         assert 45 < gap.end <= 70
+
+
+def test_what_was_said_and_is_no_longer_kept_is_no_difference(tmp_path: Path) -> None:
+    """Where windows are kept for less time than rounds; behind that one that is missing is still told."""
+    studio = recorded(tmp_path, 120)
+    for host in range(studio.settings.topics.partitions):
+        studio.log.delete_before(Partition("mendline.windows", host), 40)
+    verdict = verify(studio)
+    assert (verdict.reproduced, verdict.first) == (True, [])
+    assert 0 < verdict.equal["windows"] < 2 * (65 + 22)
+    windows: list[bytes] = []
+
+    def tenth(value: bytes) -> bool:
+        windows.extend([value] if value[:4] == WINDOWS_MAGIC else [])
+        return len(windows) == 10
+
+    with LogRecording(studio.log) as recording:
+        partition, offset, _ = find(recording, "mendline.windows", tenth)
+        verdict = verified(Altered(recording, at(partition, offset, b"")), studio.settings)
+    assert "it follows from the recording, and was not recorded" in {one.how for one in verdict.first}
 
 
 def test_a_span_of_time_is_exact_too(studio: Studio) -> None:

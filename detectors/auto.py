@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from mendline.detectors import maxima, tracks
+from mendline.detectors import maxima, profiles, tracks
 from mendline.detectors.base import MAX_SURPRISE, Detector, Rows, Scores, StateArray, Step
 from mendline.detectors.profiles import DAY_MS
 from mendline.detectors.views import (
@@ -92,11 +92,7 @@ class Auto(Detector):
             "count": StateArray("int64"),
             "choice": StateArray("int8"),
             **tracks.arrays(TRACKS),
-            "daily": StateArray(shape=(DAILY.bins,), fill=np.nan),
-            "weekly": StateArray(shape=(WEEKLY.bins,), fill=np.nan),
-            "bin": StateArray("int64", (2,), fill=-1),
-            "total": StateArray(shape=(2,)),
-            "windows": StateArray("int64", (2,)),
+            **profiles.arrays(DAILY, WEEKLY),
             **maxima.arrays(len(VIEWS)),
         }
 

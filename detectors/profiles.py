@@ -115,6 +115,16 @@ class Profile:
         state["bin"][place], state["total"][place], state["windows"][place] = bin_, total, windows
 
 
+def arrays(*profiles: Profile) -> dict[str, StateArray]:
+    """Return the state of a series with these profiles, numbered from 0 on."""
+    return {
+        **{one.name: StateArray(shape=(one.bins,), fill=math.nan) for one in profiles},
+        "bin": StateArray("int64", (len(profiles),), fill=-1),
+        "total": StateArray(shape=(len(profiles),)),
+        "windows": StateArray("int64", (len(profiles),)),
+    }
+
+
 class OneProfile:
     """A profile of one series, in plain numbers: what many windows cost less by, the same to the last bit."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
+from mendline.detectors import profiles
 from mendline.detectors.base import Detector, Rows, Scores, StateArray, Step
 from mendline.detectors.floors import LARGEST, Floored, gaussian_scores
 from mendline.detectors.predictions import OnePrediction, Prediction
@@ -80,11 +81,7 @@ class Seasonal(Detector):
     def arrays(self) -> Mapping[str, StateArray]:
         """Keep the profiles, and level, error and number of values of each of the three predictions."""
         return {
-            "daily": StateArray(shape=(DAILY.bins,), fill=np.nan),
-            "weekly": StateArray(shape=(WEEKLY.bins,), fill=np.nan),
-            "bin": StateArray("int64", (2,), fill=-1),
-            "total": StateArray(shape=(2,)),
-            "windows": StateArray("int64", (2,)),
+            **profiles.arrays(DAILY, WEEKLY),
             **DAILY.now(),
             **WEEKLY.now(),
             **self._level.arrays(),

@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 
 from mendline.config import load_settings
-from mendline.logs.sqlite import SqliteLog
-from mendline.roles import with_own_detectors
-from mendline.testing.clock import ManualClock
 from tests.backtesting.support import LOAD, QUEUE, UNUSUAL, Answered
+from tests.cli.recordings import recorded
 from tests.cli.support import Caller, one_message, write_config
 from tests.replaying.support import SETTINGS
 
@@ -25,12 +23,7 @@ Write = Callable[..., Path]
 @pytest.fixture(scope="module", name="config")
 def _config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a configuration whose log holds a recording."""
-    config = write_config(tmp_path_factory.mktemp("recorded"), **SETTINGS)
-    settings, clock = load_settings(config), ManualClock()
-    studio = Answered(with_own_detectors(settings), clock, SqliteLog(settings.log, clock=clock))
-    studio.record(60)
-    studio.end()
-    return config
+    return recorded(tmp_path_factory.mktemp("recorded"), Answered)
 
 
 @pytest.fixture(name="other")

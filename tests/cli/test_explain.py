@@ -9,12 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mendline.config import load_settings
-from mendline.logs.sqlite import SqliteLog
-from mendline.roles import with_own_detectors
-from mendline.testing.clock import ManualClock
-from tests.cli.support import Caller, write_config
-from tests.replaying.support import SETTINGS, Studio
+from tests.cli.recordings import recorded
+from tests.cli.support import Caller
 
 pytestmark = pytest.mark.slow
 
@@ -22,12 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module", name="config")
 def _config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a configuration whose log holds a recording."""
-    config = write_config(tmp_path_factory.mktemp("recorded"), **SETTINGS)
-    settings, clock = load_settings(config), ManualClock()
-    studio = Studio(with_own_detectors(settings), clock, SqliteLog(settings.log, clock=clock))
-    studio.record(60)
-    studio.end()
-    return config
+    return recorded(tmp_path_factory.mktemp("recorded"))
 
 
 def ids_of(call: Caller, config: Path) -> list[str]:

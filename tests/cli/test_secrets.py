@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import click
 import pytest
@@ -24,6 +25,8 @@ from tests.responders.webhooks import webhook as listening
 
 pytestmark = pytest.mark.heavy
 
+PATIENCE_S = 180.0
+"""Six processes begin at once, beside a Kafka of their own and whatever else is tested."""
 MARKER = "hunter2-marker"
 SERVICE = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(1000)"
 RUNNING = ("up", "agent", "process", "detect", "respond", "store", "ui")
@@ -187,9 +190,25 @@ def records(config: Path) -> Iterator[bytes]:
                     yield from batch.values
 
 
-def on_log(config: Path, *parts: bytes) -> bool:
-    """Say whether a record on the log has all the parts in it."""
-    return any(all(part in record for part in parts) for record in records(config))
+def await_record(config: Path, topic: Literal["journal", "deadletter"], *parts: bytes) -> None:
+    """Read a topic until a record has all the parts in it: each once, for to read all anew takes longer and longer."""
+    settings = load_settings(config)
+    with log_of(settings) as log:
+        name = settings.topics.topic(topic)
+        partitions = [Partition(name, number) for number in range(log.topics()[name])]
+        consumer = log.consumer("awaits")
+        consumer.assign(partitions)
+        for partition in partitions:
+            consumer.start(partition, 0)
+
+        def has_come() -> bool:
+            read = [value for batch in consumer.poll(1.0).batches for value in batch.values]
+            return any(all(part in value for part in parts) for value in read)
+
+        try:
+            until(f"{parts} in {topic}", has_come, PATIENCE_S)
+        finally:
+            consumer.close()
 
 
 def run(config: Path, roles: Sequence[str], work: Callable[[], None]) -> list[str]:
@@ -208,7 +227,7 @@ def run(config: Path, roles: Sequence[str], work: Callable[[], None]) -> list[st
 def kill_service(config: Path) -> None:
     """Kill the service as soon as it runs."""
     pid = config.parent / "pid"
-    until("the service", lambda: pid.exists() and pid.read_text())
+    until("the service", lambda: pid.exists() and pid.read_text(), PATIENCE_S)
     os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
@@ -217,13 +236,13 @@ def test_no_secret_leaves_its_place(call: Caller, config: Path, webhook: Webhook
 
     def fail_to_notify() -> None:
         kill_service(config)
-        until("the outcome", lambda: on_log(config, b'"outcome"', b"answered 404"))
+        await_record(config, "journal", b'"outcome"', b"answered 404")
         append(config, "journal", b"no record")
-        until("the dead letter", lambda: on_log(config, b'"deadletter"'))
+        await_record(config, "deadletter", b'"deadletter"')
 
     said = run(config, ["up"], fail_to_notify)
     heard = len(webhook.heard)
-    said += run(config, RUNNING[1:], lambda: until("a webhook told", lambda: len(webhook.heard) > heard))
+    said += run(config, RUNNING[1:], lambda: until("a webhook told", lambda: len(webhook.heard) > heard, PATIENCE_S))
     fault = json.loads(call("faults", "--all", "--json", "-c", config).out.splitlines()[0])["latest"]["id"]
     letter = json.loads(call("topics", "dead", "list", "--json", "-c", config).out.splitlines()[0])["id"]
     version = json.loads(call("configs", "log", "web", "--json", "-c", config).out.splitlines()[0])["id"]

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from mendline.logs.base import LogRefusedError, MemberFencedError
 from mendline.logs.places import Places
+from mendline.logs.routing import without_group
 from mendline.schemas.stream import Batch, Partition
 
 
@@ -23,8 +24,7 @@ class Reader:
     def group(self) -> str:
         """The group's name. Raises LogRefusedError for a consumer without one."""
         if self._group is None:
-            msg = f"consumer {self.name!r} has no group: it can neither subscribe nor commit"
-            raise LogRefusedError(msg)
+            raise without_group(self.name)
         return self._group
 
     def fenced(self) -> MemberFencedError:

@@ -10,6 +10,11 @@ from mendline.logs.partitioner import partition_of
 from mendline.schemas.stream import Batch, NewRecord, Partition
 
 
+def without_group(name: str) -> LogRefusedError:
+    """Return the error for a consumer of that name that does what only members of a group can."""
+    return LogRefusedError(f"consumer {name!r} has no group: it can neither subscribe nor commit")
+
+
 def unknown_topic(name: str, known: Mapping[str, object]) -> LogRefusedError:
     """Return the error for a topic that does not exist."""
     if not known:

@@ -10,9 +10,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
@@ -27,7 +28,7 @@ from mendline.logs.base import (
 )
 from mendline.logs.kafka import KafkaLog
 from mendline.logs.kafka.options import KafkaOptions
-from mendline.logs.librdkafka.consumer import RdConsumer
+from mendline.logs.librdkafka.consumer import RdConsumer, _within
 from mendline.logs.librdkafka.errors import translate
 from mendline.logs.librdkafka.ownership import UNKNOWN, Ownership
 from mendline.logs.librdkafka.producer import RdProducer
@@ -61,6 +62,12 @@ def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(LogRefusedError, match=r"pip install 'mendline\[librdkafka\]'"):
         KafkaLog("kafka://localhost:1", {"client": "librdkafka"})
     KafkaLog("kafka://localhost:1")
+
+
+def test_what_fails_on_a_thread_is_raised_where_it_is_waited_for() -> None:
+    """And not printed by the thread, where nobody hears of it."""
+    with pytest.raises(ZeroDivisionError):
+        _within(30.0, lambda: 1 // 0)
 
 
 @pytest.mark.parametrize(
@@ -314,6 +321,26 @@ def test_members_that_come_and_go_lose_nothing(log: KafkaLog, topics: list[str])
     for member in crowd.members.values():
         member.consumer.close()
     producer.close()
+
+
+def test_a_member_whose_name_was_taken_closes_without_a_word(
+    log: KafkaLog, topics: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Though it hears only then that it is no member any more: there is nothing that it could leave."""
+    first, second = (Reading(log.consumer("m", f"taken-{topics[0]}"), 60.0) for _ in range(2))
+    assert isinstance(first.consumer, RdConsumer)
+    client, deadline = first.consumer._client, time.monotonic() + 60
+    first.consumer.subscribe([topics[0]])
+    while not client.memberid():
+        assert time.monotonic() < deadline, "it joins no group"
+        time.sleep(0.01)
+    second.consumer.subscribe([topics[0]])
+    poll_until([second], partial(bool, second.held))
+    with pytest.raises(KafkaException, match=r"FENCED_INSTANCE_ID|_FATAL"):
+        client.commit(offsets=[TopicPartition(topics[0], 0, 1)], asynchronous=False)
+    first.consumer.close()
+    second.consumer.close()
+    assert caplog.messages == []
 
 
 def test_a_member_can_leave_before_it_hears_of_its_place(kafka: LocalKafka, topics: list[str]) -> None:

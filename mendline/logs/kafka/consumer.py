@@ -24,7 +24,7 @@ from mendline.logs.kafka.ownership import Ownership, hold
 from mendline.logs.kafka.topics import describe
 from mendline.logs.kafka.wake import WakeableClient, WakeableNet, Woken
 from mendline.logs.kafka.watchdog import ClientWatchdog
-from mendline.logs.routing import unknown_topic
+from mendline.logs.routing import check_partition, unknown_topic, without_group
 from mendline.schemas.stream import Batch, Partition
 
 SLICE_S = 0.5
@@ -207,8 +207,7 @@ class KafkaLogConsumer:
 
     def _need_group(self) -> str:
         if self._group is None:
-            msg = f"consumer {self._name!r} has no group: it can neither subscribe nor commit"
-            raise LogRefusedError(msg)
+            raise without_group(self._name)
         return self._group
 
     def _check_topic(self, topic: str, number: int = 0) -> None:
@@ -218,9 +217,7 @@ class KafkaLogConsumer:
             if not self._exists(topic) or time.monotonic() > end:
                 with translated(f"{self._name}: topics"):
                     raise unknown_topic(topic, dict.fromkeys(self._client.topics() - {topic}))
-        if number not in there:
-            msg = f"topic {topic!r} has partitions 0 to {len(there) - 1}, not {number}"
-            raise LogRefusedError(msg)
+        check_partition(Partition(topic, number), len(there))
 
     def _partitions_of(self, topic: str) -> set[int]:
         with translated(f"{self._name}: topic {topic!r}"):

@@ -25,7 +25,7 @@ from mendline.logs.librdkafka.connect import Voice, client_settings, connect
 from mendline.logs.librdkafka.errors import cause, translate, translated
 from mendline.logs.librdkafka.ownership import Ownership, generation_of
 from mendline.logs.librdkafka.topics import describe
-from mendline.logs.routing import unknown_topic
+from mendline.logs.routing import check_partition, unknown_topic, without_group
 from mendline.schemas.stream import Batch, Partition
 
 SLICE_S = 0.05
@@ -211,10 +211,18 @@ class RdConsumer:
             self._client.pause([TopicPartition(*partition) for partition in self._applied])
         end = time.monotonic() + patience_s
         self._hear_all(end)
-        if not self._ownership.settled:
-            with translated(self._name):
-                self._client.unsubscribe()
+        if not self._ownership.settled and self._unsubscribed():
             self._hear_all(end)
+
+    def _unsubscribed(self) -> bool:
+        """Take part in no rebalance any more; say False where it is no member anyway. Raises LogError."""
+        try:
+            self._client.unsubscribe()
+        except KafkaException as raised:
+            if cause(raised).code() != KafkaError._FATAL:  # noqa: SLF001 - public all the same
+                raise translate(cause(raised), self._name) from raised
+            self._heed(cause(raised))
+        return self._over is None
 
     def _hear_all(self, end: float) -> None:
         """Let the client report until it has nothing to say, or until `end`; records are no longer wanted."""
@@ -257,8 +265,7 @@ class RdConsumer:
 
     def _need_group(self) -> str:
         if self._group is None:
-            msg = f"consumer {self._name!r} has no group: it can neither subscribe nor commit"
-            raise LogRefusedError(msg)
+            raise without_group(self._name)
         return self._group
 
     def _check_topic(self, topic: str, number: int = 0) -> None:
@@ -267,9 +274,7 @@ class RdConsumer:
             # A topic that is being made is known to one broker a moment before it is to the next.
             if time.monotonic() > end or describe(self._servers, self._options, topic) is None:
                 raise unknown_topic(topic, self._topics())
-        if number not in there:
-            msg = f"topic {topic!r} has partitions 0 to {len(there) - 1}, not {number}"
-            raise LogRefusedError(msg)
+        check_partition(Partition(topic, number), len(there))
 
     def _partitions_of(self, topic: str) -> Collection[int]:
         """Return the topic's partitions, none where it does not exist. Raises LogRefusedError: not for this user."""
@@ -290,11 +295,12 @@ class RdConsumer:
     def _holds(self, partition: Partition) -> bool:
         return partition in self._assigned or self._ownership.owns(partition)
 
-    # Ownership: called by the client while it is polled.
+    # Ownership: called by the client while it is polled. What the library itself raises must not leave as it is: before
+    # Python 3.12 it hands on what is no exception, and whoever polls or closes gets a SystemError that tells nothing.
 
     def _on_assign(self, client: Any, given: list[TopicPartition]) -> None:
         if self._closed:
-            client.unassign()
+            self._let_go()
             return
         kept = self._ownership.gave([Partition(tp.topic, tp.partition) for tp in given], generation_of(client))
         self._apply(self._reading & kept)
@@ -326,7 +332,8 @@ class RdConsumer:
     def _end_pauses(self) -> None:
         """Let no partition be paused that is assigned again one day: the client would remember it."""
         if self._paused:
-            self._client.resume([TopicPartition(*partition) for partition in self._paused])
+            with translated(self._name):
+                self._client.resume([TopicPartition(*partition) for partition in self._paused])
             self._paused.clear()
 
     # Reading.
@@ -485,10 +492,23 @@ def _partition(message: Any) -> tuple[str, int]:
 
 
 def _within(seconds: float, do: Callable[[], object]) -> None:
-    """Do something that may hang, and wait for it at most so long. Raises LogUnavailableError when it goes on."""
-    thread = threading.Thread(target=do, daemon=True)
+    """Do something that may hang, and wait for it at most so long.
+
+    Raises what it raises, and LogUnavailableError when it goes on.
+    """
+    failures: list[Exception] = []
+
+    def attempt() -> None:
+        try:
+            do()
+        except Exception as error:  # noqa: BLE001 - raised again below, by who waits
+            failures.append(error)
+
+    thread = threading.Thread(target=attempt, daemon=True)
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
         msg = f"it takes longer than {seconds:g} s and goes on in the background"
         raise LogUnavailableError(msg)
+    if failures:
+        raise failures[0]

@@ -1,6 +1,6 @@
 """Simulate incidents with harm around them, or the hours of a whole fleet, and count what must not have been.
 
-python -m tests.simulation [--incidents N | --fleet --hours N] [--seed S] [--world NAME] [--processes N] [--json]
+python -m tests.simulation [--incidents N | --fleet [--dense] --hours N] [--seed S | --world NAME] [--processes N]
 
 Real planners, executors and ledgers work on the memory log under a virtual clock; in a fleet, real publishers and all
 stages do too. Programs die and freeze between any two of their steps, the power fails, hosts are cut off, records are
@@ -16,8 +16,8 @@ import random
 import sys
 from collections.abc import Mapping, Sequence
 
-from tests.simulation.fleet.world import Fleet
-from tests.simulation.run import shrink, simulate, simulate_beside, worlds_of
+from tests.simulation.fleet.world import DenseFleet, Fleet
+from tests.simulation.run import again, simulate, simulate_beside, worlds_of
 from tests.simulation.world import World
 
 MOST_SHOWN = 10
@@ -28,29 +28,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--incidents", type=int, default=1_000, help="how many (default: 1,000)")
     parser.add_argument("--fleet", action="store_true", help="simulate a whole fleet instead, for so many --hours")
+    parser.add_argument("--dense", action="store_true", help="of the fleet: let as much happen in an hour as in twenty")
     parser.add_argument("--hours", type=float, default=100, help="of the fleet's time (default: 100)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="decides everything")
     parser.add_argument("--world", help="simulate this world alone, named as it was printed")
     parser.add_argument("--processes", type=int, default=1, help="work in so many at a time (default: 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args(arguments)
-    kind, amount = (Fleet, given.hours) if given.fleet else (World, given.incidents)
+    fleet = DenseFleet if given.dense else Fleet
+    kind, amount = (fleet, given.hours) if given.fleet else (World, given.incidents)
     worlds = [(given.world, amount)] if given.world else worlds_of(given.seed, amount, kind)
     tally = simulate_beside(worlds, given.processes, kind) if given.processes > 1 else simulate(worlds, kind)
     for wrong in tally.wrongs[:MOST_SHOWN]:
         print(wrong, file=sys.stderr)
     if tally.first_wrong:
-        print(f"again: {_command(*tally.first_wrong, kind)}", file=sys.stderr)
+        print(f"again: {again(*tally.first_wrong, kind)}", file=sys.stderr)
     about = {"world": given.world} if given.world else {"seed": given.seed}
     result = {**tally.as_json(), **about}
     print(json.dumps(result) if given.json else _in_words(result))
     return 1 if tally.wrongs else 0
-
-
-def _command(name: str, amount: float, kind: type[World]) -> str:
-    """Return what repeats the world, with as little as will do."""
-    chosen = "--fleet " if kind is Fleet else ""
-    return f"python -m tests.simulation {chosen}--world {name} --{kind.unit} {shrink(name, amount, kind)}"
 
 
 def _in_words(result: Mapping[str, object]) -> str:

@@ -34,6 +34,7 @@ LIKELY = 0.6
 MOST_STEPS = 10
 LATELY = 60
 SKEWS_MS = (0, 500, 20_000, 50_000, -500, -20_000, -3_600_000)
+LASTS_MS = (3_000, 15_000)
 FROZEN_MS = (500, 4_000, 14_000, 25_000)
 
 
@@ -48,6 +49,7 @@ class Harm:
         """Do harm to `world`: of all kinds, or `only` of these."""
         self.world = world
         self.forged: set[str] = set()
+        self._standing: set[str] = set()
         kinds: Kinds = {
             "planner killed": (3, self._kill_planner),
             "planner frozen": (4, self._freeze_planner),
@@ -86,8 +88,8 @@ class Harm:
     def end(self) -> None:
         """Undo what lasts: people take back what they ordered."""
         self._order("stop", "", active=False)
-        for service in self.world.truth.services.values():
-            self._order("maintenance", service.target, active=False)
+        for target in sorted(self._standing):
+            self._end_maintenance(target)
         self._say_stop(active=False)
 
     # Programs ---------------------------------------------------------------------------------------------------------
@@ -240,10 +242,19 @@ class Harm:
         self._command(self.world.keys.planner.sign(stop))
 
     def _maintain(self) -> None:
-        target = self.world.lots.choice(list(self.world.truth.services))
-        self._order("maintenance", target, active=True)
-        end = partial(self._order, "maintenance", target, active=False)
-        self.world.time.after(self.world.lots.choice([3_000, 15_000]), end)
+        target, lasts_ms = self.world.lots.choice(list(self.world.truth.services)), self.world.lots.choice(LASTS_MS)
+        ends = self.world.lots.random() < 0.5
+        self._order("maintenance", target, active=True, lasts_ms=lasts_ms if ends else None)
+        if ends:
+            self._standing.discard(target)
+        else:
+            self._standing.add(target)
+            self.world.time.after(lasts_ms, partial(self._end_maintenance, target))
+
+    def _end_maintenance(self, target: str) -> None:
+        if target in self._standing:
+            self._standing.discard(target)
+            self._order("maintenance", target, active=False)
 
     def _answer(self) -> None:
         """Approve or deny something, asked for or not, of late or long ago."""
@@ -262,13 +273,14 @@ class Harm:
         self.forged.add(order.id)
         self._append(self.world.keys.stranger.sign(order) if self.world.lots.random() < 0.5 else order)
 
-    def _order(self, kind: OrderKind, subject: str, *, active: bool) -> None:
-        self._append(self.world.keys.planner.sign(self._made(kind, subject, active=active)))
+    def _order(self, kind: OrderKind, subject: str, *, active: bool, lasts_ms: int | None = None) -> None:
+        self._append(self.world.keys.planner.sign(self._made(kind, subject, active=active, lasts_ms=lasts_ms)))
 
-    def _made(self, kind: OrderKind, subject: str, *, active: bool) -> Order:
+    def _made(self, kind: OrderKind, subject: str, *, active: bool, lasts_ms: int | None = None) -> Order:
         now, number = self.world.time.now, self.world.lots.random()
+        about = {"source": "ann", "time": now, "by": "ann", "expires": None if lasts_ms is None else now + lasts_ms}
         name = record_id("order", kind, subject, now, str(number))
-        return Order(id=name, source="ann", time=now, kind=kind, by="ann", subject=subject, active=active)
+        return Order(id=name, kind=kind, subject=subject, active=active, **about)
 
     def _of(self, named: Mapping[str, object]) -> str:
         return self.world.lots.choice(list(named))

@@ -191,6 +191,8 @@ class Judge:
             silent = not self.story.is_held(fault) and not self.story.is_worked_on(fault)
             if silent and not self.story.is_closed(fault):
                 yield Wrong("forgotten", f"fault {fault}: it is open, nothing is under way, and nobody says why")
+            elif self.story.is_held_in_vain(fault) and not self.story.is_closed(fault):
+                yield Wrong("forgotten", f"fault {fault}: it waits for the end of a maintenance that is over")
 
     def _not_as_undisturbed(self) -> Iterator[Wrong]:
         """Yield commands and cancels that do not follow from the journal, and those that follow and are not there."""

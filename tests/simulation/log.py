@@ -18,6 +18,7 @@ class TellingLog(MemoryLog):
     def __init__(self, clock: Callable[[], int], session_s: float) -> None:
         """Tell nobody yet; members are let go who showed no life for `session_s` seconds."""
         super().__init__(clock=clock, session_timeout_s=session_s)
+        self.session_s = session_s
         self.listeners: dict[str, list[Callable[[], None]]] = defaultdict(list)
 
     def append(self, records: Sequence[NewRecord], router: Any) -> Any:

@@ -49,7 +49,7 @@ class Process:
             self._go_on()
             work()
 
-        fibre = Fibre(self.time, run)
+        fibre = Fibre(self.time, run, self.sleep)
         self._fibres = [one for one in self._fibres if not one.done] + [fibre]
         self.time.after(delay_ms, fibre.resume)
 

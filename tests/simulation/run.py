@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
+from itertools import count, takewhile
 from math import ceil
 from multiprocessing import get_context
 from pathlib import Path
@@ -93,6 +93,12 @@ def worlds_of(seed: int, amount: float, kind: type[World] = World) -> Iterator[t
         yield f"{seed}/{number}", min(kind.per_world, amount - number * kind.per_world)
 
 
+def within(budget_s: float, worlds: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]]:
+    """Yield the worlds until so many seconds of processor time have passed; the last one is not cut short."""
+    began = process_time()
+    return takewhile(lambda _: process_time() - began < budget_s, worlds)
+
+
 def simulate(worlds: Iterable[tuple[str, float]], kind: type[World] = World) -> Tally:
     """Let so much happen in each of the worlds: a world's name decides everything in it."""
     tally, began = Tally(), process_time()
@@ -113,16 +119,21 @@ def simulate_beside(worlds: Iterable[tuple[str, float]], processes: int, kind: t
         return sum(pool.map(partial(simulate, kind=kind), shares), Tally())
 
 
-def shrink(name: str, amount: float, kind: type[World] = World) -> int:
+def shrink(name: str, amount: float, kind: type[World] = World) -> float:
     """Return after how little a world in which something is wrong is wrong already, or nearly how little."""
-    right, wrong = 0, ceil(amount)
+    right, wrong = 0, ceil(round(amount / kind.step, 6))
     while wrong - right > 1:
         middle = (right + wrong) // 2
-        if simulate([(name, middle)], kind).wrongs:
+        if simulate([(name, middle * kind.step)], kind).wrongs:
             wrong = middle
         else:
             right = middle
-    return wrong
+    return wrong * kind.step
+
+
+def again(name: str, amount: float, kind: type[World] = World) -> str:
+    """Return the command that repeats a world in which something is wrong, with as little as will do."""
+    return f"python -m tests.simulation {kind.asked}--world {name} --{kind.unit} {shrink(name, amount, kind):g}"
 
 
 @contextmanager

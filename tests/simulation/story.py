@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.simulation.plan import Plan
 
 LONGEST_STEP_MS = 2_000
+THINKING_MS = 20_000
 
 Kind = TypeVar("Kind", bound=Record)
 Said_co = TypeVar("Said_co", bound=Record, covariant=True)
@@ -98,6 +99,19 @@ class Story:
         """Say whether anybody wrote why nothing is done about a fault."""
         return any(one.record.fault == fault for one in of_kind(self.journal, Hold))
 
+    def is_held_in_vain(self, fault: str) -> bool:
+        """Say whether the last word about a fault is that its target is under maintenance, when it no longer is."""
+        words = [one.record for one in self.journal if isinstance(one.record, Hold | Intent)]
+        said = [one for one in words if one.fault == fault][-1:]
+        if not said or not isinstance(said[0], Hold) or not said[0].reason.startswith("maintenance"):
+            return False
+        return not self.is_ordered("maintenance", said[0].target, self._lately())
+
+    def _lately(self) -> int:
+        """Return an offset behind which there is log time enough to think of everything once more."""
+        last = len(self.journal) - 1
+        return next((at for at in range(last, 0, -1) if self.log_time(at, last) >= THINKING_MS), 0)
+
     def is_worked_on(self, fault: str) -> bool:
         """Say whether something was decided about a fault of which nobody wrote what became of it."""
         done = {one.record.intent for one in of_kind(self.journal, Verification)}
@@ -137,9 +151,11 @@ class Story:
         return any(one.record.subject in {fault, *intents} for one in self._orders("approve"))
 
     def is_ordered(self, kind: OrderKind, subject: str, offset: int) -> bool:
-        """Say whether people had ordered this before `offset`, and not taken it back."""
-        orders = [one.record for one in self._orders(kind) if one.offset < offset]
-        return [one.active for one in orders if one.subject == subject][-1:] == [True]
+        """Say whether people had ordered this before `offset`, not taken it back, and for no shorter time."""
+        orders = [one for one in self._orders(kind) if one.offset < offset and one.record.subject == subject]
+        if not orders or not (said := orders[-1].record).active:
+            return False
+        return said.expires is None or self.log_time(orders[-1].offset, offset) < said.expires - said.time
 
     def _orders(self, kind: OrderKind) -> Iterator[Line[Order]]:
         believed = (one for one in firsts(of_kind(self.journal, Order)) if one.record.id not in self.forged)

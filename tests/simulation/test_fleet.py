@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
-from tests.simulation.fleet.world import Fleet
-from tests.simulation.run import Tally, simulate, workshop
+from tests.simulation import past
+from tests.simulation.fleet.world import DenseFleet, Fleet
+from tests.simulation.run import Tally, again, simulate, within, workshop, worlds_of
 
-HOURS = 1
+HOURS = 1.0
+BUDGET_S = 15.0
+MANY_HOURS = 1_000.0
 
 
-PAST = ("51/0", "7/3")
+def _new() -> Tally:
+    """Simulate new worlds for as long as every build may."""
+    return simulate(within(BUDGET_S, worlds_of(random.randrange(10**6), MANY_HOURS, DenseFleet)), DenseFleet)
 
 
-@pytest.fixture(name="tally", scope="module", params=[*PAST, "new"])
-def _tally(request: pytest.FixtureRequest) -> Tally:
-    """Simulate some hours of worlds that were and of a new one; a failing test shows what was printed."""
-    name = request.param if request.param in PAST else f"{random.randrange(10**6)}/0"
-    print(f"python -m tests.simulation --fleet --world {name} --hours {HOURS}")
-    return simulate([(name, HOURS)], Fleet)
+def _past(kind: type[Fleet], name: str) -> Callable[[], Tally]:
+    return lambda: simulate([(name, HOURS)], kind)
+
+
+RUNS: dict[str, tuple[type[Fleet], Callable[[], Tally]]] = {
+    **{name: (Fleet, _past(Fleet, name)) for name in past.FLEETS},
+    **{name: (DenseFleet, _past(DenseFleet, name)) for name in past.DENSE},
+    "new": (DenseFleet, _new),
+}
 
 
 @pytest.mark.slow
-def test_nothing_is_lost_or_done_wrongly(tally: Tally) -> None:
-    """No record, window, fault or command, whoever dies, freezes, is cut off or reloads."""
-    assert tally.wrongs == []
+@pytest.mark.parametrize("run", RUNS)
+def test_nothing_is_lost_or_done_wrongly(run: str) -> None:
+    """No record, window, fault or command, whoever dies, freezes, is cut off or reloads; else a command repeats it."""
+    kind, simulated = RUNS[run]
+    tally = simulated()
+    assert tally.wrongs == [], again(*tally.first_wrong, kind) if tally.first_wrong else ""
     assert tally.virtual_s >= HOURS * 3600
 
 

@@ -8,8 +8,9 @@ import random
 import pytest
 
 from mendline.responders import executor
+from tests.simulation import past
 from tests.simulation.__main__ import main
-from tests.simulation.run import Tally, simulate, workshop, worlds_of
+from tests.simulation.run import Tally, again, simulate, workshop, worlds_of
 from tests.simulation.story import Story
 from tests.simulation.world import World
 
@@ -27,7 +28,13 @@ def _tally() -> Tally:
 @pytest.mark.slow
 def test_no_action_does_harm(tally: Tally) -> None:
     """None without a live fault, none repeated, none that is not allowed or against a guard, and no fault forgotten."""
-    assert tally.wrongs == []
+    assert tally.wrongs == [], again(*tally.first_wrong) if tally.first_wrong else ""
+
+
+@pytest.mark.slow
+def test_no_action_does_harm_where_one_did_once() -> None:
+    """In the worlds in which something was wrong, of which there may be none."""
+    assert simulate((name, World.per_world) for name in past.INCIDENTS).wrongs == []
 
 
 @pytest.mark.slow

@@ -38,6 +38,11 @@ class Time:
         """Call in `ms` milliseconds; of what is due at once, what was asked for first comes first."""
         heapq.heappush(self._due, (self.now + max(round(ms), 0), next(self._numbers), call))
 
+    def nap(self, seconds: float) -> None:
+        """Let the work that has the word sleep, as `time.sleep` does."""
+        assert self.current, "only what runs on a fibre can sleep"
+        self.current.nap(seconds * 1000)
+
     def run(self, ms: float) -> None:
         """Do all that is due within the next `ms` milliseconds."""
         until = self.now + round(ms)
@@ -50,8 +55,9 @@ class Time:
 class Fibre:
     """Work that gives the word back whenever it sleeps. A greenlet: to switch threads takes ten times as long."""
 
-    def __init__(self, time: Time, work: Callable[[], None]) -> None:
-        """Begin when the word is given for the first time."""
+    def __init__(self, time: Time, work: Callable[[], None], nap: Callable[[float], None] | None = None) -> None:
+        """Begin when the word is given for the first time; `nap` is how its work sleeps, if not just so."""
+        self.nap = nap or self.sleep
         self._time = time
         self._work = work
         self._greenlet = greenlet(self._live)

@@ -60,8 +60,8 @@ class World:
 
     kinds: Sequence[str] = KINDS
     """Of what must not happen."""
-    unit, per_world = "incidents", 100.0
-    """What is counted, and how much of it there is in a world."""
+    asked, unit, per_world, step = "", "incidents", 100.0, 1.0
+    """How the command line asks for it; what is counted, how much of it is in a world, and how little is too little."""
     session_s = 10.0
     """After how long without a sign of life a member's partitions are given to others."""
 

@@ -38,6 +38,7 @@ class FleetAgent(Agent):
         assert isinstance(truth, FleetTruth)
         self.truth = truth
         site.epoch += 1
+        self.epoch = site.epoch
         log: Any = HostLog(self, site)
         self.publisher = SteppingPublisher(
             self, log, METRICS.topic, site.name, site.epoch, self._acknowledged,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mendline.schemas.columnar import WindowBlock
     from mendline.schemas.decode import Decoded
     from mendline.schemas.stream import NewRecord, Stage
+    from tests.simulation.fleet.rules import Heard
 
 WindowKey = tuple[str, int, int]
 FaultKey = tuple[str, int]
@@ -114,16 +115,20 @@ def _without(kinds: Sequence[bytes], batch: Batch) -> Batch | None:
     )
 
 
-def undisturbed(log: Log, stages: Mapping[Partition, Sequence[Stage]], reached: Mapping[Partition, int]) -> Seen:
+def undisturbed(
+    log: Log, stages: Mapping[Partition, Sequence[Stage]], reached: Mapping[Partition, int], heard: Heard
+) -> Seen:
     """Return what stages say that read their partitions in one pass, in batches as large as they come.
 
-    What follows from records at or behind the offset `reached` is `unsure`: those who were at work may not have come
-    so far.
+    `heard` takes the rounds that they read. What follows from records at or behind the offset `reached` is `unsure`:
+    those who were at work may not have come so far.
     """
     seen = Seen()
     for partition, made in stages.items():
         for given in _inputs(log, partition, reached[partition]):
             seen.listen(given)
+            for block in given.rounds:
+                heard.listen(block)
             before = len(seen.windows), len(seen.faults)
             for stage in made:
                 seen.take(list(stage.fold(given)))

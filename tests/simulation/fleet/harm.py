@@ -6,6 +6,7 @@ from collections.abc import Collection
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tests.simulation.fleet.stages import MEMBERS
 from tests.simulation.harm import Harm, Kinds
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 LONGEST_FROZEN_MS = 200_000
 FROZEN_MS = (4_000, 25_000, LONGEST_FROZEN_MS)
+STORM_MS = 40_000
+MOST_MEMBERS = 4
 NOT_HERE = ("detectors blind",)
 
 
@@ -35,9 +38,12 @@ class FleetHarm(Harm):
             "stage killed": (6, self._kill_stage),
             "stage frozen": (5, self._freeze_stage),
             "member more": (2, self._add_member),
+            "rebalance storm": (3, self._storm),
+            "records read again": (2, self._read_again),
             "settings changed": (3, self._change_settings),
             "member cut off": (5, self._cut_member_off),
             "answer lost": (5, self._lose_answer),
+            "log silent": (4, self._silence_log),
             "disk full": (2, self._fill_disk),
         }
         return {name: kind for name, kind in kinds.items() if name not in NOT_HERE} | more
@@ -64,11 +70,48 @@ class FleetHarm(Harm):
             self.fleet.start_member(name)
             self.world.time.after(self.world.lots.choice([5_000, 60_000, 600_000]), self.fleet.stages[name].die)
 
+    def _storm(self) -> None:
+        """Let members of a stage come and go in quick succession, most of them in good order."""
+        lots, stage = self.world.lots, self._of(self.fleet.stages).partition("-")[0]
+        for _ in range(lots.randrange(4, 12)):
+            come_or_go = partial(self._come_or_go, f"{stage}-{lots.randrange(MOST_MEMBERS)}")
+            self.world.time.after(lots.randrange(STORM_MS), come_or_go)
+        self.world.time.after(STORM_MS, partial(self._settle, stage))
+
+    def _come_or_go(self, name: str) -> None:
+        life = self.fleet.stages.get(name)
+        if life is None or life.dead:
+            self.fleet.start_member(name)
+        elif self.world.lots.random() < 0.8:
+            life.leave()
+        else:
+            life.die()
+
+    def _settle(self, stage: str) -> None:
+        """Let those go who are too many, and those come who belong there."""
+        for name in [name for name in self.fleet.stages if name.partition("-")[0] == stage and name not in MEMBERS]:
+            self.fleet.stages[name].leave()
+        for name in MEMBERS:
+            if name.partition("-")[0] == stage and self.fleet.stages[name].dead:
+                self.fleet.start_member(name)
+
+    def _read_again(self) -> None:
+        """Let a member be given again what it has read: its client went back, as one does that lost its place."""
+        name, lives = self._member()
+        if not lives[name].dead:
+            lives[name].read_again(self.world.lots.choice([1, 10, 200]))
+
     def _change_settings(self) -> None:
         """Let all members of a stage end and begin anew, each under the version it finds."""
         stage = self._of(self.fleet.stages).partition("-")[0]
         for name in [name for name in self.fleet.stages if name.partition("-")[0] == stage]:
             self._end_soon(self.fleet.stages[name], partial(self.fleet.start_member, name))
+
+    def _lose(self, name: str) -> None:
+        """Lose what was not synced of the spool as well."""
+        super()._lose(name)
+        for path in sorted((self.world.sites[name].folder / "spool").glob("*.records")):
+            self.world.disk.cut_power(path, self.world.lots)
 
     def _fill_disk(self) -> None:
         """Let a host have no room for its ledger and its spool for a while, and mostly no way to the log either."""
@@ -91,6 +134,14 @@ class FleetHarm(Harm):
         name, lives = self._member()
         way = site.way if self.world.lots.random() < 0.5 else lives[name].way
         way.answers_lost += self.world.lots.choice([1, 1, 3])
+
+    def _silence_log(self) -> None:
+        """Let a host or a member wait for answers, and hear then that its appends failed, of which some arrived."""
+        site = self.world.sites[self._of(self.world.sites)]
+        name, lives = self._member()
+        way = site.way if self.world.lots.random() < 0.3 else lives[name].way
+        lasts_ms, arriving = self.world.lots.choice([1_000, 5_000, 30_000]), self.world.lots.choice([0, 0, 1, 5])
+        way.fall_silent(self.world.time.now + lasts_ms, arriving)
 
     def _member(self) -> tuple[str, dict[str, MemberLife]]:
         lives = self.fleet.stages if self.world.lots.random() < 0.7 else self.fleet.planners

@@ -11,11 +11,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.processors.windows import WindowsStage
 from tests.simulation.fleet.evidence import seen_on, undisturbed
+from tests.simulation.fleet.rules import Heard
 from tests.simulation.judge import Wrong
 from tests.simulation.process import FOREVER
 from tests.simulation.services import JOURNAL, METRICS
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
     from tests.simulation.deeds import Sickness
     from tests.simulation.fleet.evidence import Seen
     from tests.simulation.fleet.world import Fleet
+    from tests.simulation.members import Holding
 
-KINDS = ("lost", "twice", "different", "missed", "false_alarm")
+KINDS = ("lost", "twice", "different", "shared", "missed", "false_alarm")
 WINDOWS = "mendline.windows"
 FOUND_AS = {"dead": ("dead",), "hung": ("hung",), "leaking": ("leaking",), "failing": ("failing",)}
 """What cannot be anything else, and as what it is found."""
@@ -44,15 +47,38 @@ class FleetJudge:
 
     def wrongs(self) -> Iterator[Wrong]:
         """Yield all that must not have happened."""
-        wanted = self._undisturbed()
-        for (source, life), numbers in wanted.spoken.items():
-            if missing := max(numbers) + 1 - len(numbers):
-                yield Wrong("lost", f"{missing} records of life {life} of {source}")
+        heard = Heard(self.fleet.plan.hosts[self.fleet.incidents % len(self.fleet.plan.hosts)])
+        wanted = self._undisturbed(heard)
+        yield from self._missing(wanted)
         found = seen_on(self.fleet.log, [*self.fleet.partitions(WINDOWS), JOURNAL])
         yield from self._differences(wanted, found)
+        if heard.source not in self.fleet.truth.skew_ms:
+            yield from (
+                Wrong("different", f"windows: {key} has a {name} that is not by the rules")
+                for key, name in heard.unlike(found.windows)
+            )
         yield from self._against_truth(found)
+        yield from self._shared()
 
-    def _undisturbed(self) -> Seen:
+    def _missing(self, wanted: Seen) -> Iterator[Wrong]:
+        """Yield gaps in what an agent says, and what it had put on its disk and nobody ever said."""
+        safe = {(life.site.name, life.epoch): life.publisher.safe for one in self.fleet.lives.values() for life in one}
+        for (source, life), count in safe.items():
+            numbers = wanted.spoken[source, life]
+            if missing := max([*numbers, count - 1], default=-1) + 1 - len(numbers):
+                yield Wrong("lost", f"{missing} records of life {life} of {source}")
+
+    def _shared(self) -> Iterator[Wrong]:
+        """Yield partitions that were given to a member before another one had let go, or had been silent for long."""
+        by_partition: dict[object, list[Holding]] = defaultdict(list)
+        for one in self.fleet.holdings:
+            by_partition[one.stage, one.partition].append(one)
+        for holdings in by_partition.values():
+            for one, other in pairwise(sorted(holdings, key=lambda holding: holding.since)):
+                if one.until > other.since and one.member != other.member:
+                    yield Wrong("shared", f"{other} while {one}")
+
+    def _undisturbed(self, heard: Heard) -> Seen:
         settings, vouch = self.fleet.plan.versions[0], self.fleet.keys.planner.why_not
         stages: dict[Partition, Sequence[Stage]] = {}
         for one in self.fleet.partitions(METRICS.topic):
@@ -61,7 +87,7 @@ class FleetJudge:
             stages[one] = [DetectStage(settings, one)]
         readers = {METRICS.topic: ("windows", "rounds"), WINDOWS: ("detect",)}
         reached = {one: min(self.fleet.committed(stage, one) for stage in readers[one.topic]) for one in stages}
-        return undisturbed(self.fleet.log, stages, reached)
+        return undisturbed(self.fleet.log, stages, reached, heard)
 
     def _differences(self, wanted: Seen, found: Seen) -> Iterator[Wrong]:
         for name in ("windows", "faults"):

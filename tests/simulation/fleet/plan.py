@@ -29,7 +29,10 @@ WINDOWS = (
 )
 """Pane, widths, and which of these detectors look at; small ones are rarer, for they cost more."""
 
-PARTITIONS = (1, 1, 2, 3)
+DENSE_MS = 200_000.0
+PARTITIONS = (1, 2, 3)
+ALONE = (24, 1, 1)
+"""How likely each number is in long fleets: what is folded apart takes as much time as what is folded together."""
 
 _STEP = {"timeout": f"{TIMEOUT_MS}ms", "verify": "30s"}
 _TOGGLED = {"name": "toggled", "use": "zscore", "match": {"metric": "absent"}, "window": 0}
@@ -55,12 +58,12 @@ class FleetPlan(Plan):
         return self.versions[0].topics.partitions
 
 
-def draw_fleet(lots: random.Random) -> FleetPlan:
-    """Return a fleet: each of its parts is there in some worlds, and not in others."""
+def draw_fleet(lots: random.Random, *, dense: bool = False) -> FleetPlan:
+    """Return a fleet: each of its parts is there in some worlds, and not in others; `dense`: much happens."""
     attempts = (2, 3) if lots.random() < 0.3 else (2,)
     drawn = {
         "guards": draw_guards(lots).model_dump(by_alias=True),
-        "topics": {"partitions": lots.choice(PARTITIONS)},
+        "topics": {"partitions": lots.choices(PARTITIONS, [1, 1, 1] if dense else ALONE)[0]},
         **_watching(lots),
     }
     versions = [_settings(drawn, tries, toggled) for tries in attempts for toggled in (False, True)]
@@ -70,7 +73,7 @@ def draw_fleet(lots: random.Random) -> FleetPlan:
         lazy_ms=lots.choices([20_000, 60_000, 120_000, 300_000], [1, 2, 6, 7])[0],
         awake_ms=lots.choices(AWAKE_MS, [1, 4])[0],
         seldom_s=lots.choices([300.0, 1_800.0, 3_600.0], [1, 3, 3])[0],
-        every_ms=lots.choice([3_600_000.0, 7_200_000.0, 10_800_000.0]),
+        every_ms=DENSE_MS if dense else lots.choice([3_600_000.0, 7_200_000.0, 10_800_000.0]),
     )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from mendline.agent import publisher
 from mendline.agent.publisher import Publisher
 from mendline.logs.base import LogUnavailableError
+from mendline.runtime import outbox
 from tests.simulation.members import SteppingLog, SteppingProducer
 
 if TYPE_CHECKING:
@@ -26,8 +28,12 @@ KEEP_MS = 1_000
 
 @contextmanager
 def in_virtual_time(time: Time) -> Iterator[None]:
-    """Let publishers measure what passes in `time`."""
-    with patch.object(publisher, "monotonic", time.monotonic), patch.object(publisher, "since_boot", time.monotonic):
+    """Let publishers measure what passes in `time`, and outboxes wait in it."""
+    with (
+        patch.object(publisher, "monotonic", time.monotonic),
+        patch.object(publisher, "since_boot", time.monotonic),
+        patch.object(outbox, "time", SimpleNamespace(sleep=time.nap)),
+    ):
         yield
 
 
@@ -72,13 +78,17 @@ class Turnstile:
 
 
 class SteppingPublisher(Publisher):
-    """The publisher; when its process is dead it says and keeps nothing any more."""
+    """The publisher; when its process is dead it says and keeps nothing any more.
+
+    `safe` is how many of its records it has put on the log or the disk, from the first on.
+    """
 
     def __init__(self, process: Process, *about: Any, **more: Any) -> None:
         """Work in the process."""
         super().__init__(*about, **more)
         self._process = process
         self._keeps = False
+        self.safe = 0
         turnstile: Any = Turnstile(process)
         self._changed = turnstile
 
@@ -89,6 +99,8 @@ class SteppingPublisher(Publisher):
     def _move_to_disk(self) -> None:
         self._process.step()
         super()._move_to_disk()
+        if self._on_disk or not self._under_way:
+            self.safe = self._sequence - len(self._items)
 
     def _away(self, error: Any) -> None:
         super()._away(error)
@@ -114,7 +126,7 @@ class _SlowAnswer:
     at_ms: float
 
     def done(self) -> bool:
-        return self.process.time.now >= self.at_ms
+        return self.process.time.now >= self.at_ms and bool(self.answer.done())
 
     def result(self, timeout_s: float) -> Sequence[Position]:
         left_ms = max(self.at_ms - self.process.time.now, 0)
@@ -122,7 +134,7 @@ class _SlowAnswer:
         if left_ms > timeout_s * 1000:
             msg = "no answer yet"
             raise LogUnavailableError(msg)
-        positions: Sequence[Position] = self.answer.result(0)
+        positions: Sequence[Position] = self.answer.result(timeout_s - left_ms / 1000)
         return positions
 
 

@@ -24,7 +24,7 @@ from tests.simulation.fleet.truth import FleetTruth
 from tests.simulation.hosts import COMMANDS
 from tests.simulation.judge import KINDS as JUDGED
 from tests.simulation.judge import Wrong
-from tests.simulation.members import MemberLife
+from tests.simulation.members import Holding, MemberLife
 from tests.simulation.services import JOURNAL, METRICS
 from tests.simulation.story import Line, of_kind
 from tests.simulation.world import PLANNERS, Keys, World
@@ -51,14 +51,16 @@ class Fleet(World):
     """All of it. `run` lets so many hours pass; `story` says what came of it."""
 
     kinds = (*JUDGED, *KINDS)
-    unit, per_world = "hours", 20.0
+    asked, unit, per_world, step = "--fleet ", "hours", 20.0, 0.1
+    dense = False
     plan: FleetPlan
     truth: FleetTruth
 
     def __init__(self, seed: str, folder: Path, keys: Keys, harms: Collection[str] = ()) -> None:
         """Put everything to work; of the kinds of harm only these are done, if any are named."""
         self._awake_until = 0
-        self.lives: dict[str, list[Agent]] = defaultdict(list)
+        self.lives: dict[str, list[FleetAgent]] = defaultdict(list)
+        self.holdings: list[Holding] = []
         super().__init__(seed, folder, keys, harms)
         self.stages: dict[str, MemberLife] = {}
         self.log.listeners[JOURNAL.topic].clear()
@@ -131,10 +133,11 @@ class Fleet(World):
     def _member(self, name: str, spec: StageSpec, settings: Settings) -> MemberLife:
         # What it took to fold is measured in real time: a snapshot that rests on it would come when it likes.
         pace = Pace(idle=0.0, again=NEVER_S, seldom=self.plan.seldom_s)
-        return MemberLife(self.time, self.lots, self.log, spec, settings, name, pace=pace, idle_ms=self._rest_ms)
+        about = (self.time, self.lots, self.log, spec, settings, name)
+        return MemberLife(*about, pace=pace, idle_ms=self._rest_ms, holdings=self.holdings)
 
     def _draw_plan(self) -> FleetPlan:
-        plan = draw_fleet(self.lots)
+        plan = draw_fleet(self.lots, dense=self.dense)
         self.session_s = 10 + 2.5 * plan.lazy_ms / 1000
         return plan
 
@@ -197,3 +200,10 @@ class Fleet(World):
         """Return up to which offset of a partition a stage has read."""
         place = self.log.group(f"mendline.{stage}").committed.get(partition)
         return place.offset if place else 0
+
+
+class DenseFleet(Fleet):
+    """A fleet in which as much happens in one hour as else in twenty, and that has several partitions more often."""
+
+    asked, per_world = "--fleet --dense ", 1.0
+    dense = True

@@ -47,7 +47,8 @@ def _tell(defect: Defect) -> bool:
     began = monotonic()
     why_not = shortcoming(defect)
     verdict = "NOT CAUGHT" if why_not else "caught"
-    by = defect.node or f"simulation: {defect.breaks}"
+    promise = f"{'fleet' if defect.fleet else 'simulation'}: {defect.breaks}" if defect.breaks else ""
+    by = " and ".join(one for one in (defect.node, promise) if one)
     print(f"{verdict:>10}  {defect.name} ({by}, {monotonic() - began:.0f} s)", flush=True)
     if why_not:
         print(why_not, file=sys.stderr, flush=True)

@@ -8,8 +8,9 @@ A patch begins with what is wrong, in a sentence, and fields of one line each, b
     Amid: planner frozen, planner killed
     World: 12
 
-`Found-by` names a test, as pytest does, or a promise that simulated worlds must find broken; these are searched for
-amid the harm named, from the number of the world that found it when somebody looked last.
+`Found-by` names a test, as pytest does, or a promise that simulated worlds must find broken: of incidents
+(`simulation`) or of whole fleets (`fleet`). These are searched for amid the harm named, from the number of the world
+that found it when somebody looked last. With two such lines, of a test and of a promise, both must find it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SIMULATION = "simulation "
+WORLDS = ("simulation", "fleet")
 FIELDS = ("Found-by", "Amid", "World")
 
 
@@ -28,12 +29,13 @@ class HeaderError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """A patch and its check: a test (`node`), or the promise that it `breaks` in a simulated world."""
+    """A patch and its checks: a test (`node`), the promise that it `breaks` in a simulated world, or both."""
 
     path: Path
     wrong: str
     node: str = ""
     breaks: str = ""
+    fleet: bool = False
     amid: tuple[str, ...] = ()
     world: int = 0
 
@@ -51,13 +53,16 @@ def kept(folder: Path = FOLDER) -> list[Defect]:
 def read(path: Path) -> Defect:
     """Return the defect of a patch. Raises HeaderError."""
     head = path.read_text().partition("\n--- ")[0].splitlines()
-    fields = {key: value.strip() for key, mark, value in (line.partition(": ") for line in head) if mark}
-    found_by = fields.get("Found-by", "")
+    fields: dict[str, list[str]] = {name: [] for name in FIELDS}
+    for key, mark, value in (line.partition(": ") for line in head):
+        if mark and key in fields:
+            fields[key].append(value.strip())
     wrong = " ".join(line for line in head if line and line.partition(": ")[0] not in FIELDS)
-    if not found_by or not wrong:
-        msg = f"{path}: a patch begins with what is wrong and `Found-by: TEST` or `Found-by: simulation PROMISE`"
+    if not fields["Found-by"] or not wrong:
+        msg = f"{path}: a patch begins with what is wrong and `Found-by: TEST` or `Found-by: simulation|fleet PROMISE`"
         raise HeaderError(msg)
-    if not found_by.startswith(SIMULATION):
-        return Defect(path, wrong, node=found_by)
-    amid = tuple(fields.get("Amid", "").split(", "))
-    return Defect(path, wrong, breaks=found_by.removeprefix(SIMULATION), amid=amid, world=int(fields.get("World", 0)))
+    promises = [one.split(" ", 1) for one in fields["Found-by"] if one.startswith(WORLDS)]
+    nodes = [one for one in fields["Found-by"] if not one.startswith(WORLDS)]
+    node, (kind, breaks) = "".join(nodes), promises[0] if promises else ("", "")
+    amid = tuple(", ".join(fields["Amid"]).split(", "))
+    return Defect(path, wrong, node, breaks, kind == "fleet", amid, int("".join(fields["World"]) or 0))

@@ -9,7 +9,8 @@ import pytest
 
 from tests.defects.kept import FOLDER, Defect, HeaderError, kept, read
 from tests.defects.trial import TREE, applies, fail_without, shortcoming
-from tests.simulation.judge import KINDS
+from tests.simulation.fleet.world import Fleet
+from tests.simulation.world import World
 
 FEW = (
     "a-host-does-not-wait-for-its-disk",
@@ -34,9 +35,13 @@ def test_every_patch_names_a_check_that_there_is() -> None:
 
 
 def _has_check(defect: Defect) -> bool:
+    if defect.breaks:
+        known = "".join((TREE / "tests/simulation" / name).read_text() for name in ("harm.py", "fleet/harm.py"))
+        kinds = Fleet.kinds if defect.fleet else World.kinds
+        if defect.breaks not in kinds or any(f'"{name}"' not in known for name in defect.amid):
+            return False
     if not defect.node:
-        known = (TREE / "tests/simulation/harm.py").read_text()
-        return defect.breaks in KINDS and all(f'"{name}"' in known for name in defect.amid)
+        return bool(defect.breaks)
     path, _, test = defect.node.partition("::")
     name = re.escape(test.partition("[")[0])
     return bool(re.search(rf"^def {name}\(", (TREE / path).read_text(), re.MULTILINE))
@@ -85,6 +90,22 @@ def test_a_patch_that_does_not_apply_is_told(tmp_path: Path) -> None:
     (tree / "product.py").write_text("one = None\n")
     assert "patch failed: product.py:1" in applies(defect, tree)
     assert shortcoming(defect, tree).startswith("the patch does not apply: error: patch failed: product.py:1")
+
+
+def test_a_patch_may_name_a_test_and_a_promise(tmp_path: Path) -> None:
+    """Of incidents, or of a whole fleet."""
+    head = "It is wrong.\n\nFound-by: test_product.py::test_one\nFound-by: fleet lost\nAmid: log silent\nWorld: 4\n"
+    (tmp_path / "it.patch").write_text(f"{head}\n--- a/product.py\n")
+    wanted = Defect(
+        tmp_path / "it.patch",
+        "It is wrong.",
+        "test_product.py::test_one",
+        "lost",
+        fleet=True,
+        amid=("log silent",),
+        world=4,
+    )
+    assert wanted == read(tmp_path / "it.patch")
 
 
 @pytest.mark.parametrize("head", ["Found-by: test_product.py::test_one\n", "It is wrong.\n"])

@@ -33,8 +33,10 @@ def shortcoming(defect: Defect, tree: Path = TREE) -> str:
     with copied(tree) as folder:
         if why := _git_apply(folder, str(defect.path.resolve())):
             return f"the patch does not apply: {why}"
-        if defect.node:
-            return unfound(_pytest(folder, [defect.node]))
+        if defect.node and (why := unfound(_pytest(folder, [defect.node]))):
+            return why
+        if not defect.breaks:
+            return ""
         said = _search(folder, defect)
     found = FOUND.search(said)
     if not found:
@@ -83,7 +85,8 @@ def _pytest(tree: Path, nodes: Sequence[str]) -> subprocess.CompletedProcess[str
 def _search(tree: Path, defect: Defect, alone: int | None = None) -> str:
     """Return what the search for a world says in a tree; of the world `alone`, if one is given."""
     worlds = ("--first", str(defect.world)) if alone is None else ("--first", str(alone), "--count", "1")
-    asked = (defect.name, "--breaks", defect.breaks, "--amid", ", ".join(defect.amid), *worlds)
+    kind = ("--fleet",) if defect.fleet else ()
+    asked = (defect.name, *kind, "--breaks", defect.breaks, "--amid", ", ".join(defect.amid), *worlds)
     done = _python(tree, "tests.defects.worlds", *asked)
     return done.stdout + done.stderr
 

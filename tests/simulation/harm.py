@@ -278,9 +278,11 @@ class Harm:
 
     def _made(self, kind: OrderKind, subject: str, *, active: bool, lasts_ms: int | None = None) -> Order:
         now, number = self.world.time.now, self.world.lots.random()
-        about = {"source": "ann", "time": now, "by": "ann", "expires": None if lasts_ms is None else now + lasts_ms}
         name = record_id("order", kind, subject, now, str(number))
-        return Order(id=name, kind=kind, subject=subject, active=active, **about)
+        ends = None if lasts_ms is None else now + lasts_ms
+        return Order(
+            id=name, source="ann", time=now, kind=kind, by="ann", subject=subject, active=active, expires=ends
+        )  # fmt: skip
 
     def _of(self, named: Mapping[str, object]) -> str:
         return self.world.lots.choice(list(named))

@@ -70,6 +70,8 @@ def dump(
 def load(file: Path, prefix: str | None, url: str | None, config: Path) -> None:
     """Load the dump FILE into topics of a log that are empty or missing; made here, they keep records for ever.
 
+    When it was interrupted, the same command goes on.
+
     The embedded log takes over offsets and append times; Kafka gives its own.
 
     Example: mendline topics load incident.dump --log sqlite://copy

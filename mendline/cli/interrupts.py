@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of long work: obeyed between two steps, so that what is done by then can be kept."""
+"""Ctrl-C or SIGTERM in the middle of long work: obeyed between two steps, so that what is done by then can be kept."""
 
 from __future__ import annotations
 
@@ -13,25 +13,29 @@ class InterruptedBetweenStepsError(KeyboardInterrupt):
 
 
 class Interrupts:
-    """Holds the first Ctrl-C back while a step is at work; a second one is not waited for."""
+    """Holds the first Ctrl-C or SIGTERM back while a step is at work; a second one is not waited for.
+
+    `signal` is the number of the first one, 0 before.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._asked = False
+        self.signal = 0
         self._asleep = False
 
     @contextmanager
     def held_back(self) -> Iterator[None]:
-        """Take Ctrl-C over for a while, on the main thread."""
-        before = signal.signal(signal.SIGINT, self._interrupt)
+        """Take both over for a while, on the main thread."""
+        before = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def check(self) -> None:
         """Raise InterruptedBetweenStepsError if it is time to end; to be called between two steps."""
-        if self._asked:
+        if self.signal:
             raise InterruptedBetweenStepsError
 
     def sleep(self, seconds: float) -> None:
@@ -43,9 +47,9 @@ class Interrupts:
         finally:
             self._asleep = False
 
-    def _interrupt(self, *_: object) -> None:
+    def _interrupt(self, number: int, _: object) -> None:
+        again, self.signal = bool(self.signal), self.signal or number
         if self._asleep:
             raise InterruptedBetweenStepsError
-        if self._asked:
+        if again:
             raise KeyboardInterrupt
-        self._asked = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import Settings
 
 NO = 1
+TIMES = ("--from", "--to", "--paced-from")
 
 
 @click.command()
@@ -37,12 +40,13 @@ NO = 1
 @click.option("--from", "begin", metavar="TIME", help="From what was appended at this time on: a date, or 2h (ago).")
 @click.option("--to", "end", metavar="TIME", help="Up to what was appended before this time.")
 @click.option("--speed", default="max", metavar="N|max", help="So many times as fast as it was; default: max.")
+@click.option("--paced-from", "since", metavar="TIME", help="What was appended before goes by as fast as can be.")
 @click.option("--into", "prefix", metavar="PREFIX", help="Make topics of what is said, whose names begin with this.")
 @json_option
 @config_option
 def replay(
     url: str | None, topics: tuple[str, ...], sources: tuple[str, ...], begin: str | None, end: str | None, speed: str,
-    out: Path | None, prefix: str | None, config: Path, *, verify: bool, diff: bool, as_json: bool,
+    since: str | None, out: Path | None, prefix: str | None, config: Path, *, verify: bool, diff: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Feed recorded topics through the stages again, by the code and the settings that are here now.
 
@@ -53,7 +57,8 @@ def replay(
     is 1 when something does not come again, byte for byte; the first differences are told, with their causes. With
     --diff all is replayed as if they had always counted.
 
-    When interrupted it tells the time from which --from goes on; the file of --out has what was said until then.
+    When interrupted (Ctrl-C, SIGTERM) it tells the command that goes on: what comes out is what would have, had it not
+    been. State is nowhere kept, so that goes once more over what was replayed, as fast as can be.
 
     Example: mendline replay --verify --from 2h
     """
@@ -68,15 +73,15 @@ def replay(
         raise click.UsageError(msg)
     wanted = Wanted(_inputs(topics), moment_ms(begin, "--from"), moment_ms(end, "--to"), frozenset(sources))
     interrupts = Interrupts()
-    pace = Pace(_speed(speed), time.monotonic, interrupts.sleep)
-    with source_of(config, url, wanted) as source, _told_when_interrupted(pace, interrupts, out, prefix):
+    pace = Pace(_speed(speed), time.monotonic, interrupts.sleep, moment_ms(since, "--paced-from") or 0)
+    with source_of(config, url, wanted) as source, _told_when_interrupted(source, pace, interrupts, out):
         if verify:
             _verify(source, pace, interrupts, as_json=as_json)
         else:
             with _kept(out, needed=bool(prefix)) as kept:
                 _anew(source, pace, interrupts, kept, as_json=as_json)
                 if prefix and kept:
-                    _load(config, kept, prefix)
+                    _load(config, kept, prefix, interrupts)
     if out and not as_json:
         click.echo(f"{out}: what was said; `mendline topics load {out} --into PREFIX` makes topics of it")
 
@@ -182,14 +187,14 @@ def _kept(out: Path | None, *, needed: bool) -> Iterator[Path | None]:
         yield Path(folder) / "said"
 
 
-def _load(config: Path, kept: Path, prefix: str) -> None:
-    """Make topics of what was said, on the configuration's log. Raises LogError."""
+def _load(config: Path, kept: Path, prefix: str, interrupts: Interrupts) -> None:
+    """Make topics of what was said, on the configuration's log, or go on with it. Raises LogError."""
     from mendline.config import load_settings, log_of
     from mendline.dumps import Dump
     from mendline.dumps.loading import load
 
     with Dump(kept) as said, log_of(load_settings(config)) as log:
-        loaded = load(said, log, prefix)
+        loaded = load(said, log, prefix, lambda _: interrupts.check())
         click.echo(f"{log.url}: {loaded.records:,} records of what was said, in topics below {prefix}", err=True)
 
 
@@ -234,27 +239,41 @@ def _run(source: Source, feeds: Sequence[Feed], pace: Pace, interrupts: Interrup
 
 
 @contextmanager
-def _told_when_interrupted(pace: Pace, interrupts: Interrupts, out: Path | None, prefix: str | None) -> Iterator[None]:
-    """Heed Ctrl-C, and say how to go on; a second one ends it where it is, and keeps nothing."""
+def _told_when_interrupted(source: Source, pace: Pace, interrupts: Interrupts, out: Path | None) -> Iterator[None]:
+    """Heed Ctrl-C and SIGTERM, and say how to go on; a second one ends it where it is, and keeps nothing."""
     from mendline.cli.interrupts import InterruptedBetweenStepsError
 
     try:
         with interrupts.held_back():
             yield
     except InterruptedBetweenStepsError:
-        click.echo(f"Interrupted; {_how_to_go_on(pace, out, prefix)}", err=True)
-        raise
+        kept = f"{out} has what was said until here, and is replaced by all of it; " if out else ""
+        click.echo(f"Interrupted; {kept}this goes on: {_go_on(source, pace)}", err=True)
+        raise click.exceptions.Exit(128 + interrupts.signal) from None
 
 
-def _how_to_go_on(pace: Pace, out: Path | None, prefix: str | None) -> str:
-    if pace.reached is None:
-        return "nothing was replayed"
-    begin = f"--from {_moment(pace.reached)}"
-    if out:
-        return f"{out} has what was said until here; {begin}, and another file, goes on"
-    if prefix:
-        return f"no topics were made below {prefix}; with --out as well, what was said until here is kept"
-    return f"{begin} goes on from here"
+def _go_on(source: Source, pace: Pace) -> str:
+    """Return the command that does the same, of the same records: times are absolute, and nothing newer is wanted.
+
+    What was paced already is not waited for again.
+    """
+    words = list(_without_times(sys.argv[1:]))
+    wanted = source.wanted
+    words += ["--from", _moment(wanted.begin)] if wanted.begin is not None else []
+    words += ["--to", _moment(source.newest + 1 if wanted.end is None else wanted.end)]
+    if pace.speed is not None and pace.reached is not None:
+        words += ["--paced-from", _moment(pace.reached)]
+    return shlex.join(["mendline", *words])
+
+
+def _without_times(words: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a command line without the options that are about times, and their values."""
+    given = iter(words)
+    for word in given:
+        if word in TIMES:
+            next(given, None)
+        elif word.partition("=")[0] not in TIMES:
+            yield word
 
 
 def _moment(time_ms: int) -> str:

@@ -47,19 +47,22 @@ def joined(feeds: Iterable[Feed]) -> list[Feed]:
 class Pace:
     """How fast append time goes by: `speed` times as fast as it did, None as fast as can be.
 
-    `reached`: all that was appended before that time (ms) has been handed out; None before anything was.
+    What was appended before `since` (ms) is not waited for. `reached`: all that was appended before that time (ms) has
+    been handed out; None before anything was.
     """
 
-    def __init__(self, speed: float | None, clock: Callable[[], float], sleep: Callable[[float], object]) -> None:
+    def __init__(
+        self, speed: float | None, clock: Callable[[], float], sleep: Callable[[float], object], since: int = 0
+    ) -> None:
         """Measure by `clock` (s), wait by `sleep`."""
-        self.speed, self._clock, self._sleep = speed, clock, sleep
+        self.speed, self._clock, self._sleep, self._since = speed, clock, sleep, since
         self.reached: int | None = None
         self._began: tuple[float, int] | None = None
 
     def wait_for(self, append_time: int) -> None:
         """Wait until it is time for what was appended then (ms)."""
         self.reached = append_time
-        if self.speed is None:
+        if self.speed is None or append_time < self._since:
             return
         if self._began is None:
             self._began = self._clock(), append_time

@@ -87,6 +87,20 @@ class Source:
             if short in self.wanted.topics:
                 yield from (Place(stage, one) for one in self.partitions(short) for stage in stages)
 
+    @property
+    def newest(self) -> int:
+        """When the newest record of any input was appended (ms), 0 where there is none. Raises LogError, DumpError."""
+        found = 0
+        for short in INPUTS:
+            name = self.name(short)
+            for number in range(self.recording.topics().get(name, 0)):
+                partition = Partition(name, number)
+                extent = self.recording.extent(partition)
+                if extent.begin < extent.end:
+                    for batch in self.recording.batches(partition, extent.end - 1, extent.end):
+                        found = max(found, int(batch.timestamps[-1]))
+        return found
+
     def spans(self) -> dict[Partition, Span]:
         """Return what there is now of each partition, those of outputs first. Raises ReplayError.
 

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import re
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -15,18 +11,14 @@ from unittest.mock import patch
 import pytest
 
 from mendline.config import load_settings
-from mendline.dumps import Dump
 from mendline.dumps.dumping import Wanted, dump, extents, head_of
 from mendline.dumps.recording import LogRecording
 from mendline.logs.sqlite import SqliteLog
-from mendline.replaying.tracks import Track
-from mendline.replaying.windows import WindowKey, rows_of
 from mendline.roles import with_own_detectors
-from mendline.schemas.columnar import decode_windows
 from mendline.schemas.stream import Batch
 from mendline.testing.clock import ManualClock
 from tests.cli.support import Caller, one_message, write_config
-from tests.replaying.support import SETTINGS, Studio, values_of
+from tests.replaying.support import SETTINGS, Studio
 
 pytestmark = pytest.mark.slow
 
@@ -127,91 +119,6 @@ def _faults(out: str) -> set[str]:
     """Return the ids of the faults among records that were printed."""
     records = [json.loads(line)["record"] for line in out.splitlines()]
     return {one["id"] for one in records if one and one["type"] == "fault"}
-
-
-@contextmanager
-def interrupting(after: int, times: int = 1) -> Iterator[None]:
-    """Press Ctrl-C, once or more, while so many batches have been folded and one more is."""
-    taken: list[int] = []
-
-    def take(track: Track, batch: Batch) -> None:
-        taken.append(len(batch))
-        for _ in range(times if len(taken) == after else 0):
-            signal.raise_signal(signal.SIGINT)
-        fold(track, batch)
-
-    fold = Track.take
-    with patch.object(Track, "take", take):
-        yield
-
-
-def test_what_is_interrupted_can_go_on(call: Caller, config: Path) -> None:
-    """From the time that is told; both parts together are all there is."""
-    with interrupting(after=40):
-        broken_off = call("replay", "--verify", "--speed", "1e9", "-c", config)
-    told = re.search(r"^Interrupted; --from (\S+) goes on from here", broken_off.err, re.MULTILINE)
-    assert (broken_off.status, bool(told)) == (130, True)
-    when = told[1] if told else ""
-    whole, before, after = (
-        json.loads(call("replay", "--verify", "--json", "-c", config, *words).out)["equal"]["windows"]
-        for words in ((), ("--to", when), ("--from", when))
-    )
-    assert (before > 0, after > 0, before + after) == (True, True, whole)
-
-
-def test_what_was_said_before_an_interruption_is_kept(call: Caller, config: Path, tmp_path: Path) -> None:
-    """In a whole file; with the one of the rest it has all that one run says."""
-    first, second, whole = (tmp_path / name for name in ("first", "second", "whole"))
-    with interrupting(after=80):
-        broken_off = call("replay", "--speed", "1e9", "--out", first, "-c", config)
-    told = re.search(
-        rf"^Interrupted; {first} has what was said until here; --from (\S+), and", broken_off.err, re.MULTILINE
-    )
-    assert (broken_off.status, bool(told)) == (130, True)
-    assert call("replay", "--from", told[1] if told else "", "--out", second, "-c", config).status == 0
-    assert call("replay", "--out", whole, "-c", config).status == 0
-    parts = kept(first), kept(second)
-    assert all(parts)
-    assert parts[0] | parts[1] == kept(whole)
-
-
-def kept(path: Path) -> set[WindowKey]:
-    """Return which windows are in a dump."""
-    with Dump(path) as found:
-        blocks = [block for value in values_of(found, "mendline.windows") for block in decode_windows(value, 0)]
-    return {key for block in blocks for key, _ in rows_of(block)}
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--into", "part"), "Interrupted; no topics were made below part; with --out as well, what was said until"),
-        (("--diff",), "goes on from here"),
-    ],
-)
-def test_an_interruption_tells_what_is_left(call: Caller, config: Path, words: tuple[str, ...], said: str) -> None:
-    """Half of what was said would be taken for all of it."""
-    with interrupting(after=40):
-        ran = call("replay", "--speed", "1e9", *words, "-c", config)
-    assert (ran.status, said in ran.err) == (130, True)
-
-
-def test_a_second_interruption_is_not_waited_for(call: Caller, config: Path, tmp_path: Path) -> None:
-    """And leaves nothing of the file."""
-    with interrupting(after=40, times=2):
-        ran = call("replay", "--speed", "1e9", "--out", tmp_path / "d", "-c", config)
-    assert (ran.status, "Interrupted; " in ran.err, list(tmp_path.iterdir())) == (130, False, [])
-
-
-def test_a_wait_for_the_next_record_can_be_interrupted(call: Caller, config: Path) -> None:
-    """At the speed at which it was recorded."""
-
-    def sleep(_: float) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    with patch("mendline.cli.interrupts.time.sleep", sleep):
-        ran = call("replay", "--verify", "--speed", "1", "-c", config)
-    assert (ran.status, "goes on from here" in ran.err) == (130, True)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.logs.base import LogRefusedError, LogUnavailableError
@@ -12,7 +12,7 @@ from mendline.responders.planner import load_journal
 from mendline.runtime.logtime import LogClock
 from mendline.runtime.snapshots import Restored, SnapshotPlace, read_snapshot
 from mendline.schemas.base import UnreadableRecordError
-from mendline.schemas.records import Fault, Record, decode_record
+from mendline.schemas.records import Cancel, Command, Fault, Record, decode_record
 from mendline.schemas.stream import Batch, Partition
 
 if TYPE_CHECKING:
@@ -101,6 +101,28 @@ def stored(
                 yield Stored(offset, stamp, log_time, decode_record(value))
             except UnreadableRecordError:
                 continue  # it stands in the dead letters, with the reason
+
+
+class Sent(NamedTuple):
+    """A command, or what called one off, with its offset among the commands and its append time (ms)."""
+
+    offset: int
+    append_time: int
+    record: Command | Cancel
+
+
+def commands_of(batches: Iterable[Batch], intents: Collection[str]) -> Iterator[Sent]:
+    """Yield the commands for these intents, and what called them off, of batches of one partition of the commands.
+
+    Each once: who goes on after a crash says them again under the same id.
+    """
+    marks = [intent.encode() for intent in intents]
+    seen: set[str] = set()
+    for one in stored(batches, LogClock(), lambda value: any(mark in value for mark in marks)):
+        record = one.record
+        if isinstance(record, Command | Cancel) and record.intent in intents and record.id not in seen:
+            seen.add(record.id)
+            yield Sent(one.offset, one.append_time, record)
 
 
 def fold_journal(log: Log, settings: Settings) -> Journal:

@@ -9,25 +9,16 @@ from mendline.explaining.evidence import records_behind
 from mendline.explaining.links import Link
 from mendline.explaining.scoring import detector_link, recompute
 from mendline.logs.partitioner import partition_of
+from mendline.reading import commands_of
 from mendline.responders.journal import CLOSING
 from mendline.schemas.base import record_id
-from mendline.schemas.records import (
-    Cancel,
-    Command,
-    Fault,
-    Hold,
-    Intent,
-    Order,
-    Outcome,
-    Verification,
-    readable,
-)
+from mendline.schemas.records import Fault, Hold, Intent, Order, Outcome, Verification
 from mendline.schemas.stream import Partition
 from mendline.words import attachments, clock, describe
 
 if TYPE_CHECKING:
     from mendline.explaining.subjects import Subject
-    from mendline.reading import Stored
+    from mendline.reading import Sent, Stored
     from mendline.replaying.inputs import Source
 
 COMMAND_MS = 1_000_000
@@ -92,18 +83,19 @@ def _commands(source: Source, entry: Stored) -> list[Link]:
         return [Link("command", [f"{topic} was not recorded"], {})]
     place = Partition(topic, partition_of(intent.host.encode(), count))
     begin, end = (source.recording.offset_at(place, entry.append_time + ms) for ms in (0, COMMAND_MS))
-    found: dict[str, Link] = {}
-    for batch in source.recording.batches(place, begin, end):
-        for offset, time, value in zip(batch.offsets, batch.timestamps, batch.values, strict=True):
-            if intent.id.encode() in value and isinstance(record := readable(value), Command | Cancel):
-                text = f"{clock(time)} {topic} partition {place.number} offset {offset}: {describe(record)}"
-                signed = f"signed by key {record.signature.key}" if record.signature else "not signed"
-                facts = {"topic": topic, "partition": place.number, "offset": offset, "append_time": time}
-                facts |= {"record": record.model_dump(mode="json", exclude_none=True)}
-                found.setdefault(record.id, Link(record.type, [text, signed], facts))
+    batches = source.recording.batches(place, begin, end)
+    found = {one.record.id: _command_link(place, one) for one in commands_of(batches, [intent.id])}
     if record_id("command", intent.id) not in found:
         return [Link("command", [_why_no_command(intent)], {}), *found.values()]
     return list(found.values())
+
+
+def _command_link(place: Partition, sent: Sent) -> Link:
+    record = sent.record
+    where = f"{place.topic} partition {place.number} offset {sent.offset}"
+    signed = f"signed by key {record.signature.key}" if record.signature else "not signed"
+    facts = {"topic": place.topic, "partition": place.number, **_facts(sent)}
+    return Link(record.type, [f"{clock(sent.append_time)} {where}: {describe(record)}", signed], facts)
 
 
 def _why_no_command(intent: Intent) -> str:
@@ -120,6 +112,6 @@ def _said_by_people(subject: Subject) -> list[Link]:
     return [Link("people", lines, {"orders": [_facts(one) for one in orders]})] if orders else []
 
 
-def _facts(entry: Stored) -> dict[str, object]:
+def _facts(entry: Stored | Sent) -> dict[str, object]:
     record = entry.record.model_dump(mode="json", exclude_none=True)
     return {"offset": entry.offset, "append_time": entry.append_time, "record": record}

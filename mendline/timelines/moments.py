@@ -7,12 +7,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.logs.base import LogRefusedError
-from mendline.reading import Stored, offset_at, read_batches, read_journal
+from mendline.reading import Stored, commands_of, offset_at, read_batches, read_journal
 from mendline.responders.incidents import CHANGED_MS
 from mendline.responders.playbook import matches_target
 from mendline.schemas.records import (
-    Cancel,
-    Command,
     ConfigurationChange,
     Fault,
     Hold,
@@ -22,9 +20,8 @@ from mendline.schemas.records import (
     Outcome,
     Record,
     Verification,
-    readable,
 )
-from mendline.schemas.stream import Partition
+from mendline.schemas.stream import Batch, Partition
 from mendline.timelines.signs import first_sign
 from mendline.words import attachments, describe
 
@@ -154,21 +151,19 @@ def _commands(log: Log, settings: Settings, told: Sequence[Stored]) -> Iterator[
     if not intents:
         return
     begin = min(one.append_time for one in told if isinstance(one.record, Intent))
-    for time, record in _records_of(log, settings.topics.topic("commands"), begin, told[-1].append_time + AFTER_MS):
-        if isinstance(record, Command | Cancel) and record.intent in intents:
+    topic = settings.topics.topic("commands")
+    for number in range(log.topics().get(topic, 0)):
+        batches = _appended(log, Partition(topic, number), begin, told[-1].append_time + AFTER_MS)
+        for _, time, record in commands_of(batches, intents):
             yield Moment(time, record.type, intents[record.intent], describe(record), record)
 
 
-def _records_of(log: Log, topic: str, begin: int, end: int) -> Iterator[tuple[int, Record]]:
-    """Yield the readable records of all partitions that were appended from `begin` to `end` (ms)."""
-    for number in range(log.topics().get(topic, 0)):
-        partition = Partition(topic, number)
-        try:
-            for batch in read_batches(log, partition, offset_at(log, partition, begin)):
-                if batch.timestamps[0] > end:
-                    break
-                for time, value in zip(batch.timestamps, batch.values, strict=True):
-                    if record := readable(value):
-                        yield int(time), record
-        except LogRefusedError:
-            continue  # whoever may not read commands still reads the journal
+def _appended(log: Log, partition: Partition, begin: int, end: int) -> Iterator[Batch]:
+    """Yield the batches that were appended from `begin` to `end` (ms); none to whoever may read the journal alone."""
+    try:
+        for batch in read_batches(log, partition, offset_at(log, partition, begin)):
+            if batch.timestamps[0] > end:
+                return
+            yield batch
+    except LogRefusedError:
+        return

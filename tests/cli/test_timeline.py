@@ -155,10 +155,10 @@ def test_a_first_sign_that_is_no_longer_kept_is_said_to_be_gone(call: Caller, co
 
 
 def test_commands_and_what_called_them_off_stand_among_the_rest(call: Caller, config: Path) -> None:
-    """Of the fault's own intents only."""
+    """Of the fault's own intents only; each once, though whoever goes on after a crash says it again."""
     cancel = Cancel(id="x", source="planner", time=START_MS, intent=INTENT.id, host="host-1", reason="it is over")
     append(config, "journal", OPEN, INTENT)
-    append(config, "commands", command(), command("another"), b"{", cancel)
+    append(config, "commands", command(), command("another"), b"{", command(), cancel)
     append(config, "journal", outcome(INTENT))
     assert ["command", "cancel"] == [one["what"] for one in told(call, config) if one["what"] in ("command", "cancel")]
 

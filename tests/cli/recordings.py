@@ -12,11 +12,16 @@ from tests.cli.support import write_config
 from tests.replaying.support import SETTINGS, Studio
 
 
-def recorded(folder: Path, kind: type[Studio] = Studio) -> Path:
-    """Return a configuration in `folder` whose log holds a minute of such a recording, that ended well."""
+def recorded(folder: Path, seconds: int, kind: type[Studio] = Studio) -> Path:
+    """Return a configuration in `folder` whose log holds such a recording."""
     config = write_config(folder, **SETTINGS)
-    settings, clock = load_settings(config), ManualClock()
-    studio = kind(with_own_detectors(settings), clock, SqliteLog(settings.log, clock=clock))
-    studio.record(60)
-    studio.end()
+    record(config, ManualClock(), seconds, kind)
     return config
+
+
+def record(config: Path, clock: ManualClock, seconds: int, kind: type[Studio] = Studio) -> None:
+    """Record on the configuration's log, to an orderly end."""
+    settings = load_settings(config)
+    studio = kind(with_own_detectors(settings), clock, SqliteLog(settings.log, clock=clock))
+    studio.record(seconds)
+    studio.end()

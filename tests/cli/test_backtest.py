@@ -23,7 +23,7 @@ Write = Callable[..., Path]
 @pytest.fixture(scope="module", name="config")
 def _config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a configuration whose log holds a recording."""
-    return recorded(tmp_path_factory.mktemp("recorded"), Answered)
+    return recorded(tmp_path_factory.mktemp("recorded"), 60, Answered)
 
 
 @pytest.fixture(name="other")

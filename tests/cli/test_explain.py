@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module", name="config")
 def _config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a configuration whose log holds a recording."""
-    return recorded(tmp_path_factory.mktemp("recorded"))
+    return recorded(tmp_path_factory.mktemp("recorded"), 60)
 
 
 def ids_of(call: Caller, config: Path) -> list[str]:

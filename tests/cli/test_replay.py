@@ -14,11 +14,10 @@ from mendline.config import load_settings
 from mendline.dumps.dumping import Wanted, dump, extents, head_of
 from mendline.dumps.recording import LogRecording
 from mendline.logs.sqlite import SqliteLog
-from mendline.roles import with_own_detectors
 from mendline.schemas.stream import Batch
-from mendline.testing.clock import ManualClock
+from tests.cli.recordings import recorded
 from tests.cli.support import Caller, one_message, write_config
-from tests.replaying.support import SETTINGS, Studio
+from tests.replaying.support import SETTINGS
 
 pytestmark = pytest.mark.slow
 
@@ -26,15 +25,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module", name="config")
 def _config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a configuration whose log holds a recording."""
-    config = write_config(tmp_path_factory.mktemp("recorded"), **SETTINGS)
-    studio = Studio(with_own_detectors(load_settings(config)), clock := ManualClock(), _log(config, clock))
-    studio.record(40)
-    studio.end()
-    return config
-
-
-def _log(config: Path, clock: ManualClock) -> SqliteLog:
-    return SqliteLog(load_settings(config).log, clock=clock)
+    return recorded(tmp_path_factory.mktemp("recorded"), 40)
 
 
 def edited(config: Path, path: Path) -> Path:

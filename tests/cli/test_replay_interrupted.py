@@ -13,18 +13,17 @@ from unittest.mock import patch
 
 import pytest
 
-from mendline.config import load_settings
 from mendline.dumps import Dump
 from mendline.dumps.recording import LogRecording
 from mendline.logs.sqlite import SqliteLog
 from mendline.replaying.tracks import Track
 from mendline.replaying.windows import WindowKey, rows_of
-from mendline.roles import with_own_detectors
 from mendline.schemas.columnar import decode_windows
 from mendline.schemas.stream import Batch
 from mendline.testing.clock import ManualClock
-from tests.cli.support import Caller, Ran, ended, start, until, write_config
-from tests.replaying.support import SETTINGS, Studio, values_of
+from tests.cli.recordings import record, recorded
+from tests.cli.support import Caller, Ran, ended, start, until
+from tests.replaying.support import values_of
 
 pytestmark = pytest.mark.slow
 
@@ -32,17 +31,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module", name="config")
 def _config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a configuration whose log holds a recording."""
-    config = write_config(tmp_path_factory.mktemp("recorded"), **SETTINGS)
-    record(config, ManualClock(), 40)
-    return config
-
-
-def record(config: Path, clock: ManualClock, seconds: int) -> None:
-    """Record on the configuration's log."""
-    log = SqliteLog(load_settings(config).log, clock=clock)
-    studio = Studio(with_own_detectors(load_settings(config)), clock, log)
-    studio.record(seconds)
-    studio.end()
+    return recorded(tmp_path_factory.mktemp("recorded"), 40)
 
 
 @contextmanager

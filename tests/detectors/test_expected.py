@@ -34,11 +34,6 @@ def heard(story: Story, given: Settings) -> list[str]:
     return brief(whole)
 
 
-@pytest.fixture(name="story")
-def _story() -> Story:
-    return Story()
-
-
 @pytest.mark.parametrize("more", [{}, {"silent": {"phi": 8}}])
 def test_a_listed_host_that_never_came(story: Story, more: dict[str, Any]) -> None:
     """It is missing after the time in which any host would be silent, and is found when it comes."""

@@ -26,16 +26,6 @@ from tests.detectors.support import (
 CPU = table("system.cpu.utilization")
 
 
-@pytest.fixture(name="story")
-def _story() -> Story:
-    return Story()
-
-
-@pytest.fixture(name="host")
-def _host(story: Story) -> Host:
-    return Host(story)
-
-
 def heard(story: Story, **more: object) -> list[str]:
     """Return the faults of the story, in brief; what is said to it must not depend on the batches."""
     made = settings(**more)

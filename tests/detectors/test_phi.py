@@ -23,16 +23,6 @@ CPU = table("system.cpu.utilization")
 PHI = {"silent": {"phi": 8}}
 
 
-@pytest.fixture(name="story")
-def _story() -> Story:
-    return Story()
-
-
-@pytest.fixture(name="host")
-def _host(story: Story) -> Host:
-    return Host(story)
-
-
 def beat(host: Host, *intervals: float) -> None:
     """Let the host collect a round after each interval (s)."""
     for seconds in intervals:

@@ -21,7 +21,7 @@ class Seen(NamedTuple):
     """One window (or round) of a series as its detector scored it; NaN stands where it gave no number.
 
     `offset` is that of the record, `start` and `width_ms` in ms of event time; `judged` is what the bounds of a fault
-    are about. `state` is the lifecycle's after it, `learned` the detector's own arrays after it, by name.
+    are about. `state` is the lifecycle's after it, `learned` what the detector remembers after it, by name.
     """
 
     offset: int
@@ -67,8 +67,18 @@ class Look(NamedTuple):
             np.nan if scores.high is None else float(scores.high[row]),
             float(judged_by(self.detector, scores)[row]),
             State(int(self.life["state"][row])),
-            {name: array[row].tolist() for name, array in self.rows.items()},
+            self._learned(row),
         )
+
+    def _learned(self, row: int) -> dict[str, Any]:
+        """Return what the detector remembers of a row; of an object (`PerSeries`) what it dumps."""
+        found: dict[str, Any] = {}
+        for name, array in self.rows.items():
+            if array.dtype != object:
+                found[name] = array[row].tolist()
+            elif array[row] is not None:
+                found |= array[row].dump()
+        return found
 
 
 Watch = Callable[[Look], None]

@@ -65,7 +65,7 @@ def changes_json(anew: Anew) -> str:
             for one in anew.changes()
         ],
         "gaps": list(_gaps_json(anew.gaps)),
-        "unread": list(anew.unread),
+        "doubts": list(anew.doubts),
     }
     return json.dumps(found)
 
@@ -73,7 +73,7 @@ def changes_json(anew: Anew) -> str:
 def changes_told(anew: Anew) -> Iterator[str]:
     """Yield the changes in words, line by line."""
     yield from _gaps_told(anew.gaps)
-    yield from (printable(f"Not exact: {one}") for one in anew.unread)
+    yield from (printable(f"Not exact: {one}") for one in anew.doubts)
     found = anew.changes()
     yield from (printable(_change(one)) for one in found)
     recorded, replayed = anew.counts

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SCORES_KEPT = 20
 SHOWN = 6
 FIRST, LAST = 3, 3
+LONG = 40
+CAUSE = "`mendline replay --verify` looks for the cause"
 
 
 @dataclass
@@ -151,9 +153,9 @@ def _verdict(fault: Fault, found: Recomputed) -> str:
     if found.said == fault:
         return f"worked out again {whence}: the same, to the last bit"
     if found.said is None:
-        return f"worked out again {whence}: it does not open there; `mendline replay --verify` looks for the cause"
+        return f"worked out again {whence}: it does not open there; {CAUSE}"
     differing = [name for name in Fault.model_fields if getattr(fault, name) != getattr(found.said, name)]
-    return f"worked out again {whence}: differs in {', '.join(differing)}"
+    return f"worked out again {whence}: differs in {', '.join(differing)}; {CAUSE}"
 
 
 def _score(one: Seen) -> str:
@@ -164,7 +166,11 @@ def _score(one: Seen) -> str:
 
 
 def _short(value: Any) -> str:
-    """Return what an array holds of a series; of a long one the ends."""
+    """Return what is remembered of a series; of what is long the ends."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name} {_short(one)}' for name, one in value.items())}}}"
+    if isinstance(value, str) and len(value) > LONG:
+        return f"{value[:LONG]}… ({len(value):,} characters)"
     if not isinstance(value, list):
         return number(value) if isinstance(value, float) else str(value)
     texts = [_short(one) for one in value]

@@ -11,6 +11,7 @@ from mendline.replaying.feeds import Feed, joined
 from mendline.replaying.letters import Unread
 from mendline.replaying.plan import read_activations
 from mendline.replaying.tracks import bounded
+from mendline.replaying.twins import Twins, plug_ins, twin_feeds
 from mendline.schemas.records import Fault, readable
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ class Anew:
         self._replayed, self._recorded = Courses(), Courses()
         self._unread = Unread(stages.letters)
         _refuse_other_windows(stages)
-        self.feeds = joined([*self._tracks(), *self._journal()])
+        settings = stages.source.settings
+        self._twins = [Twins(stages, place, one) for place in stages.plans for one in plug_ins(settings, place.stage)]
+        self.feeds = joined([*self._tracks(), *self._journal(), *twin_feeds(stages, self._twins)])
 
     @property
     def gaps(self) -> Mapping[Place, Sequence[Gap]]:
@@ -40,9 +43,9 @@ class Anew:
         return {place: one.gaps for place, one in self._stages.plans.items() if one.gaps}
 
     @property
-    def unread(self) -> Sequence[str]:
-        """What cannot be read now and was read when it was recorded, in a line; none where all can be."""
-        return self._unread.told
+    def doubts(self) -> Sequence[str]:
+        """What makes the answer inexact beside gaps, in words: plug-ins that say what chance wants, unread records."""
+        return [*(one.text for twins in self._twins for one in twins.differences()), *self._unread.told]
 
     @property
     def counts(self) -> tuple[int, int]:

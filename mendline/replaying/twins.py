@@ -7,10 +7,11 @@ times, and otherwise than was recorded of the same windows, has other code than 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mendline.detectors.registry import BUILT_IN
+from mendline.replaying.feeds import Feed
 from mendline.replaying.matching import Difference
 
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ class Twins:
             self._said[number].extend(one.value for one in said)
 
         return keep
+
+
+def twin_feeds(stages: Stages, twins: Iterable[Twins]) -> Iterator[Feed]:
+    """Yield the records that the twins have to see."""
+    for one in twins:
+        stretches = stages.plans[one.place].stretches
+        if stretches:
+            yield Feed(one.place.partition, stretches[0].start, stretches[-1].end, [one.take])
 
 
 def other_code(twins: Sequence[Twins], detectors: Collection[str]) -> Iterator[Difference]:

@@ -15,7 +15,7 @@ from mendline.replaying.letters import Unread
 from mendline.replaying.matching import Difference, Differences, Matcher
 from mendline.replaying.said import JournalMatching, Voice
 from mendline.replaying.tracks import bounded
-from mendline.replaying.twins import Twins, other_code, plug_ins
+from mendline.replaying.twins import Twins, other_code, plug_ins, twin_feeds
 from mendline.replaying.windows import WindowMatcher
 from mendline.schemas.stream import Partition
 from mendline.verifying import compare
@@ -65,7 +65,7 @@ class Verification:
         self._twins = [
             Twins(stages, place, one) for place in stages.plans for one in plug_ins(self._source.settings, place.stage)
         ]
-        self.feeds = joined(chain(self._replayed(), self._compared(), self._twin_feeds()))
+        self.feeds = joined(chain(self._replayed(), self._compared(), twin_feeds(stages, self._twins)))
 
     def verdict(self) -> Verdict:
         """Return what came out, once all feeds have been run. Raises LogError, DumpError."""
@@ -165,12 +165,6 @@ class Verification:
         for partition, take in takers.items():
             span = self._stages.spans[partition]
             yield Feed(partition, span.begin, span.end, [bounded(take, span)])
-
-    def _twin_feeds(self) -> Iterator[Feed]:
-        for twins in self._twins:
-            stretches = self._stages.plans[twins.place].stretches
-            if stretches:
-                yield Feed(twins.place.partition, stretches[0].start, stretches[-1].end, [twins.take])
 
 
 def _in_one_piece(planned: Planned) -> bool:

@@ -129,6 +129,21 @@ def test_what_a_rule_found_is_told_without_a_series(source: Source) -> None:
     assert line.endswith(f"settings {hung.config}: probe health has failed for 3.0 s")
 
 
+def test_a_detector_of_one_series_at_a_time_is_worked_out_again(tmp_path: Path) -> None:
+    """What it remembers is what it dumps."""
+    theirs = {
+        "name": "theirs", "use": "tests.replaying.moods:Change", "window": "2s", "match": {"metric": "queue"},
+        "open": {"above": 20},
+    }  # fmt: skip
+    studio = recorded(tmp_path, SECONDS, detectors=[theirs])
+    with LogRecording(studio.log) as recording:
+        source = Source(recording, studio.settings, Wanted())
+        found = link(explain(source, fault_of(source, "theirs")), "detector")
+    assert found.lines[1].endswith(": the same, to the last bit")
+    assert found.lines[-1] == f"it remembers by then: before {found.facts['scores'][-1]['value']:g}"
+    assert found.facts["learned"] == {"before": found.facts["scores"][-1]["value"]}
+
+
 def verdict(source: Source, subject: Subject) -> str:
     """Return what is said about working the score out again."""
     return link(explain(source, subject), "detector").lines[1]
@@ -140,7 +155,7 @@ def test_what_does_not_come_again_is_told(source: Source) -> None:
     entry = subject.told[0]
     altered = entry.record.model_copy(update={"reason": "because I say so"})
     other = replace(subject, told=[entry._replace(record=altered), *subject.told[1:]])
-    assert verdict(source, other).endswith("differs in reason")
+    assert verdict(source, other).endswith("differs in reason; `mendline replay --verify` looks for the cause")
     moved = entry.record.model_copy(update={"id": "0" * 32})
     nowhere = replace(subject, told=[entry._replace(record=moved), *subject.told[1:]])
     assert "it does not open there" in verdict(source, nowhere)

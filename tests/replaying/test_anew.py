@@ -74,6 +74,18 @@ def test_a_fault_that_ends_at_another_time_is_moved(studio: Studio) -> None:
         assert one.replayed.end is None
 
 
+def test_a_plug_in_that_is_not_deterministic_is_named(studio: Studio) -> None:
+    """What it would have found is chance, and is told as such."""
+    theirs = {**QUEUE, "name": "theirs", "use": "tests.replaying.moods:Chance", "open": {"above": 4}}
+    settings = studio.settings.model_copy(update={"detectors": settings_of(Path(), detectors=[theirs]).detectors})
+    doubts = anew(studio, settings).doubts
+    assert len(doubts) > 0
+    assert all(
+        one.startswith("the detector theirs (tests.replaying.moods:Chance) (mendline.windows ") for one in doubts
+    )
+    assert anew(studio, studio.settings).doubts == []
+
+
 def test_one_host_alone_can_be_asked_for(studio: Studio) -> None:
     """What is about others is left out on both sides."""
     assert told(studio, QUEUE, UNUSUAL, wanted=Wanted(sources=frozenset({"host-2"}))) == [

@@ -20,7 +20,7 @@ AT_ONCE = 500
 
 
 class Loaded(NamedTuple):
-    """How many records were loaded, and whether offsets and append times are what they were."""
+    """How many records are there, from before too, and whether offsets and append times are what they were."""
 
     records: int
     as_recorded: bool
@@ -36,7 +36,7 @@ def load(dump: Dump, log: Log, prefix: str, tell: Callable[[int], None] = lambda
     names = {name: f"{prefix}.{topic.name}" for name, topic in dump.head.topics.items()}
     there = _make_topics(dump, log, names)
     put = log.restore if isinstance(log, Restorable) else None
-    records = 0
+    records = sum(there.values())
     for batch in _behind(there, _batches(dump, names)):
         if put:
             put(batch)

@@ -132,12 +132,35 @@ def test_a_span_of_time_is_dumped_alone(tmp_path: Path) -> None:
         assert [found.offset_at(partition, time) for time in (0, 3_001, 5_000, 9_000)] == [3, 4, 5, 6]
 
 
+def test_a_load_that_was_broken_off_goes_on(case: Case, tmp_path: Path) -> None:
+    """Behind what is there, on each log; what is there in whole stays as it is."""
+    source = MemoryLog(clock=ManualClock(1_000))
+    other = Case("memory", source, lambda: source, 10.0)
+    path = dumped(other, recorded := written(other), tmp_path / "d")
+    prefix = case.topic()
+
+    def break_off(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with Dump(path) as found:
+        with pytest.raises(KeyboardInterrupt):
+            load(found, case.log, prefix, break_off)
+        assert 0 < len([row for part in on_log(case, f"{prefix}.metrics") for row in part]) < 7
+        assert load(found, case.log, prefix).records == 7
+        whole = on_log(case, f"{prefix}.metrics")
+        assert load(found, case.log, prefix).records == 7
+    expected = on_log(replace(case, log=source), recorded)
+    assert [[row[2:] for row in part] for part in expected] == [[row[2:] for row in part] for part in whole]
+    assert on_log(case, f"{prefix}.metrics") == whole
+
+
 def test_nothing_is_loaded_over_records(tmp_path: Path) -> None:
     """Nor into a topic with other partitions."""
     case = Case("memory", log := MemoryLog(), lambda: log, 10.0)
     path = dumped(case, written(case), tmp_path / "d")
+    log.ensure_topics([TopicSettings("a.metrics", 2)])
+    log.producer("p").append([NewRecord("a.metrics", b"other", partition=1)])
     with Dump(path) as found:
-        load(found, log, "a")
         with pytest.raises(LogRefusedError, match=r"topic a\.metrics holds records already: take another prefix"):
             load(found, log, "a")
         log.ensure_topics([TopicSettings("b.metrics", 3)])

@@ -40,13 +40,7 @@ class RestartUnit:
         deadline = time.monotonic() + context.timeout_s
         before = self._show(unit, deadline)
         self._check(unit, before)
-        if before["SubState"] == "failed":
-            self._call(("reset-failed", "--", unit), deadline)
-        self._call(("restart", "--", unit), deadline)
-        after = self._show(unit, deadline)
-        if after["ActiveState"] != "active":
-            msg = f"{unit} is {after['ActiveState']} ({after['SubState']}, {after['Result']}) after its restart"
-            raise PermanentError(msg)
+        after = self._brought_up("restart", unit, before, deadline)
         return f"{unit}: process {after['MainPID']} in place of {before['MainPID']}"
 
     def healer(self, unit: str, timeout_s: float = ASK_TIMEOUT_S) -> str:
@@ -65,14 +59,19 @@ class RestartUnit:
     def start(self, unit: str, timeout_s: float) -> str:
         """Start the unit and return its main process. Raises as `run` does."""
         deadline = time.monotonic() + timeout_s
-        if self._show(unit, deadline)["SubState"] == "failed":
+        after = self._brought_up("start", unit, self._show(unit, deadline), deadline)
+        return f"{unit}: process {after['MainPID']} started"
+
+    def _brought_up(self, verb: str, unit: str, before: Mapping[str, str], deadline: float) -> Mapping[str, str]:
+        """Let systemd `start` or `restart` the unit, and return what it says of it afterwards. Raises as `run` does."""
+        if before["SubState"] == "failed":
             self._call(("reset-failed", "--", unit), deadline)
-        self._call(("start", "--", unit), deadline)
+        self._call((verb, "--", unit), deadline)
         after = self._show(unit, deadline)
         if after["ActiveState"] != "active":
-            msg = f"{unit} is {after['ActiveState']} ({after['SubState']}, {after['Result']}) after its start"
+            msg = f"{unit} is {after['ActiveState']} ({after['SubState']}, {after['Result']}) after its {verb}"
             raise PermanentError(msg)
-        return f"{unit}: process {after['MainPID']} started"
+        return after
 
     def _check(self, unit: str, state: Mapping[str, str]) -> None:
         if state["LoadState"] != "loaded":

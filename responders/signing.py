@@ -74,11 +74,8 @@ class PublicKey:
     @classmethod
     def parse(cls, text: str) -> PublicKey:
         """Return the key that `text` holds in base64. Raises KeyFileError."""
-        try:
-            raw = base64.b64decode(text.strip(), validate=True)
-        except (binascii.Error, ValueError):
-            raw = b""
-        if len(raw) != KEY_BYTES:
+        raw = _decoded(text)
+        if raw is None:
             msg = f"{text!r} is no public key: 44 characters of base64 are wanted, as `mendline keys` prints them"
             raise KeyFileError(msg)
         return cls(raw)
@@ -138,14 +135,20 @@ def read_key(path: Path) -> PrivateKey:
     if mode & 0o077:
         msg = f"the key {path} may be read by others (mode {mode:04o}): run `chmod 600 {path}`"
         raise KeyFileError(msg)
-    try:
-        raw = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    if len(raw) != KEY_BYTES:
+    raw = _decoded(text)
+    if raw is None:
         msg = f"the file {path} holds no key: restore it, or remove it and a new one is made"
         raise KeyFileError(msg)
     return PrivateKey(raw)
+
+
+def _decoded(text: str | bytes) -> bytes | None:
+    """Return the bytes of a key that is written as base64, None if it is no key."""
+    try:
+        raw = base64.b64decode(text.strip(), validate=True)
+    except ValueError:
+        return None
+    return raw if len(raw) == KEY_BYTES else None
 
 
 def create_key(path: Path) -> PrivateKey:

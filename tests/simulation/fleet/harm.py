@@ -17,6 +17,7 @@ LONGEST_FROZEN_MS = 200_000
 FROZEN_MS = (4_000, 25_000, LONGEST_FROZEN_MS)
 STORM_MS = 40_000
 MOST_MEMBERS = 4
+CUT_OFF_MS = 60_000
 NOT_HERE = ("detectors blind",)
 
 
@@ -43,6 +44,7 @@ class FleetHarm(Harm):
             "settings changed": (3, self._change_settings),
             "member cut off": (5, self._cut_member_off),
             "answer lost": (5, self._lose_answer),
+            "agent killed cut off": (2, self._kill_cut_off),
             "log silent": (4, self._silence_log),
             "disk full": (2, self._fill_disk),
         }
@@ -134,6 +136,16 @@ class FleetHarm(Harm):
         name, lives = self._member()
         way = site.way if self.world.lots.random() < 0.5 else lives[name].way
         way.answers_lost += self.world.lots.choice([1, 1, 3])
+
+    def _kill_cut_off(self) -> None:
+        """Let a host's agent end and begin anew, once or again and again, while it does not reach the log."""
+        name, lots = self._of(self.world.agents), self.world.lots
+        self.world.sites[name].way.cut_until = self.world.time.now + CUT_OFF_MS
+        for _ in range(lots.choice([1, 2, 3])):
+            self.world.time.after(lots.randrange(CUT_OFF_MS), partial(self._end_agent, name))
+
+    def _end_agent(self, name: str) -> None:
+        self._end_soon(self.world.agents[name], partial(self._start_agent, name))
 
     def _silence_log(self) -> None:
         """Let a host or a member wait for answers, and hear then that its appends failed, of which some arrived."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
@@ -81,12 +82,18 @@ class Service:
         return self.replacement(Killer(-1)).end_unfinished(started[-1] if started else None)
 
 
+# A fork of this process would share the lock of a history that an agent's thread happens to hold, and wait for itself.
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload([__name__])
+
+
+def _put_good(service: Service, number: int) -> None:
+    service.put_good(Killer(number))
+
+
 def killed_at(service: Service, number: int) -> bool:
     """Put the good version in place in another process that is killed at a step; say whether it came so far."""
-    child = os.fork()
-    if child == 0:
-        try:
-            service.put_good(Killer(number))
-        finally:
-            os._exit(0)
-    return os.waitpid(child, 0)[1] == signal.SIGKILL
+    child = _PROCESSES.Process(target=_put_good, args=(service, number))
+    child.start()
+    child.join()
+    return child.exitcode == -signal.SIGKILL

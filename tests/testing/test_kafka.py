@@ -188,7 +188,7 @@ def test_a_broker_that_ends_shows_its_last_words(kafka_tools: None, tmp_path: Pa
     assert time.monotonic() - began < 60
 
 
-def test_a_quick_start_has_its_classes_from_an_archive(kafka: LocalKafka) -> None:
+def test_a_broker_has_its_classes_from_an_archive(kafka: LocalKafka) -> None:
     """The broker really uses the archive that was made before it: Java says nothing when it does not."""
     archive = archive_path(find_java())
     assert archive.exists()

@@ -10,9 +10,9 @@ from mendline.testing.kafka.jars import archive_path, find_java, locked
 
 
 def archive_classes() -> None:
-    """Keep the classes that a broker needs beside its jars, once for each Java; a `quick` Kafka then starts with them.
+    """Keep the classes that a broker needs beside its jars, once for each Java: each start then costs half.
 
-    Takes a start of a broker, and 50 MB. Of several processes that want it one does it and the others wait. Raises
+    That takes a start of a broker, and 50 MB. Of several processes that want it one does it and the others wait. Raises
     ToolMissingError, JarsError, BrokerError.
     """
     path = archive_path(find_java())

@@ -18,7 +18,7 @@ from mendline.testing.kafka.node import READY_S, Node, Places
 from mendline.testing.kafka.ports import free_ports, require_free
 
 _QUORUM = 3
-_QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # half the CPU time to ready; a quarter with an archive
+_QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # half the CPU time to ready
 
 
 class LocalKafka:
@@ -46,17 +46,16 @@ class LocalKafka:
         """Take a folder and ports; nothing is started.
 
         `port` is the first node's, the others' are free ones; None: a free one too. `quick` halves what a start costs
-        and what the broker can do later, and halves it again after `archive_classes`: right for a test, wrong for a
-        measurement. `java_options` are more for Java. `overrides` are broker settings in which {port},
-        {controller_port}, {spare_port}, {node} and {folder} stand for those of each node. `format_options` go to
-        Kafka's storage tool, such as `--add-scram`.
+        and what the broker can do later: right for a test, wrong for a measurement. `java_options` are more for Java.
+        `overrides` are broker settings in which {port}, {controller_port}, {spare_port}, {node} and {folder} stand for
+        those of each node. `format_options` go to Kafka's storage tool, such as `--add-scram`.
         """
         self._folder = Path(folder).resolve()
         self._port = port
         self._format_options = tuple(format_options)
         places = list(_places(self._folder, nodes, port))
         java = find_java()
-        options = (*(_quick(java) if quick else ()), *java_options)
+        options = (*(_QUICK if quick else ()), *_archived(java), *java_options)
         command = [java, *options, "-cp", f"{fetch_jars()}/*"]
         settings = _settings(places, overrides or {})
         self.nodes = [Node(place, command, settings(place)) for place in places]
@@ -150,10 +149,10 @@ class LocalKafka:
         return kept.read_text()
 
 
-def _quick(java: str) -> tuple[str, ...]:
-    """Return the options for a start that costs little; Java itself looks whether the archive fits it and the jars."""
+def _archived(java: str) -> tuple[str, ...]:
+    """Return the option for classes that were read before; Java looks itself whether they fit it and the jars."""
     archive = archive_path(java)
-    return (*_QUICK, f"-XX:SharedArchiveFile={archive}") if archive.exists() else _QUICK
+    return (f"-XX:SharedArchiveFile={archive}",) if archive.exists() else ()
 
 
 def random_id() -> str:

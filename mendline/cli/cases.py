@@ -45,9 +45,12 @@ def test(files: tuple[Path, ...], name: str, *, as_json: bool) -> None:
 
 
 def _summary(count: int, failed: int, seconds: float) -> str:
+    from mendline.schemas.quantities import counted
+
     if not count:
         return "No test has such a name."
-    text = f"{failed} of {count} tests failed" if failed else f"{count} tests passed"
+    tests = counted(count, "tests")
+    text = f"{failed} of {tests} failed" if failed else f"{tests} passed"
     return click.style(f"{text} in {seconds:.2f} s.", "red" if failed else "green")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -69,18 +71,32 @@ def _parts(batch: Batch) -> Iterator[Batch]:
     yield cut(batch, begin, len(batch)) if begin else batch
 
 
+def _remove_left(path: Path) -> None:
+    """Remove what killed processes left of a file: what is being written is locked. Raises OSError."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.new"):
+        with suppress(FileNotFoundError), left.open("rb") as file:  # it may have got its name by now
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            left.unlink(missing_ok=True)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a file, for its owner only, that takes the place of `path` at the end of the block, synced.
 
-    It is removed if the block fails. Raises DumpError when it cannot be written.
+    It is removed if the block fails, and by the next one for the same `path` if this process was killed. Raises
+    DumpError when it cannot be written.
     """
     if is_written_into(path):
         msg = f"{path}: cannot be written: a dump has its index at the end, and needs a file"
         raise DumpError(msg)
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
+        _remove_left(path)
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             yield file
             file.flush()
             os.fsync(file.fileno())

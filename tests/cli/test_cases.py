@@ -47,7 +47,7 @@ def test_a_difference_is_told_as_a_diff(call: Caller, tmp_path: Path) -> None:
         "    nobody expected it",
     ]
     assert (1, expected) == (ran.status, ran.out.splitlines()[:-1])
-    assert "1 of 1 tests failed" in ran.out.splitlines()[-1]
+    assert "1 of 1 test failed" in ran.out.splitlines()[-1]
 
 
 def test_results_as_json(call: Caller, tmp_path: Path) -> None:

@@ -127,6 +127,7 @@ def test_what_is_killed_is_done_by_the_same_command(config: Path, tmp_path: Path
     assert ended(start(config, "replay", "--out", str(tmp_path / "said"))).status == 0
     assert ended(start(config, "replay", "--out", str(tmp_path / "whole"))).status == 0
     assert kept(tmp_path / "said") == kept(tmp_path / "whole")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["said", "whole"]
 
 
 def kept(path: Path) -> set[WindowKey]:

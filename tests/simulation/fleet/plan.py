@@ -70,10 +70,10 @@ def draw_fleet(lots: random.Random, *, dense: bool = False) -> FleetPlan:
     return FleetPlan(
         versions=tuple(with_own_detectors(one) for one in versions),
         allowed={host: draw_allowed(lots) for host in HOSTS},
-        lazy_ms=lots.choices([20_000, 60_000, 120_000, 300_000], [1, 2, 6, 7])[0],
+        lazy_ms=lots.choices([20_000, 60_000, 120_000, 300_000], [1, 2, 6, 7] if dense else [1, 1, 4, 10])[0],
         awake_ms=lots.choices(AWAKE_MS, [1, 4])[0],
         seldom_s=lots.choices([300.0, 1_800.0, 3_600.0], [1, 3, 3])[0],
-        every_ms=DENSE_MS if dense else lots.choice([3_600_000.0, 7_200_000.0, 10_800_000.0]),
+        every_ms=DENSE_MS if dense else lots.choices([3_600_000.0, 10_800_000.0, 21_600_000.0], [2, 7, 7])[0],
     )
 
 

@@ -7,9 +7,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.logs.base import LogRefusedError
-from mendline.reading import Stored, commands_of, offset_at, read_batches, read_journal
+from mendline.reading import Stored, commands_of, offset_at, read_batches, read_journal, stored
 from mendline.responders.incidents import CHANGED_MS
 from mendline.responders.playbook import matches_target
+from mendline.runtime.logtime import LogClock
 from mendline.schemas.records import (
     ConfigurationChange,
     Fault,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mendline.logs.base import Log
     from mendline.schemas.settings import Settings
 
+NOTICE = b'"type":"notice"'
 MOST_SIGNS = 20
 """Of a storm the first faults' signs are told: each is a place of its own to read."""
 AFTER_MS = 60_000
@@ -71,9 +73,9 @@ def moments(log: Log, settings: Settings, told: Sequence[Stored]) -> list[Moment
     return sorted([*signs, *beside, *mine, *_commands(log, settings, told), *notices], key=lambda one: one.time)
 
 
-def _told(stored: Stored, fault: str) -> Moment:
-    record = stored.record
-    return Moment(stored.append_time, record.type, fault, describe(record), record)
+def _told(one: Stored, fault: str) -> Moment:
+    record = one.record
+    return Moment(one.append_time, record.type, fault, describe(record), record)
 
 
 def _with_fault(told: Sequence[Stored]) -> Iterator[tuple[Stored, str]]:
@@ -133,7 +135,8 @@ def _notices(log: Log, settings: Settings, about: Mapping[int, str]) -> Iterator
     Of what is under way for long only that it is, where nothing is known of how it ended.
     """
     sending: dict[str, Moment] = {}
-    for one in read_journal(log, settings, min(about), routine=False):
+    batches = read_batches(log, Partition(settings.topics.topic("journal"), 0), min(about))
+    for one in stored(batches, LogClock(), lambda value: NOTICE in value):
         notice = one.record
         if not isinstance(notice, Notice) or not (mine := sorted(about.keys() & set(notice.offsets))):
             continue

@@ -27,6 +27,15 @@ settings.load_profile("mendline")
 # A runner in the background may have Ctrl-C ignored, which children would inherit; the tests send it to some of them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+_LONGEST = (
+    "tests/faults/test_kill.py",
+    "tests/logs/test_kafka_security.py",
+    "tests/logs/test_sqlite_power.py",
+    "tests/testing/test_kafka.py",
+    "tests/test_packaging.py",
+)
+"""Files that take a minute or more: they go first, so that no process is left alone with one at the end."""
+
 _KAFKA_FIXTURES = {"kafka", "private_kafka", "kafka_tools"}
 _NO_KAFKA = "no Kafka"
 
@@ -39,10 +48,12 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 @pytest.hookimpl(tryfirst=True)  # before -m picks by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses a Kafka, so that no test can forget to."""
+    """Mark what uses a Kafka, so that no test can forget to, and put the longest files first."""
     for item in items:
         if _KAFKA_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("broker")
+    places = {file: place for place, file in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

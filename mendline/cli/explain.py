@@ -57,7 +57,10 @@ def explain(name: str, moment: str | None, target: str, url: str | None, config:
             named = ", ".join(f"{one.kind} {one.id[:SHOWN]}" for one in found[:MOST_NAMED])
             raise click.BadParameter(f"{len(found)} ids begin with {name!r}: give more of one, such as {named}")
         if not found:
-            click.echo(f"No fault, intent or hold of the journal has an id that begins with {name!r}.", err=True)
+            hint = "of a whole incident tells `mendline timeline`"
+            click.echo(
+                f"No fault, intent or hold of the journal has an id that begins with {name!r}; {hint}.", err=True
+            )
             raise click.exceptions.Exit(NO)
         _tell(f"{found[0].kind} {found[0].id}", explain_subject(source, found[0]), as_json=as_json)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.recordings import recorded
-from tests.cli.support import Caller
+from tests.cli.support import Caller, one_message
 
 pytestmark = pytest.mark.slow
 
@@ -51,9 +51,8 @@ def test_a_moment_is_explained(call: Caller, config: Path) -> None:
 def test_what_cannot_be_explained_is_told(call: Caller, config: Path) -> None:
     """No such id: the answer is no. Several, or neither id nor moment: wrong use."""
     ran = call("explain", "nothing", "-c", config)
-    assert (1, "No fault, intent or hold of the journal has an id that begins with 'nothing'.\n") == (
-        ran.status,
-        ran.err,
+    one_message(
+        ran, 1, "No fault, intent or hold of the journal has an id that begins with 'nothing'; of a whole incident"
     )
     lines = call("topics", "tail", "journal", "--last", "1000", "--json", "-c", config).out.splitlines()
     records = [json.loads(line)["record"] for line in lines]

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 TURNS_MS = (20, 100, 500)
 IDLE_MS = 1_000
 AGAIN_MS = 1_000
-IDLE = Pace(idle=0.0)
+NEVER_S = 1e9
+IDLE = Pace(idle=0.0, again=NEVER_S)
+"""What it took to fold is measured in real time: a snapshot that rests on it would come when it likes."""
 
 
 @dataclass
@@ -158,12 +160,16 @@ class Holding:
     since: int
     until: int = FOREVER
 
+    def ends(self, until: int) -> None:
+        """Note that it ends then, if it does not before."""
+        self.until = min(self.until, until)
+
 
 class MemberLife(Process):
     """One life of a member of a stage's group: it joins, and works until it ends or another has taken its place.
 
     `idle_ms` says for how long it rests when there is nothing to do, given whether it has partitions; what it holds is
-    noted in `holdings`, and others have it after `session_s` without a sign of life.
+    noted in `holdings`, and others have it after `session_s` without a sign of life. Its clock is `skew_ms` ahead.
     """
 
     def __init__(
@@ -182,7 +188,8 @@ class MemberLife(Process):
         """Begin to work as the member `name`."""
         super().__init__(time, lots)
         self._idle_ms = idle_ms
-        clocks = Clocks(monotonic=time.monotonic, now_ms=time)
+        self.skew_ms = 0
+        clocks = Clocks(monotonic=time.monotonic, now_ms=lambda: time.now + self.skew_ms)
         self.way = Way()
         self._log = SteppingLog(self, log, self.way)
         seen: Any = self._log
@@ -233,7 +240,7 @@ class MemberLife(Process):
         if held != tuple(self._held):
             for partition in self._held.keys() - set(held):
                 until = self.time.now if looked is None else looked
-                self._held.pop(partition).until = min(until, self._looked + self._session_ms)
+                self._held.pop(partition).ends(min(until, self._looked + self._session_ms))
             for partition in held:
                 if partition not in self._held:
                     self._held[partition] = Holding(self.member.spec.name, partition, self.member.name, self.time.now)

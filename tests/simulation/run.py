@@ -124,11 +124,11 @@ def shrink(name: str, amount: float, kind: type[World] = World) -> float:
     right, wrong = 0, ceil(round(amount / kind.step, 6))
     while wrong - right > 1:
         middle = (right + wrong) // 2
-        if simulate([(name, middle * kind.step)], kind).wrongs:
+        if simulate([(name, round(middle * kind.step, 6))], kind).wrongs:
             wrong = middle
         else:
             right = middle
-    return wrong * kind.step
+    return round(wrong * kind.step, 6)
 
 
 def again(name: str, amount: float, kind: type[World] = World) -> str:

@@ -12,13 +12,15 @@ from tests.simulation.fleet.world import DenseFleet, Fleet
 from tests.simulation.run import Tally, again, simulate, within, workshop, worlds_of
 
 HOURS = 1.0
-BUDGET_S = 15.0
+BUDGET_S = 10.0
 MANY_HOURS = 1_000.0
 
 
 def _new() -> Tally:
-    """Simulate new worlds for as long as every build may."""
-    return simulate(within(BUDGET_S, worlds_of(random.randrange(10**6), MANY_HOURS, DenseFleet)), DenseFleet)
+    """Simulate new worlds for as long as every build may; a failing test shows what was printed."""
+    seed = random.randrange(10**6)
+    print(f"python -m tests.simulation --fleet --dense --seed {seed}")
+    return simulate(within(BUDGET_S, worlds_of(seed, MANY_HOURS, DenseFleet)), DenseFleet)
 
 
 def _past(kind: type[Fleet], name: str) -> Callable[[], Tally]:

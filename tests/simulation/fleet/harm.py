@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.simulation.fleet.stages import MEMBERS
-from tests.simulation.harm import Harm, Kinds
+from tests.simulation.harm import SKEWS_MS, Harm, Kinds
 
 if TYPE_CHECKING:
     from tests.simulation.fleet.world import Fleet
@@ -41,6 +41,7 @@ class FleetHarm(Harm):
             "member more": (2, self._add_member),
             "rebalance storm": (3, self._storm),
             "records read again": (2, self._read_again),
+            "member's clock set": (1, self._set_members_clock),
             "settings changed": (3, self._change_settings),
             "member cut off": (5, self._cut_member_off),
             "answer lost": (5, self._lose_answer),
@@ -102,6 +103,10 @@ class FleetHarm(Harm):
         name, lives = self._member()
         if not lives[name].dead:
             lives[name].read_again(self.world.lots.choice([1, 10, 200]))
+
+    def _set_members_clock(self) -> None:
+        name, lives = self._member()
+        lives[name].skew_ms = self.world.lots.choice(SKEWS_MS)
 
     def _change_settings(self) -> None:
         """Let all members of a stage end and begin anew, each under the version it finds."""

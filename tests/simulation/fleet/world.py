@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mendline.logs.base import Position
-from mendline.runtime.member import Pace
 from mendline.schemas.records import Fault
 from mendline.schemas.stream import Partition
 from mendline.topics import topic_settings
@@ -24,7 +23,7 @@ from tests.simulation.fleet.truth import FleetTruth
 from tests.simulation.hosts import COMMANDS
 from tests.simulation.judge import KINDS as JUDGED
 from tests.simulation.judge import Wrong
-from tests.simulation.members import Holding, MemberLife
+from tests.simulation.members import IDLE, Holding, MemberLife
 from tests.simulation.services import JOURNAL, METRICS
 from tests.simulation.story import Line, of_kind
 from tests.simulation.world import PLANNERS, Keys, World
@@ -44,7 +43,6 @@ STANDBY_REST_MS = 15_000.0
 LAST_MS = 10_000
 READ = {"windows": METRICS.topic, "rounds": METRICS.topic, "detect": WINDOWS, "planner": JOURNAL.topic}
 """The topic that each stage reads."""
-NEVER_S = 1e9
 
 
 class Fleet(World):
@@ -131,8 +129,10 @@ class Fleet(World):
         self.stages[name] = self._member(name, spec, settings)
 
     def _member(self, name: str, spec: StageSpec, settings: Settings) -> MemberLife:
-        # What it took to fold is measured in real time: a snapshot that rests on it would come when it likes.
-        pace = Pace(idle=0.0, again=NEVER_S, seldom=self.plan.seldom_s)
+        for one in self.holdings:
+            if one.member == name:
+                one.ends(self.time.now)  # the new life has the place of the old one, which may not know it yet
+        pace = replace(IDLE, seldom=self.plan.seldom_s)
         about = (self.time, self.lots, self.log, spec, settings, name)
         return MemberLife(*about, pace=pace, idle_ms=self._rest_ms, holdings=self.holdings)
 

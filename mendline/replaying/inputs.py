@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from mendline.replaying.errors import ReplayError
@@ -12,6 +12,7 @@ from mendline.roles import detect_spec, vouched_planner_spec, vouched_rounds_spe
 from mendline.schemas.stream import Partition
 
 if TYPE_CHECKING:
+    from mendline.dumps.contents import Extent
     from mendline.dumps.recording import Recording
     from mendline.replaying.letters import Letters
     from mendline.runtime.spec import StageSpec
@@ -63,6 +64,7 @@ class Source:
     recording: Recording
     settings: Settings
     wanted: Wanted
+    _extents: dict[Partition, Extent] = field(default_factory=dict, init=False, compare=False)
 
     def name(self, short: str) -> str:
         """Return the whole name of a topic."""
@@ -89,27 +91,36 @@ class Source:
 
     @property
     def newest(self) -> int:
-        """When the newest record of any input was appended (ms), 0 where there is none. Raises LogError, DumpError."""
+        """When the newest record of any input was appended (ms), 0 where there is none. Raises LogError, DumpError.
+
+        What was appended after `spans` was asked does not count: a replay does not see it.
+        """
         found = 0
         for short in INPUTS:
             name = self.name(short)
             for number in range(self.recording.topics().get(name, 0)):
                 partition = Partition(name, number)
-                extent = self.recording.extent(partition)
+                extent = self._extent(partition)
                 if extent.begin < extent.end:
                     for batch in self.recording.batches(partition, extent.end - 1, extent.end):
                         found = max(found, int(batch.timestamps[-1]))
         return found
 
     def spans(self) -> dict[Partition, Span]:
-        """Return what there is now of each partition, those of outputs first. Raises ReplayError.
+        """Return what there is of each partition by now, those of outputs first. Raises ReplayError.
 
         So whatever was recorded of an output follows from records of its input that are in its span.
         """
         return {one: self._span(one) for short in ("journal", "windows", "metrics") for one in self.partitions(short)}
 
     def _span(self, partition: Partition) -> Span:
-        extent, wanted = self.recording.extent(partition), self.wanted
+        extent, wanted = self._extent(partition), self.wanted
         first = extent.begin if wanted.begin is None else self.recording.offset_at(partition, wanted.begin)
         last = extent.end if wanted.end is None else min(self.recording.offset_at(partition, wanted.end), extent.end)
         return Span(extent.begin, min(max(first, extent.begin), last), last)
+
+    def _extent(self, partition: Partition) -> Extent:
+        """Return how far the partition went when this was asked first."""
+        if partition not in self._extents:
+            self._extents[partition] = self.recording.extent(partition)
+        return self._extents[partition]

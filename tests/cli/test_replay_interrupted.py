@@ -6,7 +6,7 @@ import re
 import shlex
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
@@ -35,14 +35,21 @@ def _config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def interrupting(after: int, times: int = 1, number: int = signal.SIGINT) -> Iterator[None]:
-    """Press Ctrl-C, or send another signal, once or more, while so many batches have been folded and one more is."""
+def interrupting(
+    after: int, times: int = 1, number: int = signal.SIGINT, meanwhile: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Press Ctrl-C, or send another signal, once or more, while so many batches have been folded and one more is.
+
+    Just before that `meanwhile` happens.
+    """
     taken: list[int] = []
 
     def take(track: Track, batch: Batch) -> None:
         taken.append(len(batch))
-        for _ in range(times if len(taken) == after else 0):
-            signal.raise_signal(number)
+        if len(taken) == after:
+            meanwhile()
+            for _ in range(times):
+                signal.raise_signal(number)
         fold(track, batch)
 
     fold = Track.take
@@ -72,10 +79,11 @@ def test_what_is_interrupted_goes_on_as_if_nothing_had_happened(
     (own / "mendline.yaml").write_text(config.read_text(encoding="utf-8"), encoding="utf-8")
     whole, broken = ([*(word.format(into=into) for word in way), "--speed", "1e9"] for into in ("whole", "broken"))
     expected, before = call("replay", *whole, "-c", own / "mendline.yaml"), left_in(own, tmp_path, "whole")
-    with interrupting(after=40, number=number):
+    with interrupting(
+        40, 1, number, lambda: record(own / "mendline.yaml", ManualClock(ManualClock().now + 60_000), 10)
+    ):
         ran = call("replay", *broken, "-c", own / "mendline.yaml")
     assert (ran.status, ran.out) == (128 + number, "")
-    record(own / "mendline.yaml", ManualClock(ManualClock().now + 60_000), 10)
     again = call(*goes_on(ran))
     assert (again.status, again.out) == (expected.status, expected.out)
     assert left_in(own, tmp_path, "broken") == before

@@ -122,7 +122,7 @@ def _orders(kind: OrderKind, given: tuple[str, ...]) -> Iterator[Order]:
 
 
 def _write(file: Path, found: Backtest, fails: list[bool] | None) -> bool:
-    """Write the page, whole or not at all; where it cannot be, say so."""
+    """Write the page, whole or not at all, and return whether it was; say why not."""
     from mendline.backtesting.page import page
     from mendline.scoring.writer import replacing
 

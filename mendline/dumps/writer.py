@@ -100,7 +100,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+            beside.replace(path)  # under its lock, or another process would take it for left
     except OSError as error:
         beside.unlink(missing_ok=True)
         msg = f"{path}: cannot be written: {error.strerror or error}; nothing is left of it"

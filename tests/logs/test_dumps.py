@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -15,6 +17,7 @@ from mendline.dumps.contents import DumpHead, Extent, TopicHead
 from mendline.dumps.dumping import Wanted, dump, extents, head_of
 from mendline.dumps.loading import load
 from mendline.dumps.recording import LogRecording
+from mendline.dumps.writer import replacing
 from mendline.logs.base import LogRefusedError, TopicSettings
 from mendline.logs.memory import MemoryLog
 from mendline.logs.sqlite import SqliteLog
@@ -289,3 +292,28 @@ def test_a_dump_is_for_its_owner_only(tmp_path: Path) -> None:
     """It holds whatever the records hold."""
     dump(Endless(1), tmp_path / "d", HEAD, [])
     assert (tmp_path / "d").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_is_kept_from_another_process_until_it_has_its_name(tmp_path: Path) -> None:
+    """The other one writes the same file meanwhile, and takes it for nothing that was left by one that died."""
+    put, path = Path.replace, tmp_path / "d"
+    others: list[bytes] = []
+
+    def write_as_another_process() -> None:
+        with (
+            patch.object(Path, "replace", put),
+            patch("mendline.dumps.writer.os.getpid", return_value=os.getpid() + 1),
+            replacing(path) as file,
+        ):
+            file.write(b"other")
+        others.append(path.read_bytes())
+
+    def replaced(draft: Path, target: Path) -> Path:
+        write_as_another_process()
+        return put(draft, target)
+
+    with patch.object(Path, "replace", replaced), replacing(path) as file:
+        file.write(b"mine")
+        write_as_another_process()
+    assert ([b"other"] * 2, b"mine") == (others, path.read_bytes())
+    assert [path] == list(tmp_path.iterdir())

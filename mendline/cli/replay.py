@@ -83,7 +83,8 @@ def replay(
                 if prefix and kept:
                     _load(config, kept, prefix, interrupts)
     if out and not as_json:
-        click.echo(f"{out}: what was said; `mendline topics load {out} --into PREFIX` makes topics of it")
+        load = shlex.join(["mendline", "topics", "load", str(out), "--into", "PREFIX"])
+        click.echo(f"{out}: what was said; `{load}` makes topics of it")
 
 
 def _inputs(given: tuple[str, ...]) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def _held(dump: Dump, old: Partition, log: Log, place: Partition) -> int:
     recorded = ((key, value) for one in dump.batches(old, extent.begin, extent.end) for key, value in _pairs(one))
     held = [pair == next(recorded, None) for batch in read_batches(log, place) for pair in _pairs(batch)]
     if not all(held) or (not held and _was_written(log, place)):
-        msg = f"topic {place.topic} holds records already: take another prefix (--into) or another log (--log)"
+        msg = f"topic {place.topic} holds other records already: take another prefix (--into)"
         raise LogRefusedError(msg)
     return len(held)
 

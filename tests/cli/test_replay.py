@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -78,10 +79,10 @@ def test_other_settings_are_told_and_reproduce_less(call: Caller, config: Path, 
 
 
 def test_what_other_settings_would_have_found_is_told_and_kept(call: Caller, config: Path, tmp_path: Path) -> None:
-    """Fault by fault; what was said is in a dump that can be loaded."""
+    """Fault by fault; what was said is in a dump that can be loaded by the command that is told, whatever its name."""
     log = load_settings(config).log
     other = write_config(tmp_path, log=log, **{**SETTINGS, "detectors": SETTINGS["detectors"][1:]})
-    ran = call("replay", "--diff", "--out", tmp_path / "said.dump", "-c", other)
+    ran = call("replay", "--diff", "--out", tmp_path / "what is said.dump", "-c", other)
     assert (ran.status, ran.err) == (0, "")
     lines = ran.out.splitlines()
     assert lines[0].startswith("lost   host-1 load-limit (threshold, warning) on load: 2023-11-14 22:13:")
@@ -89,7 +90,9 @@ def test_what_other_settings_would_have_found_is_told_and_kept(call: Caller, con
         "Faults: 2 were recorded, 0 are found now: 2 lost, 0 added, 0 moved",
         "What other actions would have changed in the values is not known",
     ]
-    assert call("topics", "load", tmp_path / "said.dump", "--into", "again", "-c", other).status == 0
+    program, *words, prefix = shlex.split(lines[-1].split("`")[1])
+    assert (program, prefix) == ("mendline", "PREFIX")
+    assert call(*words, "again", "-c", other).status == 0
     answer = json.loads(call("replay", "--diff", "--json", "-c", other).out)
     assert (answer["recorded"], answer["replayed"], answer["changes"][0]["kind"]) == (2, 0, "lost")
 
@@ -116,7 +119,7 @@ def _faults(out: str) -> set[str]:
     ("words", "status", "said"),
     [
         ((), 2, "say what to do with what comes out: --verify, or --diff, --out and --into, one or more of these"),
-        (("--into", "mendline"), 3, "topic mendline.windows holds records already: take another prefix (--into)"),
+        (("--into", "mendline"), 3, "topic mendline.windows holds other records already: take another prefix (--into)"),
         (("--verify", "--diff"), 2, "say what to do with what comes out"),
         (("--out", "no/folder/f"), 3, "no/folder/f: cannot be written"),
         (("--verify", "--topic", "commands"), 2, "'commands' is no input of a stage; there are metrics, windows, "),

@@ -164,7 +164,7 @@ def test_nothing_is_loaded_over_records(tmp_path: Path) -> None:
     log.ensure_topics([TopicSettings("a.metrics", 2)])
     log.producer("p").append([NewRecord("a.metrics", b"other", partition=1)])
     with Dump(path) as found:
-        with pytest.raises(LogRefusedError, match=r"topic a\.metrics holds records already: take another prefix"):
+        with pytest.raises(LogRefusedError, match=r"topic a\.metrics holds other records already: take another prefix"):
             load(found, log, "a")
         log.ensure_topics([TopicSettings("b.metrics", 3)])
         with pytest.raises(LogRefusedError, match=r"topic b\.metrics has 3 partitions, the dump's has 2"):

@@ -1,6 +1,6 @@
 """Finds detectors that are not deterministic: each plug-in folds the same records twice, side by side.
 
-Built-in detectors pass that check in the tests. One that reads a clock or draws numbers says other things, or knows
+Built-in detectors pass that check in the tests. One that reads a clock or draws numbers scores otherwise, or knows
 other things, the second time; it is named. Nothing that was recorded is needed for that. One that says the same both
 times, and otherwise than was recorded of the same windows, has other code than then: that is told as well.
 """
@@ -11,12 +11,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mendline.detectors.registry import BUILT_IN
+from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.replaying.feeds import Feed
 from mendline.replaying.matching import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mendline.detectors.looks import Look, Watch
     from mendline.replaying.inputs import Place
     from mendline.replaying.stages import Stages
     from mendline.replaying.tracks import Track
@@ -40,6 +42,11 @@ class Twins:
         self._differs_at: int | None = None
         alone = stages.source.settings.model_copy(update={"detectors": (detector,)})
         first, second = (list(stages.fresh_tracks(alone, place, self._keep(number))) for number in (0, 1))
+        for number, tracks in enumerate((first, second)):
+            for track in tracks:
+                stage = track.worker.stage
+                if isinstance(stage, DetectStage | RoundsStage):
+                    stage.watch({detector.name: self._listen(number)})
         self._pairs = list(zip(first, second, strict=True))
 
     def take(self, batch: Batch) -> None:
@@ -66,6 +73,14 @@ class Twins:
             self._said[number].extend(one.value for one in said)
 
         return keep
+
+    def _listen(self, number: int) -> Watch:
+        def listen(look: Look) -> None:
+            scores = look.scores
+            told = (scores.surprise, scores.low, scores.high, scores.measure)
+            self._said[number].extend(one.tobytes() for one in told if one is not None)
+
+        return listen
 
 
 def twin_feeds(stages: Stages, twins: Iterable[Twins]) -> Iterator[Feed]:

@@ -1,4 +1,4 @@
-"""Detectors as others might write them, of which two are not deterministic."""
+"""Detectors as others might write them, of which three are not deterministic."""
 
 from __future__ import annotations
 
@@ -57,6 +57,14 @@ class Chance(Steady):
     def surprise(self, step: Step) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Return much or nothing."""
         return np.array([float(random.choice((0, 10))) for _ in step.values])
+
+
+class Whim(Steady):
+    """Is surprised a little, by chance, and never enough for a fault."""
+
+    def surprise(self, step: Step) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """Return next to nothing."""
+        return np.array([random.random() for _ in step.values])
 
 
 class Change:

@@ -206,9 +206,9 @@ def with_plug_in(name: str) -> tuple[dict[str, Any], ...]:
     return *SETTINGS["detectors"], mine
 
 
-@pytest.mark.parametrize("name", ["Clock", "Chance"])
+@pytest.mark.parametrize("name", ["Clock", "Chance", "Whim"])
 def test_a_detector_that_is_not_deterministic_is_named_first(tmp_path: Path, name: str) -> None:
-    """Whether it says other things, or knows other things and has said nothing yet."""
+    """Whether it says other things, or scores otherwise or knows other things and has said nothing yet."""
     verdict = verify(recorded(tmp_path, 60, detectors=with_plug_in(name)))
     assert not verdict.reproduced
     told = verdict.first[0].text

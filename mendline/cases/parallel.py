@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
 from collections.abc import Callable, Sequence
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -46,11 +47,19 @@ def in_parallel(work: Callable[[Sequence[Given]], list[Found]], given: Sequence[
 
 
 def _work(work: Callable[[Sequence[Given]], list[Found]], share: Sequence[Given], there: Connection) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         there.send(work(share))
     except Exception as error:  # noqa: BLE001 - it is raised where the answer is read
         there.send(error)
     there.close()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that reads its answer has ended, whatever ended that."""
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def _answer(here: Connection) -> object:

@@ -38,8 +38,8 @@ MOST_LINES = 8
 BEFORE = 6
 """Records on the journal before the outage: the stages are at work, and their progress is told."""
 
-AWAY_S = 12
-"""Longer than any of them."""
+AWAY_S = 20
+"""Longer than any of them, and than a role asks in vain before it says so: 8 s for an answer, then for a connection."""
 
 
 @pytest.fixture(scope="module")

@@ -47,5 +47,5 @@ def test_a_report_stands_alone(chromium: Browser, tmp_path: Path, name: str) -> 
         with alone(chromium, file, size, scheme) as page:
             assert page.evaluate(UNREADABLE) == []
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
-            assert page.locator("svg").count() == 2
+            assert page.locator("svg").count() == 3
             assert page.locator("svg rect.down").count() > 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -29,22 +30,28 @@ def _config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return recorded(tmp_path_factory.mktemp("recorded"), 40)
 
 
-def edited(config: Path, path: Path) -> Path:
-    """Dump the recording with one round's last value altered."""
+def dumped_with(config: Path, path: Path, which: bytes, alter: Callable[[bytes], bytes]) -> Path:
+    """Dump the recording with one value, the first that `which` stands in, altered."""
     done: list[int] = []
 
     def change(batch: Batch) -> Batch:
         values = list(batch.values)
         for index, value in enumerate(values):
-            if value[:4] == b"MLR1" and not done:
-                values[index] = value[:-1] + b"\x41"
+            if which in value and not done:
+                values[index] = alter(value)
                 done.append(index)
         return replace(batch, values=values)
 
     with SqliteLog(load_settings(config).log) as log, LogRecording(log) as found:
         wanted = Wanted({name: name.rpartition(".")[2] for name in found.topics()})
         dump(found, path, head_of(found, wanted, "mendline", 0), extents(found, wanted), change=change)
+    assert done
     return path
+
+
+def edited(config: Path, path: Path) -> Path:
+    """Dump the recording with one round's last value altered."""
+    return dumped_with(config, path, b"MLR1", lambda value: value[:-1] + b"\x41")
 
 
 def test_what_is_reproduced_is_said_in_one_line(call: Caller, config: Path) -> None:
@@ -189,21 +196,7 @@ def test_a_full_disk_is_one_message(call: Caller, config: Path, tmp_path: Path) 
 
 def of_a_newer_version(config: Path, path: Path) -> Path:
     """Dump the recording with one fault in the journal as a later version might have written it."""
-    done: list[int] = []
-
-    def change(batch: Batch) -> Batch:
-        values = list(batch.values)
-        for index, value in enumerate(values):
-            if b'"type":"fault"' in value and not done:
-                values[index] = value.replace(b'"version":1', b'"version":99')
-                done.append(index)
-        return replace(batch, values=values)
-
-    with SqliteLog(load_settings(config).log) as log, LogRecording(log) as found:
-        wanted = Wanted({name: name.rpartition(".")[2] for name in found.topics()})
-        dump(found, path, head_of(found, wanted, "mendline", 0), extents(found, wanted), change=change)
-    assert done
-    return path
+    return dumped_with(config, path, b'"type":"fault"', lambda value: value.replace(b'"version":1', b'"version":99'))
 
 
 @pytest.mark.parametrize("words", [("replay", "--diff", "-c"), ("backtest",)])

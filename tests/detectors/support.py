@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from mendline.detectors import NoParameters
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.runtime.logtime import LogClock
 from mendline.runtime.snapshots import SnapshotHead, write_snapshot
@@ -204,3 +205,29 @@ def through_snapshot(stage: RoundsStage | DetectStage, fresh: RoundsStage | Dete
         blocks.append(StateBlock(head.sources, arrays, head.values))
     fresh.load(blocks)
     return fresh
+
+
+class Jump:
+    """Per series: surprised by how much the value changed."""
+
+    Parameters, warm_up, state_bytes = NoParameters, 1, 40
+
+    def __init__(self, parameters: NoParameters) -> None:
+        """Begin without a value."""
+        self.before: float | None = None
+
+    def score(self, value: float, time: int) -> float:
+        """Return the change."""
+        return float("nan") if self.before is None else abs(value - self.before)
+
+    def learn(self, value: float, time: int) -> None:
+        """Remember the value."""
+        self.before = value
+
+    def dump(self) -> dict[str, float | None]:
+        """Return the value."""
+        return {"before": self.before}
+
+    def load(self, state: Mapping[str, float | None]) -> None:
+        """Take the value."""
+        self.before = state["before"]

@@ -34,6 +34,7 @@ from tests.detectors.support import (
     BEGIN,
     WINDOWS,
     Host,
+    Jump,
     Story,
     Window,
     brief,
@@ -50,7 +51,7 @@ ZSCORE = {"name": "z", "use": "zscore", "parameters": {"windows": 5, "ready": 4}
 LIMIT = {
     "name": "limit", "use": "threshold", "open": {"above": 8, "for": "20s"}, "clear": {"below": 6, "for": "10s"},
 }  # fmt: skip
-LOOP = {"name": "loop", "use": "tests.detectors.test_stages:Jump", "open": {"above": 5}, "clear": {"below": 1}}
+LOOP = {"name": "loop", "use": "tests.detectors.support:Jump", "open": {"above": 5}, "clear": {"below": 1}}
 RAW = {"name": "raw", "use": "threshold", "window": 0, "open": {"above": 8}}
 HELD = {**RAW, "name": "held", "open": {"above": 8, "for": "4s"}, "clear": {"below": 3, "for": "2s"}}
 RATE = {"name": "rate", "use": "zscore", "window": 0, "parameters": {"windows": 4, "ready": 3}}
@@ -59,27 +60,6 @@ ONE = table("a", "b")
 TWO = table("b", "c", "d", service="web")
 THREE = table("b", "a", "e")
 COUNTER = table("a", kind="counter")
-
-
-class Jump:
-    """Per series: surprised by how much the value changed."""
-
-    Parameters, warm_up, state_bytes = NoParameters, 1, 40
-
-    def __init__(self, parameters: NoParameters) -> None:
-        self.before: float | None = None
-
-    def score(self, value: float, time: int) -> float:
-        return float("nan") if self.before is None else abs(value - self.before)
-
-    def learn(self, value: float, time: int) -> None:
-        self.before = value
-
-    def dump(self) -> dict[str, float | None]:
-        return {"before": self.before}
-
-    def load(self, state: Mapping[str, float | None]) -> None:
-        self.before = state["before"]
 
 
 class Frozen(Jump):

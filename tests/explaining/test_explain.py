@@ -132,7 +132,7 @@ def test_what_a_rule_found_is_told_without_a_series(source: Source) -> None:
 def test_a_detector_of_one_series_at_a_time_is_worked_out_again(tmp_path: Path) -> None:
     """What it remembers is what it dumps."""
     theirs = {
-        "name": "theirs", "use": "tests.replaying.moods:Change", "window": "2s", "match": {"metric": "queue"},
+        "name": "theirs", "use": "tests.detectors.support:Jump", "window": "2s", "match": {"metric": "queue"},
         "open": {"above": 20},
     }  # fmt: skip
     studio = recorded(tmp_path, SECONDS, detectors=[theirs])

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mendline.detectors import NoParameters
 from mendline.detectors.base import Detector, Rows, Scores, StateArray, Step
 
 
@@ -65,29 +64,3 @@ class Whim(Steady):
     def surprise(self, step: Step) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Return next to nothing."""
         return np.array([random.random() for _ in step.values])
-
-
-class Change:
-    """Per series: surprised by how much the value changed."""
-
-    Parameters, warm_up, state_bytes = NoParameters, 1, 40
-
-    def __init__(self, parameters: NoParameters) -> None:
-        """Begin without a value."""
-        self.before: float | None = None
-
-    def score(self, value: float, time: int) -> float:
-        """Return the change."""
-        return float("nan") if self.before is None else abs(value - self.before)
-
-    def learn(self, value: float, time: int) -> None:
-        """Remember the value."""
-        self.before = value
-
-    def dump(self) -> dict[str, float | None]:
-        """Return the value."""
-        return {"before": self.before}
-
-    def load(self, state: Mapping[str, float | None]) -> None:
-        """Take the value."""
-        self.before = state["before"]

@@ -14,12 +14,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from mendline.testing.kafka import LocalKafka, ToolMissingError, archive_classes
+from tests.support.examples import phases
 
 # Busy cores make an example slow, not wrong. A change is judged by the examples that its author can have again.
 settings.register_profile(
     "mendline",
     deadline=None,
     derandomize=os.environ.get("CI") == "true",
+    phases=phases(),
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("mendline")

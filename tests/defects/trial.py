@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.defects.kept import Defect
+from tests.support.examples import ANY
 
 TREE = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info")
@@ -93,7 +94,7 @@ def _search(tree: Path, defect: Defect, alone: int | None = None) -> str:
 
 def _python(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     # CI: the same examples each time, and reasons that are not cut off at the terminal's width.
-    environment = {**os.environ, "PYTHONPATH": str(tree), "CI": "true"}
+    environment = {**os.environ, "PYTHONPATH": str(tree), "CI": "true", ANY: "1"}
     command = [sys.executable, "-m", *arguments]
     try:
         return subprocess.run(

@@ -124,11 +124,11 @@ def _orders(kind: OrderKind, given: tuple[str, ...]) -> Iterator[Order]:
 def _write(file: Path, found: Backtest, fails: list[bool] | None) -> bool:
     """Write the page, whole or not at all, and return whether it was; say why not."""
     from mendline.backtesting.page import page
-    from mendline.scoring.writer import replacing
+    from mendline.durably import replacing
 
     try:
         with replacing(file) as written:
-            written.write(page(found, fails))
+            written.write(page(found, fails).encode(errors="surrogateescape"))
     except OSError as error:
         click.echo(f"mendline: {file}: cannot be written: {error.strerror or error}", err=True)
         return False

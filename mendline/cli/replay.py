@@ -208,14 +208,14 @@ def _keeper(source: Source, out: Path | None) -> Iterator[Say]:
     import time
 
     from mendline.cli.interrupts import InterruptedBetweenStepsError
-    from mendline.dumps.writer import replacing
+    from mendline.dumps.writer import new_dump
     from mendline.replaying.anew import nowhere
     from mendline.replaying.keeping import Keeper
 
     if out is None:
         yield nowhere
         return
-    with replacing(out) as file:
+    with new_dump(out) as file:
         keeper = Keeper(file, source, time.time_ns() // 1_000_000)
         interrupted = None
         try:

@@ -61,20 +61,20 @@ def score(
 
 def _output(out: Path | None, *, quiet: bool) -> Any:
     """Return where the rows go: to a file or standard output, in whole or not at all, or nowhere."""
-    from mendline.scoring.writer import replacing, withheld
+    from mendline.scoring.writer import kept, withheld
 
     if out:
-        return replacing(out)
+        return kept(out)
     return nullcontext() if quiet else withheld(sys.stdout)
 
 
 def _draw(plot: Path, file: Path, scorer: Scorer, parts: list[tuple[Block, Scored]]) -> None:
     import numpy as np
 
+    from mendline.durably import replacing
     from mendline.scoring.plot import Picture, html
     from mendline.scoring.png import png
     from mendline.scoring.scorer import Scored
-    from mendline.scoring.writer import replacing
 
     times = np.concatenate([np.empty(0, dtype=np.int64), *(block.times for block, _ in parts)])
     values = np.concatenate([np.empty(0), *(block.values for block, _ in parts)])
@@ -83,9 +83,9 @@ def _draw(plot: Path, file: Path, scorer: Scorer, parts: list[tuple[Block, Score
     picture = Picture(title, np.maximum.accumulate(times), values, Scored.joined([one for _, one in parts]), opens)
     with replacing(plot) as page:
         if plot.suffix == ".png":
-            png(picture, page.buffer)
+            png(picture, page)
         else:
-            page.write(html(picture))
+            page.write(html(picture).encode(errors="surrogateescape"))
 
 
 def _summarise(file: Path, parts: list[tuple[Block, Scored]]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.dumps.contents import DumpHead, Extent, TopicHead
-from mendline.dumps.writer import DumpWriter, replacing
+from mendline.dumps.writer import DumpWriter, new_dump
 from mendline.schemas.stream import Batch, Partition
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def dump(
 
     `change` may alter records on the way, `tell` is told how many more were read. Raises LogError, DumpError.
     """
-    with replacing(path) as file:
+    with new_dump(path) as file:
         writer = DumpWriter(file, head)
         for span in spans:
             for batch in recording.batches(Partition(span.topic, span.partition), span.begin, span.end):

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
-import glob
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from mendline import durably
 from mendline.dumps.blocks import encode_block, encode_json
 from mendline.dumps.contents import BlockPlace, DumpHead, Extent, Index
 from mendline.dumps.errors import DumpError
 from mendline.dumps.frames import BLOCK, END, END_MARK, FIRST_LINE, HEAD, INDEX, write_frame
 from mendline.runtime.worker import cut
-from mendline.scoring.writer import is_written_into
 
 if TYPE_CHECKING:
     from mendline.schemas.stream import Batch
@@ -71,40 +68,18 @@ def _parts(batch: Batch) -> Iterator[Batch]:
     yield cut(batch, begin, len(batch)) if begin else batch
 
 
-def _remove_left(path: Path) -> None:
-    """Remove what killed processes left of a file: what is being written is locked. Raises OSError."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.new"):
-        with suppress(FileNotFoundError), left.open("rb") as file:  # it may have got its name by now
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            left.unlink(missing_ok=True)
-
-
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, for its owner only, that takes the place of `path` at the end of the block, synced.
+def new_dump(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file, for its owner only, that takes the place of `path` as a whole at the end of the block.
 
-    It is removed if the block fails, and by the next one for the same `path` if this process was killed. Raises
-    DumpError when it cannot be written.
+    Raises DumpError when it cannot be written.
     """
-    if is_written_into(path):
+    if durably.is_written_into(path):
         msg = f"{path}: cannot be written: a dump has its index at the end, and needs a file"
         raise DumpError(msg)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        _remove_left(path)
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with durably.replacing(path, mode=0o600) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-            beside.replace(path)  # under its lock, or another process would take it for left
     except OSError as error:
-        beside.unlink(missing_ok=True)
         msg = f"{path}: cannot be written: {error.strerror or error}; nothing is left of it"
         raise DumpError(msg) from error
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise

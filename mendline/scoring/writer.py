@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, TextIO
 
 import numpy as np
 
+from mendline.durably import replacing
 from mendline.scoring.reader import Block
 from mendline.scoring.scorer import Scored
 
@@ -51,29 +52,16 @@ def _quoted(cells: Sequence[str]) -> Sequence[str]:
     return ['"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in SPECIAL) else cell for cell in cells]
 
 
-def is_written_into(path: Path) -> bool:
-    """Say whether what stands at `path`, a device or a pipe as /dev/null is, must not be replaced by a file."""
-    return path.exists() and not path.is_file()
-
-
 @contextmanager
-def replacing(path: Path) -> Iterator[TextIO]:
-    """Open a file to write to that takes the place of `path` at the end of the block, and is removed if that fails.
+def kept(path: Path) -> Iterator[TextIO]:
+    """Open a file to write to that takes the place of `path` at the end of the block, unless that fails.
 
     Raises OSError.
     """
-    if is_written_into(path):
-        with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            yield file
-        return
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        with beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            yield file
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        text = TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
+        yield text
+        text.detach()
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def test_a_full_disk_is_one_message(call: Caller, recorded: Path, monkeypatch: p
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("mendline.dumps.writer.os.fsync", full)
+    monkeypatch.setattr("mendline.durably.os.fsync", full)
     file = recorded.parent / "full.dump"
     one_message(call("topics", "dump", file, "-c", recorded), 3, "full.dump: cannot be written: No space left")
     assert not [one for one in file.parent.iterdir() if "full.dump" in one.name]

@@ -188,7 +188,7 @@ def test_a_full_disk_is_one_message(call: Caller, config: Path, tmp_path: Path) 
     """Nothing is left of the file, and nothing is made of what should have gone into topics."""
     full = OSError(errno.ENOSPC, "No space left on device")
     for words in (("--out", tmp_path / "said.dump"), ("--into", "full")):
-        with patch("mendline.dumps.writer.os.fsync", side_effect=full):
+        with patch("mendline.durably.os.fsync", side_effect=full):
             ran = call("replay", *words, "-c", config)
         one_message(ran, 3, "cannot be written: No space left on device; nothing is left of it")
     assert list(tmp_path.iterdir()) == []

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 
@@ -17,7 +15,6 @@ from mendline.dumps.contents import DumpHead, Extent, TopicHead
 from mendline.dumps.dumping import Wanted, dump, extents, head_of
 from mendline.dumps.loading import load
 from mendline.dumps.recording import LogRecording
-from mendline.dumps.writer import replacing
 from mendline.logs.base import LogRefusedError, TopicSettings
 from mendline.logs.memory import MemoryLog
 from mendline.logs.sqlite import SqliteLog
@@ -282,7 +279,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("mendline.dumps.writer.os.fsync", full)
+    monkeypatch.setattr("mendline.durably.os.fsync", full)
     with pytest.raises(DumpError, match="d: cannot be written: No space left on device; nothing is left of it"):
         dump(Endless(1), tmp_path / "d", HEAD, [])
     assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"older"]
@@ -292,28 +289,3 @@ def test_a_dump_is_for_its_owner_only(tmp_path: Path) -> None:
     """It holds whatever the records hold."""
     dump(Endless(1), tmp_path / "d", HEAD, [])
     assert (tmp_path / "d").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_file_is_kept_from_another_process_until_it_has_its_name(tmp_path: Path) -> None:
-    """The other one writes the same file meanwhile, and takes it for nothing that was left by one that died."""
-    put, path = Path.replace, tmp_path / "d"
-    others: list[bytes] = []
-
-    def write_as_another_process() -> None:
-        with (
-            patch.object(Path, "replace", put),
-            patch("mendline.dumps.writer.os.getpid", return_value=os.getpid() + 1),
-            replacing(path) as file,
-        ):
-            file.write(b"other")
-        others.append(path.read_bytes())
-
-    def replaced(draft: Path, target: Path) -> Path:
-        write_as_another_process()
-        return put(draft, target)
-
-    with patch.object(Path, "replace", replaced), replacing(path) as file:
-        file.write(b"mine")
-        write_as_another_process()
-    assert ([b"other"] * 2, b"mine") == (others, path.read_bytes())
-    assert [path] == list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ import pytest
 from mendline.dumps import Dump
 from mendline.dumps.loading import load
 from mendline.dumps.recording import LogRecording
-from mendline.dumps.writer import replacing
+from mendline.dumps.writer import new_dump
 from mendline.logs.memory import MemoryLog
 from mendline.replaying.anew import Anew, nowhere
 from mendline.replaying.courses import Change, Course, changes
@@ -106,7 +106,7 @@ def test_windows_that_were_not_recorded_are_not_made_up(studio: Studio) -> None:
 def test_what_is_said_can_be_kept_and_loaded(studio: Studio, tmp_path: Path) -> None:
     """As topics of their own, in order; the log that is replayed has nothing more than before."""
     before = studio.ends()
-    with LogRecording(studio.log) as recording, replacing(tmp_path / "d") as file:
+    with LogRecording(studio.log) as recording, new_dump(tmp_path / "d") as file:
         source = Source(recording, studio.settings, Wanted())
         keeper = Keeper(file, source, 0)
         run(recording, Anew(Stages.anew(source), keeper.take).feeds, UNLIMITED, lambda _: None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 
 from mendline.scoring import Block, Scored
 from mendline.scoring.plot import Picture, html
-from mendline.scoring.writer import replacing, rows
+from mendline.scoring.writer import kept, rows
 
 
 def scored(count: int) -> Scored:
@@ -42,26 +41,16 @@ def test_a_time_stamp_with_a_comma_is_quoted() -> None:
     assert [["Nov 26, 2026", "7.00"], ['a "b"', "7.00"]] == [row[:2] for row in csv.reader(io.StringIO(text))]
 
 
-def test_a_file_is_there_in_whole_or_not_at_all(tmp_path: Path) -> None:
-    """What fails in the middle leaves the file before it as it was, and nothing beside it."""
+def test_what_is_no_text_is_written_as_it_was_read(tmp_path: Path) -> None:
+    """And what fails in the middle leaves the file before it as it was, and nothing beside it."""
     path = tmp_path / "out.csv"
-    with replacing(path) as file:
-        file.write("first")
+    with kept(path) as file:
+        file.write("\udcff\r\n")
 
-    with pytest.raises(TypeError), replacing(path) as file:
+    with pytest.raises(TypeError), kept(path) as file:
         file.writelines(["second", 2])  # type: ignore[list-item]
-    assert path.read_text() == "first"
+    assert path.read_bytes() == b"\xff\r\n"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_device_is_written_into(tmp_path: Path) -> None:
-    """What is asked for as /dev/null goes there, and /dev/null stays what it is."""
-    device = tmp_path / "null"
-    device.symlink_to(os.devnull)
-    with replacing(device) as file:
-        file.write("anything")
-    assert list(tmp_path.iterdir()) == [device]
-    assert device.is_char_device()
 
 
 class Tags(HTMLParser):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkProcess
 
 MANY = 500
 """Tests for which another process is worth its start."""
@@ -27,19 +29,25 @@ def processes_for(count: int) -> int:
 def in_parallel(work: Callable[[Sequence[Given]], list[Found]], given: Sequence[Given], processes: int) -> list[Found]:
     """Return what `work` makes of all that is given, in no order. Raises what it raises in a process."""
     context = get_context("fork")
-    running = []
-    with warnings.catch_warnings():
-        # Python 3.12 and later warn of threads, whose locks a copy may find taken. Here only numpy may have some, idle.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        for share in (given[number::processes] for number in range(processes)):
-            here, there = context.Pipe(duplex=False)
-            process = context.Process(target=_work, args=(work, share, there), daemon=True)
-            process.start()
-            there.close()
-            running.append((process, here))
-    answers = [_answer(here) for _, here in running]
-    for process, _ in running:
-        process.join()
+    running: list[tuple[ForkProcess, Connection]] = []
+    try:
+        with warnings.catch_warnings():
+            # Python 3.12 and later warn of threads, whose locks a copy may find taken. Only numpy may have some, idle.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            for share in (given[number::processes] for number in range(processes)):
+                here, there = context.Pipe(duplex=False)
+                process = context.Process(target=_work, args=(work, share, there), daemon=True)
+                process.start()
+                running.append((process, here))
+                there.close()
+        answers = [_answer(here) for _, here in running]
+    except BaseException:
+        for process, _ in running:
+            process.kill()
+        raise
+    finally:
+        for process, _ in running:
+            process.join()
     for one in answers:
         if isinstance(one, Exception):
             raise one
@@ -47,6 +55,10 @@ def in_parallel(work: Callable[[Sequence[Given]], list[Found]], given: Sequence[
 
 
 def _work(work: Callable[[Sequence[Given]], list[Found]], share: Sequence[Given], there: Connection) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the one that reads the answer, too, which ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         there.send(work(share))

@@ -72,6 +72,8 @@ def backtest(
     begin or end at other times; actions that would have been done, held by which guard, or asked for. Nothing live is
     changed, and no host can be reached. What a replay cannot know is said: docs/backtesting.md.
 
+    When interrupted (Ctrl-C, SIGTERM) it ends at once and leaves nothing.
+
     Example: mendline backtest new.yaml --from 7d
     """
     from mendline.backtesting import Terms
@@ -83,11 +85,26 @@ def backtest(
         [*_orders("silence", silences), *_orders("maintenance", maintenance)], frozenset(without), mending,
         load_incidents(incidents) if incidents else None, processes or len(os.sched_getaffinity(0)),
     )  # fmt: skip
-    found = _run(_candidates(new, varied), against, url, terms)
-    fails = _fails(found, condition) if condition else None
-    written = _write(html, found, fails) if html else True
+    with _told_when_interrupted():
+        found = _run(_candidates(new, varied), against, url, terms)
+        fails = _fails(found, condition) if condition else None
+        written = _write(html, found, fails) if html else True
     click.echo(json.dumps(_figures(found, fails)) if as_json else "\n".join(_told(found, fails, fail_if or "")))
     raise click.exceptions.Exit(FAILED if not written else NO if fails and all(fails) else 0)
+
+
+@contextmanager
+def _told_when_interrupted() -> Iterator[None]:
+    """Obey Ctrl-C and SIGTERM at once, as there is nothing to keep; say that nothing came of it."""
+    from mendline.cli.interrupts import InterruptedBetweenStepsError, Interrupts
+
+    interrupts = Interrupts()
+    try:
+        with interrupts.held_back(), interrupts.at_once():
+            yield
+    except InterruptedBetweenStepsError:
+        click.echo("Interrupted; nothing is kept of a back-test: the same command begins it anew", err=True)
+        raise click.exceptions.Exit(128 + interrupts.signal) from None
 
 
 def _condition(text: str) -> Condition:

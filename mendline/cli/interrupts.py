@@ -21,7 +21,7 @@ class Interrupts:
     def __init__(self) -> None:
         """Begin with none."""
         self.signal = 0
-        self._asleep = False
+        self._at_once = False
 
     @contextmanager
     def held_back(self) -> Iterator[None]:
@@ -40,16 +40,22 @@ class Interrupts:
 
     def sleep(self, seconds: float) -> None:
         """Wait between two steps. Raises InterruptedBetweenStepsError, at once."""
-        self._asleep = True
+        with self.at_once():
+            time.sleep(seconds)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Hold nothing back: no step is at work that must come to its end. Raises InterruptedBetweenStepsError."""
+        self._at_once = True
         try:
             self.check()
-            time.sleep(seconds)
+            yield
         finally:
-            self._asleep = False
+            self._at_once = False
 
     def _interrupt(self, number: int, _: object) -> None:
         again, self.signal = bool(self.signal), self.signal or number
-        if self._asleep:
+        if self._at_once and not again:
             raise InterruptedBetweenStepsError
         if again:
             raise KeyboardInterrupt

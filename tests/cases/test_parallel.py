@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.support import until
+from tests.support.processes import runs
 
 WORK = """
 import os, signal, sys
@@ -33,12 +34,4 @@ def test_processes_end_with_the_one_that_is_killed(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
-    until("none is left", lambda: not any(_runs(int(one.name)) for one in pids))
-
-
-def _runs(pid: int) -> bool:
-    """Say whether a process is there that has not ended."""
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    until("none is left", lambda: not any(runs(int(one.name)) for one in pids))

@@ -87,9 +87,14 @@ class Caller:
 
 def start(config: Path, *words: str) -> subprocess.Popen[str]:
     """Start a command in a process of its own, in the folder of the configuration."""
+    return start_in(config.parent, *words, "-c", str(config))
+
+
+def start_in(folder: Path, *words: str) -> subprocess.Popen[str]:
+    """Start a command in a process of its own, in a folder."""
     return subprocess.Popen(
-        [sys.executable, "-m", "mendline", *words, "-c", str(config)],
-        cwd=config.parent,
+        [sys.executable, "-m", "mendline", *words],
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -18,7 +18,7 @@ from mendline.responders.planner import load_journal
 from mendline.responders.playbook import next_try, propose
 from mendline.runtime.logtime import LogClock
 from mendline.schemas.quantities import counted, span
-from mendline.schemas.records import Intent
+from mendline.schemas.records import Hold, Intent
 from mendline.words import clock, describe
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mendline.replaying.inputs import Source
     from mendline.responders.facts import FaultFact
     from mendline.responders.playbook import Policies, Proposal
-    from mendline.schemas.records import Fault
+    from mendline.schemas.records import Fault, Record
     from mendline.schemas.settings import PolicySettings
 
 MOST_CAUSES = 3
@@ -90,13 +90,13 @@ def _mismatch(policy: PolicySettings, key: str, fault: Fault) -> str:
     return f"its {key} is {text}" + (f", and the fault's {has}" if has else "")
 
 
-def guard_answers(journal: Journal, intent: Intent | Proposal) -> list[Answer]:
-    """Return what each guard says of an intent on the fold as it stands."""
+def guard_answers(journal: Journal, intent: Intent | Proposal, now: int) -> list[Answer]:
+    """Return what each guard says of an intent at `now` (log time, ms), on the fold as it stands."""
     fault = journal.faults[intent.fault]
     policy = journal.policy_for(fault.latest, fault.opened_at)
     if not journal.policies or not policy:
         return []
-    case = Case(journal, intent, policy, journal.policies.guards_of(policy), journal.log_time)
+    case = Case(journal, intent, policy, journal.policies.guards_of(policy), now)
     return [Answer(one.name, not said, *(said[1:] if said else ())) for one, said in answers(case)]
 
 
@@ -151,8 +151,9 @@ def policy_link(journal: Journal, fault: FaultFact) -> Link:
 def _decision_link(entry: Stored, journal: Journal, fault: FaultFact) -> Link:
     record = entry.record
     about = record if isinstance(record, Intent) else proposed(journal, fault)
-    answers = guard_answers(journal, about) if about else []
-    lines = [f"{clock(entry.append_time)} offset {entry.offset}: {describe(record)}", *guard_lines(journal, answers)]
+    now = _decided_at(journal, record)
+    answers = guard_answers(journal, about, now) if about else []
+    lines = [f"{clock(entry.append_time)} offset {entry.offset}: {describe(record)}", *guard_lines(answers, now)]
     if about is None:
         lines.append("no guard is asked: the playbook has nothing more to try")
     facts: dict[str, Any] = {
@@ -168,6 +169,13 @@ def _decision_link(entry: Stored, journal: Journal, fault: FaultFact) -> Link:
     return Link(record.type, lines, facts)
 
 
+def _decided_at(journal: Journal, record: Record) -> int:
+    """Return the log time (ms) of what a record says: of a hold that of its decision, as far as it tells it."""
+    if isinstance(record, Hold) and record.until is not None and record.wait_ms:
+        return record.until - record.wait_ms
+    return journal.log_time
+
+
 def admitted(journal: Journal, intent: Intent, offset: int) -> tuple[bool | None, str]:
     """Return whether an intent counts at its place in the journal, None where that cannot be told, and why."""
     void = judge(journal, intent, offset)
@@ -179,12 +187,12 @@ def admitted(journal: Journal, intent: Intent, offset: int) -> tuple[bool | None
     return False, f"it does not count: {void.reason}"
 
 
-def guard_lines(journal: Journal, answers: Sequence[Answer]) -> list[str]:
+def guard_lines(answers: Sequence[Answer], now: int) -> list[str]:
     """Return what guards say, in words: who objects, each on a line, and who does not, on one."""
     lines = []
     for one in answers:
         if not one.agrees:
-            left = "" if one.until is None else f", for {span(max(one.until - journal.log_time, 0))} more"
+            left = "" if one.until is None else f", for {span(max(one.until - now, 0))} more"
             lines.append(f"guard {one.name}: {one.why}{left}")
     if agree := [one.name for one in answers if one.agrees]:
         lines.append(f"guards with nothing against it: {', '.join(agree)}")

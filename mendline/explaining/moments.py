@@ -74,8 +74,8 @@ def _fault_link(journal: Journal, fault: FaultFact) -> Link:
     if live := [one for one in fault.intents.values() if one.live]:
         lines += [f"under way: {describe(one.record)}" for one in live]
     elif what := proposed(journal, fault):
-        answers = guard_answers(journal, what)
-        lines += [f"next would be {what.action}", *guard_lines(journal, answers)]
+        answers = guard_answers(journal, what, journal.log_time)
+        lines += [f"next would be {what.action}", *guard_lines(answers, journal.log_time)]
     elif policy.facts["policy"]:
         lines.append("the playbook has nothing more to try")
     if fault.hold:

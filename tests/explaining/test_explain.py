@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from mendline.replaying.inputs import Source, Wanted
 from mendline.responders.guards import GUARDS
 from mendline.schemas.records import Hold, Intent
 from mendline.schemas.stream import Partition
+from mendline.testing.clock import ManualClock
+from tests.backtesting.support import Answered
 from tests.replaying.support import Studio, recorded, settings_of
 
 pytestmark = pytest.mark.slow
@@ -99,6 +102,30 @@ def test_guards_say_again_what_they_said(source: Source) -> None:
             assert (True, []) == (links[0].facts["admitted"], objections)
         elif isinstance(record, Hold):
             assert (record.guard, record.reason) == (objections[0]["name"], objections[0]["why"])
+
+
+def test_a_pause_is_as_long_as_it_was_when_it_was_decided(tmp_path: Path) -> None:
+    """In every line: the hold was appended a moment later, when less of it was left."""
+    studio = Answered(settings_of(tmp_path), Running())
+    studio.record(SECONDS)
+    studio.end()
+    with LogRecording(studio.log) as recording:
+        source = Source(recording, studio.settings, Wanted())
+        decisions = [one for one in subjects_of(source, "") if one.kind == "hold"]
+        links = [link(explain(source, one), "hold") for one in decisions]
+    told = [re.findall(r"([0-9.]+ s) (?:to go|more)", "\n".join(one.lines[:2])) for one in links]
+    pauses = [one for one in told if len(one) == 2]
+    assert pauses
+    assert [] == [(said, again) for said, again in pauses if said != again]
+
+
+class Running(ManualClock):
+    """A clock that goes on whenever it is looked at."""
+
+    def __call__(self) -> int:
+        """Return the time (ms)."""
+        self.advance(0.002)
+        return super().__call__()
 
 
 def test_a_policy_that_is_not_meant_says_by_what(source: Source) -> None:

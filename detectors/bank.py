@@ -194,13 +194,14 @@ class Bank:
         surprise: NDArray[np.float64],
     ) -> Happened:
         """Take what the detector says into the life of the rows' faults, and the rounds into their pace."""
-        pace = chunk.rows(PACE)
         offsets_of = partial(self._offsets, wave, len(chunk.store.columns))
-        gaps_of = partial(self._pace.gaps, pace) if self._pace else None
+        if not self._pace:
+            return self._lifecycle.step(life, judged, surprise, step.times, step.width_ms, offsets_of)
+        pace = chunk.rows(PACE)
+        gaps_of = partial(self._pace.gaps, pace)
         happened = self._lifecycle.step(life, judged, surprise, step.times, step.width_ms, offsets_of, gaps_of)
-        if self._pace:
-            self._pace.learn(pace, judged, step.times)
-            chunk.put_back(PACE, pace)
+        self._pace.learn(pace, judged, step.times)
+        chunk.put_back(PACE, pace)
         return happened
 
     def _offsets(self, wave: Wave, width: int, rows: NDArray[np.intp]) -> NDArray[np.int64]:

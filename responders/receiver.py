@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 QUIET = ("quiet",)
 """The group of what was held back in quiet hours."""
-ANSWERS = ("acknowledge", "approve", "deny")
+ANSWERS = ("approve", "deny")
+TAKEN_BACK_WITHIN_S = 86_400.0
+"""For so long after an acknowledgement the escalation goes on when that is taken back; what it tells of is kept."""
 
 Enrich = Callable[[Said], Message]
 
@@ -47,13 +49,27 @@ class Pace:
 
 
 class _Later(NamedTuple):
+    """What is told when it is `due` (s since the Unix epoch), but not while it is acknowledged, as `since` then."""
+
     said: Said
     due: float
+    since: float | None = None
+
+    def acknowledged(self, at: float) -> _Later:
+        """Return it standing still from `at` on."""
+        return self if self.since is not None else self._replace(since=at)
+
+    def taken_back(self, at: float) -> _Later:
+        """Return it going on from `at` where it stood."""
+        if self.since is None:
+            return self
+        return _Later(self.said, self.due + max(at - self.since, 0.0))
 
 
 class _Open(NamedTuple):
     record: Fault
     told: float
+    acknowledged: bool = False
 
 
 @dataclass
@@ -111,11 +127,20 @@ class Receiver:
                 self._drop_later(record.id)
         elif isinstance(record, Intent):
             self._intents[record.id] = record.fault
-        elif isinstance(record, Order) and record.kind in ANSWERS and record.active:
+        elif isinstance(record, Order):
             fault = self._intents.get(record.subject, record.subject)
-            self._drop_later(fault)
             if record.kind == "acknowledge":
-                self._open.pop(fault, None)
+                self._acknowledge(fault, min(record.time / 1000, now.wall), active=record.active)
+            elif record.kind in ANSWERS and record.active:
+                self._drop_later(fault)
+
+    def _acknowledge(self, fault: str, at: float, *, active: bool) -> None:
+        """Let what is to be told of a fault stand still, or go on where it stood when that is taken back."""
+        for offset, one in self._later.items():
+            if one.said.fault == fault:
+                self._later[offset] = one.acknowledged(at) if active else one.taken_back(at)
+        if fault in self._open:
+            self._open[fault] = self._open[fault]._replace(acknowledged=active)
 
     def _drop_later(self, fault: str) -> None:
         self._later = {offset: one for offset, one in self._later.items() if one.said.fault != fault}
@@ -153,7 +178,10 @@ class Receiver:
 
     def _escalate(self, now: Moment) -> None:
         for offset, one in list(self._later.items()):
-            if one.due <= now.wall:
+            if one.since is not None:
+                if one.since + TAKEN_BACK_WITHIN_S <= now.wall:
+                    del self._later[offset]
+            elif one.due <= now.wall:
                 del self._later[offset]
                 self._unheard.discard(one.said.fault)
                 self._hold(one.said, now)
@@ -161,7 +189,7 @@ class Receiver:
     def _remind(self, now: Moment) -> None:
         """Hold again what was told long ago and is still open."""
         for fault, one in list(self._open.items()) if self.pace.repeat_s else ():
-            due = one.told + self.pace.repeat_s <= now.steady
+            due = one.told + self.pace.repeat_s <= now.steady and not one.acknowledged
             if due and fault not in self._unheard and not self._is_quiet(now, fault):
                 self._open[fault] = one._replace(told=now.steady)
                 self._groups.add(("reminder",), reminder_of(one.record), now.steady)

@@ -117,16 +117,14 @@ def test_what_was_not_told_is_told_by_the_next_life_under_one_id(log: Log, setti
     assert first != last
 
 
-def test_escalation_outlives_a_restart_and_ends_with_an_acknowledgement(
-    log: Log, settings: Settings, hook: Webhook
-) -> None:
+def test_escalation_outlives_a_restart_and_ends_with_an_answer(log: Log, settings: Settings, hook: Webhook) -> None:
     """The notifier's place stays below what somebody may still have to hear of, and no longer."""
     with telling(settings, log):
         say(log, broken("host-1/web"))
         until("it arrived", lambda: ("desk", "delivered") in notices(log, settings), PATIENCE_S)
     assert 0 == place(log)
     with telling(settings, log):
-        said = key_ring(settings).sign(order("acknowledge", fault("host-1/web").id))
+        said = key_ring(settings).sign(order("approve", fault("host-1/web").id))
         say(log, said)
         until("nothing is open", lambda: (place(log) or 0) > 0, PATIENCE_S)
     assert [("desk", "sending"), ("desk", "delivered")] == notices(log, settings)

@@ -37,13 +37,16 @@ def label(fault: str, verdict: str, note: str, config: Path) -> None:
 @click.command()
 @click.argument("fault", shell_complete=of_journal(known_faults))
 @_note
+@click.option("--lift", is_flag=True, help="Nobody looks at it any more: who is told later hears of it after all.")
 @config_option
-def ack(fault: str, note: str, config: Path) -> None:
-    """Say that somebody looks at FAULT. Nothing else follows: `mendline maintenance` keeps Mendline's hands off.
+def ack(fault: str, note: str, config: Path, *, lift: bool) -> None:
+    """Say that somebody looks at FAULT: it is not told again, nor to who is told later.
+
+    Nothing else follows: `mendline maintenance` keeps Mendline's hands off.
 
     Example: mendline ack 3f2a91c0
     """
-    _about_fault(config, "acknowledge", fault, note)
+    _about_fault(config, "acknowledge", fault, note, active=not lift)
 
 
 @click.command()
@@ -71,7 +74,7 @@ def note(text: str, target: str, config: Path) -> None:
     click.echo(f"Recorded: {order}")
 
 
-def _about_fault(config: Path, kind: OrderKind, beginning: str, text: str) -> None:
+def _about_fault(config: Path, kind: OrderKind, beginning: str, text: str, *, active: bool = True) -> None:
     from mendline.config import load_settings, log_of
     from mendline.orders import append_order
     from mendline.reading import fault_ids
@@ -83,5 +86,5 @@ def _about_fault(config: Path, kind: OrderKind, beginning: str, text: str) -> No
             told = f"{len(found)} faults have ids that begin" if found else "no fault has an id that begins"
             msg = f"{told} with {beginning!r}; `mendline faults --all` lists them"
             raise click.BadParameter(msg, param_hint="FAULT")
-        order = append_order(log, settings, kind, found[0], by=getpass.getuser(), text=text)
+        order = append_order(log, settings, kind, found[0], by=getpass.getuser(), text=text, active=active)
     click.echo(f"Recorded: {order}")

@@ -21,10 +21,12 @@ def test_a_label_is_shown_and_counted(call: Caller, config: Path) -> None:
 
 
 def test_an_acknowledgement_is_shown(call: Caller, config: Path) -> None:
-    """So that a second person need not look."""
+    """So that a second person need not look, until it is taken back."""
     append(config, "journal", OPEN)
     assert call("ack", OPEN.id[:8], "-c", config).status == 0
     assert "acknowledged by" in call("faults", "-c", config).out
+    assert call("ack", OPEN.id[:8], "--lift", "-c", config).status == 0
+    assert "acknowledged by" not in call("faults", "-c", config).out
 
 
 def test_a_note_is_a_candidate_for_the_cause(call: Caller, config: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from mendline.responders.action import PermanentError, TemporaryError
 from mendline.responders.parcels import LONGEST_PAUSE_S
 from mendline.responders.receiver import Pace
-from mendline.schemas.records import Fault, Notice
+from mendline.schemas.records import Fault, Notice, Order
 from tests.responders.desk import DAY_S, Desk
 from tests.responders.support import fault, order
 
@@ -175,6 +175,73 @@ def test_who_is_told_later_hears_of_what_nobody_took_up() -> None:
     assert ["host-3/web is dead: opened"] == boss.texts
     desk.say(fault("host-1/web", "resolved", 1), fault("host-3/web", "resolved", 1))
     assert ["host-3/web is dead: resolved"] == boss.texts[1:]
+
+
+def acknowledged(name: str, desk: Desk, *, active: bool = True) -> Order:
+    """Return that somebody looks at a fault now, or takes that back."""
+    return order("acknowledge", fault(name).id, time=int(desk.wall * 1000), active=active)
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_escalation_goes_on_where_it_stood_when_an_acknowledgement_is_taken_back(crashes: bool) -> None:
+    """What passed while somebody looked at it does not count, whoever reads the journal by then."""
+    desk = Desk([Pace(), Pace(after_s=600)])
+    boss = desk.ears[1]
+    desk.say(fault("host-1/web"), fault("host-2/web"))
+    desk.pass_by(400)
+    desk.say(acknowledged("host-1/web", desk), acknowledged("host-2/web", desk))
+    desk.pass_by(1000)
+    desk.say(acknowledged("host-1/web", desk))
+    desk.say(acknowledged("host-1/web", desk, active=False))
+    if crashes:
+        desk.live()
+    desk.pass_by(199)
+    assert [] == boss.texts
+    desk.pass_by(1)
+    assert ["host-1/web is dead: opened"] == boss.texts
+    desk.say(fault("host-1/web", "resolved", 1), fault("host-2/web", "resolved", 1))
+    assert ["host-1/web is dead: resolved"] == boss.texts[1:]
+    assert len(desk.journal) == desk.place
+
+
+def test_an_acknowledgement_is_taken_back_in_vain_where_a_yes_or_the_end_came() -> None:
+    """Somebody took it up, or there is nothing to take up any more."""
+    desk = Desk([Pace(), Pace(after_s=600)])
+    desk.say(fault("host-1/web"), fault("host-2/web"))
+    desk.say(acknowledged("host-1/web", desk), acknowledged("host-2/web", desk))
+    desk.say(order("approve", fault("host-1/web").id), fault("host-2/web", "resolved", 1))
+    desk.say(*(acknowledged(name, desk, active=False) for name in ("host-1/web", "host-2/web")))
+    desk.pass_by(DAY_S)
+    assert [] == desk.ears[1].texts
+
+
+def test_an_acknowledgement_can_be_taken_back_for_a_day() -> None:
+    """The journal need not be read again from there for longer."""
+    desk = Desk([Pace(), Pace(after_s=600)])
+    desk.say(fault())
+    desk.say(acknowledged("host-1/web", desk))
+    desk.pass_by(DAY_S - 1)
+    assert 0 == desk.place
+    desk.pass_by(1)
+    assert len(desk.journal) == desk.place
+    desk.say(acknowledged("host-1/web", desk, active=False))
+    desk.pass_by(600)
+    assert [] == desk.ears[1].texts
+
+
+def test_reminders_rest_while_somebody_looks_at_it() -> None:
+    """And come again once nobody does."""
+    desk = Desk([Pace(repeat_s=3600)])
+    desk.say(fault())
+    desk.say(acknowledged("host-1/web", desk))
+    desk.pass_by(5000)
+    assert ["host-1/web is dead: opened"] == desk.texts
+    desk.say(acknowledged("host-1/web", desk, active=False))
+    assert ["host-1/web is still dead"] == desk.texts[1:]
+    desk.pass_by(3599)
+    assert 2 == len(desk.texts)
+    desk.pass_by(1)
+    assert 3 == len(desk.texts)
 
 
 def test_escalation_goes_on_after_a_crash_and_by_the_time_of_the_fault() -> None:

@@ -57,6 +57,9 @@ def test_all_is_said_on_the_page_of_the_incident(chromium: Browser, site: Site) 
         press(page, "I look at it")
         confirm(page, "I look at it")
         expect(page.get_by_text("somebody looks at it", exact=True)).to_be_visible()
+        press(page, "I do not look at it")
+        confirm(page, "I do not look at it")
+        expect(page.get_by_text("somebody looks at it", exact=True)).to_be_hidden()
         press(page, "Label")
         page.get_by_label("Was it one?").select_option("false")
         confirm(page, "Label", "backup")
@@ -70,7 +73,7 @@ def test_all_is_said_on_the_page_of_the_incident(chromium: Browser, site: Site) 
         press(page, "Deny")
         confirm(page, "Deny", "not now")
         expect(page.locator(".steps")).to_contain_text("denied")
-    expected = ["acknowledge", "label", "note", "silence", "deny"]
+    expected = ["acknowledge", "acknowledge", "label", "note", "silence", "deny"]
     assert expected == [kind for kind, _ in given(site)]
 
 

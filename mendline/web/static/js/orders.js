@@ -77,6 +77,7 @@ export function about(row, faults) {
     faults.filter((one) => one.question).map((one) => answers(one.question)),
     held.slice(0, 1).map((one) => button("Try all the same", { kind: "approve", subject: one.id }, { title: `Try once more: ${one.target} ${one.kind}`, follows: `Guard ${one.hold.guard} holds it: ${one.hold.reason}.` })),
     row.open && !row.acknowledged && button("I look at it", { kind: "acknowledge", subject: root.id }, { title: `Say that you look at ${what}`, follows: "Others see it, and it is not told again and again. Nothing else follows." }),
+    row.open && root.acknowledged && button("I do not look at it", { kind: "acknowledge", subject: root.id, active: false }, { title: `Say that nobody looks at ${what}`, follows: "Others see it, and it is told again to who was to hear of it." }),
     button("Label", { kind: "label", subject: root.id }, { title: `Label ${what}`, follows: "Whether it was a fault; reports count what was said last.", verdict: true }),
     button("Note", { kind: "note", subject: root.id }, { title: `Note about ${what}` }),
     row.open && button("Maintenance", { kind: "maintenance", subject: row.target }, { title: `Maintenance of ${row.target}`, follows: "Mendline keeps its hands off it meanwhile.", lasting: true }),

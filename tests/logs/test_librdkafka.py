@@ -210,7 +210,7 @@ def test_what_was_lost_and_came_back_is_read_from_where_it_is_started(log: Kafka
     reading = Reading(consumer, 60.0)
     reading.read(10)
     consumer.start(partition, 3)
-    consumer._on_lost(consumer._client, [])
+    consumer._membership._on_lost(consumer._client, [])
     told = consumer.poll(0)
     assert (partition in told.revoked, list(told.batches)) == (True, [])
     consumer.close()

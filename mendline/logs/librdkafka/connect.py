@@ -21,6 +21,10 @@ from mendline.logs.librdkafka.errors import cause
 
 TOKEN_S = 300.0
 """For so long a token is taken to last: it is read again by then, renewed by whoever renews it."""
+READ_AHEAD_KB = 32 << 10
+"""Bound on what a consumer fetched and was not asked for yet."""
+NO_GROUP = "mendline-none"
+"""The library wants the name of a group even where there is none."""
 
 _NETWORK = {"FAIL", "ERROR", "REQTMOUT", "GETPID", "METADATA", "COORD", "MAXBUF"}
 """What librdkafka calls a message that a broker which is away or slow gives rise to."""
@@ -89,6 +93,36 @@ def client_settings(servers: list[str], options: KafkaOptions, name: str) -> dic
     if "SSL" in options.protocol:
         settings |= _tls(options)
     return {key: value for key, value in settings.items() if value is not None}
+
+
+def consumer_settings(servers: list[str], options: KafkaOptions, name: str, group: str | None) -> dict[str, Any]:
+    """Return the settings of a consumer. Raises LogRefusedError for a secret that cannot be read."""
+    settings = client_settings(servers, options, name)
+    settings |= {
+        "group.id": group or NO_GROUP,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "allow.auto.create.topics": False,
+        "auto.offset.reset": "error",
+        "isolation.level": "read_uncommitted",  # the others read so, and nothing here is transactional
+        "fetch.message.max.bytes": 4 << 20,
+        "fetch.min.bytes": 1,
+        "fetch.wait.max.ms": options.fetch_max_wait_ms,
+        # Must be longer than a fetch is held by the broker.
+        "socket.timeout.ms": max(options.request_timeout_ms, options.fetch_max_wait_ms + 5_000),
+        "queued.max.messages.kbytes": READ_AHEAD_KB,
+        # The default of 1 s would let a fast reader wait that long whenever the bound was reached.
+        "fetch.queue.backoff.ms": 5,
+    }
+    if group is not None:
+        settings |= {
+            "group.instance.id": safe_name(name),
+            "partition.assignment.strategy": "range",
+            "session.timeout.ms": options.session_timeout_ms,
+            "heartbeat.interval.ms": options.heartbeat_interval_ms,
+            "max.poll.interval.ms": max(options.max_poll_interval_ms, options.session_timeout_ms),
+        }
+    return settings
 
 
 def _login(options: KafkaOptions) -> dict[str, Any]:

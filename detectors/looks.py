@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from mendline.detectors.rows import Columns
     from mendline.detectors.steps import Wave
 
+BY_CHANCE = "it is not deterministic: two passes over the same records differ, as by a clock or by chance"
+"""What is told of a detector that answers otherwise the second time."""
+
 
 class Seen(NamedTuple):
     """One window (or round) of a series as its detector scored it; NaN stands where it gave no number.
@@ -47,6 +50,12 @@ class Look(NamedTuple):
     scores: Scores
     rows: Rows
     life: Rows
+
+    def answered(self) -> list[bytes]:
+        """Return all that the detector answered, to the bit."""
+        scores = self.scores
+        given = (scores.surprise, scores.low, scores.high, scores.measure)
+        return [one.tobytes() for one in given if one is not None]
 
     def of(self, source: str, label: str) -> Iterator[Seen]:
         """Yield what was made of a series of a source in this step; at most one."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.cases.files import BEGIN_MS
 from mendline.cases.input import end_of, hosts_of, records_of
+from mendline.cases.twice import Answers, plug_ins
 from mendline.detectors.faults import fault_id
 from mendline.offline import Offline
 from mendline.roles import detect_spec, vouched_rounds_spec, windows_spec
@@ -80,8 +81,11 @@ def believe(_: Event | Outcome | Order, /) -> None:
 def hear(planned: Sequence[Planned], settings: Settings) -> Iterator[tuple[Planned, Heard]]:
     """Yield each test with what the stages say of it. Raises DetectorError, OfflineError."""
     by_name = any(one.match.source != "*" for one in settings.detectors)
+    theirs = plug_ins(settings)
     for together in _runs(planned, by_name=by_name):
         run = _Run(together, settings, marked=not by_name)
+        if theirs:
+            run.answers.need_same(_Run(together, settings, marked=not by_name).answers)
         if len(together) == 1 or not run.is_spoilt:
             yield from zip(together, run.sorted(), strict=True)
         else:
@@ -125,6 +129,7 @@ class _Run:
         specs = [windows_spec(settings), vouched_rounds_spec(settings, believe), detect_spec(settings)]
         self._topics = settings.topics
         self._stages = Offline(specs, settings, ManualClock(BEGIN_MS))
+        self.answers = Answers(plug_ins(settings), self._stages)
         self._go()
         self._journal = list(self._read())
 
@@ -180,6 +185,7 @@ class _Run:
             for time, value in zip(batch.timestamps, batch.values, strict=True):
                 mark = MARK.search(value)
                 record = decode_record(MARK.sub(b"", value) if mark else value)
+                self.answers.hear(record)
                 yield int(mark[1]) if mark else None, Timed(time - BEGIN_MS, record)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from mendline.detectors.looks import BY_CHANCE
 from mendline.detectors.registry import BUILT_IN
 from mendline.detectors.stage import DetectStage, RoundsStage
 from mendline.replaying.feeds import Feed
@@ -64,9 +65,8 @@ class Twins:
         """Yield the difference, if there is one."""
         if self._differs_at is not None:
             topic, number = self.place.partition
-            how = "it is not deterministic: two passes over the same records differ, as by a clock or by chance"
             where = f"{topic} partition {number}, from offset {self._differs_at} on"
-            yield Difference(_told(self.detector), where, how)
+            yield Difference(_told(self.detector), where, BY_CHANCE)
 
     def _keep(self, number: int) -> Callable[[Batch, Sequence[NewRecord]], None]:
         def keep(_: Batch, said: Sequence[NewRecord]) -> None:
@@ -76,9 +76,7 @@ class Twins:
 
     def _listen(self, number: int) -> Watch:
         def listen(look: Look) -> None:
-            scores = look.scores
-            told = (scores.surprise, scores.low, scores.high, scores.measure)
-            self._said[number].extend(one.tobytes() for one in told if one is not None)
+            self._said[number].extend(look.answered())
 
         return listen
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cases.support import slow, write
-from tests.cli.support import Caller
+from tests.cases.support import CONFIG, slow, write
+from tests.cli.support import Caller, one_message
 
 QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart"
 SLOW = slow("0.1x5 5x2 0.1x5")
@@ -120,3 +120,27 @@ def test_files_that_cannot_be_tests(call: Caller, tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(whole), encoding="utf-8")
     ran = call("test", file)
     assert (2, True) == (ran.status, "nothing" in ran.err)
+
+
+def with_plug_in(folder: Path, name: str, window: str | int) -> Path:
+    """Write a test of which a detector of `tests.replaying.moods` makes nothing, besides the one that finds a fault."""
+    theirs = {"name": "theirs", "use": f"tests.replaying.moods:{name}", "window": window, "open": {"above": 1_000}}
+    detectors = [*CONFIG["detectors"], {**theirs, "match": {"metric": "http.latency"}}]
+    return write(folder, SLOW | {"faults": [{"detector": "slow"}]}, detectors=detectors)
+
+
+@pytest.mark.parametrize("window", [0, "10s"])
+@pytest.mark.parametrize("name", ["Chance", "Whim"])
+def test_a_plug_in_that_is_not_deterministic_is_named(
+    call: Caller, tmp_path: Path, name: str, window: str | int
+) -> None:
+    """Though each test went as expected: the next time it need not."""
+    ran = call("test", with_plug_in(tmp_path, name, window))
+    one_message(ran, 2, f"the detector theirs (tests.replaying.moods:{name}): it is not deterministic: two passes over")
+
+
+@pytest.mark.parametrize("window", [0, "10s"])
+def test_a_plug_in_that_is_deterministic_is_tested_like_all(call: Caller, tmp_path: Path, window: str | int) -> None:
+    """Nothing is told of it."""
+    ran = call("test", with_plug_in(tmp_path, "Limit", window))
+    assert (0, "1 test passed") == (ran.status, ran.out.partition(" in ")[0])

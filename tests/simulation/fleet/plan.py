@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +21,18 @@ LIMIT = 0.9
 """Share of its memory that no service should use."""
 
 WINDOWS = (
-    *[("60s", ("60s",), "60s")] * 4,
-    *[("10s", ("10s", "60s"), "60s")] * 2,
-    *[("30s", ("30s", "60s"), "60s")] * 3,
+    ("60s", ("60s",), "60s"),
+    ("10s", ("10s", "60s"), "60s"),
+    ("30s", ("30s", "60s"), "60s"),
     ("30s", ("30s",), "30s"),
     ("10s", ("10s",), "10s"),
 )
-"""Pane, widths, and which of these detectors look at; small ones are rarer, for they cost more."""
+"""Pane, widths, and which of these detectors look at."""
 
+OFTEN, SELDOM = (4, 2, 3, 1, 1), (24, 1, 3, 1, 1)
+"""How likely each of these is, in dense fleets and in long ones: small ones are rarer, for they cost more."""
+
+LAZY_MS = (20_000, 60_000, 120_000, 300_000, 600_000)
 DENSE_MS = 200_000.0
 PARTITIONS = (1, 2, 3)
 ALONE = (24, 1, 1)
@@ -64,22 +68,22 @@ def draw_fleet(lots: random.Random, *, dense: bool = False) -> FleetPlan:
     drawn = {
         "guards": draw_guards(lots).model_dump(by_alias=True),
         "topics": {"partitions": lots.choices(PARTITIONS, [1, 1, 1] if dense else ALONE)[0]},
-        **_watching(lots),
+        **_watching(lots, OFTEN if dense else SELDOM),
     }
     versions = [_settings(drawn, tries, toggled) for tries in attempts for toggled in (False, True)]
     return FleetPlan(
         versions=tuple(with_own_detectors(one) for one in versions),
         allowed={host: draw_allowed(lots) for host in HOSTS},
-        lazy_ms=lots.choices([20_000, 60_000, 120_000, 300_000], [1, 2, 6, 7] if dense else [1, 1, 4, 10])[0],
+        lazy_ms=lots.choices(LAZY_MS, [1, 2, 6, 7, 0] if dense else [1, 1, 2, 4, 8])[0],
         awake_ms=lots.choices(AWAKE_MS, [1, 4])[0],
         seldom_s=lots.choices([300.0, 1_800.0, 3_600.0], [1, 3, 3])[0],
         every_ms=DENSE_MS if dense else lots.choices([3_600_000.0, 10_800_000.0, 21_600_000.0], [2, 7, 7])[0],
     )
 
 
-def _watching(lots: random.Random) -> dict[str, Any]:
-    """Return windows and detectors."""
-    pane, widths, window = lots.choice(WINDOWS)
+def _watching(lots: random.Random, likely: Sequence[int]) -> dict[str, Any]:
+    """Return windows and detectors; `likely`: how often each of `WINDOWS` is in the hat."""
+    pane, widths, window = lots.choice([one for one, times in zip(WINDOWS, likely, strict=True) for _ in range(times)])
     unusual = lots.choice(("zscore", "ewma", "mad"))
     memory_window = 0 if lots.random() < 0.1 else window
     limit = {"use": "threshold", "open": {"above": LIMIT, "for": lots.choice(["0s", "20s"])}}

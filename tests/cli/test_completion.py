@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -95,8 +96,11 @@ def test_what_is_wrong_is_not_told_on_a_command_line(known: Path, capfd: pytest.
 
 def test_a_log_that_does_not_answer_holds_nobody_up(known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tab comes back after a while, with nothing."""
+    answers = threading.Event()
     monkeypatch.setattr(completing, "PATIENCE_S", 0.0)
+    monkeypatch.setattr("mendline.reading.fold_journal", lambda *_: answers.wait())
     assert offered("timeline", "") == []
+    answers.set()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

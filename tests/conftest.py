@@ -31,10 +31,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _LONGEST = (
     "tests/faults/test_kill.py",
+    "tests/logs/test_kafka_faults.py",
     "tests/logs/test_kafka_security.py",
-    "tests/logs/test_sqlite_power.py",
+    "tests/cli/test_roles.py",
     "tests/testing/test_kafka.py",
-    "tests/test_packaging.py",
+    "tests/logs/test_kafka.py",
+    "tests/demo/test_demo.py",
+    "tests/logs/test_sqlite_power.py",
 )
 """Files that take a minute or more: they go first, so that no process is left alone with one at the end."""
 

@@ -56,9 +56,7 @@ def in_parallel(work: Callable[[Sequence[Given]], list[Found]], given: Sequence[
 
 def _work(work: Callable[[Sequence[Given]], list[Found]], share: Sequence[Given], there: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the one that reads the answer, too, which ends this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches the one that reads the answer too, which ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         there.send(work(share))

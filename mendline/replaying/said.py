@@ -13,9 +13,14 @@ from mendline.replaying.matching import NOT_RECORDED, NOT_SAID, Differences, Mat
 from mendline.schemas.records import ConfigurationChange, Fault, Outcome, Progress, Record, readable
 
 if TYPE_CHECKING:
-    from mendline.schemas.stream import Batch, NewRecord
+    from mendline.dumps.recording import Recording
+    from mendline.replaying.plan import Span
+    from mendline.schemas.stream import Batch, NewRecord, Partition
 
-MARKS = (b'"fault"', b'"outcome"', b'"configuration"', b'"progress"')
+MARKS = (b'"fault"', b'"outcome"', b'"configuration"')
+PROGRESS = b'"progress"'
+TAIL = 20_000
+"""Records of the journal that are looked through at once, from its end on, for how far stages were."""
 MOST_SHOWN = 80
 KINDS = {"fault": "revisions of faults", "outcome": "outcomes", "configuration": "changes of files"}
 
@@ -95,21 +100,35 @@ class JournalMatching:
         matcher = self.matchers.get(voice) if voice else None
         if voice is None or matcher is None:
             return
-        if isinstance(record, Progress):
-            matcher.reached = max(matcher.reached, record.offset)
-        elif self._is_wanted(record) and (key := self._repeats[0].key(record, value)):
+        if self._is_wanted(record) and (key := self._repeats[0].key(record, value)):
             due = isinstance(record, Fault) and record.evidence.offsets[0] >= self._begins[voice]
             matcher.record(key, value, offset, due=due)
 
     def _voice(self, record: Record) -> Voice | None:
         if isinstance(record, Fault):
             return Voice(record.stage, record.partition) if record.source == record.stage else None
-        if isinstance(record, Progress):
-            return Voice(record.stage, record.partition)
         return Voice("rounds", partition_of(record.source.encode(), self._partitions))
 
     def _is_wanted(self, record: Record) -> bool:
         return not self._sources or (record.host if isinstance(record, Fault) else record.source) in self._sources
+
+
+def read_reached(recording: Recording, journal: Partition, span: Span, voices: Collection[Voice]) -> dict[Voice, int]:
+    """Return up to which offset of its input each voice had said all when the span of the journal ended.
+
+    One that never told is left out. Raises LogError, DumpError.
+    """
+    reached: dict[Voice, int] = {}
+    end = span.end
+    while end > span.begin and reached.keys() < set(voices):
+        begin = max(span.begin, end - TAIL)
+        for batch in recording.batches(journal, begin, end):
+            told = (readable(value) for value in batch.values if PROGRESS in value)
+            for one in told:
+                if isinstance(one, Progress) and (voice := Voice(one.stage, one.partition)) in voices:
+                    reached[voice] = max(one.offset, reached.get(voice, -1))
+        end = begin
+    return reached
 
 
 class _Repeats:

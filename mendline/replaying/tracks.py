@@ -73,6 +73,17 @@ def within(batch: Batch, begin: int, end: int) -> Batch | None:
     return batch if after - first == len(batch) else cut(batch, first, after)
 
 
+def split(take: Take, border: int) -> Take:
+    """Return what takes of each batch first the records below offset `border`, and then the others."""
+
+    def split_take(batch: Batch) -> None:
+        for mine in (within(batch, batch.offsets[0], border), within(batch, border, batch.next_offset)):
+            if mine:
+                take(mine)
+
+    return split_take
+
+
 def bounded(take: Take, span: Span) -> Take:
     """Return what takes of each batch the records that are in the span."""
 

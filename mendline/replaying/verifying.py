@@ -13,8 +13,8 @@ from mendline.replaying.feeds import Feed, Take, joined
 from mendline.replaying.inputs import Place
 from mendline.replaying.letters import Unread
 from mendline.replaying.matching import Difference, Differences, Matcher
-from mendline.replaying.said import JournalMatching, Voice
-from mendline.replaying.tracks import bounded
+from mendline.replaying.said import JournalMatching, Voice, read_reached
+from mendline.replaying.tracks import bounded, split
 from mendline.replaying.twins import Twins, other_code, plug_ins, twin_feeds
 from mendline.replaying.windows import WindowMatcher
 from mendline.schemas.stream import Partition
@@ -131,6 +131,10 @@ class Verification:
         found = JournalMatching(
             self._source.name("journal"), begins, count, self._source.wanted.sources, self._found["said"]
         )
+        for journal in self._recorded("journal"):
+            reached = read_reached(self._source.recording, journal, self._stages.spans[journal], found.matchers)
+            for voice, offset in reached.items():
+                found.matchers[voice].reached = offset
         for voice, matcher in found.matchers.items():
             matcher.whole = _in_one_piece(voices[voice])
             matcher.cut_off = any(map(self._is_cut_off, self._recorded("journal")))
@@ -154,7 +158,9 @@ class Verification:
 
     def _take(self, track: Track) -> Take:
         if track.worker.spec.name != "planner":
-            return track.take
+            matcher = self._journal.matchers.get(Voice(track.worker.spec.name, track.partition.number))
+            # What follows from records on both sides of it could be told to follow from neither.
+            return split(track.take, matcher.reached) if matcher else track.take
         self._decisions.read(self._source.recording, track.partition, track.stretch)
         return Deciding(track, self._decisions).take
 

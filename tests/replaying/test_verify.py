@@ -229,6 +229,21 @@ def test_a_detector_whose_code_is_another_is_named(tmp_path: Path, monkeypatch: 
     assert opened <= {one.how for one in verdict.first[1:]}
 
 
+def test_what_a_stage_that_said_nothing_says_now_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though one batch holds all of its input, the newest records too, which it had not got to."""
+    studio = Studio(settings_of(tmp_path, detectors=with_plug_in("Limit")))
+    studio.record(20)
+    behind = [one for one in studio.members if one.spec.name == "detect"]
+    studio.members = [one for one in studio.members if one not in behind]
+    studio.record(10)
+    studio.members += behind
+    studio.end(crash=True)
+    assert verify(studio).reproduced
+    monkeypatch.setattr(moods.Limit, "limit", 5.0)
+    opened = {f"{NOT_RECORDED}: opened {host}/web theirs unusual" for host in HOSTS}
+    assert opened <= {one.how for one in verify(studio).first}
+
+
 def test_a_detector_that_keeps_something_else_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As other settings, which the stage had not; what does not hang on it is compared."""
     studio = recorded(tmp_path, 60, detectors=with_plug_in("Limit"))

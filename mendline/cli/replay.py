@@ -123,10 +123,15 @@ def source_of(config: Path, url: str | None, wanted: Wanted) -> Iterator[Source]
 
 
 def settings_of(config: Path) -> Settings:
-    """Return the settings in a file as stages work by them. Raises ConfigError, DetectorError."""
+    """Return the settings in a file as stages work by them. Raises ConfigError, DetectorError, which name the file."""
     from mendline.config import load_settings
+    from mendline.detectors.registry import DetectorError
 
-    return as_stages_work(load_settings(config))
+    try:
+        return as_stages_work(load_settings(config))
+    except DetectorError as error:
+        msg = f"{config}: {error}"
+        raise DetectorError(msg) from None
 
 
 def as_stages_work(settings: Settings) -> Settings:

@@ -46,6 +46,13 @@ def test_the_settings_that_counted_change_nothing(call: Caller, config: Path) ->
     assert lines[-1].startswith("Not known: how the values would have gone on after another action. ")
 
 
+def test_a_detector_that_cannot_be_used_is_told_with_its_file(call: Caller, config: Path, other: Write) -> None:
+    """There may be two."""
+    file = other(detectors=[{**LOAD, "clear": {"below": 90}}])
+    for words in (("backtest", file), ("backtest", config, "--against", file)):
+        one_message(call(*words), 2, f"{file}: detector load-limit (threshold): clear: ")
+
+
 def test_other_settings_tell_what_is_lost_and_what_would_have_been_done(call: Caller, other: Write) -> None:
     """Fault by fault, action by action, and both sides in a table; as JSON all of it."""
     file = other(detectors=[{**LOAD, "open": {"above": 95}}, QUEUE, UNUSUAL], guards={"cooldown": "1s"})

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,10 +41,14 @@ def log() -> MemoryLog:
 
 
 @contextmanager
-def publishing(log: MemoryLog, folder: Path, epoch: int, most_bytes: int = MANY) -> Iterator[tuple[Publisher, Spool]]:
-    """Run a publisher for the time of the block."""
+def publishing(
+    log: MemoryLog, folder: Path, epoch: int, most_bytes: int = MANY, *, first: Sequence[Heartbeat] = ()
+) -> Iterator[tuple[Publisher, Spool]]:
+    """Run a publisher for the time of the block, which has something to say when it begins, or nothing."""
     spool = Spool(folder, most_bytes)
     publisher = Publisher(log, METRICS.topic, "host", epoch, lambda *_: None, spool)
+    for one in first:
+        publisher.event(one)
     publisher.start()
     try:
         yield publisher, spool
@@ -126,8 +130,7 @@ def test_a_next_life_says_what_the_last_could_not(log: MemoryLog, tmp_path: Path
         with publishing(log, tmp_path / "spool", epoch) as (publisher, _):
             say(publisher, 10)
     log.away = False
-    with publishing(log, tmp_path / "spool", 3) as (publisher, _):
-        publisher.event(heartbeat())
+    with publishing(log, tmp_path / "spool", 3, first=[heartbeat()]) as (publisher, _):
         until(lambda: not publisher.waiting)
     assert [*((epoch, number) for epoch in (1, 2) for number in range(10)), (3, 0)] == order(log)
 

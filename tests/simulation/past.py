@@ -5,4 +5,4 @@ A world is what it was until somebody changes what is drawn: so what was found i
 
 INCIDENTS: tuple[str, ...] = ()
 FLEETS = ("51/0", "7/3")
-DENSE: tuple[str, ...] = ()
+DENSE = ("184805/2",)

@@ -39,9 +39,9 @@ class Time:
         heapq.heappush(self._due, (self.now + max(round(ms), 0), next(self._numbers), call))
 
     def nap(self, seconds: float) -> None:
-        """Let the work that has the word sleep, as `time.sleep` does."""
+        """Let the work that has the word sleep, as `time.sleep` does: some time passes, however short it is to be."""
         assert self.current, "only what runs on a fibre can sleep"
-        self.current.nap(seconds * 1000)
+        self.current.nap(max(seconds * 1000, 1.0))
 
     def run(self, ms: float) -> None:
         """Do all that is due within the next `ms` milliseconds."""

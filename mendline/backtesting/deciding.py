@@ -105,7 +105,7 @@ class Side:
         self._holds: list[Held] = []
         self._mended: set[str] = set()
         self._now = self._peak = 0
-        self._unsettled = False
+        self._began = self._unsettled = False
         if not past.introduced:
             self._put_in_force()
 
@@ -133,6 +133,11 @@ class Side:
 
     def _go_on(self, until: int) -> None:
         """Let the side's own records come that come no later than `until`."""
+        if not self._began:
+            self._began = True
+            self._coming = deque(
+                _from(min([until, *(at for at, one in self._coming if isinstance(one, Fault))]), self._coming)
+            )
         while (at := self._next()) is not None and at <= until:
             if self._coming and self._coming[0][0] == at:
                 self._come(at, self._coming.popleft()[1])
@@ -218,6 +223,18 @@ class Side:
 def _course(fact: IntentFact) -> Course:
     courses: Mapping[str, Course] = {"asking": "asked", "shadow": "shadow", "void": "void"}
     return courses.get(fact.state, "ran")
+
+
+def _from(begin: int, coming: Iterable[tuple[int, Record]]) -> Iterator[tuple[int, Record]]:
+    """Yield what comes, of orders that were given before `begin` (append time, ms) what is left of them then.
+
+    How long one lasts is counted in log time, and of that there is none before the first record.
+    """
+    for at, one in coming:
+        if not isinstance(one, Order) or at >= begin:
+            yield at, one
+        elif one.expires is None or one.expires > begin:
+            yield begin, one.model_copy(update={"time": begin})
 
 
 def _in_order(play: Play) -> Iterator[tuple[int, Record]]:

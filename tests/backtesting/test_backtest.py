@@ -104,6 +104,14 @@ def test_a_silence_tells_what_it_would_have_hidden(studio: Studio) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("begin", [-400, 1])
+def test_a_silence_ends_when_it_is_to_end_though_it_began_before_the_recording(studio: Studio, begin: int) -> None:
+    """Nothing is held after it, as after one that began later."""
+    order = parse_order("silence", f"web@{after(begin)}/{after(20)}", int)
+    assert hidden_by(order, compared(studio, terms=Terms(orders=[order])).after).holds == []
+
+
+@pytest.mark.slow
 def test_an_action_may_be_taken_to_end_its_fault(studio: Studio) -> None:
     """Soon after it, where otherwise the target is busy until the recorded end; what was really done keeps its own."""
     policies = [QUEUES, {**REST, "mode": "auto"}]

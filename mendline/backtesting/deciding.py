@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -105,7 +105,7 @@ class Side:
         self._holds: list[Held] = []
         self._mended: set[str] = set()
         self._now = self._peak = 0
-        self._began = self._unsettled = False
+        self._unsettled = False
         if not past.introduced:
             self._put_in_force()
 
@@ -133,11 +133,8 @@ class Side:
 
     def _go_on(self, until: int) -> None:
         """Let the side's own records come that come no later than `until`."""
-        if not self._began:
-            self._began = True
-            self._coming = deque(
-                _from(min([until, *(at for at, one in self._coming if isinstance(one, Fault))]), self._coming)
-            )
+        if not self._now:
+            self._coming = deque(_from_the_first(until, self._coming))
         while (at := self._next()) is not None and at <= until:
             if self._coming and self._coming[0][0] == at:
                 self._come(at, self._coming.popleft()[1])
@@ -225,11 +222,13 @@ def _course(fact: IntentFact) -> Course:
     return courses.get(fact.state, "ran")
 
 
-def _from(begin: int, coming: Iterable[tuple[int, Record]]) -> Iterator[tuple[int, Record]]:
-    """Yield what comes, of orders that were given before `begin` (append time, ms) what is left of them then.
+def _from_the_first(given: int, coming: Collection[tuple[int, Record]]) -> Iterator[tuple[int, Record]]:
+    """Yield what comes, of orders from before the first record what is left of them then.
 
-    How long one lasts is counted in log time, and of that there is none before the first record.
+    `given` (append time, ms) is when the first record comes that all sides are given. How long an order lasts is
+    counted in log time, and of that there is none before.
     """
+    begin = min([given, *(at for at, one in coming if isinstance(one, Fault))])
     for at, one in coming:
         if not isinstance(one, Order) or at >= begin:
             yield at, one

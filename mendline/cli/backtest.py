@@ -190,19 +190,7 @@ def _candidates(new: Path, varied: tuple[str, ...]) -> list[Candidate]:
         axes = [parse_axis(one) for one in varied]
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--vary") from None
-    return [_varied(*one) for one in vary(new, axes)]
-
-
-def _varied(name: str, settings: Settings) -> Candidate:
-    """Return the settings to try. Raises DetectorError, which tells what was varied."""
-    from mendline.backtesting import Candidate
-    from mendline.detectors.registry import DetectorError
-
-    try:
-        return Candidate(name, as_stages_work(settings))
-    except DetectorError as error:
-        msg = f"with {name}: {error}"
-        raise DetectorError(msg) from None
+    return [Candidate(name, as_stages_work(settings, f"with {name}")) for name, settings in vary(new, axes)]
 
 
 def _run(candidates: Sequence[Candidate], against: str, url: str | None, terms: Terms) -> Backtest:

@@ -125,21 +125,24 @@ def source_of(config: Path, url: str | None, wanted: Wanted) -> Iterator[Source]
 def settings_of(config: Path) -> Settings:
     """Return the settings in a file as stages work by them. Raises ConfigError, DetectorError, which name the file."""
     from mendline.config import load_settings
+
+    return as_stages_work(load_settings(config), str(config))
+
+
+def as_stages_work(settings: Settings, name: str) -> Settings:
+    """Return the settings with the detectors of Mendline's own.
+
+    Raises DetectorError, which begins with the `name` of the settings, when a detector cannot be used.
+    """
     from mendline.detectors.registry import DetectorError
-
-    try:
-        return as_stages_work(load_settings(config))
-    except DetectorError as error:
-        msg = f"{config}: {error}"
-        raise DetectorError(msg) from None
-
-
-def as_stages_work(settings: Settings) -> Settings:
-    """Return the settings with the detectors of Mendline's own. Raises DetectorError when one cannot be used."""
     from mendline.roles import check_detectors, with_own_detectors
 
-    whole = with_own_detectors(settings)
-    check_detectors(whole)
+    try:
+        whole = with_own_detectors(settings)
+        check_detectors(whole)
+    except DetectorError as error:
+        msg = f"{name}: {error}"
+        raise DetectorError(msg) from None
     return whole
 
 

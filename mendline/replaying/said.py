@@ -78,6 +78,18 @@ class JournalMatching:
         self.matchers = {voice: SaidMatcher(topic, found) for voice in begins}
         self._repeats = (_Repeats(), _Repeats())
 
+    def read_reached(self, recording: Recording, journal: Partition, span: Span) -> None:
+        """Note how far each voice was when the span of the journal ended. Raises LogError, DumpError."""
+        unknown, end = set(self.matchers), span.end
+        while unknown and end > span.begin:
+            begin = max(span.begin, end - TAIL)
+            for batch in recording.batches(journal, begin, end):
+                for one in (readable(value) for value in batch.values if PROGRESS in value):
+                    if isinstance(one, Progress) and (voice := Voice(one.stage, one.partition)) in self.matchers:
+                        self.matchers[voice].reached = max(self.matchers[voice].reached, one.offset)
+                        unknown.discard(voice)
+            end = begin
+
     def take_recorded(self, batch: Batch) -> None:
         """Take a part of the journal."""
         for offset, value in zip(batch.offsets, batch.values, strict=True):
@@ -111,24 +123,6 @@ class JournalMatching:
 
     def _is_wanted(self, record: Record) -> bool:
         return not self._sources or (record.host if isinstance(record, Fault) else record.source) in self._sources
-
-
-def read_reached(recording: Recording, journal: Partition, span: Span, voices: Collection[Voice]) -> dict[Voice, int]:
-    """Return up to which offset of its input each voice had said all when the span of the journal ended.
-
-    One that never told is left out. Raises LogError, DumpError.
-    """
-    reached: dict[Voice, int] = {}
-    end = span.end
-    while end > span.begin and reached.keys() < set(voices):
-        begin = max(span.begin, end - TAIL)
-        for batch in recording.batches(journal, begin, end):
-            told = (readable(value) for value in batch.values if PROGRESS in value)
-            for one in told:
-                if isinstance(one, Progress) and (voice := Voice(one.stage, one.partition)) in voices:
-                    reached[voice] = max(one.offset, reached.get(voice, -1))
-        end = begin
-    return reached
 
 
 class _Repeats:

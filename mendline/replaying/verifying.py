@@ -13,7 +13,7 @@ from mendline.replaying.feeds import Feed, Take, joined
 from mendline.replaying.inputs import Place
 from mendline.replaying.letters import Unread
 from mendline.replaying.matching import Difference, Differences, Matcher
-from mendline.replaying.said import JournalMatching, Voice, read_reached
+from mendline.replaying.said import JournalMatching, Voice
 from mendline.replaying.tracks import bounded, split
 from mendline.replaying.twins import Twins, other_code, plug_ins, twin_feeds
 from mendline.replaying.windows import WindowMatcher
@@ -132,9 +132,7 @@ class Verification:
             self._source.name("journal"), begins, count, self._source.wanted.sources, self._found["said"]
         )
         for journal in self._recorded("journal"):
-            reached = read_reached(self._source.recording, journal, self._stages.spans[journal], found.matchers)
-            for voice, offset in reached.items():
-                found.matchers[voice].reached = offset
+            found.read_reached(self._source.recording, journal, self._stages.spans[journal])
         for voice, matcher in found.matchers.items():
             matcher.whole = _in_one_piece(voices[voice])
             matcher.cut_off = any(map(self._is_cut_off, self._recorded("journal")))

@@ -5,23 +5,28 @@ All of it follows from the records of the journal and the two clocks that it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.grouping import LISTED, Due, Grouping, Message, joined
 from mendline.responders.messages import SEVERITIES, Said, reminder_of, said_of
 from mendline.responders.quiet import is_quiet
-from mendline.schemas.records import Fault, Intent, Order, Record
+from mendline.schemas.records import Fault, Intent, Order, Record, Verification
 
 if TYPE_CHECKING:
     from mendline.schemas.settings import QuietSettings
 
 QUIET = ("quiet",)
 """The group of what was held back in quiet hours."""
+REMINDER = ("reminder",)
 ANSWERS = ("approve", "deny")
+ENDS = ("resolved", "orphaned")
 TAKEN_BACK_WITHIN_S = 86_400.0
 """For so long after an acknowledgement the escalation goes on when that is taken back; what it tells of is kept."""
+VERIFIED_WITHIN_S = 86_400.0
+"""For so long after its end a fault is known whose verification is still to come."""
 
 Enrich = Callable[[Said], Message]
 
@@ -66,10 +71,24 @@ class _Later(NamedTuple):
         return _Later(self.said, self.due + max(at - self.since, 0.0))
 
 
-class _Open(NamedTuple):
-    record: Fault
-    told: float
+@dataclass
+class _Known:
+    """What a receiver knows of a fault.
+
+    `heard`: it has heard of it, or is about to. `told`: when it was told last that it is open (s, steady); None while
+    that is on its way. `offset`: that of the record by which it opened, where a later life must read that too, so as
+    not to tell the end of what nobody heard of. `awaited`: the intents of which it is to be said whether they mended
+    it. `over`: since when it is (s since the Unix epoch).
+    """
+
+    severity: str
+    heard: bool = True
+    opened: Fault | None = None
+    told: float | None = None
     acknowledged: bool = False
+    offset: int | None = None
+    awaited: set[str] = field(default_factory=set)
+    over: float | None = None
 
 
 @dataclass
@@ -81,9 +100,9 @@ class Receiver:
     _groups: Grouping = field(init=False)
     _night: Grouping = field(default_factory=lambda: Grouping(0.0, 0.0))
     _later: dict[int, _Later] = field(default_factory=dict)
-    _open: dict[str, _Open] = field(default_factory=dict)
-    _unheard: set[str] = field(default_factory=set)
-    _severities: dict[str, str] = field(default_factory=dict)
+    _known: dict[str, _Known] = field(default_factory=dict)
+    _telling: dict[Hashable, set[str]] = field(default_factory=dict)
+    _reminded: float = float("-inf")
     _intents: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -102,97 +121,142 @@ class Receiver:
     def add(self, record: Record, offset: int, now: Moment, *, told: bool = False) -> None:
         """Take in the record at `offset` of the journal; `told`: this receiver has heard of it."""
         self._note(record, now)
+        if isinstance(record, Fault) and record.transition == "opened":
+            self._open(record, offset, now.steady if told else None)
         said = said_of(record, offset)
         if said and not told:
             self._take(said, record, now)
-        if isinstance(record, Fault) and record.transition in ("resolved", "orphaned"):
-            self._forget(record.id)
+        if isinstance(record, Fault | Verification):
+            self._forget_if_over(record.id if isinstance(record, Fault) else record.fault)
+
+    def _open(self, record: Fault, offset: int, told: float | None) -> None:
+        """Know of a fault from its start; `told`: when this receiver heard of it."""
+        known = self._known[record.id]
+        known.opened, known.told = record, told
+        if self.pace.after_s and told is None:
+            known.heard, known.offset = False, offset
 
     def _take(self, said: Said, record: Record, now: Moment) -> None:
-        if not self.pace.after_s:
-            self._hold(said, now)
-        elif said.begins:
+        if self.pace.after_s and said.begins:
             self._later[said.offset] = _Later(said, min(record.time / 1000, now.wall) + self.pace.after_s)
-            self._unheard.add(said.fault)
-        elif said.fault not in self._unheard:
+        elif said.fault not in self._known or self._known[said.fault].heard:
             self._hold(said, now)
 
     def _note(self, record: Record, now: Moment) -> None:
         """Keep what later records are judged by."""
         if isinstance(record, Fault):
-            self._severities[record.id] = record.severity
-            if record.transition == "opened":
-                self._open[record.id] = _Open(record, now.steady)
-            elif record.transition in ("resolved", "orphaned"):
+            known = self._known.setdefault(record.id, _Known(record.severity))
+            known.severity = record.severity
+            if record.transition in ENDS:
+                known.over = now.wall
                 self._drop_later(record.id)
         elif isinstance(record, Intent):
             self._intents[record.id] = record.fault
+            if record.fault in self._known and record.mode != "shadow":
+                self._known[record.fault].awaited.add(record.id)
+        elif isinstance(record, Verification) and record.fault in self._known:
+            self._known[record.fault].awaited.discard(record.intent)
         elif isinstance(record, Order):
-            fault = self._intents.get(record.subject, record.subject)
-            if record.kind == "acknowledge":
-                self._acknowledge(fault, min(record.time / 1000, now.wall), active=record.active)
-            elif record.kind in ANSWERS and record.active:
-                self._drop_later(fault)
+            self._obey(record, now)
+
+    def _obey(self, record: Order, now: Moment) -> None:
+        fault = self._intents.get(record.subject, record.subject)
+        if record.kind == "acknowledge":
+            self._acknowledge(fault, min(record.time / 1000, now.wall), active=record.active)
+        elif record.kind in ANSWERS and record.active:
+            self._drop_later(fault)
+            if fault in self._known:
+                self._known[fault].offset = None
 
     def _acknowledge(self, fault: str, at: float, *, active: bool) -> None:
         """Let what is to be told of a fault stand still, or go on where it stood when that is taken back."""
         for offset, one in self._later.items():
             if one.said.fault == fault:
                 self._later[offset] = one.acknowledged(at) if active else one.taken_back(at)
-        if fault in self._open:
-            self._open[fault] = self._open[fault]._replace(acknowledged=active)
+        if fault in self._known:
+            self._known[fault].acknowledged = active
 
     def _drop_later(self, fault: str) -> None:
         self._later = {offset: one for offset, one in self._later.items() if one.said.fault != fault}
 
-    def _forget(self, fault: str) -> None:
-        self._open.pop(fault, None)
-        self._unheard.discard(fault)
-        self._severities.pop(fault, None)
-        self._intents = {name: of for name, of in self._intents.items() if of != fault}
+    def _forget_if_over(self, fault: str) -> None:
+        """Forget a fault of which nothing more will be said."""
+        known = self._known.get(fault)
+        if known and known.over is not None and not known.awaited:
+            self._forget({fault})
+
+    def _forget(self, faults: AbstractSet[str]) -> None:
+        for fault in faults:
+            del self._known[fault]
+        self._intents = {name: of for name, of in self._intents.items() if of not in faults}
 
     def _hold(self, said: Said, now: Moment) -> None:
         """Hold a message until its group is due, or the quiet hours are over."""
-        message = self.enrich(said)
-        if self._is_quiet(now, said.fault):
-            self._night.add(QUIET, message, now.steady, said.offset)
-        else:
-            self._groups.add(said.group, message, now.steady, said.offset)
+        quiet = self._is_quiet(now, said.fault)
+        key = QUIET if quiet else said.group
+        (self._night if quiet else self._groups).add(key, self.enrich(said), now.steady, said.offset)
+        if said.begins:
+            self._telling.setdefault(key, set()).add(said.fault)
 
     def _is_quiet(self, now: Moment, fault: str) -> bool:
-        severity = SEVERITIES.index(self._severities.get(fault, SEVERITIES[-1]))
+        known = self._known.get(fault)
+        severity = SEVERITIES.index(known.severity if known else SEVERITIES[-1])
         hours = [one for one in self.pace.quiet if not one.passes or severity < SEVERITIES.index(one.passes)]
         return is_quiet(hours, now.wall)
 
     def due(self, now: Moment) -> Iterator[Due]:
         """Yield what is to be told now, each until it is `told`."""
         self._escalate(now)
-        self._remind(now)
+        self._let_go(now)
         if not is_quiet(self.pace.quiet, now.wall):
             yield from map(_of_quiet_hours, self._night.due(now.steady))
         yield from self._groups.due(now.steady)
+        if open_long := list(self._open_long(now)):
+            messages = [reminder_of(one) for one in open_long[:LISTED]]
+            yield Due(REMINDER, joined(messages, len(open_long)), ())
 
     def told(self, due: Due, now: Moment) -> None:
         """Note that it is on its way."""
-        (self._night if due.key == QUIET else self._groups).told(due.key, now.steady)
+        if due.key == REMINDER:
+            told = {one.id for one in self._open_long(now)}
+            self._reminded = now.steady
+        else:
+            (self._night if due.key == QUIET else self._groups).told(due.key, now.steady)
+            told = self._telling.pop(due.key, set())
+        for fault in told & self._known.keys():
+            self._known[fault].told = now.steady
 
     def _escalate(self, now: Moment) -> None:
         for offset, one in list(self._later.items()):
+            known = self._known.get(one.said.fault)
             if one.since is not None:
                 if one.since + TAKEN_BACK_WITHIN_S <= now.wall:
                     del self._later[offset]
+                    if known:
+                        known.offset = None
             elif one.due <= now.wall:
                 del self._later[offset]
-                self._unheard.discard(one.said.fault)
+                if known:
+                    known.heard, known.offset = True, None
                 self._hold(one.said, now)
 
-    def _remind(self, now: Moment) -> None:
-        """Hold again what was told long ago and is still open."""
-        for fault, one in list(self._open.items()) if self.pace.repeat_s else ():
-            due = one.told + self.pace.repeat_s <= now.steady and not one.acknowledged
-            if due and fault not in self._unheard and not self._is_quiet(now, fault):
-                self._open[fault] = one._replace(told=now.steady)
-                self._groups.add(("reminder",), reminder_of(one.record), now.steady)
+    def _let_go(self, now: Moment) -> None:
+        over = {
+            fault
+            for fault, one in self._known.items()
+            if one.over is not None and one.over + VERIFIED_WITHIN_S <= now.wall
+        }
+        if over:
+            self._forget(over)
+
+    def _open_long(self, now: Moment) -> Iterator[Fault]:
+        """Yield the faults that were told of long ago, and are still open."""
+        if not self.pace.repeat_s or self._reminded + self.pace.interval_s > now.steady:
+            return
+        for fault, one in self._known.items():
+            waits = one.acknowledged or one.over is not None or self._is_quiet(now, fault)
+            if one.opened and one.told is not None and one.told + self.pace.repeat_s <= now.steady and not waits:
+                yield one.opened
 
     @property
     def offsets(self) -> Iterator[int]:
@@ -200,6 +264,7 @@ class Receiver:
         yield from self._later
         yield from self._groups.offsets
         yield from self._night.offsets
+        yield from (one.offset for one in self._known.values() if one.offset is not None)
 
 
 def _of_quiet_hours(due: Due) -> Due:

@@ -9,9 +9,10 @@ import pytest
 from mendline.responders.action import PermanentError, TemporaryError
 from mendline.responders.parcels import LONGEST_PAUSE_S
 from mendline.responders.receiver import Pace
-from mendline.schemas.records import Fault, Notice, Order
+from mendline.schemas.records import Fault, Notice, Order, Record
+from mendline.schemas.settings import QuietSettings
 from tests.responders.desk import DAY_S, Desk
-from tests.responders.support import fault, order
+from tests.responders.support import Scene, fault, order, outcome, policy, settings
 
 AWAY = TemporaryError("it is away", delay_s=0)
 
@@ -259,3 +260,87 @@ def test_escalation_goes_on_after_a_crash_and_by_the_time_of_the_fault() -> None
     assert [] == desk.texts
     desk.pass_by(1)
     assert ["2 messages like: host-2/web is dead: opened"] == desk.texts
+
+
+def mended() -> list[Record]:
+    """Return what a journal holds of a fault that a restart mended: its end comes before the verification."""
+    scene = Scene()
+    scene.say(fault())
+    scene.say(outcome(scene.intents[0]), fault(transition="resolved", revision=1))
+    return [entry.record for entry in scene.entries]
+
+
+@pytest.mark.parametrize("crashes", [False, True])
+def test_who_is_told_later_hears_of_a_repair_only_if_he_heard_of_the_fault(crashes: bool) -> None:
+    """Whether it mended is said after the end, maybe in another life of the notifier."""
+    *before, verification = mended()
+    (opened,) = (one for one in before if isinstance(one, Fault) and one.transition == "opened")
+    before.remove(opened)
+    desk = Desk([Pace(), Pace(after_s=600)])
+    desk.say(opened)
+    desk.pass_by(10)
+    desk.say(*before)
+    if crashes:
+        desk.live()
+    desk.say(verification)
+    assert [] == desk.ears[1].texts
+    assert "host-1/web was mended" == desk.texts[-1]
+    assert len(desk.journal) == desk.place
+
+    late = Desk([Pace(after_s=600)])
+    late.say(opened)
+    late.pass_by(600)
+    late.say(*before, verification)
+    assert ["host-1/web is dead: opened", "host-1/web is dead: resolved", "host-1/web was mended"] == late.texts
+
+
+def test_a_question_about_a_fault_that_was_told_does_not_hide_its_end() -> None:
+    """It may not be told any more: the fault was over before."""
+    scene = Scene(settings(policy("ask")))
+    scene.say(fault())
+    desk = Desk([Pace(after_s=600)])
+    desk.say(fault())
+    desk.pass_by(600)
+    asked = scene.intents[0].model_copy(update={"time": int(desk.wall * 1000)})
+    desk.say(asked, fault(transition="resolved", revision=1))
+    assert ["host-1/web is dead: opened", "host-1/web is dead: resolved"] == desk.texts
+
+
+def test_whether_it_was_mended_waits_for_the_end_of_quiet_hours_like_the_fault() -> None:
+    """Its severity is still known after the end."""
+    warnings = [one.model_copy(update={"severity": "warning"}) if isinstance(one, Fault) else one for one in mended()]
+    all_day = QuietSettings(zone="UTC", begin="00:00", end="00:00")
+    desk = Desk([Pace(quiet=[all_day])])
+    desk.say(*warnings)
+    assert [] == desk.texts
+
+
+def test_the_first_telling_is_that_it_opened_and_reminders_follow_from_there() -> None:
+    """Though the receiver is told late: by `after`, or at the end of an interval."""
+    late = Desk([Pace(after_s=600, repeat_s=300)])
+    late.say(fault())
+    late.pass_by(600)
+    late.pass_by(299)
+    assert ["host-1/web is dead: opened"] == late.texts
+    held = Desk([Pace(interval_s=600, repeat_s=300)])
+    held.say(fault("host-2/web"))
+    held.say(fault("host-1/web"), fault("host-2/web", "resolved", 1))
+    held.pass_by(600)
+    assert ["host-1/web is dead: opened"] == held.texts[2:]
+    held.pass_by(299)
+    assert (1, 3) == (len(late.texts), len(held.texts))
+    for desk in (late, held):
+        desk.pass_by(1)
+        assert "host-1/web is still dead" == desk.texts[-1]
+
+
+def test_a_reminder_counts_a_fault_once_and_only_what_is_open_yet() -> None:
+    """However often it had been due within the interval between two messages."""
+    desk = Desk([Pace(interval_s=600, repeat_s=60)])
+    desk.say(fault("host-1/web"), fault("host-2/web"), fault("host-3/web"))
+    desk.pass_by(60)
+    assert ["3 messages like: host-1/web is still dead"] == desk.texts[1:]
+    desk.say(fault("host-1/web", "resolved", 1))
+    for _ in range(10):
+        desk.pass_by(60)
+    assert ["host-1/web is dead: resolved", "2 messages like: host-2/web is still dead"] == desk.texts[2:]

@@ -14,6 +14,7 @@ from mendline.schemas.windows import Windows
 
 if TYPE_CHECKING:
     from mendline.responders.journal import Journal
+    from mendline.responders.questions import Past
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BEYOND = "beyond the calendar"
@@ -122,6 +123,20 @@ def measured(evidence: r.Evidence) -> str:
     band = f", expected {low} to {high}" if evidence.low is not None else ""
     name = f"{evidence.series} = " if evidence.series else ""
     return f"{name}{amount(evidence.value, evidence.unit)}{band}"
+
+
+def went(past: Past) -> str:
+    """Return how an action went before, in words.
+
+    >>> from mendline.responders.questions import Past
+    >>> went(Past(5, 4, 3, 2100.0)), went(Past(1, 1)), went(Past())
+    ('mended 4 of 5 times (back soon after 3), half within 2.1 s', 'mended 1 of 1 time', 'never tried')
+    """
+    if not past.tries:
+        return "never tried"
+    back = f" (back soon after {past.back})" if past.back else ""
+    half = "" if past.median_ms is None else f", half within {span(round(past.median_ms))}"
+    return f"mended {past.mended} of {counted(past.tries, 'times')}{back}{half}"
 
 
 def _intent(e: r.Intent) -> str:

@@ -236,7 +236,8 @@ class ActionFact(Fact):
     """Something that was done to a target at `time`: by which step of which policy, about which kind of fault.
 
     `look`: the target was only looked at.
-    `mended` is None until that is known, and false again when the fault was back soon. `refused`: nothing was done.
+    `mended` is None until that is known; `back`: it did, and the fault was here again soon after. `refused`: nothing
+    was done.
     `took_ms` is how long it took from the command to the end of the fault.
     """
 
@@ -246,10 +247,16 @@ class ActionFact(Fact):
     policy: str = ""
     step: int = 0
     mended: bool | None = None
+    back: bool = False
     refused: bool = False
     look: bool = False
     action: str = ""
     took_ms: int | None = None
+
+    @property
+    def lasted(self) -> bool:
+        """Whether it is known to have mended the fault for good."""
+        return self.mended is True and not self.back
 
 
 class ChangeFact(Fact):

@@ -302,7 +302,7 @@ def breaker_opened_at(actions: Sequence[ActionFact], bounds: GuardSettings) -> i
     recent: list[int] = []
     for action in actions:
         if opened is not None:
-            opened, recent = (None, []) if action.mended else (action.time, [])
+            opened, recent = (None, []) if action.lasted else (action.time, [])
             continue
         recent = [time for time in recent if time > action.time - bounds.window] + [action.time]
         if len(recent) >= bounds.attempts:

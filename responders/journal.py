@@ -275,7 +275,7 @@ class Journal(Fact):
     def _count_against(self, record: Fault) -> dict[int, int]:
         """Return the tries, by step, that did not rid the target of the fault for good: it is here again soon after.
 
-        What was said to have mended it is taken back. A play goes on where it was, else a service that dies again
+        What mended it did so for a while only. A play goes on where it was, else a service that dies again
         right after each restart would be restarted for ever.
         """
         done = self.actions_on(record.target)
@@ -286,7 +286,7 @@ class Journal(Fact):
         tries: Counter[int] = Counter()
         for action in done:
             if action.time >= since and (action.kind, action.policy) == (record.kind, policy.name):
-                action.mended = False if action.mended else action.mended
+                action.back = action.back or action.mended is True
                 tries[action.step] += not action.refused
         return dict(tries)
 

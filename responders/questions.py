@@ -34,11 +34,13 @@ class Against(NamedTuple):
 class Past(NamedTuple):
     """How the same action went about the same kind of fault, within 7 days: how often, and how often it mended.
 
-    `median_ms` is how long half of those that mended took at most, from the command to the end of the fault.
+    `back`: how often of these the fault was back soon after. `median_ms`: how long half of those that mended took at
+    most, from the command to the end of the fault.
     """
 
     tries: int = 0
     mended: int = 0
+    back: int = 0
     median_ms: float | None = None
 
 
@@ -152,5 +154,6 @@ def _past(journal: Journal, intent: Intent) -> tuple[Past, Past]:
 def past_of(actions: Iterable[ActionFact]) -> Past:
     """Return how those of the actions went of which that is known; what was refused was no try."""
     known = [one for one in actions if one.mended is not None and not one.refused]
-    took = [one.took_ms for one in known if one.mended and one.took_ms is not None]
-    return Past(len(known), sum(one.mended is True for one in known), median(took) if took else None)
+    mended = [one for one in known if one.mended]
+    took = [one.took_ms for one in mended if one.took_ms is not None]
+    return Past(len(known), len(mended), sum(one.back for one in mended), median(took) if took else None)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mendline.schemas.quantities import span
-from mendline.words import measured
+from mendline.words import measured, went
 
 if TYPE_CHECKING:
     from mendline.responders.facts import FaultFact
-    from mendline.responders.questions import Against, Past, Question
+    from mendline.responders.questions import Against, Question
 
 
 def lines_of(asked: Question, fault: FaultFact) -> Iterator[tuple[str, str]]:
@@ -23,7 +23,7 @@ def lines_of(asked: Question, fault: FaultFact) -> Iterator[tuple[str, str]]:
         yield "but", _against(one)
     if not asked.against:
         yield "but", "no guard has anything against it"
-    yield "past", f"{_past(asked.here)} here; {_past(asked.elsewhere)} on other hosts (7 days)"
+    yield "past", f"{went(asked.here)} here; {went(asked.elsewhere)} on other hosts (7 days)"
 
 
 def _proposal(asked: Question) -> str:
@@ -46,10 +46,3 @@ def _answer(asked: Question) -> str:
 def _against(one: Against) -> str:
     wait = "" if one.wait_ms is None else f", for {span(one.wait_ms)} more"
     return f"{one.guard}: {one.reason}{wait} ({'a yes counts more' if one.overruled else 'a yes changes nothing'})"
-
-
-def _past(past: Past) -> str:
-    if not past.tries:
-        return "never tried"
-    half = "" if past.median_ms is None else f", half within {span(round(past.median_ms))}"
-    return f"mended {past.mended} of {past.tries} times{half}"

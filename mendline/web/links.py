@@ -19,6 +19,7 @@ from mendline.web.answers import NewOrder
 from mendline.web.api import Answering
 from mendline.web.ordering import OutdatedOrderError, give
 from mendline.web.people import Person, Role
+from mendline.words import went
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +113,7 @@ def _question(fault: FaultFact, asked: Question, text: str) -> Iterator[str]:
             f"{asked.attempt} of {asked.attempts}, at most {span(asked.timeout_ms)}"
         ),
         "What speaks against it": "; ".join(f"{one.guard}: {one.reason}" for one in asked.against) or "nothing known",
-        "How it went before": _past(asked),
+        "How it went before": f"{went(asked.here)} here (7 days)",
     }
     yield from (
         f'<section class="panel"><h2>{name}</h2><p>{escape(told)}</p></section>' for name, told in facts.items()
@@ -123,15 +124,6 @@ def _question(fault: FaultFact, asked: Question, text: str) -> Iterator[str]:
         yield f'<form method="post" action="/answer/{escape(text)}/{kind}">{button}</form>'
     yield "</div>"
     yield f'<p><a href="/#/incident/{escape(fault.id)}">All about it</a> (needs a token)</p>'
-
-
-def _past(asked: Question) -> str:
-    here = asked.here
-    return (
-        f"mended {here.mended} of {here.tries} times here within 7 days"
-        if here.tries
-        else "not tried here within 7 days"
-    )
 
 
 def _refusal(error: Exception) -> HTMLResponse:

@@ -175,7 +175,7 @@ def test_what_asks_is_shown_with_all_that_an_answer_needs(call: Caller, config: 
         assert line in told
     (as_json,) = map(json.loads, call("faults", "--json", "-c", config).out.splitlines())
     assert as_json["question"]["action"] == "restart"
-    assert as_json["question"]["here"] == {"tries": 0, "mended": 0, "median_ms": None}
+    assert as_json["question"]["here"] == {"tries": 0, "mended": 0, "back": 0, "median_ms": None}
 
 
 def test_who_answered_is_said() -> None:

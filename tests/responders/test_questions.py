@@ -108,11 +108,23 @@ def test_it_tells_how_the_same_went_before() -> None:
     scene.say(fault(id="other", name="hung", time=scene.time()), fault(id="now", time=scene.time()))
     found = question(scene.journal, scene.journal.faults["now"])
     assert found is not None
-    assert found.here == Past(2, 2, 2 * SECOND)
-    assert found.elsewhere == Past(1, 1, 7 * SECOND)
+    assert found.here == Past(2, 2, 0, 2 * SECOND)
+    assert found.elsewhere == Past(1, 1, 0, 7 * SECOND)
     other = question(scene.journal, scene.journal.faults["other"])
     assert other is not None
     assert (other.here, other.elsewhere) == (Past(), Past())
+
+
+def test_what_mended_for_a_while_is_told_as_both_mended_and_back() -> None:
+    """As the report counts it: that the fault was back soon does not undo that it was over."""
+    steps = (StepSettings(action="restart", attempts=9, timeout=5 * SECOND, verify=10 * SECOND),)
+    scene = Scene(settings(policy("ask", *steps), cooldown=0, attempts=1000))
+    for number in range(2):
+        mended(scene, fault(id=f"f{number}", time=scene.time(), opened_at=scene.time()), SECOND)
+    mended(scene, fault(id="f2", time=scene.time(), opened_at=scene.time()), SECOND, helped=False)
+    scene.say(fault(id="now", time=scene.time(), opened_at=scene.time()))
+    assert (found := question(scene.journal, scene.journal.faults["now"]))
+    assert (3, 2, 2) == found.here[:3]
 
 
 def test_an_approval_counts_after_the_planner_has_restarted() -> None:

@@ -87,6 +87,7 @@ class Past(Frozen):
 
     tries: int
     mended: int
+    back: int = Field(description="how often of these the fault was back soon after")
     median_ms: float | None
 
 

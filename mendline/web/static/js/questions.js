@@ -4,9 +4,9 @@ import { el } from "./dom.js";
 import { plural, span } from "./words.js";
 
 /** Return how an action went before, in words. */
-export function past({ tries, mended, median_ms: half }) {
+export function past({ tries, mended, back, median_ms: half }) {
   if (!tries) return "never tried";
-  return `mended ${mended} of ${plural(tries, "time")}${half === null ? "" : `, half within ${span(half)}`}`;
+  return `mended ${mended} of ${plural(tries, "time")}${back ? ` (back soon after ${back})` : ""}${half === null ? "" : `, half within ${span(half)}`}`;
 }
 
 /** Return the lines of a question. */

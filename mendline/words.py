@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mendline.schemas import records as r
 from mendline.schemas.base import Envelope
-from mendline.schemas.quantities import amount, counted, span
+from mendline.schemas.quantities import counted, span
 from mendline.schemas.rounds import Round
 from mendline.schemas.windows import Windows
 
@@ -106,23 +106,8 @@ def _probe(e: r.ProbeEvent) -> str:
 
 
 def _fault(e: r.Fault) -> str:
-    why = e.ended or e.reason
-    parts = [f"fault {e.id[:8]} {e.transition}: {e.target} {e.kind} ({e.severity})", why]
-    if e.transition in ("opened", "updated"):
-        said = e.evidence.series and e.evidence.series in why
-        told = ("" if said else measured(e.evidence), e.evidence.text)
-        parts += [one for one in told if one not in why]
-    return "; ".join(dict.fromkeys(part for part in parts if part))
-
-
-def measured(evidence: r.Evidence) -> str:
-    """Return the value that was seen, with what was expected; empty where no value was."""
-    if evidence.value is None:
-        return ""
-    low, high = amount(evidence.low, evidence.unit), amount(evidence.high, evidence.unit)
-    band = f", expected {low} to {high}" if evidence.low is not None else ""
-    name = f"{evidence.series} = " if evidence.series else ""
-    return f"{name}{amount(evidence.value, evidence.unit)}{band}"
+    why = e.why if e.transition in ("opened", "updated") else e.ended or e.reason
+    return "; ".join(filter(None, (f"fault {e.id[:8]} {e.transition}: {e.target} {e.kind} ({e.severity})", why)))
 
 
 def went(past: Past) -> str:

@@ -129,7 +129,7 @@ class Alerts:
             "labels": {**self.settings.labels, **labels(fault)},
             "annotations": {
                 "summary": f"{fault.target} is {fault.kind}",
-                "description": fault.ended or fault.reason or fault.evidence.text,
+                "description": fault.why,
                 "fault": fault.id,
             },
             "startsAt": _moment(min(fault.opened_at, alert.ended or fault.opened_at)),

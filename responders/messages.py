@@ -48,7 +48,7 @@ def message_of(record: Record) -> Message | None:
     if isinstance(record, Fault) and record.transition in TOLD_TRANSITIONS:
         text = f"{record.target} is {record.kind}: {record.transition}"
         more = {"kind": record.kind, "severity": record.severity}
-        return _message(record, text, record.id, record.ended or record.evidence.text or record.reason, more)
+        return _message(record, text, record.id, record.why, more)
     if isinstance(record, Hold) and record.guard in (*FINAL_HOLDS, "breaker"):
         text = f"{record.target} needs a person: {record.guard}"
         return _message(record, text, record.fault, record.reason, _more(record))

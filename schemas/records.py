@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from mendline.schemas.base import MOST_COUNT, MOST_TIME, Envelope, Frozen, UnreadableRecordError, record_id
+from mendline.schemas.quantities import amount
 from mendline.schemas.rounds import Round
 from mendline.schemas.windows import Windows
 
@@ -175,6 +176,16 @@ class Evidence(Frozen):
     partition: Number
     offsets: tuple[Number, Number]
 
+    @property
+    def measured(self) -> str:
+        """The value that was seen, with what was expected; empty where no value was."""
+        if self.value is None:
+            return ""
+        low, high = amount(self.low, self.unit), amount(self.high, self.unit)
+        band = f", expected {low} to {high}" if self.low is not None else ""
+        name = f"{self.series} = " if self.series else ""
+        return f"{name}{amount(self.value, self.unit)}{band}"
+
 
 class Fault(Envelope):
     """A transition of a fault. `id` is that of (target, detector, kind, opened_at) and stays; `revision` counts.
@@ -206,6 +217,16 @@ class Fault(Envelope):
     again: int = Field(default=0, ge=0, le=MOST_COUNT)
     earlier: str = ""
     expected: str | None = None
+
+    @property
+    def why(self) -> str:
+        """Why it is over; or why it is, with what was seen: the value, and what else the evidence says."""
+        if self.ended:
+            return self.ended
+        evidence, reason = self.evidence, self.reason
+        value = "" if evidence.series and evidence.series in reason else evidence.measured
+        seen = (one for one in (value, evidence.text) if one not in reason)
+        return "; ".join(dict.fromkeys(filter(None, (reason, *seen))))
 
 
 class Intent(Envelope):

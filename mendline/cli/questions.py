@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mendline.schemas.quantities import span
-from mendline.words import measured, went
+from mendline.words import went
 
 if TYPE_CHECKING:
     from mendline.responders.facts import FaultFact
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def lines_of(asked: Question, fault: FaultFact) -> Iterator[tuple[str, str]]:
     """Yield the lines of a question, each with its short name."""
-    if seen := measured(fault.latest.evidence):
+    if seen := fault.latest.evidence.measured:
         yield "seen", seen
     yield "asks", _proposal(asked)
     yield "yes", _answer(asked)

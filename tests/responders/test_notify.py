@@ -121,6 +121,20 @@ def test_people_hear_of_beginnings_ends_and_where_they_are_wanted() -> None:
     json.dumps(message_of(hold("denied")))
 
 
+def test_a_message_about_a_fault_begins_with_why_and_goes_on_with_what_was_seen() -> None:
+    """At night the reason counts, and what the service said last comes second."""
+    evidence = fault().evidence
+    killed = fault(reason="it was killed", evidence=evidence.model_copy(update={"text": "listening on port 80"}))
+    slow = evidence.model_copy(update={"series": "web.latency", "value": 9.5, "low": 0.0, "high": 2.0, "unit": "s"})
+    over = fault(transition="resolved", revision=1, reason="it was killed", ended="it runs", evidence=killed.evidence)
+    told = [(message_of(one) or {})["detail"] for one in (killed, fault(reason="unusual", evidence=slow), over)]
+    assert [
+        "it was killed; listening on port 80",
+        "unusual; web.latency = 9.5 s, expected 0 ms to 2 s",
+        "it runs",
+    ] == told
+
+
 def test_a_question_says_what_it_asks_and_how_to_answer() -> None:
     """Whoever reads it on a telephone knows what a yes would do."""
     scene = Scene(settings(policy("ask")))

@@ -138,14 +138,22 @@ def _print_what_can_be() -> None:
 
 
 def _status() -> Any:
-    """Return the exit status of the command."""
+    """Return the exit status of the command, also of one that is interrupted while it tells what went wrong."""
+    try:
+        return _answered()
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+
+
+def _answered() -> Any:
+    """Return the exit status of the command; print an error that is expected."""
     try:
         return cli.main(prog_name="mendline", standalone_mode=False)
+    except click.Abort:
+        raise
     except click.ClickException as error:
         error.show()
         return WRONG_USE
-    except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - unexpected ones are raised again by `explain`
         return _explain(error)
 

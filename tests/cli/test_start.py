@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 
 import click
 import pytest
@@ -17,17 +18,25 @@ from tests.cli.support import Caller, one_message
 HEAVY = ("numpy", "pydantic", "kafka", "yaml", "rich", "cryptography", "psutil", "prometheus_client")
 
 
+def loaded(code: str) -> str:
+    """Return what is heavy of all that the code has loaded when it ends."""
+    told = f"\nprint('loaded:', sorted(set({HEAVY!r}) & set(sys.modules)))"
+    ran = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}{told}"], capture_output=True, text=True, check=True
+    )
+    return ran.stdout.splitlines()[-1]
+
+
 @pytest.mark.parametrize("word", ["--help", "--version"])
 def test_asking_for_help_loads_nothing_heavy(word: str) -> None:
     """What costs the start tenths of a second is imported where it is used."""
-    code = (
-        "import sys\nfrom mendline.cli import main\n"
-        f"sys.argv = ['mendline', {word!r}]\n"
-        "try:\n    main()\nexcept SystemExit: pass\n"
-        f"print('loaded:', sorted(set({HEAVY!r}) & set(sys.modules)))"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.splitlines()[-1] == "loaded: []"
+    called = f"sys.argv = ['mendline', {word!r}]\ntry:\n    main()\nexcept SystemExit: pass"
+    assert loaded(f"from mendline.cli import main\n{called}") == "loaded: []"
+
+
+def test_telling_an_error_loads_nothing_heavy() -> None:
+    """It takes no longer than what failed, and an agent that is to reload a wrong file does not grow by it."""
+    assert loaded("from mendline.cli.errors import status_of\nassert status_of(OSError()) == 3") == "loaded: []"
 
 
 def test_help_lists_every_command_with_a_sentence(call: Caller) -> None:
@@ -74,7 +83,8 @@ def test_a_missing_configuration_is_one_message(call: Caller, tmp_path: Path) ->
 
 def test_every_expected_error_has_a_status() -> None:
     """Also when it is of a derived class; what is unexpected has none, and is shown whole."""
-    assert {status_of(kind.__new__(kind)) for kind in STATUS} == {2, 3}
+    kinds = [resolve_name(name) for name in STATUS]
+    assert list(STATUS.values()) == [status_of(kind.__new__(kind)) for kind in kinds]
     assert status_of(PermissionError("x")) == 3
     assert status_of(KeyError("x")) is None
 
@@ -98,6 +108,25 @@ def test_an_interrupt_is_status_130(monkeypatch: pytest.MonkeyPatch, call: Calle
 
     monkeypatch.setattr(cli, "main", interrupt)
     assert call("faults").status == 130
+
+
+@pytest.mark.parametrize("kind", [OSError, click.ClickException])
+def test_an_interrupt_while_an_error_is_told_is_status_130(
+    monkeypatch: pytest.MonkeyPatch, call: Caller, kind: type[Exception]
+) -> None:
+    """Whoever has seen enough is shown no traceback."""
+
+    def fail(**_: object) -> None:
+        monkeypatch.setattr(click, "echo", interrupt)
+        monkeypatch.setattr("click.exceptions.echo", interrupt)
+        raise kind("x")
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "main", fail)
+    ran = call("faults")
+    assert (ran.status, ran.err) == (130, "")
 
 
 def test_init_writes_what_check_accepts(call: Caller, tmp_path: Path) -> None:

@@ -110,14 +110,16 @@ def recording(settings: Settings, url: str | None) -> Iterator[tuple[Recording, 
 
     Raises LogError, DumpError.
     """
-    from mendline.dumps import Dump
+    from mendline.dumps import Dump, NoDumpError
     from mendline.dumps.recording import LogRecording
 
     if url and "://" not in url:
-        if not Path(url).is_file():
-            msg = f"{url}: there is no such dump; logs are written as sqlite://FOLDER or kafka://HOST:PORT"
-            raise click.BadParameter(msg, param_hint="--log")
-        with Dump(Path(url)) as dumped:
+        try:
+            dumped = Dump(Path(url))
+        except NoDumpError as error:
+            msg = f"{error}; logs are written as sqlite://FOLDER or kafka://HOST:PORT"
+            raise click.BadParameter(msg, param_hint="--log") from None
+        with dumped:
             yield dumped, dumped.head.prefix
         return
     settings = settings.model_copy(update={"log": url}) if url else settings

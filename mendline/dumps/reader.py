@@ -12,14 +12,13 @@ from pydantic import BaseModel, ValidationError
 
 from mendline.dumps.blocks import BlockError, decode_block, decode_json
 from mendline.dumps.contents import BlockPlace, DumpHead, Extent, Index
-from mendline.dumps.errors import DumpError
+from mendline.dumps.errors import DumpError, NoDumpError
 from mendline.dumps.frames import (
     BLOCK,
     END,
     END_MARK,
     HEAD,
     INDEX,
-    MAGIC,
     Frame,
     check_first_line,
     cut_off,
@@ -32,20 +31,15 @@ from mendline.schemas.stream import Batch, Partition
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def is_dump(path: Path) -> bool:
-    """Say whether the file begins as a dump does. Raises OSError."""
-    with path.open("rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
-
-
 class Dump:
     """A dump that is open; one block is in memory at a time."""
 
     def __init__(self, path: Path) -> None:
         """Open the file and read its head and its index.
 
-        Raises DumpError; OSError when there is no such file.
+        Raises DumpError, OSError.
         """
+        _refuse_no_file(path)
         self.path = path
         self.url = str(path)
         self._file = path.open("rb")
@@ -162,3 +156,15 @@ class Dump:
 def _size(file: IO[bytes]) -> int:
     file.seek(0, 2)
     return file.tell()
+
+
+def _refuse_no_file(path: Path) -> None:
+    """Raise NoDumpError for what cannot be a dump: one is read from its end."""
+    if path.is_file():
+        return
+    msg = f"{path}: there is no such dump"
+    if path.is_dir():
+        msg = f"{path}: is a folder, and a dump is a file"
+    elif path.exists():
+        msg = f"{path}: is a device or a pipe, and a dump is a file"
+    raise NoDumpError(msg)

@@ -95,6 +95,7 @@ def folder_of(url: str) -> Path | None:
 def refuse_absent(url: str) -> None:
     """Raise LogRefusedError for an embedded log that does not exist: to look at one must not make one."""
     folder = folder_of(url)
-    if folder and not folder.expanduser().is_dir():
-        msg = f"{url}: there is no log; `log:` in the configuration, or --log, names the folder"
+    if folder and not (place := folder.expanduser()).is_dir():
+        what = "this is no folder" if place.exists() else "there is no log"
+        msg = f"{url}: {what}; `log:` in the configuration, or --log, names the folder"
         raise LogRefusedError(msg)

@@ -132,7 +132,10 @@ def _faults(out: str) -> set[str]:
         (("--verify", "--topic", "commands"), 2, "'commands' is no input of a stage; there are metrics, windows, "),
         (("--verify", "--speed", "fast"), 2, "'fast' is no speed"),
         (("--verify", "--log", "nothing.dump"), 2, "nothing.dump: there is no such dump"),
+        (("--verify", "--log", "."), 2, ".: is a folder, and a dump is a file; logs are written as sqlite://FOLDER"),
+        (("--verify", "--log", "/dev/null"), 2, "/dev/null: is a device or a pipe, and a dump is a file; logs are"),
         (("--verify", "--log", "sqlite://nowhere"), 3, "sqlite://nowhere: there is no log"),
+        (("--verify", "--log", "sqlite:///dev/null"), 3, "sqlite:///dev/null: this is no folder"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_replayed_is_told(

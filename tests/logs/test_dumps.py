@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mendline.dumps import Dump, DumpError
+from mendline.dumps import Dump, DumpError, NoDumpError
 from mendline.dumps.contents import DumpHead, Extent, TopicHead
 from mendline.dumps.dumping import Wanted, dump, extents, head_of
 from mendline.dumps.loading import load
@@ -206,6 +207,14 @@ def test_a_byte_that_is_changed_anywhere_is_told(tmp_path: Path) -> None:
         with pytest.raises(DumpError, match=f"^{path}: "):
             read_whole(path)
         content[place] ^= 1
+
+
+def test_what_is_no_file_is_told(tmp_path: Path) -> None:
+    """And not waited for."""
+    os.mkfifo(tmp_path / "pipe")
+    for name, what in (("", "is a folder"), ("pipe", "is a device or a pipe"), ("none", "there is no such dump")):
+        with pytest.raises(NoDumpError, match=f"^{tmp_path / name}: {what}"):
+            Dump(tmp_path / name)
 
 
 def test_a_dump_of_a_newer_version_is_told(tmp_path: Path) -> None:

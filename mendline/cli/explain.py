@@ -36,21 +36,26 @@ def explain(name: str, moment: str | None, target: str, url: str | None, config:
 
     The id of a fault, an intent or a hold will do, or its beginning. The score is worked out again by the stage that
     said so, and every guard is asked again at the place in the journal where it counted. What the log does not hold any
-    more is told. Exit status 1 when there is no such id, 2 when several begin so.
+    more is told. Exit status 1 when there is no such id, or nothing of that moment or target, 2 when several begin so.
 
     Example: mendline explain 3f2a91c0
     Example: mendline explain --at 10m --target web
     """
     from mendline.cli.replay import source_of
+    from mendline.explaining import NothingRecordedError, explain_moment, subjects_of
     from mendline.explaining import explain as explain_subject
-    from mendline.explaining import explain_moment, subjects_of
     from mendline.replaying.inputs import Wanted
 
     if bool(name) == bool(moment) or bool(moment) != bool(target):
         raise click.UsageError("give the id of a fault, an intent or a hold; or a moment, with --at and --target")
     with source_of(config, url, Wanted()) as source:
-        if at := moment_ms(moment, "--at"):
-            _tell(f"{target} at {moment}", explain_moment(source, at, target), as_json=as_json)
+        if (at := moment_ms(moment, "--at")) is not None:
+            try:
+                links = explain_moment(source, at, target)
+            except NothingRecordedError as error:
+                click.echo(f"mendline: {error}", err=True)
+                raise click.exceptions.Exit(NO) from None
+            _tell(f"{target} at {moment}", links, as_json=as_json)
             return
         found = subjects_of(source, name)
         if len(found) > 1:

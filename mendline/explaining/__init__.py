@@ -7,7 +7,7 @@ once more; `chain` puts it together, link by link; `moments` explains a moment i
 
 from mendline.explaining.chain import explain
 from mendline.explaining.links import Link
-from mendline.explaining.moments import explain_moment
+from mendline.explaining.moments import NothingRecordedError, explain_moment
 from mendline.explaining.subjects import Subject, subjects_of
 
-__all__ = ["Link", "Subject", "explain", "explain_moment", "subjects_of"]
+__all__ = ["Link", "NothingRecordedError", "Subject", "explain", "explain_moment", "subjects_of"]

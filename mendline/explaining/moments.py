@@ -19,8 +19,10 @@ from mendline.replaying.plan import Span, plan, read_activations
 from mendline.replaying.states import States
 from mendline.replaying.tracks import Track
 from mendline.responders.playbook import matches_target
-from mendline.schemas.decode import decode
+from mendline.schemas.decode import Decoded, decode
 from mendline.schemas.quantities import counted, span
+from mendline.schemas.records import ProbeEvent, ProcessEvent
+from mendline.subjects import MOST_NAMED
 from mendline.words import clock, date, describe, in_force
 
 if TYPE_CHECKING:
@@ -28,26 +30,62 @@ if TYPE_CHECKING:
     from mendline.replaying.inputs import Source
     from mendline.responders.facts import FaultFact
     from mendline.responders.journal import Journal
-    from mendline.schemas.stream import Partition
+    from mendline.schemas.stream import Batch, Partition
 
 LATELY_MS = 60_000
+HOUR_MS = 3_600_000
 CLOSE_MS = 600_000
 SHOWN = 8
+EVENTS = (ProcessEvent, ProbeEvent)
+
+
+class NothingRecordedError(Exception):
+    """Raised for a moment or a target of which the log holds nothing; the message says what it holds."""
 
 
 def explain_moment(source: Source, time: int, target: str) -> list[Link]:
     """Return what was so at `time` (append time, ms) about the targets that a pattern means.
 
-    Raises LogError, DumpError.
+    Raises NothingRecordedError, ReplayError, LogError, DumpError.
     """
+    _refuse_time(source, time)
     journal = _journal_at(source, time)
+    heard = _heard(source, time, target)
+    if not any(heard.facts.values()):
+        _refuse_target(source, journal, time, target)
     faults = [one for one in journal.faults.values() if matches_target(target, one.latest.target)]
     standing = [one for one in faults if one.open]
     links = [_orders(journal), *(_fault_link(journal, one) for one in standing)]
     if not standing:
         over = [one for one in faults if one.closed_at and journal.log_time - one.closed_at <= CLOSE_MS]
         links.append(_no_fault(journal, target, time, over))
-    return [*links, _heard(source, time, target), *_scores(source, time, target)]
+    return [*links, heard, *_scores(source, time, target)]
+
+
+def _refuse_time(source: Source, time: int) -> None:
+    """Raise NothingRecordedError for a moment before the first record, or long after the last one."""
+    oldest, newest = source.oldest, source.newest
+    if not oldest < time <= newest + LATELY_MS:
+        there = f"its records are of {date(oldest)} to {date(newest)} UTC" if newest else "it holds no record"
+        msg = f"{source.recording.url} holds nothing of {date(time)} UTC: {there}"
+        raise NothingRecordedError(msg)
+
+
+def _refuse_target(source: Source, journal: Journal, time: int, target: str) -> None:
+    """Raise NothingRecordedError for a target that was not heard of for an hour, and of which no fault is known."""
+    names = {one.latest.target for one in journal.faults.values()}
+    names |= {name for known in journal.targets.values() for name in known}
+    for _, found in _decoded(source, time - HOUR_MS, time):
+        for block in found.rounds:
+            services = {one.service for one in block.table.series}
+            names |= {name for host in block.sources for name in _names(host, services)}
+        for _, record in found.records:
+            if isinstance(record, EVENTS):
+                names |= _names(record.source, {record.service})
+    if not any(matches_target(target, name) for name in names):
+        there = f"; known then: {', '.join(sorted(names)[:MOST_NAMED])}" if names else ""
+        msg = f"{source.recording.url} holds nothing of {target!r} in the hour before {date(time)} UTC{there}"
+        raise NothingRecordedError(msg)
 
 
 def _journal_at(source: Source, time: int) -> Journal:
@@ -105,28 +143,36 @@ def _heard(source: Source, time: int, target: str) -> Link:
     """Return what came from the hosts of the targets in the minute before, and what was said of them."""
     rounds: dict[str, int] = {}
     events: list[str] = []
-    for place in source.partitions("metrics"):
-        begin, end = (source.recording.offset_at(place, one) for one in (time - LATELY_MS, time))
-        for batch in source.recording.batches(place, begin, end):
-            found = decode(batch)
-            for block in found.rounds:
-                services = {one.service for one in block.table.series}
-                for name in block.sources:
-                    if _is_of(target, name, services):
-                        rounds[name] = rounds.get(name, 0) + 1
-            events += [
-                f"{clock(batch.timestamps[index])} {describe(record)}"
-                for index, record in found.records
-                if record.type in ("process", "probe") and _is_of(target, record.source, {record.service})
-            ]
+    for batch, found in _decoded(source, time - LATELY_MS, time):
+        for block in found.rounds:
+            services = {one.service for one in block.table.series}
+            for name in block.sources:
+                if _is_of(target, name, services):
+                    rounds[name] = rounds.get(name, 0) + 1
+        events += [
+            f"{clock(batch.timestamps[index])} {describe(record)}"
+            for index, record in found.records
+            if isinstance(record, EVENTS) and _is_of(target, record.source, {record.service})
+        ]
     lines = [f"{name}: {counted(count, 'rounds')} in the minute before" for name, count in sorted(rounds.items())]
     lines = lines or [f"no round with {target} came in the minute before: nothing could be seen of it"]
     return Link("heard", [*lines, *events[-SHOWN:]], {"rounds": rounds, "events": events})
 
 
+def _decoded(source: Source, begin: int, end: int) -> Iterator[tuple[Batch, Decoded]]:
+    """Yield the batches that were appended to the metrics in that time (ms)."""
+    for place in source.partitions("metrics"):
+        first, last = (source.recording.offset_at(place, one) for one in (begin, end))
+        for batch in source.recording.batches(place, first, last):
+            yield batch, decode(batch)
+
+
+def _names(host: str, services: set[str]) -> set[str]:
+    return {host, *(f"{host}/{one}" for one in services if one)}
+
+
 def _is_of(target: str, host: str, services: set[str]) -> bool:
-    names = [f"{host}/{one}" if one else host for one in services]
-    return any(matches_target(target, name) for name in names) or matches_target(target, host)
+    return any(matches_target(target, name) for name in _names(host, services))
 
 
 # What was scored ------------------------------------------------------------------------------------------------------

@@ -95,16 +95,24 @@ class Source:
 
         What was appended after `spans` was asked does not count: a replay does not see it.
         """
-        found = 0
+        return max(self._appended(-1), default=0)
+
+    @property
+    def oldest(self) -> int:
+        """When the oldest record of any input was appended (ms), 0 where there is none. Raises LogError, DumpError."""
+        return min(self._appended(0), default=0)
+
+    def _appended(self, which: int) -> Iterator[int]:
+        """Yield when the first (0) or last (-1) record of each partition was appended."""
         for short in INPUTS:
             name = self.name(short)
             for number in range(self.recording.topics().get(name, 0)):
                 partition = Partition(name, number)
                 extent = self._extent(partition)
                 if extent.begin < extent.end:
-                    for batch in self.recording.batches(partition, extent.end - 1, extent.end):
-                        found = max(found, int(batch.timestamps[-1]))
-        return found
+                    at = range(extent.begin, extent.end)[which]
+                    for batch in self.recording.batches(partition, at, at + 1):
+                        yield int(batch.timestamps[0])
 
     def spans(self) -> dict[Partition, Span]:
         """Return what there is of each partition by now, those of outputs first. Raises ReplayError.

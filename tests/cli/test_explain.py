@@ -48,6 +48,25 @@ def test_a_moment_is_explained(call: Caller, config: Path) -> None:
     assert "no fault of web was open at 2023-11-14 22:13:35 UTC" in ran.out
 
 
+@pytest.mark.parametrize(
+    ("moment", "target", "said"),
+    [
+        (
+            "2023-11-14T22:13:35",
+            "nobody",
+            "holds nothing of 'nobody' in the hour before 2023-11-14 22:13:35 UTC; known ",
+        ),
+        ("2031-01-01", "web", "holds nothing of 2031-01-01 00:00:00 UTC: its records are of 2023-11-14 22:13:21 to "),
+        ("1970-01-01", "web", "holds nothing of 1970-01-01 00:00:00 UTC: its records are of 2023-11-14 22:13:21 to "),
+    ],
+)
+def test_what_was_not_recorded_cannot_be_explained(
+    call: Caller, config: Path, moment: str, target: str, said: str
+) -> None:
+    """It is told what was; the answer is no."""
+    one_message(call("explain", "--at", moment, "--target", target, "-c", config), 1, said)
+
+
 def test_what_cannot_be_explained_is_told(call: Caller, config: Path) -> None:
     """No such id: the answer is no. Several, or neither id nor moment: wrong use."""
     ran = call("explain", "nothing", "-c", config)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mendline.dumps.recording import LogRecording
-from mendline.explaining import Link, Subject, explain, explain_moment, subjects_of
+from mendline.explaining import Link, NothingRecordedError, Subject, explain, explain_moment, subjects_of
 from mendline.explaining.deciding import admitted, folds
 from mendline.explaining.scoring import Recomputed, detector_link
 from mendline.replaying.inputs import Source, Wanted
@@ -235,11 +235,25 @@ def test_a_moment_in_which_a_guard_held(studio: Studio, source: Source) -> None:
     assert any(line.startswith("guard busy: another action") for line in links[1].lines)
 
 
-def test_a_moment_of_which_nothing_is_known(studio: Studio, source: Source) -> None:
-    """Before the recording, and of a target that there is not."""
-    before = explain_moment(source, at(studio, -100), "web")
-    assert "nothing of the journal before that is kept" in link(before, "faults").lines
-    assert "nothing is kept of the time before" in link(before, "detector").lines[0]
-    nobody = explain_moment(source, at(studio, 30), "nobody")
-    assert "no round with nobody came" in link(nobody, "heard").lines[0]
-    assert ["no detector looks at any series of nobody"] == list(link(nobody, "detector").lines)
+@pytest.mark.parametrize("second", [-1, SECONDS + 62])
+def test_a_moment_beyond_the_recording_is_refused(studio: Studio, source: Source, second: int) -> None:
+    """It is told from when to when there is something."""
+    with pytest.raises(
+        NothingRecordedError, match=r"holds nothing of .* UTC: its records are of 2023-.* to 2023-.* UTC"
+    ):
+        explain_moment(source, at(studio, second), "web")
+
+
+def test_a_target_of_which_nothing_is_known_is_refused(studio: Studio, source: Source) -> None:
+    """It is told what there is."""
+    with pytest.raises(NothingRecordedError, match=r"nothing of 'nobody' .*; known then: host-1, host-1/web, host-2"):
+        explain_moment(source, at(studio, 30), "nobody")
+
+
+def test_a_target_that_fell_silent_is_explained(
+    studio: Studio, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For an hour, though nothing was heard of it lately."""
+    monkeypatch.setattr("mendline.explaining.moments.LATELY_MS", 0)
+    links = explain_moment(source, at(studio, 30), "web")
+    assert "no round with web came" in link(links, "heard").lines[0]

@@ -1,4 +1,4 @@
-"""Tests in several processes: each takes a share, and knows the rest from the process that it is a copy of."""
+"""Work in several processes: each takes a share, and knows the rest from the process that it is a copy of."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 MANY = 500
 """Tests for which another process is worth its start."""
+PATIENCE_S = 2.0
+"""How long a process that is to end may take."""
 
 Given = TypeVar("Given")
 Found = TypeVar("Found")
@@ -31,7 +34,7 @@ def in_parallel(work: Callable[[Sequence[Given]], list[Found]], given: Sequence[
     context = get_context("fork")
     running: list[tuple[ForkProcess, Connection]] = []
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _signals_put_off():
             # Python 3.12 and later warn of threads, whose locks a copy may find taken. Only numpy may have some, idle.
             warnings.simplefilter("ignore", DeprecationWarning)
             for share in (given[number::processes] for number in range(processes)):
@@ -42,8 +45,7 @@ def in_parallel(work: Callable[[Sequence[Given]], list[Found]], given: Sequence[
                 there.close()
         answers = [_answer(here) for _, here in running]
     except BaseException:
-        for process, _ in running:
-            process.kill()
+        _end([process for process, _ in running])
         raise
     finally:
         for process, _ in running:
@@ -55,14 +57,54 @@ def in_parallel(work: Callable[[Sequence[Given]], list[Found]], given: Sequence[
 
 
 def _work(work: Callable[[Sequence[Given]], list[Found]], share: Sequence[Given], there: Connection) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it reaches the one that reads the answer too, which ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
+        signal.signal(signal.SIGTERM, _interrupt)
         there.send(work(share))
+    except KeyboardInterrupt:
+        pass  # an orderly end: nobody waits for the answer
     except Exception as error:  # noqa: BLE001 - it is raised where the answer is read
         there.send(error)
     there.close()
+
+
+def _interrupt(number: int, _: object) -> None:
+    """End in order, once: whoever ends all of a group of processes and the one that ends these both say so."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _signals_put_off() -> Iterator[None]:
+    """Heed SIGINT and SIGTERM afterwards: Python swallows what a handler raises in the middle of a copy.
+
+    A copy leaves a terminal's SIGINT to the one that it is a copy of, which ends it.
+    """
+    this, came = os.getpid(), []
+
+    def heard(number: int, _: object) -> None:
+        if os.getpid() == this:
+            came.append(number)
+        elif number == signal.SIGTERM:
+            os._exit(128 + number)
+
+    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for one in came:
+            signal.raise_signal(one)
+
+
+def _end(processes: Sequence[ForkProcess]) -> None:
+    """Have them let go of what they hold on the disk; kill what does not end."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(PATIENCE_S)
+        process.kill()
 
 
 def _end_with_parent() -> None:
@@ -76,6 +118,6 @@ def _answer(here: Connection) -> object:
     try:
         return here.recv()
     except EOFError:
-        return ChildProcessError("a process that ran tests was killed; is there memory enough?")
+        return ChildProcessError("a process that did a part of the work was killed; is there memory enough?")
     finally:
         here.close()

@@ -18,6 +18,7 @@ from mendline.cli.replay import as_stages_work, recording_with_names, settings_o
 if TYPE_CHECKING:
     from mendline.backtesting import Backtest, Candidate, Terms
     from mendline.backtesting.conditions import Condition
+    from mendline.cli.interrupts import Interrupts
     from mendline.dumps.recording import Recording
     from mendline.schemas.records import Order, OrderKind
     from mendline.schemas.settings import Settings
@@ -77,6 +78,7 @@ def backtest(
     Example: mendline backtest new.yaml --from 7d
     """
     from mendline.backtesting import Terms
+    from mendline.cli.interrupts import Interrupts
     from mendline.cli.known import load_incidents
 
     condition = _condition(fail_if) if fail_if is not None else None
@@ -85,26 +87,18 @@ def backtest(
         [*_orders("silence", silences), *_orders("maintenance", maintenance)], frozenset(without), mending,
         load_incidents(incidents) if incidents else None, processes or len(os.sched_getaffinity(0)),
     )  # fmt: skip
-    with _told_when_interrupted():
-        found = _run(_candidates(new, varied), against, url, terms)
-        fails = _fails(found, condition) if condition else None
+    interrupts = Interrupts()
+    with interrupts.heeded(_nothing_kept):
+        with interrupts.at_once():
+            found = _run(_candidates(new, varied), against, url, terms, interrupts)
+            fails = _fails(found, condition) if condition else None
         written = _write(html, found, fails) if html else True
     click.echo(json.dumps(_figures(found, fails)) if as_json else "\n".join(_told(found, fails, fail_if or "")))
     raise click.exceptions.Exit(FAILED if not written else NO if fails and all(fails) else 0)
 
 
-@contextmanager
-def _told_when_interrupted() -> Iterator[None]:
-    """Obey Ctrl-C and SIGTERM at once, as there is nothing to keep; say that nothing came of it."""
-    from mendline.cli.interrupts import InterruptedBetweenStepsError, Interrupts
-
-    interrupts = Interrupts()
-    try:
-        with interrupts.held_back(), interrupts.at_once():
-            yield
-    except InterruptedBetweenStepsError:
-        click.echo("Interrupted; nothing is kept of a back-test: the same command begins it anew", err=True)
-        raise click.exceptions.Exit(128 + interrupts.signal) from None
+def _nothing_kept() -> str:
+    return "nothing is kept of a back-test: the same command begins it anew"
 
 
 def _condition(text: str) -> Condition:
@@ -193,7 +187,9 @@ def _candidates(new: Path, varied: tuple[str, ...]) -> list[Candidate]:
     return [Candidate(name, as_stages_work(settings, f"with {name}")) for name, settings in vary(new, axes)]
 
 
-def _run(candidates: Sequence[Candidate], against: str, url: str | None, terms: Terms) -> Backtest:
+def _run(
+    candidates: Sequence[Candidate], against: str, url: str | None, terms: Terms, interrupts: Interrupts
+) -> Backtest:
     """Return what comes out. Raises ConfigError, DetectorError, ReplayError, LogError, DumpError."""
     from mendline.backtesting import Candidate
     from mendline.backtesting import backtest as run
@@ -213,7 +209,7 @@ def _run(candidates: Sequence[Candidate], against: str, url: str | None, terms: 
         ]
         total = sum(_records(found, fitting[-1].settings))
     with progress_of("replayed", total) as tell:
-        return run(opened, fitting[0], fitting[1:], terms, tell)
+        return run(opened, fitting[0], fitting[1:], terms, interrupts.checked(tell))
 
 
 def _records(found: Recording, settings: Settings | None) -> Iterator[int]:

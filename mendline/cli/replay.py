@@ -74,7 +74,7 @@ def replay(
     wanted = Wanted(_inputs(topics), moment_ms(begin, "--from"), moment_ms(end, "--to"), frozenset(sources))
     interrupts = Interrupts()
     pace = Pace(_speed(speed), time.monotonic, interrupts.sleep, moment_ms(since, "--paced-from") or 0)
-    with source_of(config, url, wanted) as source, _told_when_interrupted(source, pace, interrupts, out):
+    with source_of(config, url, wanted) as source, interrupts.heeded(lambda: _left(source, pace, out)):
         if verify:
             _verify(source, pace, interrupts, as_json=as_json)
         else:
@@ -239,26 +239,13 @@ def _run(source: Source, feeds: Sequence[Feed], pace: Pace, interrupts: Interrup
     from mendline.replaying.feeds import run
 
     with progress_of("replayed", sum(one.end - one.begin for one in feeds)) as tell:
-
-        def told(more: int) -> None:
-            tell(more)
-            interrupts.check()
-
-        run(source.recording, feeds, pace, told)
+        run(source.recording, feeds, pace, interrupts.checked(tell))
 
 
-@contextmanager
-def _told_when_interrupted(source: Source, pace: Pace, interrupts: Interrupts, out: Path | None) -> Iterator[None]:
-    """Heed Ctrl-C and SIGTERM, and say how to go on; a second one ends it where it is, and keeps nothing."""
-    from mendline.cli.interrupts import InterruptedBetweenStepsError
-
-    try:
-        with interrupts.held_back():
-            yield
-    except InterruptedBetweenStepsError:
-        kept = f"{out} has what was said until here, and is replaced by all of it; " if out else ""
-        click.echo(f"Interrupted; {kept}this goes on: {_go_on(source, pace)}", err=True)
-        raise click.exceptions.Exit(128 + interrupts.signal) from None
+def _left(source: Source, pace: Pace, out: Path | None) -> str:
+    """Return what an interrupted replay leaves, and how to go on."""
+    kept = f"{out} has what was said until here, and is replaced by all of it; " if out else ""
+    return f"{kept}this goes on: {_go_on(source, pace)}"
 
 
 def _go_on(source: Source, pace: Pace) -> str:

@@ -52,6 +52,35 @@ def test_one_that_is_interrupted_says_so_and_leaves_nothing(
         one_message(ended(process), 128 + number, "Interrupted; nothing is kept of a back-test")
     assert ([], False) == (list(temporary.iterdir()), (tmp_path / "page.html").exists())
     assert not any(runs(pid) for pid in pids)
+    assert list((tmp_path / "recorded" / "log" / "wake").iterdir()) == []
+
+
+SWALLOWING = """
+import signal
+from tests.replaying.moods import Steady
+
+class Last:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+class Swallowing(Steady):
+    last = [Last()]
+
+    def surprise(self, step):
+        self.last.clear()
+        return super().surprise(step)
+"""
+
+
+def test_one_that_is_interrupted_as_an_object_ends_is_interrupted(tmp_path: Path) -> None:
+    """Python prints and forgets what is raised there."""
+    (tmp_path / "swallowing.py").write_text(SWALLOWING)
+    log = load_settings(recorded(tmp_path, 40)).log
+    detector = {"name": "swallowing", "use": "swallowing:Swallowing", "window": "2s", "match": {"metric": "queue"}}
+    new = write_config(tmp_path, **{**SETTINGS, "log": log, "detectors": [detector]})
+    ran = ended(start_in(tmp_path, "backtest", str(new), "--processes", "1"))
+    assert (ran.status, ran.out) == (143, "")
+    assert "Interrupted; nothing is kept of a back-test" in ran.err
 
 
 @contextmanager

@@ -159,6 +159,15 @@ def test_dead_bells_are_removed(tmp_path: Path) -> None:
     live.close()
 
 
+def test_bells_whose_owner_died_as_it_made_them_are_removed(tmp_path: Path) -> None:
+    """After a minute: until then it may be about to open it."""
+    for name, age_s in ((".1-dead", 61), (".2-young", 10)):
+        os.mkfifo(tmp_path / name)
+        os.utime(tmp_path / name, (time.time() - age_s,) * 2)
+    Ringer(tmp_path).ring()
+    assert [one.name for one in tmp_path.iterdir()] == [".2-young"]
+
+
 @pytest.mark.slow
 def test_full_bells_ring(tmp_path: Path) -> None:
     """A consumer that does not wake up for long blocks no writer."""

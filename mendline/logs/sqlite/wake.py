@@ -1,7 +1,8 @@
 """Waking consumers of other processes without polling: each that waits owns a FIFO that writers put a byte into.
 
 The FIFO's name says who made it and which topics it is for: PID-UUID-TAG.TAG. It appears in the folder only when its
-owner has it open, so one that nobody reads has a dead owner and is removed by whoever finds it.
+owner has it open, so one that nobody reads has a dead owner and is removed by whoever finds it. Until then its name
+begins with a dot; one that is still called so after a minute has a dead owner, too.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from mendline.logs.sqlite.store import make_folder
 
 _SETTLED_S = 0.1
 """A folder changed within this time may change again without its time stamp showing it."""
+
+_BORN_S = 60.0
+"""So long may it take to open a FIFO that was made."""
 
 _LONGEST_NAME = 200
 
@@ -106,12 +110,16 @@ class Ringer:
         if changed_ns == self._seen_ns:
             return
         settled = time.time_ns() - changed_ns > _SETTLED_S * 1e9
-        names = {path.name for path in self._folder.iterdir() if not path.name.startswith(".")}
+        names = {path.name for path in self._folder.iterdir() if not self._is_unborn(path)}
         for name in self._bells.keys() - names:
             self._drop(name)
         for name in names - self._bells.keys():
             self._open(name)
         self._seen_ns = changed_ns if settled else -1
+
+    def _is_unborn(self, path: Path) -> bool:
+        """Say whether a FIFO's owner may not have opened it yet."""
+        return path.name.startswith(".") and time.time() - path.stat().st_mtime < _BORN_S
 
     def _open(self, name: str) -> None:
         """Open a bell, or remove it when its owner is dead."""

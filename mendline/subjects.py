@@ -6,14 +6,16 @@ import re
 from typing import TYPE_CHECKING
 
 from mendline.names import source_name
+from mendline.responders.incidents import incidents
 from mendline.responders.playbook import matches_target
 from mendline.schemas.settings import duration_ms
 
 if TYPE_CHECKING:
+    from mendline.responders.facts import FaultFact
     from mendline.responders.journal import Journal
     from mendline.schemas.settings import Settings
 
-MOST_NAMED = 5
+SHOWN, MOST_NAMED = 8, 5
 LONGEST_MS = 365 * 86_400_000
 UNCLOSED = re.compile(r"\[!?+\]?+[^\]]*\]")
 
@@ -27,14 +29,22 @@ def whole_id(journal: Journal, beginning: str) -> str:
     found = [name for name in (*journal.faults, *journal.intents) if beginning and name.startswith(beginning)]
     if len(found) == 1:
         return found[0]
-    what = (
-        f"{len(found)} ids begin with {beginning!r}: give more of it"
-        if found
-        else (
+    if found:
+        what = f"{len(found)} ids begin with {beginning!r}: give more of it"
+    else:
+        what = hint_of_incident(journal, beginning) or (
             f"no intent or fault has an id that begins with {beginning!r}; `mendline faults` and `timeline` print them"
         )
-    )
     raise WrongOrderError(what)
+
+
+def hint_of_incident(journal: Journal, beginning: str) -> str:
+    """Return which faults an incident has whose id begins so, for it is no subject itself; empty when it is none."""
+    for one in incidents(journal):
+        if beginning and one.id.startswith(beginning):
+            names = ", ".join(fault.id[:SHOWN] for fault in one.faults[:MOST_NAMED])
+            return f"{beginning!r} is an incident; name a fault of it: {names}"
+    return ""
 
 
 def refuse_no_target(pattern: str) -> None:
@@ -63,12 +73,26 @@ def doubt_about_answer(journal: Journal, subject: str) -> str:
     """Return why an answer may come to nothing now, empty when nothing speaks against it."""
     fault = journal.faults.get(subject) or journal.faults[journal.intents[subject]]
     if not fault.open:
-        return f"the fault {fault.id[:8]} is {fault.latest.transition} already: nothing will follow"
+        return _over(fault)
     if journal.stopped:
         return f"{journal.stopped.by} stopped everything: nothing is begun before `mendline stop-all --lift`"
     if not fault.asking and not fault.hold:
         return "nothing waits for an answer about it now"
     return ""
+
+
+def doubt_about_acknowledgement(journal: Journal, name: str, *, active: bool) -> str:
+    """Return why that somebody looks at a fault, or not any more, may change nothing; empty when it will."""
+    fault = journal.faults.get(name)
+    if not fault:
+        return f"the fault {name[:SHOWN]} is over for long: nothing will follow"
+    if not active and not fault.acknowledged:
+        return f"nobody had acknowledged the fault {name[:SHOWN]}"
+    return "" if fault.open else _over(fault)
+
+
+def _over(fault: FaultFact) -> str:
+    return f"the fault {fault.id[:SHOWN]} is {fault.latest.transition} already: nothing will follow"
 
 
 def doubt_about_target(journal: Journal, settings: Settings, kind: str, subject: str, *, active: bool) -> str:

@@ -10,6 +10,7 @@ import click
 
 from mendline.cli.completing import known_faults, of_journal, targets
 from mendline.cli.options import config_option
+from mendline.cli.orders import tell_recorded
 
 if TYPE_CHECKING:
     from mendline.schemas.records import OrderKind
@@ -75,16 +76,21 @@ def note(text: str, target: str, config: Path) -> None:
 
 
 def _about_fault(config: Path, kind: OrderKind, beginning: str, text: str, *, active: bool = True) -> None:
+    from mendline import subjects
     from mendline.config import load_settings, log_of
     from mendline.orders import append_order
-    from mendline.reading import fault_ids
+    from mendline.reading import fault_ids, fold_journal
 
     settings = load_settings(config)
     with log_of(settings) as log:
         found = sorted(fault_ids(log, settings, beginning))
+        journal = fold_journal(log, settings)
         if len(found) != 1:
             told = f"{len(found)} faults have ids that begin" if found else "no fault has an id that begins"
-            msg = f"{told} with {beginning!r}; `mendline faults --all` lists them"
+            hint = "" if found else subjects.hint_of_incident(journal, beginning)
+            msg = hint or f"{told} with {beginning!r}; `mendline faults --all` lists them"
             raise click.BadParameter(msg, param_hint="FAULT")
+        acknowledges = kind == "acknowledge"
+        doubt = subjects.doubt_about_acknowledgement(journal, found[0], active=active) if acknowledges else ""
         order = append_order(log, settings, kind, found[0], by=getpass.getuser(), text=text, active=active)
-    click.echo(f"Recorded: {order}")
+    tell_recorded(order, doubt)

@@ -181,6 +181,11 @@ def _order(
         order = append_order(
             log, settings, kind, subject, by=getpass.getuser(), text=text, active=active, lasts_ms=lasts_ms
         )
+    tell_recorded(order, doubt)
+
+
+def tell_recorded(order: str, doubt: str) -> None:
+    """Print what was recorded, and why it may come to nothing, if it may."""
     click.echo(f"Recorded: {order}")
     if doubt:
         click.secho(f"But {doubt}.", fg="yellow", err=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mendline.orders import append_order, stop_everything
 from mendline.subjects import (
     WrongOrderError,
+    doubt_about_acknowledgement,
     doubt_about_answer,
     doubt_about_target,
     refuse_no_target,
@@ -68,7 +69,9 @@ def _subject(page: Page, journal: Journal, order: NewOrder) -> tuple[str, str]:
         return _asked(journal, whole_id(journal, order.subject))
     if order.kind in ("acknowledge", "label"):
         name = whole_id(journal, order.subject)
-        return journal.intents.get(name, name), ""
+        fault = journal.intents.get(name, name)
+        acknowledges = order.kind == "acknowledge"
+        return fault, doubt_about_acknowledgement(journal, fault, active=order.active) if acknowledges else ""
     if order.kind == "note":
         return order.subject or "*", ""
     if order.active:

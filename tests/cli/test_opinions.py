@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.support import Caller, append
 from tests.responders.support import fault
 
@@ -27,6 +29,28 @@ def test_an_acknowledgement_is_shown(call: Caller, config: Path) -> None:
     assert "acknowledged by" in call("faults", "-c", config).out
     assert call("ack", OPEN.id[:8], "--lift", "-c", config).status == 0
     assert "acknowledged by" not in call("faults", "-c", config).out
+
+
+def test_an_acknowledgement_that_changes_nothing_is_recorded_and_doubted(call: Caller, config: Path) -> None:
+    """Of a fault that is over, and one taken back that nobody gave."""
+    append(config, "journal", OPEN)
+    assert "" == call("ack", OPEN.id[:8], "-c", config).err
+    assert "" == call("ack", OPEN.id[:8], "--lift", "-c", config).err
+    ran = call("ack", OPEN.id[:8], "--lift", "-c", config)
+    assert (0, f"But nobody had acknowledged the fault {OPEN.id[:8]}.\n") == (ran.status, ran.err)
+    append(config, "journal", fault("host-1/web", revision=1, transition="resolved"))
+    ran = call("ack", OPEN.id[:8], "-c", config)
+    assert (0, f"But the fault {OPEN.id[:8]} is resolved already: nothing will follow.\n") == (ran.status, ran.err)
+
+
+@pytest.mark.parametrize("words", [("ack",), ("label", "true"), ("approve",)])
+def test_the_id_of_an_incident_is_told_to_be_one(call: Caller, config: Path, words: tuple[str, ...]) -> None:
+    """With the faults that may be meant."""
+    append(config, "journal", OPEN)
+    told = json.loads(call("faults", "--json", "-c", config).out)
+    ran = call(words[0], told["incident"][:8], *words[1:], "-c", config)
+    said = f"{told['incident'][:8]!r} is an incident; name a fault of it: {OPEN.id[:8]}"
+    assert (2, True) == (ran.status, said in " ".join(ran.err.split()))
 
 
 def test_a_note_is_a_candidate_for_the_cause(call: Caller, config: Path) -> None:

@@ -150,6 +150,12 @@ def test_a_doubt_is_told_and_the_order_recorded(site: Site) -> None:
     )
 
 
+def test_taking_back_what_nobody_gave_is_doubted(site: Site) -> None:
+    """As on the command line."""
+    answer = give(site, "olga", kind="acknowledge", subject=OPEN.id, active=False)
+    assert (201, f"nobody had acknowledged the fault {OPEN.id[:8]}") == (answer.status, answer.json["doubt"])
+
+
 def test_no_form_of_another_site_can_order(site: Site) -> None:
     """Whatever a browser sends by itself carries no token; and a form is no JSON."""
     body = json.dumps({"kind": "note", "text": "x"})

@@ -162,8 +162,9 @@ def _cli() -> str:
         "",
         "# Command line",
         "",
-        "Exit status: 0 done, 1 the answer is no, 2 wrong use, 3 the system failed, 130 interrupted,",
-        "141 nobody reads the output.",
+        "Exit status: 0 done, 1 the answer is no, 2 wrong use, 3 the system failed, 130 interrupted (Ctrl-C),",
+        "141 nobody reads the output, 143 ended by SIGTERM. What runs until it is told to end, as `mendline up` does,",
+        "takes both for that, with status 0.",
         "",
     ]
     top = click.Context(cli, info_name="mendline", terminal_width=100, **cli.context_settings)

@@ -1,7 +1,7 @@
 """The command line. Each command stands in a module of its own, imported when it is called or listed.
 
 Exit status: 0 done, 1 the answer is "no", 2 wrong use, 3 the system failed, 130 interrupted, 141 the reader of the
-output went away (as of `mendline topics tail journal | head -1`).
+output went away (as of `mendline topics tail journal | head -1`), 143 ended by SIGTERM.
 """
 
 from __future__ import annotations

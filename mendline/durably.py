@@ -50,7 +50,7 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[IO[bytes]]:
     a pipe is written into. Raises OSError, about `path`.
     """
     if is_written_into(path):
-        with io.BufferedWriter(_Named(path)) as file:
+        with io.BufferedWriter(NamedFile(path)) as file:
             yield file
         return
     with _about(path):
@@ -59,7 +59,7 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[IO[bytes]]:
         _remove_left(place)
         draft, handle = _new_draft(place, 0o666 if mode is None and before is None else 0o600)
     try:
-        with io.BufferedWriter(_Named(path, handle)) as file:
+        with io.BufferedWriter(NamedFile(path, handle)) as file:
             with _about(path):
                 if mode is not None:
                     os.fchmod(handle, mode)
@@ -77,14 +77,16 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[IO[bytes]]:
         sync_folder(place.parent)
 
 
-class _Named(io.FileIO):
-    """A file whose errors tell of `path`, whatever it is called until it is there."""
+class NamedFile(io.FileIO):
+    """A file whose errors tell of `path`: of what people know, if it is called otherwise or nothing at all."""
 
-    def __init__(self, path: Path, handle: int | None = None) -> None:
-        super().__init__(path if handle is None else handle, "wb")
+    def __init__(self, path: Path, handle: int | None = None, mode: str = "wb") -> None:
+        """Open `path`, or take the `handle` over. Raises OSError."""
+        super().__init__(path if handle is None else handle, mode)
         self._path = path
 
     def write(self, content: Any, /) -> int:
+        """Write some of the content, and return how much. Raises OSError."""
         with _about(self._path):
             return super().write(content)
 

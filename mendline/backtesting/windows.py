@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mendline.dumps import Dump
 from mendline.dumps.contents import Extent
+from mendline.dumps.writer import new_dump
 from mendline.replaying.feeds import Feed, Pace, Take, joined, run
 from mendline.replaying.keeping import Keeper
 from mendline.replaying.plan import read_activations
@@ -125,7 +126,7 @@ def _make(source: Source, path: Path, tell: Callable[[int], None]) -> None:
     """Write the windows to a dump."""
     wanted = replace(source.wanted, topics=("metrics",), begin=None)
     bare = replace(source, recording=Overlay(source.recording, source, None), wanted=wanted)
-    with path.open("wb") as file:
+    with new_dump(path) as file:
         keeper = Keeper(file, bare, 0)
         stages = Stages.anew(bare)
         feeds = [

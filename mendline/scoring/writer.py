@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import TextIOWrapper
+from io import BufferedRandom, TextIOWrapper
 from pathlib import Path
 from typing import IO, TextIO
 
 import numpy as np
 
-from mendline.durably import replacing
+from mendline.durably import NamedFile, replacing
 from mendline.scoring.reader import Block
 from mendline.scoring.scorer import Scored
 
@@ -66,8 +67,13 @@ def kept(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def withheld(output: IO[str]) -> Iterator[IO[str]]:
-    """Open a file to write to whose text is written to `output` at the end of the block, unless that fails."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        yield file
-        file.seek(0)
-        shutil.copyfileobj(file, output)
+    """Open a file to write to whose text is written to `output` at the end of the block, unless that fails.
+
+    Raises OSError, which names the folder of temporary files if that is full.
+    """
+    with tempfile.TemporaryFile(buffering=0) as nameless:
+        file = BufferedRandom(NamedFile(Path(tempfile.gettempdir()), os.dup(nameless.fileno()), "rb+"))
+        with TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="") as text:
+            yield text
+            text.seek(0)
+            shutil.copyfileobj(text, output)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -184,6 +186,17 @@ def test_what_is_missing_is_one_message(call: Caller, other: Write) -> None:
     file = other()
     file.write_text("polices: []\n", encoding="utf-8")
     one_message(call("backtest", file), 2, "polices", "policies")
+
+
+def test_a_full_disk_of_temporary_files_is_told_with_its_place(call: Caller, config: Path, tmp_path: Path) -> None:
+    """For windows that are made anew; and nothing is left there."""
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with patch("tempfile.tempdir", str(tmp_path)), patch("mendline.durably.os.fsync", side_effect=full):
+        ran = call("backtest", config, "--vary", "windows.pane=1s,2s")
+    one_message(
+        ran, 3, f"mendline: {tmp_path}/mendline-", ": cannot be written: No space left on device; nothing is left"
+    )
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_a_full_disk_costs_the_page_and_not_what_was_found(call: Caller, config: Path) -> None:

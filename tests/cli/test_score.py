@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import tempfile
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -127,6 +130,26 @@ def test_a_late_mistake_leaves_standard_output_empty(
     status, out, err = called(monkeypatch, capsys, str(path), "-d", "zscore", "-p", "windows=2", "-p", "ready=2")
     assert (2, "") == (status, out)
     assert "row 60002: value 'x' is not a number" in err
+
+
+@pytest.mark.parametrize("words", [(), ("--out", "scored.csv"), ("--plot", "load.html", "--json")])
+def test_a_full_disk_is_told_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """The file that was asked for, or the folder of temporary files; and nothing is left."""
+    opened = os.open
+
+    def open_without_room(path: Path | str, flags: int, *more: int) -> int:
+        os.close(opened(path, flags, *more))
+        return opened("/dev/full", os.O_RDWR)
+
+    monkeypatch.chdir(tmp_path)
+    values = load(tmp_path)
+    monkeypatch.setattr("mendline.durably.os.open", open_without_room)
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: FileIO("/dev/full", "rb+"))
+    place = words[1] if words else tempfile.gettempdir()
+    assert (3, "", f"mendline: {place}: No space left on device\n") == called(monkeypatch, capsys, str(values), *words)
+    assert [values] == list(tmp_path.iterdir())
 
 
 def test_a_file_without_rows_has_a_header(tmp_path: Path) -> None:

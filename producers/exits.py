@@ -59,6 +59,7 @@ class ExitWatch:
         self._selector.register(self._wake_in, selectors.EVENT_READ)
         self._polled: dict[int, OnExit] = {}
         self._lock = threading.Lock()
+        self._telling = threading.Lock()
         self._closing = False
         self._thread: threading.Thread | None = None
 
@@ -83,10 +84,20 @@ class ExitWatch:
         self._wake()
         if self._thread:
             self._thread.join()
-        for key in list(self._selector.get_map().values()):
-            os.close(key.fd)
-        self._selector.close()
+        with self._telling:
+            for key in list(self._selector.get_map().values()):
+                os.close(key.fd)
+            self._selector.close()
         os.close(self._wake_out)
+
+    def settle(self) -> None:
+        """Tell of all who have ended by now, and wait for whoever is telling of them already.
+
+        What is said after it is said after their end.
+        """
+        with self._telling:
+            if not self._closing:
+                self._tell_all()
 
     def _wake(self) -> None:
         try:
@@ -95,16 +106,19 @@ class ExitWatch:
             return  # it is being woken already
 
     def _serve(self) -> None:
-        while not self._closing:
-            self._look(POLL_S if self._polled else None)
-        self._look(0)
-
-    def _look(self, timeout_s: float | None) -> None:
         """Wait until somebody ends, or is to be watched, and tell of those who have ended."""
-        for key, _ in self._selector.select(timeout_s):
-            if key.fd == self._wake_in:
-                os.read(self._wake_in, 4096)
-            else:
+        while not self._closing:
+            for key, _ in self._selector.select(POLL_S if self._polled else None):
+                if key.fd == self._wake_in:
+                    os.read(self._wake_in, 4096)
+            with self._telling:
+                self._tell_all()
+        with self._telling:
+            self._tell_all()
+
+    def _tell_all(self) -> None:
+        for key, _ in self._selector.select(0):
+            if key.fd != self._wake_in:
                 self._ended(key.fd, *key.data)
         self._poll()
 

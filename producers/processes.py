@@ -22,6 +22,7 @@ from mendline.schemas.series import Series
 logger = logging.getLogger(__name__)
 
 _STATES = {"running": "R", "sleeping": "SI", "blocked": "D", "stopped": "Tt"}
+_GONE = {"", "Z", "X"}
 _NOT_RUNNING: Mapping[str, ProcessState] = {STOPPED: "stopped", TRACED: "traced"}
 
 
@@ -112,11 +113,19 @@ class ProcessWatch:
     def state(self, service: str) -> str:
         """Return the state letter of the service's process as it is now; empty without one.
 
-        An event follows at once when the process was stopped, traced or continued since the last look.
+        An event comes before it returns when the process was stopped, traced or continued since the last look, or has
+        ended.
         """
         of = self._services.get(service)
         if not of:
             return ""
+        letter = self._letter(of)
+        if letter in _GONE:
+            self._exits.settle()
+            letter = self._letter(of)
+        return letter
+
+    def _letter(self, of: _Service) -> str:
         with of.lock:
             letter = of.life.process.state() if of.life else ""
             self._notice(of, letter)
@@ -172,7 +181,7 @@ class ProcessWatch:
             return False
         letter = process.state()
         process.close()
-        return letter not in {"", "Z", "X"}
+        return letter not in _GONE
 
     def _look_at(self, of: _Service, now_ms: int) -> list[float]:
         with of.lock:
@@ -199,7 +208,7 @@ class ProcessWatch:
     def _notice(self, of: _Service, letter: str) -> None:
         """Say it when the process was stopped, traced, or goes on since the last look."""
         life = of.life
-        if not life or letter in {"", "Z", "X"}:
+        if not life or letter in _GONE:
             return
         condition = _NOT_RUNNING.get(letter, "continued")
         if condition != life.condition:

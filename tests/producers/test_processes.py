@@ -129,6 +129,40 @@ def test_a_meant_end_is_marked(watched: list[ProcessWatch], heard: Heard, proces
     assert ended(heard).meant
 
 
+def test_a_state_is_answered_after_the_end_of_the_process_was_told(
+    watched: list[ProcessWatch], heard: Heard, process: subprocess.Popen[bytes]
+) -> None:
+    """What a probe says that fails because the process ended is judged by that end, however busy the watch is."""
+    busy, go_on, other = threading.Event(), threading.Event(), sleeper()
+
+    class Slow(Told):
+        def explain(self, pid: int, ended: Exit) -> Ending:
+            busy.set()
+            assert go_on.wait(10)
+            return super().explain(pid, ended)
+
+    watched.append(ProcessWatch("host", {"web": Told(), "other": Slow()}, heard, now_ms, cores=2))
+    watched[0].attach("web", process.pid)
+    watched[0].attach("other", other.pid)
+    other.kill()
+    assert busy.wait(10)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    told: list[tuple[str, bool]] = []
+
+    def ask() -> None:
+        letter = watched[0].state("web")
+        ends = [one for one in heard.events if isinstance(one, ProcessEvent) and one.state == "exited"]
+        told.append((letter, any(one.service == "web" for one in ends)))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    go_on.set()
+    asking.join()
+    other.returncode = 0
+    assert [("", True)] == told
+
+
 def test_a_death_is_told_even_if_nobody_can_explain_it(
     watched: list[ProcessWatch], heard: Heard, process: subprocess.Popen[bytes]
 ) -> None:

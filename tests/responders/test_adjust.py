@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import sys
 from collections.abc import Mapping
@@ -254,7 +253,7 @@ def test_nothing_is_changed_that_cannot_be_noted(bench: Bench) -> None:
     with pytest.raises(PermanentError, match="it is damaged; look what was adjusted by hand"):
         bench.action.run(bench.context())
     notes.unlink()
-    notes.with_name(f".{notes.name}.{os.getpid()}.new").mkdir()
+    notes.symlink_to("nowhere/web.json")
     with pytest.raises(PermanentError, match="nothing is adjusted without it"):
         bench.action.run(bench.context())
     assert bench.file.read_text() == TEXT

@@ -6,7 +6,6 @@ Beside the own key stands `notes.json`: the keys that were rotated out, and thos
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, ValidationError
 
+from mendline.durably import write_durably
 from mendline.responders.signing import (
     OWN_KEY,
     Beliefs,
@@ -25,7 +25,6 @@ from mendline.responders.signing import (
     PublicKey,
     read_key,
     replace_key,
-    write_private,
 )
 from mendline.schemas.base import Frozen
 
@@ -140,7 +139,7 @@ def _read_notes(folder: Path) -> _Notes:
 def _write_notes(folder: Path, notes: _Notes) -> None:
     path = folder / NOTES
     try:
-        write_private(path, notes.model_dump_json(indent=2).encode() + b"\n", os.replace)
+        write_durably(path, notes.model_dump_json(indent=2).encode() + b"\n", mode=0o600)
     except OSError as error:
         msg = f"{path} cannot be written: {error.strerror}"
         raise KeyFileError(msg) from error

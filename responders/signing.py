@@ -21,13 +21,14 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from mendline.durably import write_durably
 from mendline.responders.ed25519 import curve
 from mendline.schemas.records import (
     Cancel,
@@ -159,7 +160,7 @@ def create_key(path: Path) -> PrivateKey:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
-            write_private(path, base64.b64encode(PrivateKey.generate().raw) + b"\n", os.link)
+            _write_first(path, _written(PrivateKey.generate()))
     except OSError as error:
         msg = f"the key {path} cannot be made: {error.strerror}"
         raise KeyFileError(msg) from error
@@ -170,18 +171,19 @@ def replace_key(path: Path, key: PrivateKey) -> None:
     """Put `key` in the place of the one in the file, which is overwritten with zeros. Raises KeyFileError."""
     try:
         with path.open("r+b") as old:
-            write_private(path, base64.b64encode(key.raw) + b"\n", os.replace)
+            write_durably(path, _written(key), mode=0o600)
             old.write(bytes(os.fstat(old.fileno()).st_size))
     except OSError as error:
         msg = f"the key {path} cannot be replaced: {error.strerror}"
         raise KeyFileError(msg) from error
 
 
-def write_private(path: Path, content: bytes, put: Callable[[Path, Path], object]) -> None:
-    """Write a file for its owner only, whole or not at all.
+def _written(key: PrivateKey) -> bytes:
+    return base64.b64encode(key.raw) + b"\n"
 
-    `put` is os.replace, or os.link, which leaves the file of whoever was first. Raises OSError.
-    """
+
+def _write_first(path: Path, content: bytes) -> None:
+    """Write a file for its owner only, whole, unless another program was first. Raises OSError."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -190,7 +192,7 @@ def write_private(path: Path, content: bytes, put: Callable[[Path, Path], object
             file.flush()
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):
-            put(draft, path)
+            path.hardlink_to(draft)
     finally:
         draft.unlink(missing_ok=True)
 

@@ -18,6 +18,7 @@ from mendline.responders.signing import (
     canonical,
     create_key,
     read_key,
+    replace_key,
 )
 from mendline.schemas.records import NEWEST_MINOR, Command, ProbeEvent, Stop, decode_record, encode_record
 from tests.responders.support import order, outcome
@@ -155,6 +156,18 @@ def test_programs_that_make_the_key_at_the_same_time_get_the_same(tmp_path: Path
     for thread in threads:
         thread.join()
     assert len({key.raw for key in found}) == 1
+
+
+def test_a_key_behind_a_link_is_replaced_there(tmp_path: Path) -> None:
+    """For its owner only; what was the old one's is zeros, for whoever finds it."""
+    real, link, found_later = tmp_path / "real", tmp_path / "own.key", tmp_path / "found"
+    create_key(real)
+    link.symlink_to(real)
+    found_later.hardlink_to(real)
+    key = PrivateKey.generate()
+    replace_key(link, key)
+    assert (key.raw, key.raw, True) == (read_key(real).raw, read_key(link).raw, link.is_symlink())
+    assert {0} == set(found_later.read_bytes())
 
 
 def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ from mendline.responders.guards import DOWN, GONE
 from mendline.responders.journal import LATE_MS, PROMPT_MS
 from mendline.responders.playbook import matches_target
 from mendline.schemas.base import record_id
-from mendline.schemas.records import REFUSES
+from mendline.schemas.quantities import counted
+from mendline.schemas.records import REFUSES, SEVERITIES
 from mendline.schemas.series import peer_of
 
 if TYPE_CHECKING:
@@ -84,6 +85,14 @@ class Incident(NamedTuple):
     def open(self) -> bool:
         """Whether one of its faults is."""
         return any(fault.open for fault in self.faults)
+
+    @property
+    def lead(self) -> FaultFact:
+        """The fault that tells what is wrong now: the root, or while that is over already, the most severe open one."""
+        if self.root.open or not self.open:
+            return self.root
+        still = (fault for fault in self.faults if fault.open)
+        return max(still, key=lambda fault: SEVERITIES.index(fault.latest.severity))
 
 
 def incidents(journal: Journal) -> list[Incident]:
@@ -245,14 +254,15 @@ def _rank(fault: FaultFact) -> tuple[int, int, str]:
 def causes(journal: Journal, root: FaultFact, children: Sequence[tuple[int, Child]]) -> list[Cause]:
     """Return what an incident may come from, the likeliest first.
 
-    The root has 50, and 5 more for each fault that it explains, 75 at most. A change has 34, and 15 for each of: it was
-    to the root's own target; it is of a sort that often breaks things; it was within ten minutes before. So what was
-    changed at the very place right before comes before the fault itself, and a harmless change elsewhere, such as the
-    restart of another service, or one long before, comes after it. What Mendline did about one of the faults is the
-    cause of none.
+    The root has 50, and 5 more for each fault beside it, but for those that are the same again, 75 at most. A change
+    has 34, and 15 for each of: it was to the root's own target; it is of a sort that often breaks things; it was within
+    ten minutes before. So what was changed at the very place right before comes before the fault itself, and a harmless
+    change elsewhere, such as the restart of another service, or one long before, comes after it. What Mendline did
+    about one of the faults is the cause of none.
     """
-    about = _about_root(root, len(children)) + _from_outside(root, children)
-    found = [Cause(min(50 + 5 * len(children), 75), about)]
+    beside = sum(not child.fault.latest.earlier for _, child in children)
+    about = _about_root(root, beside, len(children) - beside) + _from_outside(root, children)
+    found = [Cause(min(50 + 5 * beside, 75), about)]
     found += [_changed(change, root) for change in changes_before(journal, root, children)]
     return sorted(found, key=lambda cause: (-cause.score, cause.text))
 
@@ -263,10 +273,13 @@ def changes_before(journal: Journal, root: FaultFact, children: Sequence[tuple[i
     return [one for one in journal.changes if _is_candidate(one, root) and one.fault not in answered]
 
 
-def _about_root(root: FaultFact, others: int) -> str:
+def _about_root(root: FaultFact, beside: int, again: int) -> str:
+    """Return what is wrong at the root, with how many other faults stand beside it: none is proven to come from it."""
     about = root.latest
-    explains = f", and explains {others} more {'fault' if others == 1 else 'faults'}" if others else ""
-    return f"{about.target} is {about.kind}: {about.reason or about.evidence.text or about.detector}{explains}"
+    what = f"{about.target} {'is' if root.open else 'was'} {about.kind}"
+    others = f"; with {counted(beside, 'faults')} beside it" if beside else ""
+    back = f"; back {counted(again, 'times')}" if again else ""
+    return f"{what}: {about.reason or about.evidence.text or about.detector}{others}{back}"
 
 
 def _from_outside(root: FaultFact, children: Sequence[tuple[int, Child]]) -> str:

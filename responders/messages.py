@@ -10,7 +10,6 @@ from mendline.schemas.quantities import span
 from mendline.schemas.records import Fault, Hold, Intent, Record, Verification
 
 TOLD_TRANSITIONS = ("opened", "resolved", "orphaned")
-SEVERITIES = ("info", "warning", "critical")
 
 
 class Said(NamedTuple):

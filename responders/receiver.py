@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.grouping import LISTED, Due, Grouping, Message, joined
-from mendline.responders.messages import SEVERITIES, Said, reminder_of, said_of
+from mendline.responders.messages import Said, reminder_of, said_of
 from mendline.responders.quiet import is_quiet
-from mendline.schemas.records import Fault, Intent, Order, Record, Verification
+from mendline.schemas.records import SEVERITIES, Fault, Intent, Order, Record, Verification
 
 if TYPE_CHECKING:
     from mendline.schemas.settings import QuietSettings

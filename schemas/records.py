@@ -187,6 +187,10 @@ class Evidence(Frozen):
         return f"{name}{amount(self.value, self.unit)}{band}"
 
 
+SEVERITIES = ("info", "warning", "critical")
+"""Of a fault, from the mildest."""
+
+
 class Fault(Envelope):
     """A transition of a fault. `id` is that of (target, detector, kind, opened_at) and stays; `revision` counts.
 

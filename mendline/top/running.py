@@ -92,9 +92,9 @@ class Top:
         with self._watch.journal.read() as journal:
             incident = _incident_of(journal, row)
             told = list(incident_lines(journal, incident, everything=True)) if incident else [row.text]
-            root = incident.root.latest if incident else None
-        if root and self._measured[0] != row.key:
-            self._measured = row.key, evidence_lines(self._log, root, wall_clock(), self._console.width)
+            lead = incident.lead.latest if incident else None
+        if lead and self._measured[0] != row.key:
+            self._measured = row.key, evidence_lines(self._log, lead, wall_clock(), self._console.width)
         return [*told, *self._measured[1]]
 
     def _answer(self, answer: Answer) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mendline.reports.availability import joined, length
 from mendline.responders.playbook import ASK, is_used_up, next_try, steps_for
 from mendline.responders.questions import question
+from mendline.schemas.records import SEVERITIES
 from mendline.web.answers import (
     Against,
     CauseView,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from mendline.web.answers import Doing, StepState
 
 FOREVER = 2**53
-URGENCY = {"critical": 0, "warning": 1, "info": 2}
+URGENCY = {name: place for place, name in enumerate(reversed(SEVERITIES))}
 STATES: dict[str, StepState] = {"asking": "asking", "effective": "working", "denied": "denied", "shadow": "shadow"}
 
 
@@ -225,14 +226,15 @@ def closed_at(fault: FaultFact) -> int | None:
 
 def tell_incident(journal: Journal, incident: Incident) -> IncidentRow:
     """Return an incident in one line."""
-    root, faults = incident.root, incident.faults
-    about = root.latest
+    lead, faults = incident.lead, incident.faults
+    about = lead.latest
     still = [fault for fault in faults if fault.open] or faults
-    policy = journal.policy_for(about, root.opened_at)
+    policy = journal.policy_for(about, lead.opened_at)
     spells = _spells(faults)
     return IncidentRow(
         id=incident.id,
         open=incident.open,
+        lead=lead.id,
         severity=min((one.latest.severity for one in still), key=URGENCY.__getitem__),
         target=about.target,
         kind=about.kind,
@@ -246,7 +248,7 @@ def tell_incident(journal: Journal, incident: Incident) -> IncidentRow:
         text=about.reason or about.evidence.text or about.detector,
         cause=incident.causes[0].text if incident.causes else "",
         owner=policy.owner if policy else "",
-        acknowledged=any(fault.acknowledged for fault in faults),
+        acknowledged=all(fault.acknowledged for fault in still),
     )
 
 

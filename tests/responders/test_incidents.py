@@ -156,7 +156,7 @@ def test_old_changes_are_no_causes(passed: int, causes: int) -> None:
 def texts(journal: Journal, target: str) -> list[str]:
     """Return what else than the fault itself the incident of a target may come from."""
     (mine,) = (one for one in incidents(journal) if one.root.latest.target == target)
-    return [cause.text for cause in mine.causes if f"{target} is " not in cause.text]
+    return [cause.text for cause in mine.causes if not cause.text.startswith((f"{target} is ", f"{target} was "))]
 
 
 def mended(scene: Scene, about: Fault, took_ms: int = 700) -> None:
@@ -335,3 +335,17 @@ def test_two_hosts_that_fall_silent_after_they_lost_each_other() -> None:
         ["host-1 silent", "-host-2 unreachable"],
         ["host-2 silent", "-host-1 unreachable"],
     ]
+
+
+def test_what_leads_is_open_yet() -> None:
+    """The root while it is, then the most severe of those beside it; the likely cause says what is over."""
+    web = fault(reason="killed", severity="warning")
+    hung = fault(name="hung", opened_at=START_MS + 1, reason="it makes no progress")
+    odd = fault(name="unusual", detector="z", opened_at=START_MS + 2, severity="info")
+    over = fault(transition="resolved", revision=1, severity="warning", reason="killed")
+    back = fault(id="again", opened_at=START_MS + 9000, earlier=web.id, again=1, severity="warning", reason="killed")
+    records = [web, odd, hung]
+    assert "host-1/web dead" == named(only(folded(*records)).lead)
+    found = only(folded(*records, over, 9000, back))
+    assert "host-1/web hung" == named(found.lead)
+    assert ["host-1/web was dead: killed; with 2 faults beside it; back 1 time"] == [one.text for one in found.causes]

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from mendline.reading import read_journal
 from mendline.schemas.records import Order
+from tests.responders.support import START_MS, fault, order
 from tests.web.browsing import opened
 from tests.web.support import Site, asking
 
@@ -75,6 +76,23 @@ def test_all_is_said_on_the_page_of_the_incident(chromium: Browser, site: Site) 
         expect(page.locator(".steps")).to_contain_text("denied")
     expected = ["acknowledge", "acknowledge", "label", "note", "silence", "deny"]
     assert expected == [kind for kind, _ in given(site)]
+
+
+def test_somebody_looks_at_an_incident_only_if_at_each_fault_that_is_open(chromium: Browser, site: Site) -> None:
+    """That people look at one that is over says nothing of it; the button is about all that nobody looks at."""
+    back = fault(id="back", time=START_MS + 9000, opened_at=START_MS + 9000, earlier=fault().id, again=1)
+    hung = fault(name="hung", opened_at=START_MS + 9000, reason="it makes no progress")
+    over = fault(transition="resolved", revision=1)
+    site.append("journal", fault(), order("acknowledge", fault().id), over, back, hung)
+    with opened(chromium, site, f"/incident/{fault().id}") as page:
+        expect(page.locator(".line")).to_contain_text("Somebody looks at it")
+        expect(page.get_by_text("somebody looks at it", exact=True)).to_have_count(0)
+        press(page, "I look at it")
+        confirm(page, "I look at it", "on my way")
+        expect(page.get_by_text("somebody looks at it", exact=True)).to_be_visible()
+        expect(page.get_by_role("button", name="I look at it", exact=True)).to_have_count(0)
+    orders = [one.record for one in read_journal(site.log, site.settings) if isinstance(one.record, Order)]
+    assert {fault().id, "back", hung.id} == {one.subject for one in orders}
 
 
 def test_what_stands_is_ended_on_the_overview(chromium: Browser, site: Site) -> None:

@@ -147,7 +147,8 @@ class IncidentRow(Frozen):
     id: str
     open: bool
     severity: Severity
-    target: str = Field(description="of its root")
+    lead: str = Field(description="id of the fault that tells what is wrong now: the root, or one that is open yet")
+    target: str = Field(description="of that fault")
     kind: str
     faults: int
     targets: int
@@ -156,10 +157,10 @@ class IncidentRow(Frozen):
     spells: int = Field(description="how often something was wrong, with times between in which nothing was")
     wrong_ms: int | None = Field(description="how long something was wrong, in all; nothing while it is open")
     doing: Doing
-    text: str = Field(description="why the root was opened")
+    text: str = Field(description="why that fault was opened")
     cause: str = Field(description="what it most likely comes from")
     owner: str = Field(description="whose policy it falls under")
-    acknowledged: bool
+    acknowledged: bool = Field(description="whether somebody looks at each fault that is open")
 
 
 class CauseView(Frozen):

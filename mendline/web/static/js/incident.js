@@ -26,7 +26,7 @@ export function incident(content, { rest: [name] }) {
     isOpen = facts.row.open; // so long its charts go on
     document.title = `${facts.row.target} ${facts.row.kind} · Mendline`;
     show(places.head, facts.row, head);
-    show(places.orders, [facts.row, facts.faults.map(({ question, hold, open }) => [question?.subject, hold, open])], () => about(facts.row, facts.faults));
+    show(places.orders, [facts.row, facts.faults.map(({ question, hold, open, acknowledged }) => [question?.subject, hold, open, acknowledged])], () => about(facts.row, facts.faults));
     show(places.cause, facts.causes, causes);
     if (may("operate")) show(places.edits, await get(`incidents/${encodeURIComponent(facts.row.id)}/edits`), edits);
     show(places.faults, facts.faults, faults);

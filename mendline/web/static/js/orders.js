@@ -6,14 +6,14 @@ import { may } from "./session.js";
 
 const LASTING = { "10 min": 600_000, "1 h": 3_600_000, "4 h": 14_400_000, "1 d": 86_400_000, "7 d": 604_800_000 };
 
-/** Return a button that asks by a dialog and then gives the order; nothing for those who may not. */
-export function button(text, facts, { title, follows = "", tone = "", verdict = false, lasting = false, role = "operate" }) {
+/** Return a button that asks by a dialog and then gives the order, about each of `subjects`; nothing for those who may not. */
+export function button(text, facts, { title, follows = "", tone = "", verdict = false, lasting = false, role = "operate", subjects = [facts.subject] }) {
   if (!may(role)) return null;
-  const open = () => ask({ text, facts, title, follows, tone, verdict, lasting });
-  return el("button", { type: "button", class: tone, "data-key": `${facts.kind} ${facts.subject ?? ""}`, onclick: open }, text);
+  const open = () => ask({ text, facts, subjects, title, follows, tone, verdict, lasting });
+  return el("button", { type: "button", class: tone, "data-key": `${facts.kind} ${subjects.join(" ")}`, onclick: open }, text);
 }
 
-function ask({ text, facts, title, follows, tone, verdict, lasting }) {
+function ask({ text, facts, subjects, title, follows, tone, verdict, lasting }) {
   const fields = {
     verdict: verdict && select("Was it one?", { "yes, true": "true", "no, false": "false", "true, but useless to know": "useless" }),
     lasts_ms: lasting && select("For how long?", LASTING, "1 h"),
@@ -28,9 +28,12 @@ function ask({ text, facts, title, follows, tone, verdict, lasting }) {
     sure.disabled = true;
     const given = Object.entries(fields).filter(([, field]) => field).map(([name, { input }]) => [name, name === "lasts_ms" ? Number(input.value) : input.value]);
     try {
-      const { text: told, doubt } = await post("orders", { ...facts, ...Object.fromEntries(given) });
+      const recorded = [];
+      for (const subject of subjects) recorded.push(await post("orders", { ...facts, subject, ...Object.fromEntries(given) }));
       dialog.close();
-      tell(doubt ? `Recorded: ${told}. But ${doubt}.` : `Recorded: ${told}`, doubt ? "warning" : "info");
+      const [{ text: told, doubt }] = recorded;
+      const more = recorded.length > 1 ? `, and ${recorded.length - 1} more` : "";
+      tell(doubt ? `Recorded: ${told}${more}. But ${doubt}.` : `Recorded: ${told}${more}`, doubt ? "warning" : "info");
     } catch (error) {
       said.textContent = error.message;
       said.hidden = false;
@@ -71,15 +74,16 @@ export const answers = ({ subject: id, action, target, left_ms: left }) => [
 /** Return the buttons for an incident, by its row and faults. */
 export function about(row, faults) {
   const held = faults.filter((one) => one.open && one.hold && !one.question);
-  const root = faults[0];
+  const open = faults.filter((one) => one.open);
+  const [unseen, seen] = [open.filter((one) => !one.acknowledged), open.filter((one) => one.acknowledged)].map((found) => found.map((one) => one.id));
   const what = `${row.target} ${row.kind}`;
   return el("div", { class: "buttons" },
     faults.filter((one) => one.question).map((one) => answers(one.question)),
     held.slice(0, 1).map((one) => button("Try all the same", { kind: "approve", subject: one.id }, { title: `Try once more: ${one.target} ${one.kind}`, follows: `Guard ${one.hold.guard} holds it: ${one.hold.reason}.` })),
-    row.open && !row.acknowledged && button("I look at it", { kind: "acknowledge", subject: root.id }, { title: `Say that you look at ${what}`, follows: "Others see it, and it is not told again and again. Nothing else follows." }),
-    row.open && root.acknowledged && button("I do not look at it", { kind: "acknowledge", subject: root.id, active: false }, { title: `Say that nobody looks at ${what}`, follows: "Others see it, and it is told again to who was to hear of it." }),
-    button("Label", { kind: "label", subject: root.id }, { title: `Label ${what}`, follows: "Whether it was a fault; reports count what was said last.", verdict: true }),
-    button("Note", { kind: "note", subject: root.id }, { title: `Note about ${what}` }),
+    unseen.length > 0 && button("I look at it", { kind: "acknowledge" }, { subjects: unseen, title: `Say that you look at ${what}`, follows: "Others see it, and it is not told again and again. Nothing else follows." }),
+    seen.length > 0 && button("I do not look at it", { kind: "acknowledge", active: false }, { subjects: seen, title: `Say that nobody looks at ${what}`, follows: "Others see it, and it is told again to who was to hear of it." }),
+    button("Label", { kind: "label", subject: row.lead }, { title: `Label ${what}`, follows: "Whether it was a fault; reports count what was said last.", verdict: true }),
+    button("Note", { kind: "note", subject: row.lead }, { title: `Note about ${what}` }),
     row.open && button("Maintenance", { kind: "maintenance", subject: row.target }, { title: `Maintenance of ${row.target}`, follows: "Mendline keeps its hands off it meanwhile.", lasting: true }),
     row.open && button("Silence", { kind: "silence", subject: row.target }, { title: `Silence ${row.target}`, follows: "Nothing is done about it meanwhile; what is seen goes into the journal.", lasting: true }));
 }

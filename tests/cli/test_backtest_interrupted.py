@@ -20,7 +20,7 @@ from tests.support.processes import runs
 pytestmark = pytest.mark.slow
 
 WAITING = """
-import os, signal
+import os, time
 from pathlib import Path
 from tests.replaying.moods import Steady
 
@@ -28,7 +28,7 @@ class Waiting(Steady):
     def surprise(self, step):
         Path("at-work", str(os.getpid())).touch()
         while True:
-            signal.pause()
+            time.sleep(0.01)
 """
 
 

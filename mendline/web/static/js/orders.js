@@ -85,7 +85,7 @@ export function about(row, faults) {
     button("Label", { kind: "label", subject: row.lead }, { title: `Label ${what}`, follows: "Whether it was a fault; reports count what was said last.", verdict: true }),
     button("Note", { kind: "note", subject: row.lead }, { title: `Note about ${what}` }),
     row.open && button("Maintenance", { kind: "maintenance", subject: row.target }, { title: `Maintenance of ${row.target}`, follows: "Mendline keeps its hands off it meanwhile.", lasting: true }),
-    row.open && button("Silence", { kind: "silence", subject: row.target }, { title: `Silence ${row.target}`, follows: "Nothing is done about it meanwhile; what is seen goes into the journal.", lasting: true }));
+    row.open && button("Silence", { kind: "silence", subject: row.target }, { title: `Silence ${row.target}`, follows: "Nothing is done about it meanwhile; what is seen is told all the same.", lasting: true }));
 }
 
 /** Return the button that takes back an order that stands. */

@@ -12,6 +12,7 @@ from pydantic import Field
 from mendline.detectors.base import MAX_SURPRISE, Detector, Rows, Scores, StateArray, Step
 from mendline.detectors.runs import LONGEST, learn_runs, longest_run, runs_known
 from mendline.schemas.base import Frozen
+from mendline.schemas.quantities import counted
 from mendline.schemas.settings import Condition
 
 if TYPE_CHECKING:
@@ -125,4 +126,6 @@ def _is_there(step: Step) -> NDArray[np.bool_]:
 
 
 def _lasted(windows: float, step: Step) -> str:
-    return f"{windows * step.width_ms / 1000:g} s" if step.width_ms else f"{windows:g} rounds"
+    if step.width_ms:
+        return f"{windows * step.width_ms / 1000:g} s"
+    return counted(int(windows), "rounds") if windows.is_integer() else f"{windows:g} rounds"

@@ -53,7 +53,7 @@ def explain(sighting: Sighting) -> str:
     """Return in words what was seen.
 
     >>> explain(Sighting(0, series="cpu", value=0.97, high=0.9, unit="1", surprise=300.0))
-    'cpu is 0.97 (expected: at most 0.9; surprise 300.0)'
+    'cpu is 0.97 (expected: at most 0.9; surprise 300)'
     """
     low, high = _bound(sighting.low, sighting.unit), _bound(sighting.high, sighting.unit)
     expected = {
@@ -62,7 +62,8 @@ def explain(sighting: Sighting) -> str:
         (False, True): f"at most {high}",
         (False, False): "",
     }[bool(low), bool(high)]
-    inside = "; ".join(filter(None, (expected and f"expected: {expected}", f"surprise {sighting.surprise:.1f}")))
+    surprise = f"surprise {round(sighting.surprise or 0.0, 1):g}"
+    inside = "; ".join(filter(None, (expected and f"expected: {expected}", surprise)))
     told = f": {sighting.text}" if sighting.text else ""
     value = "missing" if sighting.value is None or np.isnan(sighting.value) else amount(sighting.value, sighting.unit)
     return f"{sighting.series} is {value} ({inside}){told}"

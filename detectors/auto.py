@@ -29,6 +29,7 @@ from mendline.detectors.views import (
     range_of,
 )
 from mendline.schemas.base import Frozen
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,7 +130,8 @@ class Auto(Detector):
             return ""
         views = np.nan_to_num(scores.views[row])
         others = int((views >= EXPECTED).sum()) - 1
-        return VIEWS[int(views.argmax())].words + (f"; {others} other views find it unusual too" if others > 0 else "")
+        more = f"; {counted(others, 'others find')} it unusual too" if others > 0 else ""
+        return VIEWS[int(views.argmax())].words + more
 
     def _score(
         self, state: Rows, values: NDArray[np.float64], times: NDArray[np.int64], grains: NDArray[np.float64]

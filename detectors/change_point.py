@@ -15,6 +15,7 @@ from mendline.detectors.base import MAX_SURPRISE, Detector, Rows, Scores, StateA
 from mendline.detectors.floors import LARGEST, Floored
 from mendline.detectors.staggered import scattered
 from mendline.detectors.tails import gaussian_surprise
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,9 +110,9 @@ class ChangePoint(Detector):
         if not isinstance(scores, Change) or scores.before is None or scores.after is None or scores.since is None:
             return ""
         before, after, since = float(scores.before[row]), float(scores.after[row]), int(scores.since[row])
-        return (
-            "" if math.isnan(before) else f"its level went from {before:.4g} to {after:.4g} about {since} windows ago"
-        )
+        if math.isnan(before):
+            return ""
+        return f"its level went from {before:.4g} to {after:.4g} about {counted(since, 'windows')} ago"
 
     def follow(self, state: Rows, windows: Step) -> Scores:
         """Score many windows of one series: all blocks that end are compared at once."""

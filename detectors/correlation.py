@@ -11,6 +11,7 @@ from pydantic import Field
 
 from mendline.detectors.base import Detector, Rows, Scores, StateArray, Step
 from mendline.detectors.floors import LARGEST, Floored, gaussian_scores
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -106,7 +107,8 @@ class Correlation(Detector):
         """Say by what it was judged."""
         del scores
         members = next(one for one in self._targets(step.columns) if row % len(step.columns) in one)
-        return f"expected by {min(len(members), self.parameters.metrics) - 1} other metrics of the same target"
+        others = min(len(members), self.parameters.metrics) - 1
+        return f"expected by {counted(others, 'metrics')} of the same target"
 
     # Who belongs together --------------------------------------------------------------------------------------------
 

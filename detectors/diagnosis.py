@@ -27,6 +27,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mendline.detectors.faults import Severity
+from mendline.schemas.quantities import counted
 from mendline.schemas.records import Failure, Work
 
 BUSY_SHARE = 0.1
@@ -111,7 +112,7 @@ def _is_busy(work: Work) -> bool:
 def _does(work: Work) -> str:
     parts = [f"{work.cpu_ms or 0} ms of CPU", f"{(work.io_bytes or 0) // 1024} KiB read and written"]
     if work.queued is not None:
-        parts += [f"{work.accepted or 0} connections accepted", f"{work.queued} waiting"]
+        parts += [f"{counted(work.accepted or 0, 'connections')} accepted", f"{work.queued} waiting"]
     return f"{', '.join(parts)} in {work.over_ms / 1000:.1f} s"
 
 

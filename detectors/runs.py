@@ -11,6 +11,7 @@ from pydantic import Field
 
 from mendline.detectors.base import Detector, Rows, Scores, StateArray, Step
 from mendline.schemas.base import Frozen
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,7 +98,7 @@ class Runs(Detector):
         length = 0 if scores.measure is None else int(scores.measure[row])
         if not length:
             return ""
-        lasted = f"{length * step.width_ms / 1000:g} s" if step.width_ms else f"{length} rounds"
+        lasted = f"{length * step.width_ms / 1000:g} s" if step.width_ms else counted(length, "rounds")
         return f"{self.what} for {lasted}"
 
 

@@ -74,7 +74,7 @@ class Silence:
             kind, reason = "missing", f"it is expected, and was never heard of; it was waited for {quiet / 1000:.1f} s"
         elif rhythm:
             surprise = rhythm.phi(quiet)
-            reason += f", which by its rhythm has phi {surprise:.1f}"
+            reason += f", which by its rhythm has phi {round(surprise, 1):g}"
         return Missed(kind, Sighting(moments.append_times[index], "", quiet, None, limit, surprise, "ms", reason))
 
 

@@ -28,7 +28,7 @@ from mendline.responders.signing import KeyFileError
 from mendline.responders.snapshots.errors import SnapshotError
 from mendline.responders.snapshots.inspection import can_be_inspected
 from mendline.responders.snapshots.tree import data_path
-from mendline.schemas.quantities import span
+from mendline.schemas.quantities import counted, span
 from mendline.schemas.secrets import SecretError, is_reference, read_secret
 from mendline.store.checking import check_store
 from mendline.topics import topic_settings
@@ -267,8 +267,8 @@ def _check_tries(about: str, policy: PolicySettings) -> Iterator[Finding]:
     for number, step in enumerate(policy.play):
         most = sum(one.attempts for other, one in enumerate(policy.play) if other != number and one.action != ASK)
         if step.when.after_tries > most:
-            text = f"play.{number} ({step.action}) is never reached: the other steps are tried {most} times at most"
-            yield Finding("warning", about, text)
+            why = f"the other steps are tried {counted(most, 'times')} at most"
+            yield Finding("warning", about, f"play.{number} ({step.action}) is never reached: {why}")
 
 
 def _check_parameters(settings: Settings, file: Path) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mendline.reading import read_batches
 from mendline.responders.sealing import Placed, Range, placed
+from mendline.schemas.quantities import counted
 from mendline.schemas.records import Seal, readable
 from mendline.schemas.stream import Batch, Partition
 from mendline.words import date
@@ -132,7 +133,8 @@ def _without_noted(digest: str, verdict: Verdict) -> Problem:
 
 def _without_seals(records: int) -> Problem:
     why = "it was written before there were seals, or they were removed" if records else "it is empty"
-    text = f"no seal stands in the journal, so nothing tells whether its {records} records are what they were: {why}"
+    whether = f"its {counted(records, 'records are')} as written"
+    text = f"no seal stands in the journal, so nothing tells whether {whether}: {why}"
     return Problem("unsealed", 0, 0, text)
 
 
@@ -182,7 +184,7 @@ def _altered(standing: Standing, found: Range, times: tuple[int, int]) -> Proble
     appended = f"appended {date(times[0])} to {date(times[1])} UTC"
     what = "at least one was changed"
     if found.records != seal.records:
-        what = f"{seal.records} records were there and {found.records} are"
+        what = f"{counted(seal.records, 'records were')} there and {found.records} are"
     text = f"offsets {seal.first} to {seal.last}, {appended}, are not what the seal at offset {offset} says: {what}"
     return Problem("altered", seal.first, seal.last, text)
 

@@ -166,10 +166,12 @@ def _notice(e: r.Notice) -> str:
 
 
 _TELLERS: Mapping[type, Callable[[Any], str]] = {
-    Round: lambda e: f"{e.source} round of {len(e.samples)} values",
+    Round: lambda e: f"{e.source} round of {counted(len(e.samples), 'values')}",
     Windows: lambda e: f"{e.source} window {clock(e.start)} + {e.width_ms} ms of {len(e.rows)} series",
     r.Tick: lambda e: f"tick of {e.source}",
-    r.Heartbeat: lambda e: f"{e.source} {'leaves' if e.leaving else 'is there'}, {len(e.services)} services",
+    r.Heartbeat: lambda e: (
+        f"{e.source} {'leaves' if e.leaving else 'is there'}, {counted(len(e.services), 'services')}"
+    ),
     r.ProcessEvent: _process,
     r.ProbeEvent: _probe,
     r.ConfigurationChange: lambda e: (

@@ -24,6 +24,7 @@ from mendline.responders.output import OutputFile
 from mendline.responders.parameters import StepParameters
 from mendline.responders.running import run_bounded
 from mendline.responders.snapshots.deadline import Deadline
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from mendline.responders.action import ActionContext
@@ -57,7 +58,7 @@ class Diagnose:
             context.attach(name, text)
             missing += [f"{name}: {why}"] if why else []
         size = sum(len(text.encode()) for text in context.attached.values())
-        told = f"collected {', '.join(context.attached) or 'nothing'} ({size} bytes)"
+        told = f"collected {', '.join(context.attached) or 'nothing'} ({counted(size, 'bytes')})"
         return f"{told}; not {'; '.join(missing)}" if missing else told
 
     def _looks(self, context: ActionContext, deadline: Deadline) -> Iterator[tuple[str, Look]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.responders.facts import DRIFT, UNDELIVERED, ActionFact, service_of
 from mendline.responders.playbook import matches_target
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from mendline.responders.journal import Journal
@@ -219,7 +220,7 @@ def check_concurrency(case: Case) -> tuple[str, int | None] | None:
     others = [one for one in case.journal.at_work.values() if one != case.intent.id]
     if len(others) < case.bounds.concurrent:
         return None
-    return f"{case.bounds.concurrent} actions are at work already", None
+    return f"{counted(case.bounds.concurrent, 'actions are')} at work already", None
 
 
 def check_group(case: Case) -> tuple[str, int | None] | None:
@@ -233,10 +234,10 @@ def check_group(case: Case) -> tuple[str, int | None] | None:
         return None
     service = service_of(case.intent.target)
     if service and sum(service_of(one) == service for one in others) >= most:
-        return f"{most} actions are at work on {service} already", None
+        return f"{counted(most, 'actions are')} at work on {service} already", None
     for group in sorted(policies.groups_of(case.intent.host)):
         if sum(group in policies.groups_of(one.partition("/")[0]) for one in others) >= most:
-            return f"{most} actions are at work in group {group} already", None
+            return f"{counted(most, 'actions are')} at work in group {group} already", None
     return None
 
 

@@ -213,7 +213,7 @@ def _same(journal: Journal, fault: FaultFact, courses: Courses) -> Child | None:
     about = fault.latest
     before = journal.faults.get(about.earlier)
     if before and before is not fault:
-        return Child(fault, before.id, f"the same again, {about.again} times by now")
+        return Child(fault, before.id, f"the same again, {counted(about.again, 'times')} by now")
     mine = _rank(fault)
     parent = min((one for one in courses[about.target].touching(fault) if _rank(one) < mine), key=_rank, default=None)
     if not parent:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from mendline.schemas.quantities import counted
+
 MOST_PROCESSES = 20
 MOST_THREADS = 40
 MOST_LISTED = 20
@@ -54,7 +56,7 @@ def host() -> str:
     """Return load, memory, and the processes that hold most memory."""
     memory, swap = psutil.virtual_memory(), psutil.swap_memory()
     lines = [
-        f"load {' '.join(f'{one:.2f}' for one in os.getloadavg())} on {os.cpu_count()} processors",
+        f"load {' '.join(f'{one:.2f}' for one in os.getloadavg())} on {counted(os.cpu_count() or 1, 'processors')}",
         f"memory {memory.available // MIB} MiB available of {memory.total // MIB}, swap {swap.used // MIB} MiB used",
     ]
     hogs = sorted(psutil.process_iter(["memory_info"]), key=_held, reverse=True)[:HOGS]

@@ -25,6 +25,7 @@ from mendline.responders.playbook import ASK, AT_ONCE_MS, Policies, make_intent,
 from mendline.responders.sealing import Sealing
 from mendline.schemas.base import record_id
 from mendline.schemas.doubts import Vouch, doubted
+from mendline.schemas.quantities import counted
 from mendline.schemas.records import (
     UNAWAITED,
     Activation,
@@ -402,11 +403,10 @@ def _why_escalated(fault: FaultFact, last: StepSettings) -> str:
     more = f"`mendline approve {fault.id[:8]}` allows one more"
     if refused := [one for one in fault.intents.values() if one.refused and one.outcome]:
         why = refused[-1].outcome.reason if refused[-1].outcome else ""
-        return (
-            f"the host refused {len(refused)} commands, the last because: {why}; {tries} others did not mend it; {more}"
-        )
+        commands, others = counted(len(refused), "commands"), counted(tries, "others")
+        return f"the host refused {commands}, the last because: {why}; {others} did not mend it; {more}"
     lasting = ", or not for long" if fault.carried else ""
-    return f"{tries} actions did not mend it{lasting}; {more}"
+    return f"{counted(tries, 'actions')} did not mend it{lasting}; {more}"
 
 
 def _hold(journal: Journal, fault: FaultFact, policy: str, why: Objection) -> Hold | None:

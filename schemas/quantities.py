@@ -9,6 +9,8 @@ BYTES = ((2.0**40, "Ti"), (2.0**30, "Gi"), (2.0**20, "Mi"), (2.0**10, "Ki"))
 THOUSANDS = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
 THOUSAND = 1000
 LENGTHS_MS = ((3_600_000, "h"), (60_000, "min"), (1_000, "s"))
+VERBS = {"are": "is", "were": "was", "have": "has", "find": "finds"}
+ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 NAMES = {"1": "", "By": "B", "Cel": "°C"}
 
 
@@ -63,13 +65,32 @@ def span(ms: float) -> str:
 
 
 def counted(count: int, things: str) -> str:
-    """Return how many things there are; the first word of `things` is a plural in s.
+    """Return how many things there are; the first word of `things` is a plural in s, and verbs of it agree.
 
     >>> counted(1, "changes of files"), counted(0, "windows"), counted(1234, "revisions of faults")
     ('1 change of files', '0 windows', '1,234 revisions of faults')
+    >>> counted(1, "tries were made"), counted(1, "series"), counted(2, "actions are at work")
+    ('1 try was made', '1 series', '2 actions are at work')
     """
-    first, space, rest = things.partition(" ")
-    return f"{count:,} {first.removesuffix('s') if count == 1 else first}{space}{rest}"
+    first, *rest = things.split(" ")
+    words = [_one_of(first), *(VERBS.get(word, word) for word in rest)] if count == 1 else [first, *rest]
+    return f"{count:,} {' '.join(words)}"
+
+
+def _one_of(things: str) -> str:
+    if things == "series":
+        return things
+    return f"{things[:-3]}y" if things.endswith("ies") else things.removesuffix("s")
+
+
+def ordinal(number: int) -> str:
+    """Return which of many it is.
+
+    >>> ordinal(1), ordinal(2), ordinal(3), ordinal(4), ordinal(11), ordinal(22)
+    ('1st', '2nd', '3rd', '4th', '11th', '22nd')
+    """
+    ending = "th" if number // 10 % 10 == 1 else ENDINGS.get(number % 10, "th")
+    return f"{number:,}{ending}"
 
 
 def _step(value: float, steps: Sequence[tuple[float, str]]) -> tuple[float, str]:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from mendline.durably import sync_folder
+from mendline.schemas.quantities import counted
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ class Spool:
             with self._guarded(_UNREAD):
                 records = _read(file.path)
             if missing := file.rounds + file.events - len(records):
-                self._lose(missing, f"{missing} records of {file.path} cannot be read any more")
+                self._lose(missing, f"{counted(missing, 'records')} of {file.path} cannot be read any more")
             if records:
                 return records
             self.forget()
@@ -138,7 +139,7 @@ class Spool:
                 file.add(records, path.stat().st_size)
                 torn = file.size - len(MAGIC) - sum(record.size for record in records)
                 if torn > 0:
-                    self._lose(1, f"the end of {path} was torn by a crash: {torn} bytes are left out")
+                    self._lose(1, f"the end of {path} was torn by a crash: {counted(torn, 'bytes are')} left out")
                 self._files.append(file)
         if self._files:
             logger.warning("%d records of an earlier life wait in %s; they are sent first", self.count, self._folder)

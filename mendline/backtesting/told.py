@@ -114,7 +114,7 @@ def hidden_told(one: Hidden) -> str:
     """Return what a silence or maintenance would have concerned."""
     order = one.order
     stood = span((order.expires or order.time) - order.time)
-    hidden = f"{counted(len(one.faults), 'faults')} were there, {counted(len(one.holds), 'holds')}"
+    hidden = f"{counted(len(one.faults), 'faults were')} there, {counted(len(one.holds), 'holds')}"
     return printable(f"{order.kind} of {order.subject} from {date(order.time)} for {stood}: {hidden}")
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from mendline.schemas.quantities import counted
+
 if TYPE_CHECKING:
     from mendline.fleet import Host
     from mendline.logs.base import Log
@@ -100,7 +102,7 @@ def screen(lines: Sequence[str]) -> str:
     room = shutil.get_terminal_size(TERMINAL).lines - 1
     shown = list(lines[:room])
     if len(lines) > room:
-        shown[-1] = f"… {len(lines) - room + 1} lines more"
+        shown[-1] = f"… {counted(len(lines) - room + 1, 'lines more')}"
     plain = click.get_current_context().color is False
     written = "".join(f"{click.unstyle(line) if plain else line}{LINE_END}" for line in shown)
     return f"{CUT_LONG}{HOME}{written}{BELOW}{WRAP_LONG}"

@@ -16,6 +16,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from mendline.cli.options import DEFAULT_CONFIG
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from mendline.responders.journal import Journal
@@ -120,7 +121,7 @@ def policies(settings: Settings) -> Iterator[Offer]:
 
 def services_with_files(settings: Settings) -> Iterator[Offer]:
     """Yield the services that declare configuration files."""
-    return ((name, f"{len(one.config)} files") for name, one in settings.services.items() if one.config)
+    return ((name, counted(len(one.config), "files")) for name, one in settings.services.items() if one.config)
 
 
 def declared_data(settings: Settings) -> Iterator[Offer]:

@@ -12,6 +12,7 @@ import click
 
 from mendline.cli.completing import of_settings, services_with_files
 from mendline.cli.options import config_option, json_option
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from mendline.responders.standing import Standing
@@ -45,7 +46,7 @@ def log(service: str, config: Path, *, as_json: bool) -> None:
     history, _ = _history(config, service)
     found = list(history.versions())
     if not as_json:
-        click.echo(f"{history.folder}: {len(found)} versions")
+        click.echo(f"{history.folder}: {counted(len(found), 'versions')}")
     for version in found:
         click.echo(json.dumps(_facts(history, version)) if as_json else _line(history, version))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mendline.cli.options import config_option, json_option
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from mendline.logs.base import Log
@@ -68,7 +69,8 @@ def show(letter_id: str, config: Path, *, raw: bool) -> None:
     click.echo(f"reason    {letter.stage}: {printable(letter.reason)}")
     for name, value in letter.headers:
         click.echo(f"header    {printable(name)}: {printable(base64.b64decode(value).decode(errors='replace'))}")
-    click.echo(f"content   {size} bytes" + (f", the first {SHOWN_BYTES} below" if size > SHOWN_BYTES else ""))
+    shown = f", the first {SHOWN_BYTES} below" if size > SHOWN_BYTES else ""
+    click.echo(f"content   {counted(size, 'bytes')}{shown}")
     click.echo(printable(content[:SHOWN_BYTES].decode(errors="backslashreplace")))
 
 
@@ -98,9 +100,9 @@ def requeue(letter_ids: Sequence[str], config: Path, *, everything: bool) -> Non
             producer.append([_record(letter) for letter in whole]).result(30)
         finally:
             producer.close()
-    click.echo(f"{len(whole)} records appended again")
+    click.echo(f"{counted(len(whole), 'records')} appended again")
     if cut := len(chosen) - len(whole):
-        click.echo(f"{cut} were too large to be kept whole and cannot be", err=True)
+        click.echo(f"{counted(cut, 'records were')} too large to be kept whole and cannot be", err=True)
         raise click.exceptions.Exit(1)
 
 

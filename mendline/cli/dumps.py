@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mendline.cli.options import config_option, moment_ms
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,7 @@ def dump(
         change = Anonymiser().batch if anonymise else lambda batch: batch
         with progress_of("dumped", sum(one.end - one.begin for one in spans)) as tell:
             records = write(recording, file, head, spans, change=change, tell=tell)
-    click.echo(f"{file}: {records:,} records of {_names(head)}, {_size(file)}")
+    click.echo(f"{file}: {counted(records, 'records')} of {_names(head)}, {_size(file)}")
 
 
 @click.command()
@@ -83,7 +84,7 @@ def load(file: Path, prefix: str | None, url: str | None, config: Path) -> None:
     with Dump(file) as source, _log(settings, make=True) as log, progress_of("loaded", source.records) as tell:
         loaded = load_into(source, log, prefix or source.head.prefix, tell)
     how = "as recorded" if loaded.as_recorded else "with offsets and append times of this log's own"
-    click.echo(f"{settings.log}: {loaded.records:,} records of {_names(source.head)}, {how}")
+    click.echo(f"{settings.log}: {counted(loaded.records, 'records')} of {_names(source.head)}, {how}")
 
 
 def _settings(config: Path, url: str | None) -> Settings:

@@ -10,6 +10,7 @@ import click
 
 from mendline.cli.again import show, watch_option
 from mendline.cli.options import config_option, json_option
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from mendline.responders.journal import Journal
@@ -67,4 +68,4 @@ def _state(one: IncidentRow) -> str:
 
 
 def _extent(one: IncidentRow) -> str:
-    return f"{one.faults} faults on {one.targets} targets" if one.faults > 1 else ""
+    return f"{one.faults} faults on {counted(one.targets, 'targets')}" if one.faults > 1 else ""

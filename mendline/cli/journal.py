@@ -93,13 +93,14 @@ def incident_lines(journal: Journal, incident: Incident, *, everything: bool) ->
 def _fault(journal: Journal, fault: FaultFact, indent: str, because: str = "") -> Iterator[str]:
     from mendline.cli.questions import lines_of
     from mendline.responders.questions import question
+    from mendline.schemas.quantities import ordinal
     from mendline.words import date, printable
 
     about = fault.latest
     state, colour = ("open", "red") if fault.open else (about.transition, "green")
     state = "flapping" if about.flapping else state
     what = printable(f"{about.target} {about.kind} since {date(about.opened_at)} UTC")
-    again = f", for the {about.again + 1}. time" if about.again else ""
+    again = f", for the {ordinal(about.again + 1)} time" if about.again else ""
     yield f"{indent}{about.id[:8]} {click.style(state, fg=colour)} {what}{again}"
     lines = {"with": because, "why": about.reason or about.evidence.text, "over": about.ended}
     for name, text in (lines | {"done": what_was_done(fault), "said": _said_of(fault)}).items():

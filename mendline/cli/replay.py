@@ -13,6 +13,7 @@ import click
 
 from mendline.cli.dumps import progress_of, recording
 from mendline.cli.options import config_option, json_option, moment_ms
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from mendline.cli.interrupts import Interrupts
@@ -204,7 +205,8 @@ def _load(config: Path, kept: Path, prefix: str, interrupts: Interrupts) -> None
 
     with Dump(kept) as said, log_of(load_settings(config)) as log:
         loaded = load(said, log, prefix, lambda _: interrupts.check())
-        click.echo(f"{log.url}: {loaded.records:,} records of what was said, in topics below {prefix}", err=True)
+        records = counted(loaded.records, "records")
+        click.echo(f"{log.url}: {records} of what was said, in topics below {prefix}", err=True)
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def changes_told(anew: Anew) -> Iterator[str]:
     recorded, replayed = anew.counts
     kinds = [one.kind for one in found]
     told = ", ".join(f"{kinds.count(kind)} {kind}" for kind in ("lost", "added", "moved"))
-    yield f"Faults: {recorded} were recorded, {replayed} are found now: {told}"
+    yield f"Faults: {recorded} recorded, {replayed} found now: {told}"
     yield "What other actions would have changed in the values is not known"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mendline.cli.options import config_option, json_option
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from mendline.verifying import Verdict
@@ -80,7 +81,7 @@ def _told(verdict: Verdict) -> str:
     if verdict.problem:
         return printable(f"Not as sealed: {verdict.problem.text}")
     since = date(verdict.since or 0)
-    seals = "1 seal" if verdict.seals == 1 else f"{verdict.seals:,} seals"
+    seals = counted(verdict.seals, "seals")
     told = f"{verdict.records:,} records in {seals} since {since} UTC are as they were sealed"
     not_sealed = (
         (verdict.younger, "younger than the last seal"),

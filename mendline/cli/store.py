@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mendline.cli.options import config_option, json_option, verbose_option
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -109,7 +110,8 @@ def rebuild(config: Path, *, everything: bool, yes: bool) -> None:
         with progress_of("stored", total) as tell:
             fill(log, engine, settings.topics, there, tell)
     engine.dispose()
-    click.echo(f"{told(engine)}: made anew of {total:,} records; wider windows follow while `mendline store` runs")
+    records = counted(total, "records")
+    click.echo(f"{told(engine)}: made anew of {records}; wider windows follow while `mendline store` runs")
 
 
 def _open(config: Path, *, reading: bool = False) -> tuple[Settings, Log, Engine]:

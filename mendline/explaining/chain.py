@@ -12,6 +12,7 @@ from mendline.logs.partitioner import partition_of
 from mendline.reading import commands_of
 from mendline.responders.journal import CLOSING
 from mendline.schemas.base import record_id
+from mendline.schemas.quantities import counted, ordinal
 from mendline.schemas.records import Fault, Hold, Intent, Order, Outcome, Verification
 from mendline.schemas.stream import Partition
 from mendline.words import attachments, clock, describe
@@ -54,9 +55,10 @@ def _life(subject: Subject) -> Link:
                 why = record.ended if record.transition in CLOSING else record.reason
                 lines.append(f"{clock(entry.append_time)} offset {entry.offset}: {record.transition}: {why}")
     if affirmed:
-        lines.append(f"affirmed {affirmed} times meanwhile")
+        lines.append(f"affirmed {counted(affirmed, 'times')} meanwhile")
     if subject.opened.again:
-        lines.append(f"it is back for the {subject.opened.again + 1}. time; the first was {subject.opened.earlier[:8]}")
+        times = ordinal(subject.opened.again + 1)
+        lines.append(f"it is back for the {times} time; the first was {subject.opened.earlier[:8]}")
     return Link("lifecycle", lines, {"fault": subject.fault, "transitions": facts})
 
 

@@ -137,7 +137,7 @@ def policy_link(journal: Journal, fault: FaultFact) -> Link:
     elif chosen is None:
         lines.append("no policy is about it: it is told, and nothing is done")
     else:
-        play = ", then ".join(f"{one.action} (at most {one.attempts} times)" for one in chosen.play)
+        play = ", then ".join(f"{one.action} (at most {counted(one.attempts, 'times')})" for one in chosen.play)
         lines.append(f"mode {chosen.mode}: {play}")
     facts = {
         "policies": policies.hash if policies else None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mendline.schemas.base import record_id
+from mendline.schemas.quantities import counted
 from mendline.schemas.records import DeadLetter, encode_record
 from mendline.schemas.stream import Batch, NewRecord, Partition
 
@@ -56,8 +57,9 @@ class Poison:
         if len(self.offsets) > MOST_POISON:
             topic, number = error.partition
             msg = (
-                f"{stage}: failed on {len(self.offsets)} records of {topic} partition {number}, the last at offset "
-                f"{error.offset}: {error}; stopped, since the fault must be its own: report it with the message above"
+                f"{stage}: failed on {counted(len(self.offsets), 'records')} of {topic} partition {number}, the last "
+                f"at offset {error.offset}: {error}; stopped, since the fault must be its own: report it with the "
+                "message above"
             )
             raise StageStoppedError(msg)
 

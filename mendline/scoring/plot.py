@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mendline.schemas.quantities import counted
 from mendline.scoring.scorer import Scored
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def html(picture: Picture) -> str:
 def told(picture: Picture) -> str:
     """Return how many rows and faults there are."""
     faults = int((np.diff(picture.scored.fault.astype(np.int8), prepend=0) == 1).sum())
-    return f"{len(picture.times):,} rows, {faults} fault{'s' if faults != 1 else ''} opened"
+    return f"{counted(len(picture.times), 'rows')}, {counted(faults, 'faults')} opened"
 
 
 def _svg(picture: Picture) -> Iterator[str]:

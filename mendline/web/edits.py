@@ -17,6 +17,7 @@ from mendline.responders.masking import masked
 from mendline.responders.versions.differences import differences
 from mendline.responders.versions.files import VersionError
 from mendline.responders.versions.history import History
+from mendline.schemas.quantities import counted
 from mendline.web.answers import Edit
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _diff(history: History, time: int) -> tuple[str, str]:
         return "", f"no version of {history.service} before it was kept"
     names = (kept.before.short, kept.after.short)
     lines = list(differences(history.files(kept.before), history.files(kept.after), names))
-    cut = [f"… and {len(lines) - MOST_LINES} lines more"] if len(lines) > MOST_LINES else []
+    cut = [f"… and {counted(len(lines) - MOST_LINES, 'lines more')}"] if len(lines) > MOST_LINES else []
     return masked("\n".join([*lines[:MOST_LINES], *cut])), ""
 
 

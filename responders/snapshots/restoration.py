@@ -21,6 +21,7 @@ from mendline.responders.snapshots.saving import RESERVE, free_bytes
 from mendline.responders.snapshots.store import snapshot_id
 from mendline.responders.snapshots.tree import data_path, mount_of
 from mendline.responders.snapshots.unfinished import COMPANIONS, Note, reconcile
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from mendline.responders.snapshots.deadline import Deadline
@@ -56,8 +57,9 @@ class Report(NamedTuple):
 
     def __str__(self) -> str:
         """Say it in words, with the digest as the proof."""
+        what = f"{counted(self.files, 'files')}, {counted(self.size, 'bytes')}"
         said = [
-            f"restored from snapshot {self.snapshot}: {self.files} files, {self.size} bytes, every hash verified",
+            f"restored from snapshot {self.snapshot}: {what}, every hash verified",
             f"digest {self.digest}",
             f"recovery point {self.recovery_point_s:.1f} s, recovery time {self.recovery_time_s:.2f} s",
             self.broken,

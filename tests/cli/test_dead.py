@@ -54,7 +54,7 @@ def test_a_dead_letter_is_shown_with_its_content_and_raw(call: Caller, config: P
 def test_requeued_records_are_what_they_were(call: Caller, config: Path) -> None:
     """Content, key, headers and partition; only those that were named."""
     append(config, "deadletter", letter(b"first"), letter(b"second", 8))
-    assert "1 records" in call("topics", "dead", "requeue", ids(call, config)[1][:8], "-c", config).out
+    assert "1 record " in call("topics", "dead", "requeue", ids(call, config)[1][:8], "-c", config).out
     _, log = opened(config)
     with log:
         (batch,) = read_batches(log, METRICS)
@@ -66,8 +66,8 @@ def test_what_was_cut_off_is_not_given_back_as_if_it_were_whole(call: Caller, co
     """It is said, and the answer is no; the others are given back."""
     append(config, "deadletter", letter(bytes(MOST_VALUE_BYTES + 1)), letter(b"b", 8))
     ran = call("topics", "dead", "requeue", "--all", "-c", config)
-    assert (1, "1 records appended again\n") == (ran.status, ran.out)
-    assert "1 were too large" in ran.err
+    assert (1, "1 record appended again\n") == (ran.status, ran.out)
+    assert "1 record was too large" in ran.err
 
 
 @pytest.mark.parametrize("words", [("requeue",), ("requeue", "--all", "x"), ("requeue", "zz"), ("show", "")])

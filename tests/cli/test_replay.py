@@ -94,7 +94,7 @@ def test_what_other_settings_would_have_found_is_told_and_kept(call: Caller, con
     lines = ran.out.splitlines()
     assert lines[0].startswith("lost   host-1 load-limit (threshold, warning) on load: 2023-11-14 22:13:")
     assert lines[2:4] == [
-        "Faults: 2 were recorded, 0 are found now: 2 lost, 0 added, 0 moved",
+        "Faults: 2 recorded, 0 found now: 2 lost, 0 added, 0 moved",
         "What other actions would have changed in the values is not known",
     ]
     program, *words, prefix = shlex.split(lines[-1].split("`")[1])

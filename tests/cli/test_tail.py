@@ -40,7 +40,7 @@ RECORDS: tuple[tuple[Envelope, str], ...] = (
         "+ 10 s, 10 rounds",
     ),
     (r.Tick(**HEAD), "tick of host-1"),
-    (r.Heartbeat(**HEAD, interval_ms=10_000, services=("web",)), "host-1 is there, 1 services"),
+    (r.Heartbeat(**HEAD, interval_ms=10_000, services=("web",)), "host-1 is there, 1 service"),
     (
         r.ProcessEvent(**HEAD, service="web", state="exited", pid=7, signal="SIGKILL", oom_killed=True, meant=True),
         "host-1/web pid 7 exited (SIGKILL, killed for want of memory, as meant)",

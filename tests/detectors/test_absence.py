@@ -67,7 +67,7 @@ def test_a_metric_that_vanishes_while_its_source_lives() -> None:
     found = told(story_of((BOTH, 20), (ONE, 10), (BOTH, 5)))
     assert in_brief(found) == [("opened", "b", 23), ("resolved", "b", 30)]
     assert (found[0].kind, found[0].target) == ("absent", "h1")
-    assert "b is missing (surprise 300.0): it has been missing for 40 s" in found[0].reason
+    assert "b is missing (surprise 300): it has been missing for 40 s" in found[0].reason
     assert "came every 10 s or more often" in found[0].reason
 
 
@@ -201,7 +201,7 @@ def test_on_single_rounds() -> None:
         host.round(BOTH if number < 20 else ONE, [1.0, 1.0][: 1 + (number < 20)])
     found = faults(said(rounds_stage(settings(ABSENCE | {"window": 0})), story.inputs()))
     assert [(one.transition, one.evidence.series) for one in found] == [("opened", "b")]
-    assert "missing for 4 rounds of its source's life, and came every 1 rounds" in found[0].reason
+    assert "missing for 4 rounds of its source's life, and came every 1 round " in found[0].reason
 
 
 # What it must not depend on ------------------------------------------------------------------------------------------

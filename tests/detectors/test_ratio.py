@@ -63,7 +63,7 @@ def test_opens_and_clears_with_bounds_and_holds_of_its_own() -> None:
         ("resolved", "ratio", "h1/web", 18),
         ("resolved", "ratio", "h2/web", 18),
     ]
-    assert "web errors is 40 (expected: at most 20; surprise 300.0): 0.2 of web requests, 200" in happened[0].reason
+    assert "web errors is 40 (expected: at most 20; surprise 300): 0.2 of web requests, 200" in happened[0].reason
 
 
 def test_few_requests_say_nothing() -> None:

@@ -99,11 +99,11 @@ def test_threshold_with_holds() -> None:
         ("resolved", "threshold", 50_000, 100_000),
     ]
     assert (found[0].evidence.value, found[0].evidence.high, found[0].evidence.surprise) == (9.0, 8.0, 300.0)
-    assert (found[0].reason, found[0].ended) == ("a is 9 (expected: at most 8; surprise 300.0)", "")
+    assert (found[0].reason, found[0].ended) == ("a is 9 (expected: at most 8; surprise 300)", "")
     assert [story.told[offset][1][0].start - BEGIN for one in found for offset in one.evidence.offsets] == [
         30_000, 40_000, 80_000, 90_000,
     ]  # fmt: skip
-    assert (found[1].reason, found[1].ended) == (found[0].reason, "a is 5 (expected: at most 8; surprise 0.0)")
+    assert (found[1].reason, found[1].ended) == (found[0].reason, "a is 5 (expected: at most 8; surprise 0)")
     assert (found[0].target, found[0].host, found[0].detector, found[0].severity) == ("h1", "h1", "limit", "warning")
     assert (found[0].source, found[0].stage, found[0].partition) == ("detect", "detect", 0)
 

@@ -551,9 +551,9 @@ def test_services_in_a_circle_are_mended_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("second", "said"),
     [
-        ("host-2/web", "1 actions are at work on web already"),
-        ("host-3/db", "1 actions are at work in group front already"),
-        ("host-3", "1 actions are at work in group front already"),
+        ("host-2/web", "1 action is at work on web already"),
+        ("host-3/db", "1 action is at work in group front already"),
+        ("host-3", "1 action is at work in group front already"),
         ("host-2/db", None),
         ("host-4/db", None),
     ],

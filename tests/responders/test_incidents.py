@@ -134,7 +134,7 @@ def test_what_is_back_belongs_to_the_first_time() -> None:
     back = fault(name="second", earlier=first.id, again=1, opened_at=START_MS + 1)
     over = fault(name="first", transition="resolved", revision=1)
     journal = folded(first, over, 2 * JOIN_MS, back)
-    assert only(journal).children[0][1].why == "the same again, 1 times by now"
+    assert only(journal).children[0][1].why == "the same again, 1 time by now"
 
 
 def test_a_change_right_before_is_the_likeliest_cause() -> None:

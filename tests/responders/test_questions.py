@@ -92,7 +92,7 @@ def test_it_tells_what_each_guard_says_and_whether_a_yes_counts_more() -> None:
         "orders": (True, 20 * SECOND),
         "concurrency": (False, None),
     }
-    assert ["ann stopped everything", "silence of host-1/web by ann", "1 actions are at work already"] == [
+    assert ["ann stopped everything", "silence of host-1/web by ann", "1 action is at work already"] == [
         one.reason for one in found.against
     ]
 

@@ -73,7 +73,7 @@ def test_the_service_is_stopped_while_its_data_are_exchanged(host: Host) -> None
     after = host.supervisor.start("web").pid
     assert "good" == host.file.read_text()
     assert before != after
-    assert said.startswith(f"stock restored from snapshot {host.saved.id}: 1 files, 4 bytes, every hash verified")
+    assert said.startswith(f"stock restored from snapshot {host.saved.id}: 1 file, 4 bytes, every hash verified")
     assert f"digest {host.saved.digest}; recovery point " in said
     assert said.endswith(f"process {after} started")
     assert not (host.store.folder / "stopped").exists()

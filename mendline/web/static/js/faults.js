@@ -54,7 +54,8 @@ function evidence(one) {
 /** Return -log10 of a probability in words. */
 function surprise(value) {
   const zeros = Math.min(Math.floor(value), 300);
-  return zeros < 1 ? value.toFixed(1) : `${value.toFixed(1)}: once in ${zeros <= 6 ? (10 ** zeros).toLocaleString("en") : `10^${zeros}`} windows of a healthy series`;
+  const told = Number(value.toFixed(1));
+  return zeros < 1 ? told : `${told}: once in ${zeros <= 6 ? (10 ** zeros).toLocaleString("en") : `10^${zeros}`} windows of a healthy series`;
 }
 
 function playbook(found) {

@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { el, panel } from "./dom.js";
 import { titled } from "./timeline.js";
-import { date } from "./words.js";
+import { date, plural } from "./words.js";
 
 const MOST = 100;
 
@@ -46,7 +46,7 @@ export function journal(content, { query }) {
       list.append(...found.entries.map(entry));
       next = found.older;
       older.hidden = next === null;
-      said.textContent = next === null ? `${list.children.length || "No"} entries; the journal begins here.` : found.entries.length ? "" : "Nothing in the part that was looked through; go on with Older.";
+      said.textContent = next === null ? `${list.children.length ? plural(list.children.length, "entry", "entries") : "No entries"}; the journal begins here.` : found.entries.length ? "" : "Nothing in the part that was looked through; go on with Older.";
     } catch (error) {
       said.textContent = error.message;
       throw error;

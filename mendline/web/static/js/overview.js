@@ -102,7 +102,7 @@ function open({ open: rows, open_count: count }) {
   const hidden = count - rows.length;
   return panel(["Open incidents", el("span", { class: "faint" }, "the most urgent first")],
     el("ul", { class: "rows" }, rows.map(incidentRow)),
-    hidden > 0 && el("p", { class: "faint" }, `… and ${hidden} less urgent ones`));
+    hidden > 0 && el("p", { class: "faint" }, `… and ${plural(hidden, "less urgent one")}`));
 }
 
 function closed(rows) {

@@ -1,7 +1,7 @@
 // Incidents in lines, and the words for what goes on about them.
 
 import { chip, el } from "./dom.js";
-import { ago, plural, span } from "./words.js";
+import { ago, ordinal, plural, span } from "./words.js";
 
 export const DOING = {
   asks: ["waits for an answer", "act"],
@@ -16,8 +16,6 @@ export const doing = (what) => (DOING[what] ? chip(...DOING[what]) : null);
 
 /** Return how long and how often something was wrong, if there were times between in which nothing was. */
 export const spells = (row, before) => (row.spells < 2 ? "" : row.open ? `${before}the ${ordinal(row.spells)} time` : `${before}${span(row.wrong_ms)} of it, ${row.spells} times`);
-
-const ordinal = (count) => ({ 2: "second", 3: "third" })[count] ?? `${count}th`;
 
 /** Return an incident as a line that leads to it. */
 export function incidentRow(row) {

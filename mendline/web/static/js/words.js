@@ -84,4 +84,7 @@ export function range(low, high, unit) {
   return high === null ? `at least ${amount(low, unit)}` : `${amount(low, unit)} to ${amount(high, unit)}`;
 }
 
+/** Return which of many it is. */
+export const ordinal = (count) => `${count}${(Math.floor(count / 10) % 10 !== 1 && { 1: "st", 2: "nd", 3: "rd" }[count % 10]) || "th"}`;
+
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;

@@ -12,6 +12,7 @@ from mendline.runtime.worker import cut
 from mendline.schemas.base import UnreadableRecordError
 from mendline.schemas.columnar import RoundBlock, WindowBlock, decode_snapshot
 from mendline.schemas.decode import Decoded, content_type, decode
+from mendline.schemas.quantities import counted
 from mendline.schemas.records import encode_record
 from mendline.schemas.stream import SNAPSHOT
 from mendline.words import clock, describe
@@ -77,7 +78,8 @@ def _round(block: RoundBlock) -> View:
         "time": time,
         "samples": samples,
     }
-    return View(f"{source} round {block.epoch[0]}:{block.sequence[0]} of {clock(time)}, {len(samples)} values", record)
+    values = counted(len(samples), "values")
+    return View(f"{source} round {block.epoch[0]}:{block.sequence[0]} of {clock(time)}, {values}", record)
 
 
 def _windows(blocks: Sequence[WindowBlock]) -> View:
@@ -85,7 +87,8 @@ def _windows(blocks: Sequence[WindowBlock]) -> View:
     for block in blocks:
         for number, source in enumerate(block.sources):
             start = int(block.starts[number])
-            texts.append(f"{source} {clock(start)} + {block.width_ms / 1000:g} s, {block.rounds[number]} rounds")
+            rounds = counted(int(block.rounds[number]), "rounds")
+            texts.append(f"{source} {clock(start)} + {block.width_ms / 1000:g} s, {rounds}")
             entries.append(_entry(block, number, source, start))
     series = len(blocks[0].table)
     return View(f"windows of {series} series: " + "; ".join(texts), {"type": "windows", "windows": entries})

@@ -14,6 +14,7 @@ import click
 
 from mendline.cli.completing import asked, of_journal, targets
 from mendline.cli.options import config_option
+from mendline.schemas.quantities import counted
 
 if TYPE_CHECKING:
     from mendline.schemas.records import OrderKind
@@ -153,7 +154,7 @@ def stop_all(config: Path, text: str, *, lift: bool) -> None:
     settings = load_settings(config)
     with log_of(settings) as log:
         hosts = stop_everything(log, settings, by=getpass.getuser(), text=text, active=not lift)
-    click.echo(f"{'Lifted' if lift else 'Stopped'}: told {hosts} partitions of commands, and the planners.")
+    click.echo(f"{'Lifted' if lift else 'Stopped'}: told {counted(hosts, 'partitions')} of commands, and the planners.")
 
 
 def _order(

@@ -178,8 +178,8 @@ class Evidence(Frozen):
 
     @property
     def measured(self) -> str:
-        """The value that was seen, with what was expected; empty where no value was."""
-        if self.value is None:
+        """The value that was seen, with what was expected; empty where no value was, or nothing says of what it is."""
+        if self.value is None or (self.low is None and not self.series):
             return ""
         low, high = amount(self.low, self.unit), amount(self.high, self.unit)
         band = f", expected {low} to {high}" if self.low is not None else ""

@@ -173,12 +173,13 @@ class Liveness(Judging):
             self.said.append(Said(index, (0, 0, source.name, record.id), record))
 
     def _heartbeat(self, source: Source, record: Heartbeat, index: int) -> None:
+        before = source.interval_ms, source.left
         if source.interval_ms not in {0, record.interval_ms}:
             source.beats.clear()
         source.interval_ms = record.interval_ms
         source.left = record.time if record.leaving else -1
         if record.services:
-            for name in sorted(source.services.keys() - set(record.services)):
+            for name in sorted(source.services.keys() - record.services):
                 if name.startswith(PEER):
                     continue
                 watched = source.services.pop(name)
@@ -188,7 +189,8 @@ class Liveness(Judging):
         if fault:
             told = self._opened(source, "", fault, index)
             source.sick = None if fault.ended else told
-        self._reset_timer(source)
+        if (source.interval_ms, source.left) != before:
+            self._reset_timer(source)
 
     def _forward(self, source: Source, outcome: Outcome, index: int) -> None:
         if outcome.id not in source.outcomes:

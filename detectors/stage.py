@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -186,5 +187,5 @@ def _in_order(batch: Input) -> list[_Ordered]:
             epoch = UNCOUNTED if record.epoch is None else record.epoch
             sequence = UNCOUNTED if record.sequence is None else record.sequence
             ordered.append((index, record.source, (epoch, sequence, record.time), record, -1, -1))
-    ordered.sort(key=lambda one: one[0])
+    ordered.sort(key=itemgetter(0))
     return ordered

@@ -47,7 +47,7 @@ OnAcknowledged = Callable[["Position", float], None]
 Sign = Callable[["Envelope"], "Envelope"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Item:
     record: NewRecord
     is_round: bool

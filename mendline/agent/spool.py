@@ -83,7 +83,7 @@ class Spool:
     @property
     def count(self) -> int:
         """The number of records that wait here, those taken included."""
-        return sum(file.rounds + file.events for file in self._files)
+        return sum(file.rounds + file.events for file in self._files) if self._files else 0
 
     @property
     def size(self) -> int:

@@ -18,6 +18,8 @@ from mendline.logs.memory_consumer import GroupState, MemoryConsumer
 from mendline.logs.routing import Router, check_partition, unknown_topic
 from mendline.schemas.stream import Batch, NewRecord, Partition
 
+_NOWHERE = Position(Partition("", 0), 0, 0)
+
 
 class MemoryLog:
     """A log that lives as long as this object. Share the object; each `open_log("memory:")` is a log of its own.
@@ -164,7 +166,7 @@ class MemoryLog:
     def _store(self, records: Sequence[NewRecord], routes: Mapping[Partition, list[int]]) -> list[Position]:
         """Put the records into their partitions, apply retention, wake who waits."""
         now = self.now()
-        positions: list[Position] = [Position(Partition("", 0), 0, 0)] * len(records)
+        positions = [_NOWHERE] * len(records)
         for partition, indices in routes.items():
             columns = self._columns[partition]
             first, timestamp = columns.append([records[i] for i in indices], now)
@@ -191,7 +193,7 @@ class _Answer:
 
     def result(self, timeout_s: float | None = None) -> Sequence[Position]:
         """Return where the records went, or raise why they did not."""
-        if not self._answering.wait(timeout_s):
+        if not (self._answering.is_set() or self._answering.wait(timeout_s)):
             msg = f"memory log: no answer within {timeout_s} s"
             raise LogUnavailableError(msg)
         if isinstance(self._answer, LogError):

@@ -118,7 +118,7 @@ class Process:
             raise KilledError
 
     def _go_on(self) -> None:
-        while self.frozen and not self.dead:
+        while self._frozen_until >= self.time.now and not self.dead:
             self._own.sleep(self._frozen_until + 1 - self.time.now)
         if self.dead:
             raise KilledError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import tempfile
 from collections import Counter
@@ -9,14 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count, takewhile
 from math import ceil
 from multiprocessing import get_context
 from pathlib import Path
 from time import process_time
+from unittest.mock import patch
 
-from mendline.schemas.records import Intent, Outcome, Verification
+from mendline.schemas import decode
+from mendline.schemas.records import Intent, Outcome, Verification, decode_record
 from tests.simulation.judge import Judge
 from tests.simulation.story import Story
 from tests.simulation.world import Keys, World
@@ -24,6 +27,12 @@ from tests.simulation.world import Keys, World
 SUMS = ("incidents", "worlds", "virtual_s", "processor_s", "deeds", "on_the_well", "happened", "harms", "wrongs")
 MEMORY = Path("/dev/shm")
 """Where ledgers are kept, if there is such a place: nothing is waited for there."""
+
+KEPT = 50_000
+"""So many records are kept decoded: a few more than a world of 20 hours has."""
+
+SELDOM = 100_000
+"""So many objects more may there be before garbage is looked for."""
 
 
 @dataclass
@@ -140,7 +149,8 @@ def again(name: str, amount: float, kind: type[World] = World) -> str:
 def workshop(kind: type[World] = World) -> Iterator[Callable[..., World]]:
     """Yield what makes a world from a seed; it takes the other arguments of `World` by name."""
     numbers = count()
-    with tempfile.TemporaryDirectory(prefix="mendline-", dir=MEMORY if MEMORY.is_dir() else None) as folder, _quiet():
+    memory = MEMORY if MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="mendline-", dir=memory) as folder, _quiet(), _decoded_once():
         keys = Keys(Path(folder) / "keys")
         yield lambda seed, **more: kind(seed, Path(folder) / str(next(numbers)), keys, **more)
 
@@ -161,6 +171,21 @@ def _happened(story: Story) -> Counter[str]:
         elif isinstance(record, Intent):
             found["intents"] += 1
     return found
+
+
+@contextmanager
+def _decoded_once() -> Iterator[None]:
+    """Let what all stages and the judge read be decoded once: a record cannot be changed, so one will do for all.
+
+    So many are there for long that to look through them for garbage often would take as long as to decode them.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(SELDOM)
+    try:
+        with patch.object(decode, "decode_record", lru_cache(KEPT)(decode_record)):
+            yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @contextmanager

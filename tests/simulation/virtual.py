@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from functools import partial
 from itertools import count
 
 from greenlet import getcurrent, greenlet
@@ -23,7 +22,7 @@ class Time:
         """Stand at the beginning."""
         self.now = START_MS
         self.current: Fibre | None = None
-        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._due: list[tuple[int, int, Callable[..., None], tuple[int, ...]]] = []
         self._numbers = count()
 
     def __call__(self) -> int:
@@ -34,9 +33,9 @@ class Time:
         """Return the seconds that have passed."""
         return (self.now - START_MS) / 1000
 
-    def after(self, ms: float, call: Callable[[], None]) -> None:
+    def after(self, ms: float, call: Callable[..., None], *about: int) -> None:
         """Call in `ms` milliseconds; of what is due at once, what was asked for first comes first."""
-        heapq.heappush(self._due, (self.now + max(round(ms), 0), next(self._numbers), call))
+        heapq.heappush(self._due, (self.now + max(round(ms), 0), next(self._numbers), call, about))
 
     def nap(self, seconds: float) -> None:
         """Let the work that has the word sleep, as `time.sleep` does: some time passes, however short it is to be."""
@@ -47,8 +46,8 @@ class Time:
         """Do all that is due within the next `ms` milliseconds."""
         until = self.now + round(ms)
         while self._due and self._due[0][0] <= until:
-            self.now, _, call = heapq.heappop(self._due)
-            call()
+            self.now, _, call, about = heapq.heappop(self._due)
+            call(*about)
         self.now = until
 
 
@@ -61,6 +60,7 @@ class Fibre:
         self._time = time
         self._work = work
         self._greenlet = greenlet(self._live)
+        self._giver = getcurrent()
         self._naps = 0
         self._dozing = False
         self.done = False
@@ -69,21 +69,21 @@ class Fibre:
         """Give it the word, and return when it gives the word back. Raises what it failed with."""
         if self.done:
             return
-        before, self._time.current = self._time.current, self
-        self._greenlet.parent = getcurrent()
+        time, giver = self._time, getcurrent()
+        before, time.current = time.current, self
+        if giver is not self._giver:
+            self._giver = self._greenlet.parent = giver
         try:
             self._greenlet.switch()
         finally:
-            self._time.current = before
+            time.current = before
 
     def sleep(self, ms: float | None) -> None:
         """Give the word back, and get it again in `ms` milliseconds (None: never); called by the work itself."""
         self._naps += 1
         if ms is not None:
-            self._time.after(ms, partial(self._wake, self._naps))
-        giver = self._greenlet.parent
-        assert giver, "nobody gave it the word"
-        giver.switch()
+            self._time.after(ms, self._wake, self._naps)
+        self._giver.switch()
 
     def doze(self, ms: float | None) -> None:
         """Sleep, but let others wake it."""
@@ -94,7 +94,7 @@ class Fibre:
     def rouse(self, ms: float) -> None:
         """Wake it in `ms` milliseconds at the latest, if it dozes; 0: before this returns."""
         if self._dozing and ms:
-            self._time.after(ms, partial(self._wake, self._naps))
+            self._time.after(ms, self._wake, self._naps)
         elif self._dozing:
             self.resume()
 

@@ -55,18 +55,19 @@ class FleetAgent(Agent):
         self._find_services()
         self.executor.recover()
         self.sleep(self.lots.randrange(INTERVAL_MS))
-        rhythm = Rhythm(INTERVAL_MS / 1000, HEARTBEAT_MS / 1000, self._now_s())
+        now_s = self.time.monotonic
+        rhythm = Rhythm(INTERVAL_MS / 1000, HEARTBEAT_MS / 1000, now_s())
         while not self._leaves:
             self._reflexes.tick()
             self.executor.tick()
-            if rhythm.is_round(self._now_s()):
+            if rhythm.is_round(now_s()):
                 self._round()
-                rhythm.measured(self._now_s())
-            if rhythm.is_beat(self._now_s()):
+                rhythm.measured(now_s())
+            if rhythm.is_beat(now_s()):
                 self._beat()
-                rhythm.beaten(self._now_s())
+                rhythm.beaten(now_s())
             wait_s = rhythm.wait_s if self.publisher.away_s else rhythm.due_s
-            self.sleep(max(wait_s(self._now_s()) * 1000, 1))
+            self.sleep(max(wait_s(now_s()) * 1000, 1))
 
     def _round(self) -> None:
         values = [*self.truth.measure(self.site.name), self.publisher.lost]
@@ -91,9 +92,6 @@ class FleetAgent(Agent):
                 leaving=leaving,
             )
         )
-
-    def _now_s(self) -> float:
-        return self.time.monotonic()
 
     def _now(self) -> int:
         return self.truth.clock(self.site.name)

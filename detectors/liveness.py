@@ -211,7 +211,8 @@ class Liveness(Judging):
     # Timers --------------------------------------------------------------------------------------------------------
 
     def _run_timers(self, source: Source, end: int) -> None:
-        """Do for `source` what is due before position `end` of the batch."""
+        """Do for `source` what is due before position `end` of the batch, if it was not heard of since it was to be."""
+        self._reset_timer(source)
         while (index := self._moments.first_at(source.timer)) < end:
             self._due(source, index)
             if source.name not in self.sources:

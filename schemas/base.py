@@ -50,5 +50,5 @@ def record_id(*parts: str | int) -> str:
     >>> record_id("fault", "host-1/web", "liveness", 1_700_000_000_000)
     '4cb0091c13011cdf75a00a81a8f28e31'
     """
-    joined = "\x1f".join(str(part) for part in parts)
+    joined = "\x1f".join(map(str, parts))
     return hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()

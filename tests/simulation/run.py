@@ -16,6 +16,7 @@ from math import ceil
 from multiprocessing import get_context
 from pathlib import Path
 from time import process_time
+from typing import Any
 from unittest.mock import patch
 
 from mendline.schemas import decode
@@ -31,7 +32,7 @@ MEMORY = Path("/dev/shm")
 KEPT = 50_000
 """So many records are kept decoded: a few more than a world of 20 hours has."""
 
-SELDOM = 100_000
+SELDOM = 10_000
 """So many objects more may there be before garbage is looked for."""
 
 
@@ -150,9 +151,14 @@ def workshop(kind: type[World] = World) -> Iterator[Callable[..., World]]:
     """Yield what makes a world from a seed; it takes the other arguments of `World` by name."""
     numbers = count()
     memory = MEMORY if MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="mendline-", dir=memory) as folder, _quiet(), _decoded_once():
+    with tempfile.TemporaryDirectory(prefix="mendline-", dir=memory) as folder, _quiet(), _decoded_once() as forget:
         keys = Keys(Path(folder) / "keys")
-        yield lambda seed, **more: kind(seed, Path(folder) / str(next(numbers)), keys, **more)
+
+        def work(seed: str, **more: Any) -> World:
+            forget()
+            return kind(seed, Path(folder) / str(next(numbers)), keys, **more)
+
+        yield work
 
 
 def _sum(one: Counter[str], other: Counter[str]) -> Counter[str]:
@@ -174,16 +180,19 @@ def _happened(story: Story) -> Counter[str]:
 
 
 @contextmanager
-def _decoded_once() -> Iterator[None]:
+def _decoded_once() -> Iterator[Callable[[], None]]:
     """Let what all stages and the judge read be decoded once: a record cannot be changed, so one will do for all.
+
+    Gives what forgets them.
 
     So many are there for long that to look through them for garbage often would take as long as to decode them.
     """
     before = gc.get_threshold()
     gc.set_threshold(SELDOM)
     try:
-        with patch.object(decode, "decode_record", lru_cache(KEPT)(decode_record)):
-            yield
+        decode_once = lru_cache(KEPT)(decode_record)
+        with patch.object(decode, "decode_record", decode_once):
+            yield decode_once.cache_clear
     finally:
         gc.set_threshold(*before)
 

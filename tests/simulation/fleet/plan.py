@@ -77,7 +77,7 @@ def draw_fleet(lots: random.Random, *, dense: bool = False) -> FleetPlan:
         lazy_ms=lots.choices(LAZY_MS, [1, 2, 6, 7, 0] if dense else [0, 0, 1, 3, 8])[0],
         awake_ms=lots.choices(AWAKE_MS, [1, 4])[0],
         seldom_s=lots.choices([300.0, 1_800.0, 3_600.0], [1, 3, 3])[0],
-        every_ms=DENSE_MS if dense else lots.choices([10_800_000.0, 21_600_000.0, 43_200_000.0], [1, 2, 2])[0],
+        every_ms=DENSE_MS if dense else lots.choices([21_600_000.0, 43_200_000.0, 86_400_000.0], [1, 2, 2])[0],
     )
 
 

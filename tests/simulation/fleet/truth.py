@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 from mendline.schemas.series import Series, SeriesTable
@@ -123,7 +123,7 @@ class FleetTruth(Truth):
         self._drawn = (self._drawn + 17) % 4_000
         noise = NOISE[self._drawn : self._drawn + 16]
         load = 0.5 + 0.3 * math.sin(2 * math.pi * (now % DAY_MS) / DAY_MS)
-        services = self._of(host)
+        services = self._by_host[host]
         if not any(one.sick for one in services):
             values = [0.3 + 0.01 * noise[0], 0.01, 0.1 + 0.05 * load + 0.01 * noise[1]] * len(services)
         else:
@@ -131,8 +131,9 @@ class FleetTruth(Truth):
             values = [value for one in services for value in self._values(one, sick, load, noise)]
         return [*values, load + 0.02 * noise[2], 0.4 * load + 0.02 * noise[3], 0.5 + 0.01 * noise[4]]
 
-    def _of(self, host: str) -> Sequence[Service]:
-        return [self.services[f"{host}/{name}"] for name in SERVICES]
+    @cached_property
+    def _by_host(self) -> Mapping[str, Sequence[Service]]:
+        return {host: [self.services[f"{host}/{name}"] for name in SERVICES] for host in self.hosts}
 
     def _values(
         self, service: Service, sick: dict[str, str], load: float, noise: list[float]

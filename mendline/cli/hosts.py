@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mendline.responders.journal import Journal
     from mendline.web.answers import HostRow, ServiceCell
 
-COLOURS = {"critical": "red", "warning": "yellow", "info": "yellow", "maintenance": "cyan"}
+COLOURS = {"critical": "red", "warning": "yellow", "info": "yellow", "maintenance": "cyan", "unknown": "bright_black"}
 
 
 @click.command()
@@ -26,7 +26,8 @@ COLOURS = {"critical": "red", "warning": "yellow", "info": "yellow", "maintenanc
 def hosts(config: Path, *, watch: bool, as_json: bool) -> None:
     """List the hosts that are heard of, and how their services are: the worst of what is open there, and what is done.
 
-    A host that was not heard of in the newest minute of the log stands here only if a fault is open about it.
+    A host that was not heard of in the newest minute of the log stands here only if a fault is open about it. Of one
+    that left (Mendline was ended there) nothing is known since: unknown is what has no open fault.
 
     Example: mendline hosts --watch
     """

@@ -105,34 +105,39 @@ def _host(
     sick: Mapping[str, Sequence[FaultFact]],
     kept: Sequence[str],
 ) -> HostRow:
-    state, _, fault = _state(name, sick.get(name, ()), kept)
+    well: TargetState = "ok" if heard and not heard.leaving else "unknown"
+    state, _, fault = _state(name, sick.get(name, ()), kept, well)
     return HostRow(
         name=name,
         heard_at=heard.heard_at if heard else 0,
         left=heard.leaving if heard else False,
         state=state,
         fault=fault,
-        services=tuple(_cell(name, service, sick, kept) for service in sorted(services)),
+        services=tuple(_cell(name, service, sick, kept, well) for service in sorted(services)),
     )
 
 
-def _cell(host: str, service: str, sick: Mapping[str, Sequence[FaultFact]], kept: Sequence[str]) -> ServiceCell:
+def _cell(
+    host: str, service: str, sick: Mapping[str, Sequence[FaultFact]], kept: Sequence[str], well: TargetState
+) -> ServiceCell:
     target = f"{host}/{service}"
     if target not in sick and not kept:
-        return _well(service)
-    state, doing, fault = _state(target, sick.get(target, ()), kept)
+        return _faultless(service, well)
+    state, doing, fault = _state(target, sick.get(target, ()), kept, well)
     return ServiceCell(name=service, state=state, doing=doing, fault=fault)
 
 
 @lru_cache(maxsize=10_000)
-def _well(service: str) -> ServiceCell:
-    """Return the cell of a service that is well: of most hosts it is the same."""
-    return ServiceCell(name=service)
+def _faultless(service: str, well: TargetState) -> ServiceCell:
+    """Return the cell of a service without a fault: of most hosts it is the same."""
+    return ServiceCell(name=service, state=well)
 
 
-def _state(target: str, faults: Sequence[FaultFact], kept: Sequence[str]) -> tuple[TargetState, Doing, str]:
-    """Return the state of a target, what is going on there, and the id of its worst fault."""
+def _state(
+    target: str, faults: Sequence[FaultFact], kept: Sequence[str], well: TargetState
+) -> tuple[TargetState, Doing, str]:
+    """Return the state of a target (`well`: nothing is wrong), what is going on there, and the id of its worst one."""
     worst = min(faults, key=lambda one: URGENCY[one.latest.severity], default=None)
     if worst:
         return worst.latest.severity, doing_about(worst), worst.id
-    return ("maintenance" if any(matches_target(one, target) for one in kept) else "ok"), "", ""
+    return ("maintenance" if any(matches_target(one, target) for one in kept) else well), "", ""

@@ -24,6 +24,15 @@ def test_hosts_are_listed_with_their_services(call: Caller, config: Path) -> Non
     assert lines[2].split() == ["host-2", "critical", "not", "heard", "of", "no", "services"]
 
 
+def test_of_a_host_that_left_and_its_services_only_faults_are_known(call: Caller, config: Path) -> None:
+    """They were told as ok after Mendline was ended there, which stops the services that it runs."""
+    append(config, "metrics", ALIVE, ALIVE.model_copy(update={"leaving": True}))
+    append(config, "journal", fault("host-1/web"))
+    first = call("hosts", "-c", config).out.splitlines()[0]
+    assert first.startswith("host-1  unknown  left ")
+    assert first.endswith("  db unknown, web critical")
+
+
 def test_hosts_as_json(call: Caller, config: Path) -> None:
     """One object a line, as the page's API tells them."""
     append(config, "metrics", ALIVE)

@@ -8,6 +8,8 @@ from mendline.schemas.base import Frozen
 from mendline.web.answers.faults import IncidentRow, Question, Said, Try
 from mendline.web.answers.kinds import Doing, TargetState
 
+STATE = "the worst of its open faults; `unknown`: none, and its host left or was not heard of"
+
 
 class Asked(Frozen):
     """A question with what it is about."""
@@ -56,7 +58,7 @@ class ServiceCell(Frozen):
     """A service of a host; what stands at its default is left out of the answer."""
 
     name: str
-    state: TargetState = "ok"
+    state: TargetState = Field(default="ok", description=STATE)
     doing: Doing = ""
     fault: str = Field(default="", description="id of its worst open fault")
 
@@ -67,7 +69,7 @@ class HostRow(Frozen):
     name: str
     heard_at: int = Field(default=0, description="append time of its newest heartbeat, 0: not since the page began")
     left: bool = Field(default=False, description="whether it said that it goes away")
-    state: TargetState = "ok"
+    state: TargetState = Field(default="ok", description=STATE)
     fault: str = ""
     services: tuple[ServiceCell, ...] = ()
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 Severity = Literal["info", "warning", "critical"]
 Doing = Literal["", "asks", "mending", "held", "mended", "over"]
-TargetState = Literal["ok", "info", "warning", "critical", "maintenance"]
+TargetState = Literal["ok", "info", "warning", "critical", "maintenance", "unknown"]
 StepState = Literal[
     "asking", "working", "mended", "done", "failed", "denied", "shadow", "needless", "next", "waiting", "skipped"
 ]

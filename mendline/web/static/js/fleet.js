@@ -62,7 +62,8 @@ export function fleet() {
   return { element, update };
 }
 
-const isSick = (host) => host.state || (host.services ?? []).some((one) => one.state);
+const WELL = [undefined, "unknown"];
+const isSick = (host) => [host, ...(host.services ?? [])].some((one) => !WELL.includes(one.state));
 
 function hearing(host, now) {
   if (host.left) return "left";

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from textwrap import shorten
 from typing import NamedTuple
 
 SHOWN = 10
 LISTED = 100
+LONGEST_WHY = 200
 
 Message = Mapping[str, object]
 
@@ -90,5 +92,6 @@ def joined(messages: Sequence[Message], count: int) -> Message:
 
 
 def _line(message: Message) -> str:
-    """Return a message in a line, with the link to answer it by, if it has one."""
-    return f"{message['text']}: {message['link']}" if "link" in message else str(message["text"])
+    """Return a message in a line: what, why, and the link to answer it by, if it has these."""
+    why = shorten(str(message.get("detail", "")), LONGEST_WHY, placeholder=" …")
+    return ": ".join(str(part) for part in (message["text"], why, message.get("link")) if part)

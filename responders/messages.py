@@ -45,7 +45,7 @@ def said_of(record: Record, offset: int) -> Said | None:
 def message_of(record: Record) -> Message | None:
     """Return what is told of a journal record: JSON; None when it is nothing for people."""
     if isinstance(record, Fault) and record.transition in TOLD_TRANSITIONS:
-        text = f"{record.target} is {record.kind}: {record.transition}"
+        text = f"{record.target} {'is' if record.transition == 'opened' else 'was'} {record.kind}: {record.transition}"
         more = {"kind": record.kind, "severity": record.severity}
         return _message(record, text, record.id, record.why, more)
     if isinstance(record, Hold) and record.guard in (*FINAL_HOLDS, "breaker"):

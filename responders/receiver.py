@@ -270,5 +270,5 @@ class Receiver:
 def _of_quiet_hours(due: Due) -> Due:
     if (count := due.message.get("count")) is None:
         return due
-    first = str(due.message["detail"]).partition("\n")[0]
+    first = str(due.message["text"]).partition(": ")[2]
     return due._replace(message={**due.message, "text": f"{count} messages of quiet hours, the first: {first}"})

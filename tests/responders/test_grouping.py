@@ -44,6 +44,15 @@ def test_what_goes_on_is_told_at_an_interval() -> None:
     assert desk.texts[3:] == ["host-4/web is dead: opened"]
 
 
+def test_what_is_told_together_says_of_each_why() -> None:
+    """In a line of its own, however long the reason is and however many lines it has."""
+    long = {"text": "a is dead: opened", "detail": "it ended;\nit said " + "no, " * 100}
+    first, second = str(joined([long, {"text": "b was dead: resolved", "detail": "it runs"}], 2)["detail"]).splitlines()
+    assert second == "b was dead: resolved: it runs"
+    assert first.startswith("a is dead: opened: it ended; it said no, ")
+    assert first.endswith(" …")
+
+
 def test_questions_that_are_told_together_keep_their_links() -> None:
     """Each can be answered from the one message."""
     made = joined([{"text": "may it?", "link": "https://m/1"}, {"text": "and it?", "link": "https://m/2"}], 2)

@@ -72,7 +72,7 @@ def test_a_receiver_that_is_not_reached_is_a_fault_until_it_is() -> None:
     desk.pass_by(LONGEST_PAUSE_S)
     assert ["opened", "resolved"] == desk.faults()
     assert ["host-1/web is dead: opened"] == desk.texts
-    assert ["host-1 is undelivered: opened", "host-1 is undelivered: resolved"] == desk.ears[1].texts[1:]
+    assert ["host-1 is undelivered: opened", "host-1 was undelivered: resolved"] == desk.ears[1].texts[1:]
 
 
 def test_what_a_receiver_refuses_holds_up_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
@@ -175,7 +175,7 @@ def test_who_is_told_later_hears_of_what_nobody_took_up() -> None:
     desk.pass_by(1)
     assert ["host-3/web is dead: opened"] == boss.texts
     desk.say(fault("host-1/web", "resolved", 1), fault("host-3/web", "resolved", 1))
-    assert ["host-3/web is dead: resolved"] == boss.texts[1:]
+    assert ["host-3/web was dead: resolved"] == boss.texts[1:]
 
 
 def acknowledged(name: str, desk: Desk, *, active: bool = True) -> Order:
@@ -201,7 +201,7 @@ def test_escalation_goes_on_where_it_stood_when_an_acknowledgement_is_taken_back
     desk.pass_by(1)
     assert ["host-1/web is dead: opened"] == boss.texts
     desk.say(fault("host-1/web", "resolved", 1), fault("host-2/web", "resolved", 1))
-    assert ["host-1/web is dead: resolved"] == boss.texts[1:]
+    assert ["host-1/web was dead: resolved"] == boss.texts[1:]
     assert len(desk.journal) == desk.place
 
 
@@ -291,7 +291,7 @@ def test_who_is_told_later_hears_of_a_repair_only_if_he_heard_of_the_fault(crash
     late.say(opened)
     late.pass_by(600)
     late.say(*before, verification)
-    assert ["host-1/web is dead: opened", "host-1/web is dead: resolved", "host-1/web was mended"] == late.texts
+    assert ["host-1/web is dead: opened", "host-1/web was dead: resolved", "host-1/web was mended"] == late.texts
 
 
 def test_a_question_about_a_fault_that_was_told_does_not_hide_its_end() -> None:
@@ -303,7 +303,7 @@ def test_a_question_about_a_fault_that_was_told_does_not_hide_its_end() -> None:
     desk.pass_by(600)
     asked = scene.intents[0].model_copy(update={"time": int(desk.wall * 1000)})
     desk.say(asked, fault(transition="resolved", revision=1))
-    assert ["host-1/web is dead: opened", "host-1/web is dead: resolved"] == desk.texts
+    assert ["host-1/web is dead: opened", "host-1/web was dead: resolved"] == desk.texts
 
 
 def test_whether_it_was_mended_waits_for_the_end_of_quiet_hours_like_the_fault() -> None:
@@ -343,4 +343,4 @@ def test_a_reminder_counts_a_fault_once_and_only_what_is_open_yet() -> None:
     desk.say(fault("host-1/web", "resolved", 1))
     for _ in range(10):
         desk.pass_by(60)
-    assert ["host-1/web is dead: resolved", "2 messages like: host-2/web is still dead"] == desk.texts[2:]
+    assert ["host-1/web was dead: resolved", "2 messages like: host-2/web is still dead"] == desk.texts[2:]

@@ -113,7 +113,7 @@ def test_people_hear_of_beginnings_ends_and_where_they_are_wanted() -> None:
     assert told == [
         "host-1/web is dead: opened",
         f"restart of host-1/web waits for `mendline approve {scene.intents[0].id}`",
-        "host-1/web is dead: resolved",
+        "host-1/web was dead: resolved",
         "host-1/web was mended",
     ]
     assert message_of(hold("cooldown")) is None

@@ -61,7 +61,7 @@ def test_what_was_held_back_is_told_at_the_end_and_what_cannot_wait_at_once() ->
     assert 1 == len(desk.texts)
     desk.pass_by(1)
     assert ["4 messages of quiet hours, the first: host-0/web is odd: opened"] == desk.texts[1:]
-    assert "host-1/web is odd: resolved" in str(desk.ears[0].heard[1]["detail"])
+    assert "host-1/web was odd: resolved" in str(desk.ears[0].heard[1]["detail"])
     assert len(desk.journal) == desk.place
 
 

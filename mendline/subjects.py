@@ -39,11 +39,16 @@ def whole_id(journal: Journal, beginning: str) -> str:
 
 
 def hint_of_incident(journal: Journal, beginning: str) -> str:
-    """Return which faults an incident has whose id begins so, for it is no subject itself; empty when it is none."""
+    """Return which faults an incident has whose id begins so, for it is no subject itself; empty when it is none.
+
+    Those that are open come first, and of these the newest.
+    """
     for one in incidents(journal):
         if beginning and one.id.startswith(beginning):
-            names = ", ".join(fault.id[:SHOWN] for fault in one.faults[:MOST_NAMED])
-            return f"{beginning!r} is an incident; name a fault of it: {names}"
+            likely = sorted(one.faults, key=lambda fault: (fault.open, fault.opened_at), reverse=True)
+            names = ", ".join(fault.id[:SHOWN] for fault in likely[:MOST_NAMED])
+            more = f", or one of {left} more" if (left := len(likely) - MOST_NAMED) > 0 else ""
+            return f"{beginning!r} is an incident; name a fault of it: {names}{more}"
     return ""
 
 

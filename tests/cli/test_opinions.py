@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.support import Caller, append
-from tests.responders.support import fault
+from tests.responders.support import START_MS, fault
 
 OPEN = fault("host-1/web", reason="killed")
 
@@ -51,6 +51,17 @@ def test_the_id_of_an_incident_is_told_to_be_one(call: Caller, config: Path, wor
     ran = call(words[0], told["incident"][:8], *words[1:], "-c", config)
     said = f"{told['incident'][:8]!r} is an incident; name a fault of it: {OPEN.id[:8]}"
     assert (2, True) == (ran.status, said in " ".join(ran.err.split()))
+
+
+def test_of_an_incident_the_open_faults_are_named_first_and_how_many_more_there_are(call: Caller, config: Path) -> None:
+    """The newest open one is most likely meant; the oldest five were named, as if these were all."""
+    several = [fault(name=f"odd-{number}", opened_at=START_MS + number) for number in range(7)]
+    over = fault(name="odd-6", revision=1, transition="resolved", opened_at=START_MS + 6)
+    append(config, "journal", *several, over)
+    told = json.loads(call("faults", "--json", "-c", config).out.splitlines()[0])
+    ran = call("ack", told["incident"][:8], "-c", config)
+    names = ", ".join(one.id[:8] for one in reversed(several[1:6]))
+    assert f"name a fault of it: {names}, or one of 2 more" in " ".join(ran.err.split())
 
 
 def test_a_note_is_a_candidate_for_the_cause(call: Caller, config: Path) -> None:

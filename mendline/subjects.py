@@ -45,7 +45,7 @@ def hint_of_incident(journal: Journal, beginning: str) -> str:
     """
     for one in incidents(journal):
         if beginning and one.id.startswith(beginning):
-            likely = sorted(one.faults, key=lambda fault: (fault.open, fault.opened_at), reverse=True)
+            likely = sorted(one.faults, key=lambda fault: (fault.open, fault.latest.opened_at), reverse=True)
             names = ", ".join(fault.id[:SHOWN] for fault in likely[:MOST_NAMED])
             more = f", or one of {left} more" if (left := len(likely) - MOST_NAMED) > 0 else ""
             return f"{beginning!r} is an incident; name a fault of it: {names}{more}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mendline.cli.options import DEFAULT_CONFIG
+from mendline.cli.options import typed
 from mendline.runtime.follower import Follower, Listener
 from mendline.schemas.records import Fault, Hold, Intent, Outcome, Record, Verification
 from mendline.words import clock, describe
@@ -93,8 +93,7 @@ class Greeting:
             say(self._page)
         for order in self._in_force():
             say(f"In force: {order}", "yellow")
-        option = "" if str(self._config) == DEFAULT_CONFIG else f" -c {self._config}"
-        say(f"`mendline faults --all{option}` lists what was found and done.")
+        say(f"`{typed('faults --all', self._config)}` lists what was found and done.")
 
 
 class LiveView(Follower):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,21 @@ config_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 verbose_option = click.option("-v", "--verbose", count=True, help="Say more of what goes on; twice for everything.")
+
+
+def typed(words: str, config: Path) -> str:
+    """Return a command of Mendline as it is typed where this one was: by its path if PATH has it not, with the file."""
+    import shlex
+    import shutil
+
+    started = Path(sys.argv[0])
+    program = "mendline"
+    if started.parts[-2:] == (program, "__main__.py"):
+        program = f"{shlex.quote(sys.executable)} -m mendline"
+    elif started.name == program and not shutil.which(program):
+        program = shlex.quote(str(started))
+    option = "" if str(config) == DEFAULT_CONFIG else f" -c {shlex.quote(str(config))}"
+    return f"{program} {words}{option}"
 
 
 def moment_ms(text: str | None, option: str) -> int | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mendline.cli.options import config_option, verbose_option
+from mendline.cli.options import config_option, typed, verbose_option
 from mendline.runtime.apart import Apart
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def ui(config: Path, verbose: int, *, link: bool) -> None:
 
     def make(settings: Settings, log: Log, _: Metrics, __: Stop) -> Sequence[Runner]:
         server = PageServer(settings, log)
-        say(page_line(settings, server))
+        say(page_line(settings, server, config))
         return server.runners
 
     if link:
@@ -80,13 +80,13 @@ def runners_beside(server: PageServer | None) -> Sequence[Runner]:
     return [Apart(one, "the page is not as it should be") for one in server.runners] if server else []
 
 
-def page_line(settings: Settings, server: PageServer | None) -> str:
+def page_line(settings: Settings, server: PageServer | None, config: Path) -> str:
     """Return where the page is, in words: with the token where a person reads it, for what goes elsewhere is kept."""
     if server is None:
         return "" if settings.web.listen is None else f"There is no page{_why_none(settings)}."
     if sys.stdout.isatty():
         return f"The page: {server.link}"
-    return f"The page: {server.address} (`mendline ui --link` prints the link with the token)"
+    return f"The page: {server.address} (`{typed('ui --link', config)}` prints the link with the token)"
 
 
 def _why_none(settings: Settings) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mendline.cli.options import typed
 from mendline.config import parse_settings
 from mendline.live import Greeting
 from mendline.schemas.settings import Settings
@@ -42,6 +43,26 @@ def test_the_greeting_waits_for_the_process_and_names_it() -> None:
     assert db == "  watching db: probes: 0, allowed: nothing"
     assert order == "In force: maintenance of web"
     assert ask == "`mendline faults --all -c here.yaml` lists what was found and done."
+
+
+@pytest.mark.parametrize(
+    ("started", "on_path", "program"),
+    [
+        ("/opt/my venv/bin/mendline", False, "'/opt/my venv/bin/mendline'"),
+        (".venv/bin/mendline", True, "mendline"),
+        ("/opt/lib/mendline/__main__.py", True, "/opt/bin/python -m mendline"),
+        ("/opt/lib/pytest/__main__.py", False, "mendline"),
+    ],
+)
+def test_a_command_is_told_as_it_can_be_typed(
+    monkeypatch: pytest.MonkeyPatch, started: str, program: str, *, on_path: bool
+) -> None:
+    """`make run` and who has no environment active start it by its path: nothing finds it by its name."""
+    monkeypatch.setattr("sys.argv", [started, "up"])
+    monkeypatch.setattr("sys.executable", "/opt/bin/python")
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}" if on_path else None)
+    assert typed("faults", Path("mendline.yaml")) == f"{program} faults"
+    assert typed("faults", Path("my own.yaml")) == f"{program} faults -c 'my own.yaml'"
 
 
 def test_without_services_the_next_step_is_to_name_some() -> None:

@@ -16,6 +16,8 @@ from mendline.web.server import PageServer
 from tests.cli.support import Caller, ended, one_message, start, until, write_config
 from tests.web.support import call as call_of
 
+CONFIG = Path("here.yaml")
+
 
 def settings_of(folder: Path, listen: str | None = "127.0.0.1:0") -> Settings:
     """Return settings of a page."""
@@ -37,9 +39,11 @@ def test_on_a_terminal_the_link_is_printed_elsewhere_the_address(
     """What is printed into a file or a journal of the system is kept, and read by others."""
     settings = settings_of(tmp_path)
     page = PageServer(settings, MemoryLog())
-    assert page.page.access.own_token not in page_line(settings, page)
+    line = page_line(settings, page, CONFIG)
+    assert page.page.access.own_token not in line
+    assert "`mendline ui --link -c here.yaml` prints the link" in line
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    assert page.link in page_line(settings, page)
+    assert page.link in page_line(settings, page, CONFIG)
     page.close()
 
 
@@ -50,7 +54,7 @@ def test_a_port_that_is_taken_costs_the_page_only(tmp_path: Path, caplog: pytest
         settings = settings_of(tmp_path, listen)
         assert page_beside(settings, MemoryLog()) is None
     assert f"there is no page: web.listen: {listen} cannot be listened on" in caplog.text
-    assert "There is no page" in page_line(settings, None)
+    assert "There is no page" in page_line(settings, None, CONFIG)
 
 
 def test_without_the_extra_there_is_no_page_and_that_is_told_once(
@@ -61,7 +65,7 @@ def test_without_the_extra_there_is_no_page_and_that_is_told_once(
     caplog.set_level(logging.WARNING)
     usual = Settings(state=str(tmp_path / "state"))
     assert (page_beside(usual, MemoryLog()), caplog.text) == (None, "")
-    assert "There is no page: the page needs an extra" in page_line(usual, None)
+    assert "There is no page: the page needs an extra" in page_line(usual, None, CONFIG)
     assert page_beside(settings_of(tmp_path), MemoryLog()) is None
     assert "pip install 'mendline[web]'" in caplog.text
 
@@ -69,7 +73,7 @@ def test_without_the_extra_there_is_no_page_and_that_is_told_once(
 def test_who_wants_no_page_hears_nothing_of_it(tmp_path: Path) -> None:
     """`listen: null` is meant so."""
     settings = settings_of(tmp_path, None)
-    assert (page_beside(settings, MemoryLog()), page_line(settings, None)) == (None, "")
+    assert (page_beside(settings, MemoryLog()), page_line(settings, None, CONFIG)) == (None, "")
 
 
 def test_check_tells_who_could_not_get_in(call: Caller, tmp_path: Path) -> None:

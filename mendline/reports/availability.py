@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Stretch = tuple[int, int]
 MOST_OUTAGES = 50
+FOREVER = 2**53
 
 
 class Outage(Frozen):
@@ -120,6 +121,16 @@ def joined(stretches: Iterable[Stretch], begin: int, end: int) -> list[Stretch]:
         else:
             found.append((first, last))
     return found
+
+
+def spells_of(faults: Iterable[tuple[int, int | None]]) -> list[Stretch]:
+    """Return the stretches in which one of some faults was open, given from when to when each was; None: still.
+
+    >>> length(spells_of([(0, 3), (10, 14), (12, 15)]))
+    8
+    """
+    lasted = ((begin, FOREVER if end is None else max(end, begin + 1)) for begin, end in faults)
+    return joined(lasted, -FOREVER, FOREVER)
 
 
 def without(stretches: Sequence[Stretch], holes: Sequence[Stretch]) -> list[Stretch]:

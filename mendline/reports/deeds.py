@@ -6,18 +6,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from mendline.reports.availability import joined
+from mendline.reports.availability import spells_of
 from mendline.reports.shares import Interval, Times, times_of, wilson
 from mendline.responders.guards import HARMLESS
 from mendline.schemas.base import Frozen
 
 if TYPE_CHECKING:
-    from mendline.reports.availability import Stretch
     from mendline.reports.history import Course, History
     from mendline.responders.facts import FaultFact, IntentFact
     from mendline.responders.incidents import Incident
 
-FOREVER = 2**62
 End = Literal["open", "mended", "asked", "other", "lost"]
 ENDS: Mapping[End, str] = {
     "mended": "mended by Mendline alone",
@@ -28,17 +26,21 @@ ENDS: Mapping[End, str] = {
 }
 
 
-class Story(NamedTuple):
-    """An incident that began in the span, with the courses of its faults, the first one first, and how it ended."""
+class Spell(NamedTuple):
+    """The faults of an incident that were open without a moment between in which none was, the first one first."""
 
-    incident: Incident
     courses: Sequence[Course]
-    end: End
 
     @property
     def opened(self) -> int:
         """When the journal heard of it first (append time, ms)."""
         return self.courses[0].opened or 0
+
+    @property
+    def closed(self) -> int | None:
+        """When its last fault was over (append time, ms); None while one is open."""
+        found = [one.closed for one in self.courses if one.closed is not None]
+        return max(found) if len(found) == len(self.courses) else None
 
     @property
     def detect_ms(self) -> int:
@@ -54,25 +56,62 @@ class Story(NamedTuple):
     @property
     def recover_ms(self) -> int | None:
         """From the evidence that was enough to the end of the last fault; None while it is open or if it was lost."""
-        closed = [one.closed for one in self.courses if one.closed is not None]
-        if self.end in ("open", "lost"):
+        if self.closed is None or self.end == "lost":
             return None
-        return max(max(closed) - self.courses[0].first.evidence.event_time, 0)
+        return max(self.closed - self.courses[0].first.evidence.event_time, 0)
 
     @property
-    def spells(self) -> list[Stretch]:
-        """The stretches of time in which one of its faults was open (append times, ms); those that overlap are one."""
-        ends = ((one.opened or 0, FOREVER if one.closed is None else one.closed) for one in self.courses)
-        return joined(((begin, max(end, begin + 1)) for begin, end in ends), 0, FOREVER)
+    def end(self) -> End:
+        """How it ended: `ENDS`."""
+        if self.closed is None:
+            return "open"
+        faults = [one.fact for one in self.courses]
+        if any(intent.verification and intent.verification.mended for intent in _tries(faults)):
+            return "asked" if any(map(_needed_a_word, faults)) else "mended"
+        last = max(self.courses, key=lambda one: one.closed or 0)
+        return "lost" if last.fact.latest.transition == "orphaned" else "other"
+
+
+class Story(NamedTuple):
+    """An incident that began in the span, with its spells, the first one first; it ended as the last of them did."""
+
+    incident: Incident
+    spells: Sequence[Spell]
+
+    @property
+    def opened(self) -> int:
+        """When the journal heard of it first (append time, ms)."""
+        return self.spells[0].opened
+
+    @property
+    def end(self) -> End:
+        """How it ended: `ENDS`."""
+        return self.spells[-1].end
+
+    @property
+    def took_ms(self) -> int | None:
+        """From the begin of the first spell to the end of the last, by evidence; None as `Spell.recover_ms`."""
+        last = self.spells[-1]
+        if last.closed is None or last.end == "lost":
+            return None
+        return max(last.closed - self.spells[0].courses[0].first.evidence.event_time, 0)
+
+    @property
+    def wrong_ms(self) -> int | None:
+        """How long some fault was open (append times, ms), without the times between; None while one is."""
+        lasted = [one.closed - one.opened for one in self.spells if one.closed is not None]
+        return sum(lasted) if len(lasted) == len(self.spells) else None
 
 
 class IncidentsReport(Frozen):
-    """Incidents that began in the span: how many ended how (`ENDS`), and how long that took.
+    """Incidents that began in the span: how often something was wrong (`spells`), how that ended, how long it took.
 
+    An incident may be several spells: `ends` (`ENDS`) counts those, and `detect`, `act` and `recover` are of each.
     `alone` is the share of those that are over which Mendline mended without a person.
     """
 
     count: int
+    spells: int
     ends: dict[End, int]
     alone: Interval
     detect: Times
@@ -116,16 +155,14 @@ def stories(history: History) -> list[Story]:
     for incident in history.incidents():
         courses = sorted((history.courses[one.id] for one in incident.faults), key=lambda one: one.opened or 0)
         if courses[0].opened is not None and courses[0].fact.id in mine:
-            found.append(Story(incident, courses, _end_of(incident)))
+            found.append(Story(incident, list(_spells(courses))))
     return sorted(found, key=lambda one: one.opened)
 
 
-def _end_of(incident: Incident) -> End:
-    if incident.open:
-        return "open"
-    if any(intent.verification and intent.verification.mended for intent in _tries(incident.faults)):
-        return "asked" if any(_needed_a_word(fault) for fault in incident.faults) else "mended"
-    return "lost" if incident.root.latest.transition == "orphaned" else "other"
+def _spells(courses: Sequence[Course]) -> Iterator[Spell]:
+    """Yield the spells of faults, which stand in the order in which they opened."""
+    for begin, end in spells_of((one.opened or 0, one.closed) for one in courses):
+        yield Spell([one for one in courses if begin <= (one.opened or 0) <= end])
 
 
 def _tries(faults: Iterable[FaultFact]) -> Iterator[IntentFact]:
@@ -138,14 +175,16 @@ def _needed_a_word(fault: FaultFact) -> bool:
 
 def incidents_report(told: Sequence[Story]) -> IncidentsReport:
     """Return the numbers of all incidents."""
-    ends = Counter(one.end for one in told)
+    spells = [spell for one in told for spell in one.spells]
+    ends = Counter(one.end for one in spells)
     return IncidentsReport(
         count=len(told),
+        spells=len(spells),
         ends={end: ends[end] for end in ENDS},
-        alone=wilson(ends["mended"], len(told) - ends["open"]),
-        detect=times_of(one.detect_ms for one in told),
-        act=times_of(one.act_ms for one in told),
-        recover=times_of(one.recover_ms for one in told),
+        alone=wilson(ends["mended"], len(spells) - ends["open"]),
+        detect=times_of(one.detect_ms for one in spells),
+        act=times_of(one.act_ms for one in spells),
+        recover=times_of(one.recover_ms for one in spells),
     )
 
 

@@ -81,10 +81,12 @@ def _scale(report: Report) -> Scale:
 
 
 def bars(report: Report) -> str:
-    """Return how many incidents began when, those that Mendline mended alone in a colour of their own."""
-    most = max((one.incidents for one in report.buckets), default=0) or 1
-    told = "".join(_bar(report, one, most) for one in report.buckets if one.incidents)
-    label = f"incidents by {span(report.bucket_ms)}; those that Mendline mended alone in the stronger colour"
+    """Return how often something began to be wrong when, those that Mendline mended alone in a colour of their own."""
+    most = max((one.spells for one in report.buckets), default=0) or 1
+    told = "".join(_bar(report, one, most) for one in report.buckets if one.spells)
+    label = (
+        f"how often something was wrong by {span(report.bucket_ms)}; what Mendline mended alone in the stronger colour"
+    )
     axis = f'<line class="axis" x1="{LEFT}" x2="{WIDTH}" y1="{TALL}" y2="{TALL}"/>'
     scale = f'<text x="{LEFT - 8}" y="16" text-anchor="end">{most}</text>'
     by = f'<text x="0" y="{TALL - 22}">by {span(report.bucket_ms)}, strong:</text>'
@@ -95,9 +97,9 @@ def bars(report: Report) -> str:
 def _bar(report: Report, one: Bucket, most: int) -> str:
     left, right = (max(_scale(report).x(time), LEFT) for time in (one.begin, one.begin + report.bucket_ms))
     wide = max(min(right, WIDTH) - left - 1, LEAST)
-    about = f"<title>{date(one.begin)[:16]} UTC: {one.incidents}, mended alone {one.mended}</title>"
+    about = f"<title>{date(one.begin)[:16]} UTC: {one.spells} times, mended alone {one.mended}</title>"
     told = []
-    for kind, count in (("all", one.incidents), ("alone", one.mended)):
+    for kind, count in (("all", one.spells), ("alone", one.mended)):
         tall = (TALL - 16) * count / most
         told.append(
             f'<rect class="{kind}" x="{left:.1f}" y="{TALL - tall:.1f}" width="{wide:.1f}" height="{tall:.1f}">'
@@ -107,14 +109,12 @@ def _bar(report: Report, one: Bucket, most: int) -> str:
 
 
 def times(report: Report) -> str:
-    """Return how long it took to detect, act and recover: half of the incidents in the stronger colour, 90 % in all."""
+    """Return how long it took to detect, act and recover: half of the times in the stronger colour, 90 % in all."""
     told = report.incidents
     rows = [(name, one) for name, one in (("detect", told.detect), ("act", told.act), ("recover", told.recover))]
     most = max((one.most or 0.0 for _, one in rows), default=0.0) or 1.0
     drawn = "".join(_length(name, one, most, LANE * place) for place, (name, one) in enumerate(rows))
-    return svg(
-        LANE * len(rows) + 4, "how long it took: half of the incidents in the stronger colour, 90 % in all", drawn
-    )
+    return svg(LANE * len(rows) + 4, "how long it took: half of the times in the stronger colour, 90 % in all", drawn)
 
 
 def _length(name: str, one: Times, most: float, top: int) -> str:

@@ -98,10 +98,10 @@ def _availability(report: Report, axes: Any) -> None:
 def _incidents(report: Report, axes: Any) -> None:
     begins = _when([one.begin for one in report.buckets])
     width = np.timedelta64(round(report.bucket_ms * 0.9), "ms")
-    kinds = (("all", BAR, [one.incidents for one in report.buckets]), ("mended alone", MARK, _alone(report)))
+    kinds = (("all", BAR, [one.spells for one in report.buckets]), ("mended alone", MARK, _alone(report)))
     for label, colour, counts in kinds:
         axes.bar(begins, counts, width=width, align="edge", color=colour, label=label)
-    axes.set_title(f"Incidents by {span(report.bucket_ms)}; times are UTC", loc="left")
+    axes.set_title(f"How often something was wrong, by {span(report.bucket_ms)}; times are UTC", loc="left")
     axes.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0))
     axes.yaxis.get_major_locator().set_params(integer=True)
     _dated(axes)
@@ -124,7 +124,7 @@ def _times(report: Report, axes: Any) -> None:
     axes.invert_yaxis()
     axes.margins(x=0.2)
     axes.set_xlabel("s")
-    axes.set_title("Time to detect, act and recover: half of the incidents (dark), nine of ten (light)", loc="left")
+    axes.set_title("Time to detect, act and recover: half of the times (dark), nine of ten (light)", loc="left")
 
 
 def _noisiest(report: Report, axes: Any) -> None:

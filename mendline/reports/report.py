@@ -38,7 +38,8 @@ MOST_BUCKETS = 60
 class IncidentReport(Frozen):
     """One incident: its id, target and kind of its root, when it was heard of (ms), how long it took, how it ended.
 
-    `wrong_ms` is how long one of its faults was open, in `spells` with times between in which none was.
+    `took_ms` is from its begin to its end; `wrong_ms` how long one of its faults was open, in `spells` with times
+    between in which none was. It ended as the last of them did.
     """
 
     id: str
@@ -47,17 +48,17 @@ class IncidentReport(Frozen):
     severity: str
     faults: int
     opened: int
-    recover_ms: int | None
+    took_ms: int | None
     wrong_ms: int | None
     spells: int
     end: End
 
 
 class Bucket(Frozen):
-    """The incidents that began within some time from `begin` (ms) on, and how many of them Mendline mended alone."""
+    """The spells that began within some time from `begin` (ms) on, and how many of them Mendline mended alone."""
 
     begin: int
-    incidents: int
+    spells: int
     mended: int
 
 
@@ -120,27 +121,27 @@ def make_report(history: History, watched: Iterable[str] = (), levels: Levels | 
 
 
 def _length(story: Story) -> tuple[bool, int, int]:
-    return story.end != "open", -(story.recover_ms or 0), story.opened
+    return story.end != "open", -(story.took_ms or 0), story.opened
 
 
 def _told(story: Story) -> IncidentReport:
     about = story.incident.root.latest
-    spells = story.spells
     return IncidentReport(
         id=story.incident.id,
         target=about.target,
         kind=about.kind,
         severity=about.severity,
-        faults=len(story.courses),
+        faults=len(story.incident.faults),
         opened=story.opened,
-        recover_ms=story.recover_ms,
-        wrong_ms=None if story.end == "open" else length(spells),
-        spells=len(spells),
+        took_ms=story.took_ms,
+        wrong_ms=story.wrong_ms,
+        spells=len(story.spells),
         end=story.end,
     )
 
 
 def _buckets(told: Sequence[Story], begin: int, end: int, step: int) -> Iterator[Bucket]:
+    spells = [spell for one in told for spell in one.spells if spell.opened <= end]
     for first in range(begin - begin % step, end + 1, step):
-        mine = [one for one in told if first <= one.opened < first + step]
-        yield Bucket(begin=first, incidents=len(mine), mended=sum(one.end == "mended" for one in mine))
+        mine = [one for one in spells if first <= one.opened < first + step]
+        yield Bucket(begin=first, spells=len(mine), mended=sum(one.end == "mended" for one in mine))

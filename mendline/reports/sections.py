@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from mendline.reports.deeds import ENDS
-from mendline.schemas.quantities import amount, span
+from mendline.schemas.quantities import amount, counted, span
 from mendline.words import date
 
 if TYPE_CHECKING:
@@ -56,16 +56,16 @@ def covered(report: Report) -> str:
 def figures(report: Report) -> list[Figure]:
     """Return the numbers that come first."""
     told, worst = report.incidents, next(iter(least_available(report)), None)
-    whole = report.end - report.begin
+    whole, over = report.end - report.begin, told.spells - told.ends["open"]
     return [
         Figure(
             "least available",
             percent(worst.availability if worst else None),
             f"service {worst.service}" if worst else "no service",
         ),
-        Figure("incidents", str(told.count), f"{told.ends['open']} still open"),
-        Figure("mended without a person", short(told.alone.share), f"{told.ends['mended']} of those that are over"),
-        Figure("recovered within", length(told.recover.median), f"half of them; 90 % {length(told.recover.most)}"),
+        Figure("incidents", str(told.count), f"wrong {counted(told.spells, 'times')}, {told.ends['open']} still open"),
+        Figure("mended without a person", short(told.alone.share), f"{told.ends['mended']} of {over} that are over"),
+        Figure("recovered within", length(told.recover.median), f"half of the times; 90 % {length(told.recover.most)}"),
         Figure("watched", percent(1 - report.blind_ms / whole if whole else None), "of the time"),
     ]
 
@@ -122,13 +122,14 @@ def _service(one: ServiceReport) -> list[Cell]:
 
 def _ends(report: Report) -> Section:
     told = report.incidents
-    total = max(told.count, 1)
+    total = max(told.spells, 1)
     ends = [(name, told.ends[end]) for end, name in ENDS.items() if told.ends[end]]
     return Section(
         INCIDENTS,
         "Faults that share a cause are one incident; it counts when it began in this time, with all that became of it "
-        f"since. Mended without a person: {share(told.alone)} of those that are over.",
-        ("how they ended", "incidents", "share"),
+        "since. From when something was wrong until nothing was is one time; several within minutes are one incident. "
+        f"Mended without a person: {share(told.alone)} of the times that are over.",
+        ("how it ended", "times", "share"),
         [[Cell(name), Cell(str(count)), Cell(short(count / total), count / total)] for name, count in ends],
         "There was no incident.",
     )
@@ -141,8 +142,8 @@ def _times(report: Report) -> Section:
         TIMES,
         "Detect: from the evidence that was enough, by the host's clock, to the fault in the journal; what patience "
         "the settings ask for before that is not in it. Act: from there to the begin of the first action. Recover: "
-        "from that evidence until all faults of the incident are over.",
-        ("time to", "incidents", "median", "90 % within"),
+        "from that evidence until nothing of the incident is wrong.",
+        ("time to", "times", "median", "90 % within"),
         [[Cell(name), Cell(str(one.count)), Cell(length(one.median)), Cell(length(one.most))] for name, one in rows],
     )
 
@@ -154,7 +155,7 @@ def _longest(report: Report) -> Section:
             Cell(f"{one.target} {one.kind}"),
             Cell(one.severity),
             Cell(f"{date(one.opened)} UTC"),
-            Cell(length(one.recover_ms)),
+            Cell(length(one.took_ms)),
             Cell(length(one.wrong_ms) if one.spells == 1 else f"{length(one.wrong_ms)}, {one.spells} times"),
             Cell(str(one.faults)),
             Cell(ENDS[one.end]),
@@ -163,8 +164,8 @@ def _longest(report: Report) -> Section:
     ]
     columns = ("incident", "what", "severity", "began", "took", "wrong for", "faults", "how it ended")
     about = (
-        "Those still open first. Several times within minutes are one incident: what it was wrong for is without the "
-        "times between. `mendline timeline INCIDENT` tells all about one while the journal remembers it."
+        "Those still open first. What it was wrong for is without the times between; how it ended is of the last time. "
+        "`mendline timeline INCIDENT` tells all about one while the journal remembers it."
     )
     return Section("Longest incidents", about, columns, rows, "There was no incident.")
 

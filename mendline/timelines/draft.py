@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from mendline.reports.availability import length, spells_of
 from mendline.reports.text import plain
-from mendline.schemas.quantities import span
+from mendline.schemas.quantities import counted, span
 from mendline.schemas.records import Fault, Intent, Order, Outcome, Verification
 from mendline.words import clock, date, outcome_text
 
@@ -71,13 +72,19 @@ def _facts(moments: Sequence[Moment], latest: Sequence[Fault], zero: int) -> Ite
     if deeds := [one.time for one in moments if isinstance(one.record, Outcome) and one.record.began_at is not None]:
         yield f"- first deed: done after {span(deeds[0] - zero)}"
     if latest and all(_state(one) in CLOSED for one in latest):
-        yield f"- over: after {span(opened[-1] - zero)}"
+        yield f"- over: after {span(opened[-1] - zero)}{_wrong(latest)}"
     else:
         yield "- over: not yet"
     if proofs := [one for one in moments if isinstance(one.record, Verification) and one.record.mended]:
         yield f"- verified: after {span(proofs[-1].time - zero)}, {plain(proofs[-1].text)}"
     if people := sorted({one.record.by for one in moments if isinstance(one.record, Order)}):
         yield f"- people: {plain(', '.join(people))}"
+
+
+def _wrong(over: Sequence[Fault]) -> str:
+    """Return how long one of some faults was open, where there were times between in which none was."""
+    spells = spells_of((one.opened_at, one.time) for one in over)
+    return f", wrong for {span(length(spells))} of it, {counted(len(spells), 'times')}" if len(spells) > 1 else ""
 
 
 def _deeds(moments: Sequence[Moment], zero: int) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mendline.reports.availability import joined, length
+from mendline.reports.availability import length, spells_of
 from mendline.responders.playbook import ASK, is_used_up, next_try, steps_for
 from mendline.responders.questions import question
 from mendline.schemas.records import SEVERITIES
@@ -26,7 +26,6 @@ from mendline.web.answers import (
 from mendline.words import outcome_text
 
 if TYPE_CHECKING:
-    from mendline.reports.availability import Stretch
     from mendline.responders.facts import FaultFact, IntentFact
     from mendline.responders.incidents import Child, Incident
     from mendline.responders.journal import Journal
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from mendline.schemas.settings import PolicySettings, StepSettings
     from mendline.web.answers import Doing, StepState
 
-FOREVER = 2**53
 URGENCY = {name: place for place, name in enumerate(reversed(SEVERITIES))}
 STATES: dict[str, StepState] = {"asking": "asking", "effective": "working", "denied": "denied", "shadow": "shadow"}
 
@@ -230,7 +228,7 @@ def tell_incident(journal: Journal, incident: Incident) -> IncidentRow:
     about = lead.latest
     still = [fault for fault in faults if fault.open] or faults
     policy = journal.policy_for(about, lead.opened_at)
-    spells = _spells(faults)
+    spells = spells_of((fault.latest.opened_at, fault.latest.time if not fault.open else None) for fault in faults)
     return IncidentRow(
         id=incident.id,
         open=incident.open,
@@ -250,15 +248,6 @@ def tell_incident(journal: Journal, incident: Incident) -> IncidentRow:
         owner=policy.owner if policy else "",
         acknowledged=all(fault.acknowledged for fault in still),
     )
-
-
-def _spells(faults: Sequence[FaultFact]) -> list[Stretch]:
-    """Return the stretches of time in which one of the faults was open; those that overlap are one."""
-    ends = (
-        (one.latest.opened_at, FOREVER if one.open else max(one.latest.time, one.latest.opened_at + 1))
-        for one in faults
-    )
-    return joined(ends, -FOREVER, FOREVER)
 
 
 def _doing(faults: Sequence[FaultFact], *, is_open: bool) -> Doing:

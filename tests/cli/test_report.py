@@ -19,7 +19,7 @@ def test_a_report_tells_in_words(call: Caller, config: Path) -> None:
     """For a terminal, with what nobody can know yet left open."""
     append(config, "journal", OPEN)
     out = call("report", "-c", config).out
-    assert "incidents                 1           1 still open" in out
+    assert "incidents                 1           wrong 1 time, 1 still open" in out
     assert "\nDetectors\n" in out
 
 

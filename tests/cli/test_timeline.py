@@ -292,3 +292,14 @@ def test_a_message_that_has_not_arrived_is_told_as_what_it_is(
     """Under way, or given up with why."""
     append(config, "journal", OPEN, notice(0, "sending"), *then)
     assert [one["text"].startswith(said) for one in told(call, config) if one["what"] == "notice"] == [True]
+
+
+def test_the_draft_tells_how_long_something_was_wrong_where_it_was_several_times(call: Caller, config: Path) -> None:
+    """The times between are no part of it."""
+    again: dict[str, Any] = {"id": "again", "opened_at": START_MS + 60_000}
+    over = fault("host-1/web", "resolved", 1, START_MS + 63_000, **again)
+    append(config, "journal", OPEN, fault("host-1/web", "resolved", 1, START_MS + 2_000))
+    append(config, "journal", fault("host-1/web", **again), over)
+    listed = call("faults", "--all", "--json", "-c", config).out.splitlines()
+    (incident,) = {json.loads(one)["incident"] for one in listed}
+    assert ", wrong for 5 s of it, 2 times\n" in call("timeline", incident, "--markdown", "-c", config).out

@@ -127,6 +127,24 @@ class Naive:
             if self.begin <= self.known[mine[0]][0][1] < self.end:
                 yield mine
 
+    def spells(self, mine: list[str]) -> Iterator[list[str]]:
+        """Yield the faults of an incident that were open without a moment between, the first one first."""
+        together: list[str] = []
+        for name in mine:
+            if together and self.known[name][0][1] > max(self._over(one) for one in together):
+                yield together
+                together = []
+            together = [*together, name]
+        yield together
+
+    def begun(self) -> int:
+        """Return how many spells began before the end."""
+        spells = [spell for mine in self.incidents() for spell in self.spells(mine)]
+        return sum(self.known[spell[0]][0][1] < self.end for spell in spells)
+
+    def _over(self, name: str) -> float:
+        return self.known[name][1][1] if len(self.known[name]) > 1 else math.inf
+
     def _root(self, name: str) -> str:
         """Return what explains a fault in the end: that its host is silent, else the gravest of its own target."""
         mine = self.known[name][0][0]
@@ -160,8 +178,8 @@ class Naive:
         return found
 
     def ends(self) -> Counter[str]:
-        """Return how incidents ended."""
-        return Counter(self._end(mine) for mine in self.incidents())
+        """Return how spells ended."""
+        return Counter(self._end(spell) for mine in self.incidents() for spell in self.spells(mine))
 
     def _end(self, mine: list[str]) -> str:
         if any(len(self.known[name]) == 1 for name in mine):
@@ -172,22 +190,22 @@ class Naive:
         return "over"
 
     def times(self) -> tuple[list[int], list[int]]:
-        """Return how long (ms) it took to detect incidents, and to act about them, sorted."""
+        """Return how long (ms) it took to detect what was wrong, and to act about it, sorted."""
         detect, act = [], []
-        for mine in self.incidents():
+        for mine in (spell for incident in self.incidents() for spell in self.spells(incident)):
             first, opened = self.known[mine[0]][0]
             detect.append(opened - first.evidence.event_time)
             begun = [time for one in mine for time in self._begun(one)]
             act += [min(begun) - opened] if begun else []
         return sorted(detect), sorted(act)
 
-    def spells(self) -> list[tuple[int | None, int]]:
+    def wrong(self) -> list[tuple[int | None, int]]:
         """Return of each incident for how long (ms) something was wrong, if it is over, and how often."""
         found: list[tuple[int | None, int]] = []
         for mine in self.incidents():
             edges: list[tuple[int, int]] = []
             for (_, begin), *end in (self.known[name] for name in mine):
-                edges += [(begin, -1), *((max(time, begin + 1), 1) for _, time in end)]
+                edges += [(begin, -1), *((time, 1) for _, time in end)]
             at_once = wrong = times = since = 0
             for time, edge in sorted(edges):  # what begins comes before what ends at the same moment
                 times += edge < 0 and not at_once

@@ -50,7 +50,7 @@ def test_what_is_drawn_is_what_the_report_says(whole: Report) -> None:
             drawn[name] = Figure().subplots()
             draw(whole, drawn[name])
     heights = [bar.get_height() for bar in drawn["incidents"].patches]
-    assert [*(one.incidents for one in whole.buckets), *(one.mended for one in whole.buckets)] == heights
+    assert [*(one.spells for one in whole.buckets), *(one.mended for one in whole.buckets)] == heights
     widths = [bar.get_width() for bar in drawn["noisiest"].patches]
     assert [*(one.faults for one in whole.sources), *(one.again for one in whole.sources)] == widths
     assert EVIL.partition("\x1b")[0] in "".join(one.get_text() for one in drawn["noisiest"].get_yticklabels())

@@ -66,14 +66,15 @@ def test_incidents(both: tuple[Report, Naive]) -> None:
     detect, act = plain.times()
     assert (len(detect), median(detect)) == (found.incidents.detect.count, found.incidents.detect.median)
     assert (len(act), median(act) if act else None) == (found.incidents.act.count, found.incidents.act.median)
-    assert len(detect) == sum(one.incidents for one in found.buckets)
+    assert len(detect) == found.incidents.spells
+    assert plain.begun() == sum(one.spells for one in found.buckets)
 
 
 def test_how_long_something_was_wrong(both: tuple[Report, Naive]) -> None:
     """Of every incident, and how often."""
     found, plain = both
     assert found.incidents.count <= MOST_LISTED
-    assert plain.spells() == sorted(((one.wrong_ms, one.spells) for one in found.longest), key=str)
+    assert plain.wrong() == sorted(((one.wrong_ms, one.spells) for one in found.longest), key=str)
 
 
 def test_sources(both: tuple[Report, Naive]) -> None:

@@ -185,7 +185,7 @@ def _host_gone(fault: FaultFact, courses: Courses) -> Child | None:
     parent = _of_kind(GONE, host, fault, courses)
     if fault.latest.target == host or not parent:
         return None
-    return Child(fault, parent.id, f"its host {host} is {parent.latest.kind}")
+    return Child(fault, parent.id, f"its host {host} {_so(parent)}")
 
 
 def _peer_gone(fault: FaultFact, courses: Courses) -> Child | None:
@@ -193,14 +193,14 @@ def _peer_gone(fault: FaultFact, courses: Courses) -> Child | None:
     parent = _of_kind(GONE, peer, fault, courses)
     if not peer or not parent:
         return None
-    return Child(fault, parent.id, f"its peer {peer} is {parent.latest.kind}")
+    return Child(fault, parent.id, f"its peer {peer} {_so(parent)}")
 
 
 def _needed(journal: Journal, fault: FaultFact, courses: Courses) -> Child | None:
     for service in _needs(journal, fault):
         target = f"{fault.latest.host}/{service}"
         if parent := _of_kind(DOWN, target, fault, courses):
-            return Child(fault, parent.id, f"it depends on {target}, which is {parent.latest.kind}")
+            return Child(fault, parent.id, f"it depends on {target}, which {_so(parent)}")
     return None
 
 
@@ -218,7 +218,7 @@ def _same(journal: Journal, fault: FaultFact, courses: Courses) -> Child | None:
     parent = min((one for one in courses[about.target].touching(fault) if _rank(one) < mine), key=_rank, default=None)
     if not parent:
         return None
-    return Child(fault, parent.id, f"{about.target} is {parent.latest.kind}")
+    return Child(fault, parent.id, f"{about.target} {_so(parent)}")
 
 
 def _host_too(fault: FaultFact, courses: Courses) -> Child | None:
@@ -229,7 +229,11 @@ def _host_too(fault: FaultFact, courses: Courses) -> Child | None:
     parent = min((one for one in near if _merely_unusual(one) and _together(one, fault)), key=_rank, default=None)
     if not parent:
         return None
-    return Child(fault, parent.id, f"its host {host} is {parent.latest.kind} since about the same time")
+    return Child(fault, parent.id, f"its host {host} {_so(parent)} since about the same time")
+
+
+def _so(fault: FaultFact) -> str:
+    return f"{'is' if fault.open else 'was'} {fault.latest.kind}"
 
 
 def _merely_unusual(fault: FaultFact) -> bool:
@@ -276,10 +280,9 @@ def changes_before(journal: Journal, root: FaultFact, children: Sequence[tuple[i
 def _about_root(root: FaultFact, beside: int, again: int) -> str:
     """Return what is wrong at the root, with how many other faults stand beside it: none is proven to come from it."""
     about = root.latest
-    what = f"{about.target} {'is' if root.open else 'was'} {about.kind}"
     others = f"; with {counted(beside, 'faults')} beside it" if beside else ""
     back = f"; back {counted(again, 'times')}" if again else ""
-    return f"{what}: {about.reason or about.evidence.text or about.detector}{others}{back}"
+    return f"{about.target} {_so(root)}: {about.reason or about.evidence.text or about.detector}{others}{back}"
 
 
 def _from_outside(root: FaultFact, children: Sequence[tuple[int, Child]]) -> str:

@@ -204,7 +204,9 @@ def incident_links(journal: Journal, fault: str) -> list[Link]:
     for one in incidents(journal):
         if fault in {member.id for member in one.faults}:
             parents = {child.fault.id: child for _, child in one.children}
-            lines = [f"incident {one.id[:8]} of {counted(len(one.faults), 'faults')}; its root is {one.root.id[:8]}"]
+            lines = [
+                f"incident {one.id[:8]} of {counted(len(one.faults), 'faults')} then; its root is {one.root.id[:8]}"
+            ]
             if fault in parents:
                 lines.append(f"this one is explained by {parents[fault].parent[:8]}: {parents[fault].why}")
             lines += [f"likely cause: {cause.text}" for cause in one.causes[:MOST_CAUSES]]

@@ -77,6 +77,12 @@ def test_faults_of_one_target_are_one_incident() -> None:
     assert only(journal).children[0][1].why == "host-1/web is dead"
 
 
+def test_what_explains_is_told_in_the_past_when_it_is_over() -> None:
+    """It read as if it were dead still."""
+    journal = folded(fault(), fault(name="unusual", kind="unusual"), fault(transition="resolved", revision=1))
+    assert only(journal).children[0][1].why == "host-1/web was dead"
+
+
 def test_what_is_needed_explains_what_needs_it() -> None:
     """Near or far, on the same host, and in whatever order they came."""
     journal = folded(fault("host-1/web"), fault("host-1/app"), fault("host-2/web"), fault("host-1/db"))

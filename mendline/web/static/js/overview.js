@@ -106,7 +106,7 @@ function open({ open: rows, open_count: count }) {
 }
 
 function closed(rows) {
-  return panel("Over lately", rows.length ? el("ul", { class: "rows" }, rows.map(incidentRow)) : el("p", { class: "faint" }, "Nothing in the last hour."));
+  return panel("Over lately", rows.length ? el("ul", { class: "rows" }, rows.map(incidentRow)) : el("p", { class: "faint" }, "No incident has ended in the last hour."));
 }
 
 function pipeline({ pipeline: sources, now: at, read_to: readTo, stopped }) {

@@ -108,9 +108,13 @@ def _standing(path: Path) -> os.stat_result | None:
 
 
 def _make_like(handle: int, before: os.stat_result) -> None:
-    with suppress(PermissionError):  # only root gives files away
+    mode = before.st_mode & 0o777
+    try:
         os.fchown(handle, before.st_uid, before.st_gid)
-    os.fchmod(handle, before.st_mode & 0o777)
+    except PermissionError:  # only root gives files away
+        if os.fstat(handle).st_gid != before.st_gid:
+            mode &= ~0o070  # what the group might do was not meant for another
+    os.fchmod(handle, mode)
 
 
 def _new_draft(place: Path, mode: int) -> tuple[Path, int]:

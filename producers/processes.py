@@ -114,7 +114,8 @@ class ProcessWatch:
         """Return the state letter of the service's process as it is now; empty without one.
 
         An event comes before it returns when the process was stopped, traced or continued since the last look, or has
-        ended.
+        ended; of an end that takes time to explain, as that of a unit, it comes later. Not to be asked while an event
+        is handled.
         """
         of = self._services.get(service)
         if not of:

@@ -236,7 +236,7 @@ class ActionFact(Fact):
     """Something that was done to a target at `time`: by which step of which policy, about which kind of fault.
 
     `look`: the target was only looked at.
-    `mended` is None until that is known; `back`: it did, and the fault was here again soon after. `refused`: nothing
+    `mended` is None until that is known; `back`: if it did, the fault was here again soon after. `refused`: nothing
     was done.
     `took_ms` is how long it took from the command to the end of the fault.
     """

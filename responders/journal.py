@@ -286,9 +286,15 @@ class Journal(Fact):
         tries: Counter[int] = Counter()
         for action in done:
             if action.time >= since and (action.kind, action.policy) == (record.kind, policy.name):
-                action.back = action.back or action.mended is True
+                # Whether it mended may be told after the next fault, where both were read at once.
+                action.back = action.back or action.mended is True or self._is_over(action)
                 tries[action.step] += not action.refused
         return dict(tries)
+
+    def _is_over(self, action: ActionFact) -> bool:
+        """Return whether the fault that it was to mend is over, and nobody has told yet by what."""
+        intent = self.intent(action.intent) if action.mended is None else None
+        return intent is not None and not self.faults[intent.record.fault].open
 
     def _age_ms(self, record: Fault, before: Fault) -> int:
         """Return how old a revision is, and its evidence, unless it only says again that the fault stands.

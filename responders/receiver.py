@@ -25,8 +25,8 @@ ANSWERS = ("approve", "deny")
 ENDS = ("resolved", "orphaned")
 TAKEN_BACK_WITHIN_S = 86_400.0
 """For so long after an acknowledgement the escalation goes on when that is taken back; what it tells of is kept."""
-VERIFIED_WITHIN_S = 86_400.0
-"""For so long after its end a fault is known whose verification is still to come."""
+VERIFIED_WITHIN_S = 3_600.0
+"""For so long after its end a fault is known whose verification is still to come: of what was never begun none does."""
 
 Enrich = Callable[[Said], Message]
 
@@ -165,8 +165,6 @@ class Receiver:
             self._acknowledge(fault, min(record.time / 1000, now.wall), active=record.active)
         elif record.kind in ANSWERS and record.active:
             self._drop_later(fault)
-            if fault in self._known:
-                self._known[fault].offset = None
 
     def _acknowledge(self, fault: str, at: float, *, active: bool) -> None:
         """Let what is to be told of a fault stand still, or go on where it stood when that is taken back."""
@@ -254,8 +252,9 @@ class Receiver:
         if not self.pace.repeat_s or self._reminded + self.pace.interval_s > now.steady:
             return
         for fault, one in self._known.items():
-            waits = one.acknowledged or one.over is not None or self._is_quiet(now, fault)
-            if one.opened and one.told is not None and one.told + self.pace.repeat_s <= now.steady and not waits:
+            due = one.told is not None and one.told + self.pace.repeat_s <= now.steady
+            waits = one.acknowledged or one.over is not None
+            if one.opened and due and not waits and not self._is_quiet(now, fault):
                 yield one.opened
 
     @property

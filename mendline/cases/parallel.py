@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
+from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 MANY = 500
 """Tests for which another process is worth its start."""
 PATIENCE_S = 2.0
-"""How long a process that is to end may take."""
+"""How long the processes that are to end may take, all together."""
 
 Given = TypeVar("Given")
 Found = TypeVar("Found")
@@ -44,10 +45,15 @@ def in_parallel(work: Callable[[Sequence[Given]], list[Found]], given: Sequence[
                 running.append((process, here))
                 there.close()
         answers = [_answer(here) for _, here in running]
+        for process, _ in running:
+            process.join()
     except BaseException:
         _end([process for process, _ in running])
         raise
     finally:
+        # What has not ended in time, or when another signal came.
+        for process, _ in running:
+            process.kill()
         for process, _ in running:
             process.join()
     for one in answers:
@@ -99,12 +105,12 @@ def _signals_put_off() -> Iterator[None]:
 
 
 def _end(processes: Sequence[ForkProcess]) -> None:
-    """Have them let go of what they hold on the disk; kill what does not end."""
+    """Have them let go of what they hold on the disk, and wait for that."""
+    until = monotonic() + PATIENCE_S
     for process in processes:
         process.terminate()
     for process in processes:
-        process.join(PATIENCE_S)
-        process.kill()
+        process.join(max(until - monotonic(), 0))
 
 
 def _end_with_parent() -> None:

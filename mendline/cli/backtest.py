@@ -88,10 +88,9 @@ def backtest(
         load_incidents(incidents) if incidents else None, processes or len(os.sched_getaffinity(0)),
     )  # fmt: skip
     interrupts = Interrupts()
-    with interrupts.heeded(_nothing_kept):
-        with interrupts.at_once():
-            found = _run(_candidates(new, varied), against, url, terms, interrupts)
-            fails = _fails(found, condition) if condition else None
+    with interrupts.heeded(_nothing_kept), interrupts.at_once():
+        found = _run(_candidates(new, varied), against, url, terms, interrupts)
+        fails = _fails(found, condition) if condition else None
         written = _write(html, found, fails) if html else True
     click.echo(json.dumps(_figures(found, fails)) if as_json else "\n".join(_told(found, fails, fail_if or "")))
     raise click.exceptions.Exit(FAILED if not written else NO if fails and all(fails) else 0)

@@ -355,6 +355,23 @@ def test_leaving_host(story: Story, host: Host) -> None:
     assert heard(story) == ["opened silent h1"]
 
 
+def test_the_newest_promise_counts(story: Story, host: Host) -> None:
+    """Who beats oftener than it said is missed by that."""
+    host.heartbeat(interval_ms=60_000)
+    story.wait(1)
+    host.heartbeat(interval_ms=1_000)
+    story.wait(40)
+    assert heard(story) == ["opened silent h1"]
+
+
+def test_a_host_that_does_not_leave_after_all(story: Story, host: Host) -> None:
+    """It is missed like any other, though its clock was set back since it said that it leaves."""
+    host.heartbeat(leaving=True, time=story.now + 5_000)
+    host.heartbeat(time=story.now)
+    story.wait(40)
+    assert heard(story) == ["opened silent h1"]
+
+
 def test_rounds_count_as_heard(story: Story, host: Host) -> None:
     """A round of a source shows that it is there."""
     for _ in range(30):

@@ -8,7 +8,7 @@ import pytest
 
 from mendline.keys import key_ring
 from mendline.responders.journal import ASK_WITHIN_MS
-from mendline.responders.questions import Past, Question, question
+from mendline.responders.questions import Past, Question, past_of, question
 from mendline.schemas.records import Fault, Order
 from mendline.schemas.settings import Settings, StepSettings
 from tests.responders.fleet import through_json
@@ -125,6 +125,22 @@ def test_what_mended_for_a_while_is_told_as_both_mended_and_back() -> None:
     scene.say(fault(id="now", time=scene.time(), opened_at=scene.time()))
     assert (found := question(scene.journal, scene.journal.faults["now"]))
     assert (3, 2, 2) == found.here[:3]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_what_is_back_is_so_in_whatever_batches_it_is_read(*, together: bool) -> None:
+    """Whether the first one was mended is told after both were read, where a planner was away."""
+    steps = (StepSettings(action="restart", attempts=9, timeout=5 * SECOND, verify=10 * SECOND),)
+    scene = Scene(settings(policy("auto", *steps), cooldown=0, attempts=9))
+    first = fault(id="first", time=scene.time(), opened_at=scene.time())
+    scene.say(first)
+    scene.say(outcome(scene.intents[-1]))
+    scene.tick(SECOND)
+    over = first.model_copy(update={"transition": "resolved", "revision": 1, "time": scene.time()})
+    back = fault(id="back", time=scene.time(), opened_at=scene.time())
+    for records in [(over, back)] if together else [(over,), (back,)]:
+        scene.say(*records)
+    assert past_of(scene.journal.actions_on("host-1/web"))[:3] == (1, 1, 1)
 
 
 def test_an_approval_counts_after_the_planner_has_restarted() -> None:

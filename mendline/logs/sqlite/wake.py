@@ -119,7 +119,11 @@ class Ringer:
 
     def _is_unborn(self, path: Path) -> bool:
         """Say whether a FIFO's owner may not have opened it yet."""
-        return path.name.startswith(".") and time.time() - path.stat().st_mtime < _BORN_S
+        if not path.name.startswith("."):
+            return False
+        with contextlib.suppress(FileNotFoundError):  # it has its own name by now
+            return time.time() - path.stat().st_mtime < _BORN_S
+        return True
 
     def _open(self, name: str) -> None:
         """Open a bell, or remove it when its owner is dead."""

@@ -19,6 +19,7 @@ function ask({ text, facts, subjects, title, follows, tone, verdict, lasting }) 
     lasts_ms: lasting && select("For how long?", LASTING, "1 h"),
     text: facts.active === false ? null : labelled("Why? Kept in the journal.", el("input", { type: "text", maxlength: 2000, autocomplete: "off" })),
   };
+  const [waiting, recorded] = [[...subjects], []];
   const said = el("p", { class: "banner critical", role: "alert", hidden: true });
   const sure = el("button", { class: tone || "yes" }, text);
   const dialog = el("dialog", { "aria-label": title });
@@ -28,12 +29,14 @@ function ask({ text, facts, subjects, title, follows, tone, verdict, lasting }) 
     sure.disabled = true;
     const given = Object.entries(fields).filter(([, field]) => field).map(([name, { input }]) => [name, name === "lasts_ms" ? Number(input.value) : input.value]);
     try {
-      const recorded = [];
-      for (const subject of subjects) recorded.push(await post("orders", { ...facts, subject, ...Object.fromEntries(given) }));
+      while (waiting.length) {
+        recorded.push(await post("orders", { ...facts, subject: waiting[0], ...Object.fromEntries(given) }));
+        waiting.shift(); // what is recorded is not given again when the next one fails
+      }
       dialog.close();
-      const [{ text: told, doubt }] = recorded;
+      const doubts = [...new Set(recorded.map(({ doubt }) => doubt).filter(Boolean))].join("; ");
       const more = recorded.length > 1 ? `, and ${recorded.length - 1} more` : "";
-      tell(doubt ? `Recorded: ${told}${more}. But ${doubt}.` : `Recorded: ${told}${more}`, doubt ? "warning" : "info");
+      tell(`Recorded: ${recorded[0].text}${more}${doubts && `. But ${doubts}.`}`, doubts ? "warning" : "info");
     } catch (error) {
       said.textContent = error.message;
       said.hidden = false;

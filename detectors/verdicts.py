@@ -62,7 +62,7 @@ class Probe:
 
     @property
     def failing_ms(self) -> int:
-        """For how long it has failed, at the time it last said so (ms of event time)."""
+        """For how long it has not succeeded, at the time it last said so (ms of event time)."""
         return 0 if self.ok else self.time - self.failing_since
 
     @property
@@ -256,7 +256,7 @@ class Service:
         lists = (("these probes fail too", failed), ("these probes succeed", well))
         told = (f"{what}: {', '.join(names)}" for what, names in lists if names)
         text = "\n".join(filter(None, (probe.error, *told)))[:MOST_TEXT]
-        reason = f"probe {name} has failed for {probe.failing_ms / 1000:.1f} s; {found.reason}"
+        reason = f"probe {name} has not succeeded for {probe.failing_ms / 1000:.1f} s; {found.reason}"
         value, high = float(probe.failing_ms), float(probe.fail_after)
         series = peer_label(name) if self.is_host else ""
         return Verdict(Signal.BAD_HELD, found.kind, found.severity, reason, text, value, high, series=series)

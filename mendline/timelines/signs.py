@@ -43,7 +43,9 @@ def first_sign(log: Log, fault: Fault, opened_at: int) -> Sign:
     about = _value(decoded, fault) or view(batch, 0).text
     if fault.host not in _sources(decoded):
         about = f"nothing was heard of {fault.host}"
-    time = int(batch.timestamps[0]) - _failing_ms(decoded)
+    failing_ms = _failing_ms(decoded)
+    about = f"from here on no success: {about}" if failing_ms else about
+    time = int(batch.timestamps[0]) - failing_ms
     return Sign(time, f"of {fault.id[:8]}: {about}{_how_many(evidence.offsets)}; {_where(*place)}", *place)
 
 
@@ -74,7 +76,7 @@ def _sources(decoded: Decoded) -> set[str]:
 
 
 def _failing_ms(decoded: Decoded) -> int:
-    """Return how long a probe had failed when that was told, in ms; 0 for what is told at once."""
+    """Return how long a probe had not succeeded when that was told, in ms; 0 for what is told at once."""
     for _, record in decoded.records:
         if isinstance(record, ProbeEvent) and record.failing_since is not None:
             return max(record.time - record.failing_since, 0)

@@ -118,14 +118,14 @@ def test_the_first_sign_may_be_a_round(call: Caller, config: Path) -> None:
 
 
 def test_a_failing_probe_shows_since_its_last_success(call: Caller, config: Path) -> None:
-    """It is told when it has failed, and began to before that."""
+    """Which is told as what it is: nothing had failed yet at that time."""
     probe = ProbeEvent(
         source="host-1", time=START_MS, service="web", probe="health", ok=False, failing_since=START_MS - 2_500
     )
     append(config, "metrics", probe)
     append(config, "journal", OPEN)
     sign, opened = told(call, config)
-    assert "host-1/web probe health fails" in sign["text"]
+    assert f"first sign of {OPEN.id[:8]}: from here on no success: host-1/web probe health fails" in sign["text"]
     assert opened["after_ms"] >= 2_500
 
 

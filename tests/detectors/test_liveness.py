@@ -229,7 +229,7 @@ def test_a_host_that_cannot_reach_its_peer(story: Story, host: Host) -> None:
     assert [(one.transition, one.target, one.kind, one.severity) for one in made] == [
         ("opened", "h1", "unreachable", "warning"), ("resolved", "h1", "unreachable", "warning"),
     ]  # fmt: skip
-    assert made[0].reason == "probe peer db has failed for 4.0 s; the host cannot reach it"
+    assert made[0].reason == "probe peer db has not succeeded for 4.0 s; the host cannot reach it"
     assert (made[0].evidence.series, made[0].evidence.text) == (peer_label("peer db"), "timed out")
 
 

@@ -151,9 +151,9 @@ def test_what_a_rule_found_is_told_without_a_series(source: Source) -> None:
     """Its value, such as how long a probe has failed, stands in its reason."""
     fault = fault_of(source, "queue-unusual").opened
     evidence = fault.evidence.model_copy(update={"series": "", "value": 3004.0})
-    hung = fault.model_copy(update={"evidence": evidence, "reason": "probe health has failed for 3.0 s"})
+    hung = fault.model_copy(update={"evidence": evidence, "reason": "probe health has not succeeded for 3.0 s"})
     line = detector_link(hung, Recomputed("not here")).lines[0]
-    assert line.endswith(f"settings {hung.config}: probe health has failed for 3.0 s")
+    assert line.endswith(f"settings {hung.config}: probe health has not succeeded for 3.0 s")
 
 
 def test_a_detector_of_one_series_at_a_time_is_worked_out_again(tmp_path: Path) -> None:

@@ -122,10 +122,10 @@ def test_people_hear_of_beginnings_ends_and_where_they_are_wanted() -> None:
 
 
 def test_a_number_without_a_name_or_a_range_is_not_told() -> None:
-    """That a probe has failed for so long stands in the reason."""
+    """That a probe has not succeeded for so long stands in the reason."""
     evidence = fault().evidence.model_copy(update={"value": 2020.0, "high": 2000.0, "unit": "ms", "text": "no answer"})
-    hung = fault(reason="probe health has failed for 2.0 s", evidence=evidence)
-    assert "probe health has failed for 2.0 s; no answer" == (message_of(hung) or {})["detail"]
+    hung = fault(reason="probe health has not succeeded for 2.0 s", evidence=evidence)
+    assert "probe health has not succeeded for 2.0 s; no answer" == (message_of(hung) or {})["detail"]
 
 
 def test_a_message_about_a_fault_begins_with_why_and_goes_on_with_what_was_seen() -> None:

@@ -40,6 +40,17 @@ def date(time_ms: int) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else BEYOND
 
 
+def since(begin: int, end: int | None) -> str:
+    """Return since when something is so; of what is over, from when it was and how long.
+
+    >>> since(1_700_000_000_123, None), since(1_700_000_000_123, 1_700_000_000_373)
+    ('since 2023-11-14 22:13:20 UTC', 'from 2023-11-14 22:13:20 UTC for 250 ms')
+    """
+    if end is None:
+        return f"since {date(begin)} UTC"
+    return f"from {date(begin)} UTC for {span(max(end - begin, 0))}"
+
+
 def _moment(time_ms: int) -> datetime | None:
     try:
         return EPOCH + timedelta(milliseconds=time_ms)

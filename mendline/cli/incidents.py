@@ -50,17 +50,20 @@ def incidents(config: Path, *, everything: bool, watch: bool, as_json: bool) -> 
 
 def _lines(found: Sequence[IncidentRow]) -> Iterator[str]:
     from mendline.tables import padded, widths
-    from mendline.words import date, printable
+    from mendline.words import printable, since
 
     if not found:
         yield "No incident is open."
         return
-    rows = [(one.id[:8], _state(one), printable(f"{one.target} {one.kind}"), date(one.opened_at)) for one in found]
+    rows = [
+        (one.id[:8], _state(one), printable(f"{one.target} {one.kind}"), since(one.opened_at, one.closed_at))
+        for one in found
+    ]
     wide = widths(rows)
     for row, one in zip(rows, found, strict=True):
-        name, state, what, since = map(padded, row, wide)
+        name, state, what, when = map(padded, row, wide)
         told = "; ".join(filter(None, (_extent(one), DOING.get(one.doing, ""), one.text)))
-        yield f"{name}  {click.style(state, fg=COLOURS[state.strip()])}  {what}  since {since}  {printable(told)}"
+        yield f"{name}  {click.style(state, fg=COLOURS[state.strip()])}  {what}  {when}  {printable(told)}"
 
 
 def _state(one: IncidentRow) -> str:

@@ -94,12 +94,13 @@ def _fault(journal: Journal, fault: FaultFact, indent: str, because: str = "") -
     from mendline.cli.questions import lines_of
     from mendline.responders.questions import question
     from mendline.schemas.quantities import ordinal
-    from mendline.words import date, printable
+    from mendline.words import printable, since
 
     about = fault.latest
     state, colour = ("open", "red") if fault.open else (about.transition, "green")
     state = "flapping" if about.flapping else state
-    what = printable(f"{about.target} {about.kind} since {date(about.opened_at)} UTC")
+    when = since(about.opened_at, None if fault.open else about.time)
+    what = printable(f"{about.target} {about.kind} {when}")
     again = f", for the {ordinal(about.again + 1)} time" if about.again else ""
     yield f"{indent}{about.id[:8]} {click.style(state, fg=colour)} {what}{again}"
     lines = {"with": because, "why": about.reason or about.evidence.text, "over": about.ended}

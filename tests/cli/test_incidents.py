@@ -24,6 +24,16 @@ def test_incidents_are_listed_the_most_urgent_first(call: Caller, config: Path) 
     assert ["over", "host-3/web", "dead"] == call("incidents", "--all", "-c", config).out.splitlines()[2].split()[1:4]
 
 
+def test_of_what_is_over_is_told_how_long_it_lasted(call: Caller, config: Path) -> None:
+    """Of an incident as of its faults: `since` told neither its end nor its length."""
+    over = fault(transition="resolved", revision=1, time=START_MS + 90_000)
+    append(config, "journal", fault(), over, fault("host-2/web"))
+    for command in ("faults", "incidents"):
+        told = call(command, "--all", "-c", config).out
+        assert told.count(" UTC for 1.5 min") == 1
+        assert told.count(" since ") == 1
+
+
 def test_incidents_as_json(call: Caller, config: Path) -> None:
     """As the page's API tells them."""
     append(config, "journal", fault("host-1/web"))

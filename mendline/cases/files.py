@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, TypeAdapter, field_validator, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from mendline.cases.moments import When, moment_ms
 from mendline.cases.notation import SeriesKey, Value, expand, parse_series
-from mendline.schemas.base import Frozen
-from mendline.schemas.records import Event, Heartbeat, Order, OutcomeStatus
+from mendline.config.mistakes import KNOWN
+from mendline.schemas.base import Envelope, Frozen
+from mendline.schemas.records import (
+    ConfigurationChange,
+    Event,
+    Heartbeat,
+    Order,
+    OutcomeStatus,
+    ProbeEvent,
+    ProcessEvent,
+)
 from mendline.schemas.series import Kind
 from mendline.schemas.settings import LONGEST_MS, Duration
 
@@ -21,7 +32,20 @@ BEGIN_MS = 1_704_067_200_000
 
 Moment = Annotated[int, BeforeValidator(moment_ms), Field(ge=0, le=LONGEST_MS)]
 Severity = Literal["info", "warning", "critical"]
-_EVENT: TypeAdapter[Event | Heartbeat] = TypeAdapter(Annotated[Event | Heartbeat, Field(discriminator="type")])
+Told = TypeVar("Told", bound=Envelope)
+EVENTS: Mapping[str, type[Event | Heartbeat]] = {
+    "process": ProcessEvent,
+    "probe": ProbeEvent,
+    "heartbeat": Heartbeat,
+    "configuration": ConfigurationChange,
+}
+TIMES = ("started_at", "failing_since")
+"""Keys of events that are times, which a test gives as it gives `at`."""
+OURS = {*Envelope.model_fields, "signature", "expires"}
+"""Keys of records that nobody writes in a test."""
+
+
+_MOMENT: TypeAdapter[int] = TypeAdapter(Moment)
 
 
 class InputSeries(Frozen):
@@ -65,14 +89,25 @@ class Happening(Frozen, extra="allow"):
         """The record, not counted yet."""
         time = BEGIN_MS + self.at
         given: dict[str, Any] = {"source": self.host, "time": time, **(self.model_extra or {})}
-        if given.get("type") == "process":
+        given |= {key: BEGIN_MS + _MOMENT.validate_python(given[key]) for key in TIMES if given.get(key) is not None}
+        model = EVENTS.get(given.get("type", ""))
+        if model is None:
+            msg = "give `type`: process, probe, heartbeat or configuration"
+            raise ValueError(msg)
+        if model is ProcessEvent:
             given = {"pid": 1, "started_at": BEGIN_MS, **given}
-        return _EVENT.validate_python(given) if "type" in given else _refuse_event()
+        return _record(self, model, given)
 
 
-def _refuse_event() -> Event:
-    msg = "give `type`: process, probe, heartbeat or configuration"
-    raise ValueError(msg)
+def _record(written: Frozen, model: type[Told], given: dict[str, Any]) -> Told:
+    """Return the record that has what is `given`. Raises ValidationError; of a wrong key it tells those known."""
+    known = [*type(written).model_fields, *(key for key in model.model_fields if key not in OURS)]
+    wrong = PydanticCustomError("extra_forbidden", "unknown key", {KNOWN: known})
+    unknown = [key for key in given if key not in model.model_fields]
+    if unknown:
+        errors = [InitErrorDetails(type=wrong, loc=(key,), input=given[key]) for key in unknown]
+        raise ValidationError.from_exception_data(model.__name__, errors)
+    return model.model_validate(given)
 
 
 class Said(Frozen, extra="allow"):
@@ -92,7 +127,7 @@ class Said(Frozen, extra="allow"):
         time = BEGIN_MS + self.at
         expires = None if self.lasts is None else time + self.lasts
         given = {"source": "test", "by": "test", "time": time, "expires": expires, **(self.model_extra or {})}
-        return Order.model_validate(given)
+        return _record(self, Order, given)
 
 
 class ExpectedFault(Frozen):

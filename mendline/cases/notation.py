@@ -96,7 +96,13 @@ def parse_series(text: str, kind: Kind, unit: str) -> SeriesKey:
         msg = f"{text!r} is no series; write METRIC, METRIC{{NAME=VALUE}}, or SERVICE METRIC{{NAME=VALUE}}"
         raise ValueError(msg)
     attributes = tuple(sorted(_attributes(match["attributes"] or "", text)))
-    return SeriesKey(match["service"] or "", match["metric"], attributes, unit, kind)
+    key = SeriesKey(match["service"] or "", match["metric"], attributes, unit, kind)
+    if not key.service and (service := dict(attributes).get("service")):
+        others = tuple(one for one in attributes if one[0] != "service")
+        meant = key._replace(service=service, attributes=others).series.label
+        msg = f"{text!r} is a series of the host itself; the service stands before the metric: {meant!r}"
+        raise ValueError(msg)
+    return key
 
 
 def _attributes(inside: str, text: str) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,9 @@ from mendline.schemas.settings import Settings, duration_ms
 SECRETS = ("password", "secret", "token", "environment", "webhook")
 """A value under a key with one of these in its path is never shown."""
 
+KNOWN = "known"
+"""In the context of an error about a wrong key: the keys there, where the models do not tell them."""
+
 LIKENESS = 0.5
 """How like a known key a wrong one must be for the known one to be proposed, from 0 to 1."""
 
@@ -73,8 +76,8 @@ def _given(detail: ErrorDetails, path: str) -> str:
     return f" (given: {value!r})" if isinstance(value, str | int | float) else ""
 
 
-def _unknown(_: ErrorDetails, at: Location, model: type[BaseModel]) -> str:
-    known = list(_keys_at(at[:-1], model))
+def _unknown(detail: ErrorDetails, at: Location, model: type[BaseModel]) -> str:
+    known = detail.get("ctx", {}).get(KNOWN) or list(_keys_at(at[:-1], model))
     near = difflib.get_close_matches(str(at[-1]), known, 1, LIKENESS)
     return f"unknown key; did you mean {near[0]}?" if near else f"unknown key; known here: {', '.join(known)}"
 

@@ -83,3 +83,10 @@ def test_what_is_no_series_is_refused(text: str) -> None:
     """The message says how one is written."""
     with pytest.raises(ValueError, match="write"):
         parse_series(text, "gauge", "1")
+
+
+def test_a_service_among_the_attributes_is_refused_with_how_it_is_written() -> None:
+    """Nothing would look at such a series, and the test would fail for another reason, or pass."""
+    with pytest.raises(ValueError, match=r"stands before the metric: 'web cpu\{mode=user\}'"):
+        parse_series("cpu{mode=user,service=web}", "gauge", "1")
+    assert "web" == parse_series("web cpu{service=db}", "gauge", "1").service

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from mendline.cases.detecting import Heard, Planned, hear
 from mendline.cases.parallel import in_parallel
 from mendline.cases.planning import Decided, Planners
 from mendline.cases.running import load_cases, run_cases
 from mendline.detectors.base import Detector, Rows, Scores, StateArray, Step
-from tests.cases.support import differences, results, slow, write
+from tests.cases.support import CONFIG, differences, results, slow, write
 
 SLOW = slow("0.1x5 5x2 0.1x5")
 KILLED = [
@@ -199,3 +201,12 @@ def test_a_detector_that_fails_spoils_no_other_test(tmp_path: Path) -> None:
     fine = slow("0.1x9", faults=[])
     found = results(tmp_path, fine, slow("0.1x3 9x5", faults=[{"kind": "detector-failed"}]), fine, detectors=broken)
     assert [[], [], []] == [one.differences for one in found]
+
+
+def test_the_example_of_a_frozen_service_does_what_its_page_says(tmp_path: Path) -> None:
+    """Times in its events are after the beginning."""
+    page = (Path(__file__).parents[2] / "docs/config-tests.md").read_text(encoding="utf-8")
+    (example,) = (one for one in re.findall(r"```yaml\n(tests:.*?)```", page, re.DOTALL) if "failing_since" in one)
+    services = {"web": CONFIG["services"]["shop"]}
+    (frozen,) = results(tmp_path, *yaml.safe_load(example)["tests"], services=services)
+    assert [] == frozen.differences

@@ -83,7 +83,11 @@ def test_some_tests_may_be_chosen(call: Caller, tmp_path: Path) -> None:
         ({"input_series": [{"series": "a", "values": "1"}] * 2}, 3, "a of host-1 is given twice"),
         ({"events": [{"at": "1s", "type": "process", "service": "a"}]}, 9, "state"),
         ({"events": [{"at": "1s"}]}, 9, "give `type`: process, probe, heartbeat or configuration"),
+        ({"events": [{"at": "1s", "type": "probe", "probe": "x", "okay": True}]}, 12, "unknown key; did you mean ok?"),
+        ({"events": [{"at": "1s", "type": "heartbeat", "x": 1}]}, 11, "known here: at, host, type, interval_ms"),
+        ({"events": [{"at": "1s", "type": "process", "started_at": "soon"}]}, 9, "'soon' is no duration"),
         ({"orders": [{"at": "1s", "kind": "shout"}]}, 10, "kind"),
+        ({"orders": [{"at": "1s", "kind": "stop", "subjekt": "x"}]}, 11, "unknown key; did you mean subject?"),
         ({"outcomes": {"restart": "splendid"}}, 9, "must be 'succeeded', 'failed'"),
     ],
 )

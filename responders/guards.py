@@ -206,7 +206,7 @@ def check_breaker(case: Case) -> tuple[str, int | None] | None:
 
 def check_cooldown(case: Case) -> tuple[str, int | None] | None:
     """Hold for a while after an action on the same target, twice as long after each further one within `window`."""
-    since = case.log_time - case.bounds.window
+    since = case.log_time - _longest_pause_ms(case.bounds)
     recent = [one.time for one in _that_count(case) if one.time > since]
     if not recent:
         return None
@@ -284,12 +284,16 @@ def object_to(case: Case, *, approved: bool = False) -> Objection | None:
 def pause_ms(actions: int, intent: str, bounds: GuardSettings) -> int:
     """Return how long to wait after the last of so many recent actions, in ms.
 
-    The cooldown, doubled for each action but the first, at most `window`, and up to a quarter more by a hash of the
-    intent's id, so that many targets do not come back at once.
+    The cooldown, doubled for each action but the first, at most `window` unless it is longer itself, and up to a
+    quarter more by a hash of the intent's id, so that many targets do not come back at once.
     """
-    doubled: int = min(bounds.cooldown << min(actions - 1, 32), bounds.window)
+    doubled: int = min(bounds.cooldown << min(actions - 1, 32), _longest_pause_ms(bounds))
     share = int(intent[:8] or "0", 16) / 0xFFFFFFFF
     return round(doubled * (1 + JITTER * share))
+
+
+def _longest_pause_ms(bounds: GuardSettings) -> int:
+    return max(bounds.window, bounds.cooldown)
 
 
 def breaker_opened_at(actions: Sequence[ActionFact], bounds: GuardSettings) -> int | None:

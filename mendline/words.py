@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BEYOND = "beyond the calendar"
+ID = re.compile("[0-9a-f]{32}")
 
 
 def clock(time_ms: int) -> str:
@@ -167,7 +169,9 @@ def _verification(e: r.Verification) -> str:
 
 def _order(e: r.Order) -> str:
     until = f" until {clock(e.expires)}" if e.expires is not None else ""
-    return f"{e.by}: {'' if e.active else 'end of '}{e.kind} {e.subject}{until} {e.text}".rstrip()
+    subject = e.subject[:8] if ID.fullmatch(e.subject) else e.subject
+    why = f": {e.text}" if e.text else ""
+    return f"{e.by}: {' '.join(filter(None, ('' if e.active else 'end of', e.kind, subject)))}{until}{why}"
 
 
 def _notice(e: r.Notice) -> str:

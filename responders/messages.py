@@ -70,7 +70,7 @@ def _question(record: Intent) -> Message:
     """Return what an intent asks, and how to answer."""
     place = f"policy {record.policy}, step {record.step + 1}, try {record.attempt + 1}"
     ask = f"may it {record.action} {record.target}? By {place}"
-    bound = f"at most {span(record.timeout_ms)}, and the fault must be over {span(record.verify_ms)} after it"
+    bound = f"at most {span(record.timeout_ms)}, and the fault must be over within {span(record.verify_ms)} of that"
     answer = f"`mendline approve {record.id}` or `mendline deny {record.id}`, within {span(ASK_WITHIN_MS)}"
     return {"ask": f"{ask}; {bound}", "answer": answer}
 

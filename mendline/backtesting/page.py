@@ -24,6 +24,7 @@ from mendline.backtesting.told import (
 )
 from mendline.reports.sections import NONE, Cell, Figure, Section, share
 from mendline.reports.sheet import document, method, part, safe
+from mendline.schemas.quantities import counted
 from mendline.words import date
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _figures(found: Backtest, one: Comparison | None) -> Iterator[Figure]:
     if found.is_known:
         good = found.quality(after)
         yield Figure("precision", share(good.precision), "of faults of which it is known")
-        yield Figure("recall", share(good.recall), f"of {good.incidents} known incidents")
+        yield Figure("recall", share(good.recall), f"of {counted(good.incidents, 'incidents that are known')}")
         yield Figure("delay", delay(good.delay), "in the middle")
 
 

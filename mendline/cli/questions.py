@@ -33,7 +33,7 @@ def _proposal(asked: Question) -> str:
     return (
         f"{asked.action} of {asked.target}{with_them}: step {asked.step} of {asked.steps} of policy {asked.policy}, "
         f"try {asked.attempt} of {max(asked.attempts, asked.attempt)}; at most {span(asked.timeout_ms)}, and the fault "
-        f"must be over {span(asked.verify_ms)} after it{owner}"
+        f"must be over within {span(asked.verify_ms)} of that{owner}"
     )
 
 

@@ -118,7 +118,7 @@ def _times(report: Report, axes: Any) -> None:
         median, most = one.median or 0.0, one.most or 0.0
         axes.barh(place, most / 1000, height=0.6, color=BAR)
         axes.barh(place, median / 1000, height=0.6, color=MARK)
-        words = "never" if one.median is None else f" {length(one.median)}, 90 % {length(one.most)}"
+        words = "never" if one.median is None else f" {length(one.median)}, 90 % within {length(one.most)}"
         axes.text(most / 1000, place, words, va="center")
     axes.set_yticks(range(len(rows)), [name for name, _ in rows])
     axes.invert_yaxis()

@@ -64,8 +64,16 @@ def figures(report: Report) -> list[Figure]:
             f"service {worst.service}" if worst else "no service",
         ),
         Figure("incidents", str(told.count), f"wrong {counted(told.spells, 'times')}, {told.ends['open']} still open"),
-        Figure("mended without a person", short(told.alone.share), f"{told.ends['mended']} of {over} that are over"),
-        Figure("recovered within", length(told.recover.median), f"half of the times; 90 % {length(told.recover.most)}"),
+        Figure(
+            "mended without a person",
+            short(told.alone.share),
+            f"{told.ends['mended']} of {counted(over, 'times that are over')}",
+        ),
+        Figure(
+            "recovered within",
+            length(told.recover.median),
+            f"half of the times; 90 % within {length(told.recover.most)}",
+        ),
         Figure("watched", percent(1 - report.blind_ms / whole if whole else None), "of the time"),
     ]
 

@@ -100,6 +100,10 @@ RECORDS: tuple[tuple[Envelope, str], ...] = (
     (r.Verification(**HEAD, intent="i", fault="f", target="host-1/web", mended=True, after_ms=5), "was mended 5 ms"),
     (r.Verification(**HEAD, intent="i", fault="f", target="w", mended=False, reason="late"), "was not mended: late"),
     (r.Order(**HEAD, kind="maintenance", by="ann", subject="web", expires=NOW), "ann: maintenance web until"),
+    (
+        r.Order(**HEAD, kind="acknowledge", by="ann", subject="0a" * 16, text="on it"),
+        "ann: acknowledge 0a0a0a0a: on it",
+    ),
     (r.Order(**HEAD, kind="maintenance", by="ann", subject="web", active=False), "ann: end of maintenance web"),
     (r.Activation(**HEAD, **PLACE, offset=3, config="c"), "works with settings c from offset 3"),
     (r.Progress(**HEAD, **PLACE, log_time=NOW, offset=3, lag=2), "detect at offset 3 of mendline.metrics/0, lag 2"),

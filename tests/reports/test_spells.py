@@ -64,8 +64,8 @@ def test_each_time_counts_for_itself_in_what_comes_first() -> None:
     assert {"mended": 2, "asked": 1, "other": 1} == {end: n for end, n in report.incidents.ends.items() if n}
     told = {one.name: (one.value, one.note) for one in figures(report)}
     assert ("1", "wrong 4 times, 0 still open") == told["incidents"]
-    assert ("50 %", "2 of 4 that are over") == told["mended without a person"]
-    assert ("1 s", "half of the times; 90 % 1 s") == told["recovered within"]
+    assert ("50 %", "2 of 4 times that are over") == told["mended without a person"]
+    assert ("1 s", "half of the times; 90 % within 1 s") == told["recovered within"]
 
 
 def test_the_page_tells_the_same() -> None:

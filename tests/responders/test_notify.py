@@ -150,7 +150,7 @@ def test_a_question_says_what_it_asks_and_how_to_answer() -> None:
     message = message_of(intent) or {}
     first, _, bound = str(message["ask"]).partition("; ")
     assert first == "may it restart host-1/web? By policy web-down, step 1, try 1"
-    assert bound == "at most 5 s, and the fault must be over 10 s after it"
+    assert bound == "at most 5 s, and the fault must be over within 10 s of that"
     assert message["answer"] == f"`mendline approve {intent.id}` or `mendline deny {intent.id}`, within 15 min"
     given_up = message_of(hold("escalated")) or {}
     assert given_up["answer"] == "`mendline approve f` for one more try; `mendline ack f`"

@@ -190,7 +190,7 @@ def test_the_journal_is_searched_from_its_end(site: Site) -> None:
     """All words must be there; the answer says where to go on, until the journal begins."""
     site.append("journal", *(order("note", "web", text=f"number {one}") for one in range(30)), OPEN)
     found = site.get("/api/journal?words=number%20note&most=20").json
-    assert [f"ann: note web number {one}" for one in range(29, 9, -1)] == [one["text"] for one in found["entries"]]
+    assert [f"ann: note web: number {one}" for one in range(29, 9, -1)] == [one["text"] for one in found["entries"]]
     rest = site.get(f"/api/journal?words=number&most=20&before={found['older']}").json
     assert (10, None) == (len(rest["entries"]), rest["older"])
     assert [] == site.get("/api/journal?words=nowhere").json["entries"]

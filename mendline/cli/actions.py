@@ -48,12 +48,12 @@ def actions(begin: str | None, policy: str | None, config: Path, *, watch: bool,
 
 
 def _echo_since(config: Path, since: int, policy: str | None, *, as_json: bool) -> None:
-    from mendline.config import load_settings, log_of
+    from mendline.config import existing_log_of, load_settings
     from mendline.keys import key_ring
     from mendline.reports.history import Span, read_history
 
     settings = load_settings(config)
-    with log_of(settings) as log:
+    with existing_log_of(settings) as log:
         history = read_history(log, settings, key_ring(settings).why_not, Span(since))
     for line in _told((one.fact for one in history.courses.values()), since, policy, as_json=as_json):
         click.echo(line)

@@ -35,12 +35,12 @@ Told = Callable[["Journal", Callable[[], Mapping[str, "Host"]]], Iterable[str]]
 
 def show(config: Path, told: Told, *, watch: bool) -> None:
     """Print what `told` says of the log of a configuration: with `watch` again and again, else once."""
-    from mendline.config import load_settings, log_of
+    from mendline.config import existing_log_of, load_settings
     from mendline.fleet import read_fleet
     from mendline.reading import fold_journal
 
     settings = load_settings(config)
-    with log_of(settings) as log:
+    with existing_log_of(settings) as log:
         if watch:
             _show_again(log, settings, told)
         for line in told(fold_journal(log, settings), partial(read_fleet, log, settings)):

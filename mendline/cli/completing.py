@@ -42,11 +42,11 @@ def of_settings(offers: Callable[[Settings], Iterable[Offer]]) -> Answers:
 
 
 def _from_journal(config: Path, offers: Callable[[Journal, Settings], Iterable[Offer]]) -> list[Offer]:
-    from mendline.config import load_settings, log_of
+    from mendline.config import existing_log_of, load_settings
     from mendline.reading import fold_journal
 
     settings = load_settings(config)
-    with log_of(settings) as log:
+    with existing_log_of(settings) as log:
         return list(offers(fold_journal(log, settings), settings))
 
 

@@ -119,13 +119,13 @@ def drift(service: str, config: Path, *, as_json: bool) -> None:
 
     Example: mendline configs drift web
     """
-    from mendline.config import load_settings, log_of
+    from mendline.config import existing_log_of, load_settings
     from mendline.reading import fold_journal
     from mendline.responders.playbook import Policies
     from mendline.responders.standing import standing
 
     settings = load_settings(config)
-    with log_of(settings) as log:
+    with existing_log_of(settings) as log:
         journal = fold_journal(log, settings)
     known = journal.configurations.services
     if service and service not in known:

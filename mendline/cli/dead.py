@@ -88,10 +88,10 @@ def requeue(letter_ids: Sequence[str], config: Path, *, everything: bool) -> Non
     """
     if everything == bool(letter_ids):
         raise click.UsageError("Name dead letters by the beginning of their ids, or give --all.")
-    from mendline.config import load_settings, log_of
+    from mendline.config import existing_log_of, load_settings
 
     settings = load_settings(config)
-    with log_of(settings) as log:
+    with existing_log_of(settings) as log:
         there = list(_read(log, settings))
         chosen = there if everything else _chosen(there, letter_ids)
         whole = [one for one in chosen if _is_whole(one)]
@@ -107,10 +107,10 @@ def requeue(letter_ids: Sequence[str], config: Path, *, everything: bool) -> Non
 
 
 def _letters(config: Path) -> Iterator[DeadLetter]:
-    from mendline.config import load_settings, log_of
+    from mendline.config import existing_log_of, load_settings
 
     settings = load_settings(config)
-    with log_of(settings) as log:
+    with existing_log_of(settings) as log:
         yield from _read(log, settings)
 
 

@@ -97,12 +97,9 @@ def _settings(config: Path, url: str | None) -> Settings:
 
 
 def _log(settings: Settings, *, make: bool = False) -> Log:
-    from mendline.config import log_of
-    from mendline.dumps.recording import refuse_absent
+    from mendline.config import existing_log_of, log_of
 
-    if not make:
-        refuse_absent(settings.log)
-    return log_of(settings)
+    return log_of(settings) if make else existing_log_of(settings)
 
 
 @contextmanager

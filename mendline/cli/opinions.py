@@ -66,23 +66,23 @@ def note(text: str, target: str, config: Path) -> None:
 
     Example: mendline note "deployed 1.2" --on web
     """
-    from mendline.config import load_settings, log_of
+    from mendline.config import existing_log_of, load_settings
     from mendline.orders import append_order
 
     settings = load_settings(config)
-    with log_of(settings) as log:
+    with existing_log_of(settings) as log:
         order = append_order(log, settings, "note", target, by=getpass.getuser(), text=text)
     click.echo(f"Recorded: {order}")
 
 
 def _about_fault(config: Path, kind: OrderKind, beginning: str, text: str, *, active: bool = True) -> None:
     from mendline import subjects
-    from mendline.config import load_settings, log_of
+    from mendline.config import existing_log_of, load_settings
     from mendline.orders import append_order
     from mendline.reading import fault_ids, fold_journal
 
     settings = load_settings(config)
-    with log_of(settings) as log:
+    with existing_log_of(settings) as log:
         found = sorted(fault_ids(log, settings, beginning))
         journal = fold_journal(log, settings)
         if len(found) != 1:

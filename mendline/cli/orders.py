@@ -90,12 +90,12 @@ def list_orders(config: Path) -> None:
 
     Example: mendline maintenance list
     """
-    from mendline.config import load_settings, log_of
+    from mendline.config import existing_log_of, load_settings
     from mendline.reading import fold_journal
     from mendline.words import in_force
 
     settings = load_settings(config)
-    with log_of(settings) as log:
+    with existing_log_of(settings) as log:
         found = list(in_force(fold_journal(log, settings)))
     click.echo("\n".join(found) or "Nothing is in force.")
 
@@ -148,11 +148,11 @@ def stop_all(config: Path, text: str, *, lift: bool) -> None:
 
     Example: mendline stop-all --text "we do not understand this" ... mendline stop-all --lift
     """
-    from mendline.config import load_settings, log_of
+    from mendline.config import existing_log_of, load_settings
     from mendline.orders import stop_everything
 
     settings = load_settings(config)
-    with log_of(settings) as log:
+    with existing_log_of(settings) as log:
         hosts = stop_everything(log, settings, by=getpass.getuser(), text=text, active=not lift)
     click.echo(f"{'Lifted' if lift else 'Stopped'}: told {counted(hosts, 'partitions')} of commands, and the planners.")
 
@@ -161,7 +161,7 @@ def _order(
     config: Path, kind: OrderKind, subject: str, *, text: str = "", active: bool = True, lasts: str | None = None
 ) -> None:
     from mendline import subjects
-    from mendline.config import load_settings, log_of
+    from mendline.config import existing_log_of, load_settings
     from mendline.orders import append_order
     from mendline.reading import fold_journal
 
@@ -171,7 +171,7 @@ def _order(
     with _about("--for"):
         lasts_ms = None if lasts is None else subjects.lasting_ms(lasts)
     settings = load_settings(config)
-    with log_of(settings) as log:
+    with existing_log_of(settings) as log:
         journal = fold_journal(log, settings)
         if kind in NEED_AN_ID:
             with _about("SUBJECT"):

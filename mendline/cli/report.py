@@ -35,7 +35,7 @@ def report(begin: str | None, end: str | None, form: Form | None, plots: Path | 
 
     Example: mendline report --from 7d --html > week.html
     """
-    from mendline.config import load_settings, log_of
+    from mendline.config import existing_log_of, load_settings
     from mendline.scoring.png import need_matplotlib
 
     span = moment_ms(begin, "--from"), moment_ms(end, "--to")
@@ -45,7 +45,7 @@ def report(begin: str | None, end: str | None, form: Form | None, plots: Path | 
     if plots:
         need_matplotlib("use --html")
     settings = load_settings(config)
-    with log_of(settings) as log:
+    with existing_log_of(settings) as log:
         found = _read(log, settings, *span)
     click.echo(_written(found, form or "text"), nl=form != "html")
     if plots:

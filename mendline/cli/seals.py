@@ -49,7 +49,7 @@ def verify(config: Path, url: str | None, begin: int, digest: str | None, *, as_
     import json
     from dataclasses import asdict
 
-    from mendline.config import load_settings, log_of
+    from mendline.config import existing_log_of, load_settings
     from mendline.keys import key_ring
     from mendline.schemas.stream import Partition
     from mendline.verifying import verify as verify_journal
@@ -57,7 +57,7 @@ def verify(config: Path, url: str | None, begin: int, digest: str | None, *, as_
     settings = load_settings(config)
     if url:
         settings = settings.model_copy(update={"log": url})
-    with log_of(settings) as log:
+    with existing_log_of(settings) as log:
         partition = Partition(settings.topics.topic("journal"), 0)
         verdict = verify_journal(log, partition, key_ring(settings).why_not, _tell_on_terminal, digest, begin)
     if sys.stderr.isatty():

@@ -39,11 +39,11 @@ def timeline(fault: str, form: Form | None, config: Path) -> None:
 
     Example: mendline timeline 3f2a91c0 --markdown > post-mortem.md
     """
-    from mendline.config import load_settings, log_of
+    from mendline.config import existing_log_of, load_settings
     from mendline.timelines.moments import moments
 
     settings = load_settings(config)
-    with log_of(settings) as log:
+    with existing_log_of(settings) as log:
         told = _one(log, settings, fault)
         found = moments(log, settings, told)
         causes = _causes(log, settings, told) if form == "markdown" else ()

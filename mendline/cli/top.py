@@ -27,14 +27,14 @@ def top(config: Path) -> None:
         raise click.UsageError(msg)
     from rich.console import Console
 
-    from mendline.config import load_settings, log_of
+    from mendline.config import existing_log_of, load_settings
     from mendline.top.running import Top
     from mendline.watching import watched
 
     # What is logged would stand in the middle of the screen; the head tells of it too.
     logging.getLogger("mendline").addHandler(logging.NullHandler())
     settings = load_settings(config)
-    with log_of(settings) as log, watched(log, settings) as watch:
+    with existing_log_of(settings) as log, watched(log, settings) as watch:
         try:
             Top(log, settings, watch, Console()).run(sys.stdin.fileno())
         except EOFError:

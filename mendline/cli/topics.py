@@ -86,7 +86,7 @@ def create(config: Path) -> None:
     """
     from mendline.topics import topic_settings
 
-    settings, log = _open(config)
+    settings, log = _open(config, make=True)
     with log:
         before = set(log.topics())
         wanted = topic_settings(settings.topics)
@@ -139,11 +139,11 @@ def _full_name(settings: Settings, topic: str) -> str:
     return names.get(topic, topic)
 
 
-def _open(config: Path) -> tuple[Settings, Log]:
-    from mendline.config import load_settings, log_of
+def _open(config: Path, *, make: bool = False) -> tuple[Settings, Log]:
+    from mendline.config import existing_log_of, load_settings, log_of
 
     settings = load_settings(config)
-    return settings, log_of(settings)
+    return settings, log_of(settings) if make else existing_log_of(settings)
 
 
 def _tail(log: Log, partitions: list[Partition], last: int, *, follow: bool) -> Iterator[Batch]:

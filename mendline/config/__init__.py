@@ -4,6 +4,6 @@ Every mistake is told as `FILE:LINE: KEY: what is wrong; what to do`, all of the
 """
 
 from mendline.config.errors import ConfigError
-from mendline.config.files import load_settings, log_of, parse_settings, resolve, store_of
+from mendline.config.files import existing_log_of, load_settings, log_of, parse_settings, resolve, store_of
 
-__all__ = ["ConfigError", "load_settings", "log_of", "parse_settings", "resolve", "store_of"]
+__all__ = ["ConfigError", "existing_log_of", "load_settings", "log_of", "parse_settings", "resolve", "store_of"]

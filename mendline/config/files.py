@@ -12,7 +12,7 @@ from mendline.config.errors import ConfigError
 from mendline.config.mistakes import tell
 from mendline.config.tree import read_tree
 from mendline.config.values import problems
-from mendline.logs.base import Log
+from mendline.logs.base import Log, LogRefusedError
 from mendline.logs.open import open_log
 from mendline.schemas.secrets import below
 from mendline.schemas.settings import (
@@ -182,6 +182,20 @@ def log_of(settings: Settings, *, fetch_max_wait_ms: int | None = None) -> Log:
     if fetch_max_wait_ms:
         options["fetch_max_wait_ms"] = fetch_max_wait_ms
     return open_log(settings.log, **options)
+
+
+def existing_log_of(settings: Settings) -> Log:
+    """Return the log of the settings, for who only looks at it or adds to it: that must not make an embedded one.
+
+    Raises LogRefusedError when there is none.
+    """
+    folder = Path(settings.log.removeprefix("sqlite://")).expanduser() if settings.log.startswith("sqlite://") else None
+    if folder and not folder.is_dir():
+        what = "this is no folder" if folder.exists() else "there is no log"
+        where = "`log:` in the configuration, or --log, names the folder, and `mendline up` makes it"
+        msg = f"{settings.log}: {what}; {where}"
+        raise LogRefusedError(msg)
+    return log_of(settings)
 
 
 def read_text(file: Path, missing: str) -> str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from mendline.dumps.contents import Extent
-from mendline.logs.base import LogRefusedError
 from mendline.reading import read_batches
 from mendline.runtime.worker import cut
 
@@ -85,17 +83,3 @@ class LogRecording:
     def _on(self, partition: Partition) -> Consumer:
         self._consumer.assign([partition])
         return self._consumer
-
-
-def folder_of(url: str) -> Path | None:
-    """Return the folder of an embedded log's URL, None for other logs."""
-    return Path(url.removeprefix("sqlite://")) if url.startswith("sqlite://") else None
-
-
-def refuse_absent(url: str) -> None:
-    """Raise LogRefusedError for an embedded log that does not exist: to look at one must not make one."""
-    folder = folder_of(url)
-    if folder and not (place := folder.expanduser()).is_dir():
-        what = "this is no folder" if place.exists() else "there is no log"
-        msg = f"{url}: {what}; `log:` in the configuration, or --log, names the folder"
-        raise LogRefusedError(msg)

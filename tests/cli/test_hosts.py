@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from mendline.schemas.records import Heartbeat
-from tests.cli.support import Caller, append, one_message
+from tests.cli.support import Caller, append
 from tests.responders.support import fault, order
 
 ALIVE = Heartbeat(source="host-1", time=0, interval_ms=10_000, services=("db", "web"), sick={"disk": "it \x1bhangs"})
@@ -46,8 +46,3 @@ def test_no_host_is_told(call: Caller, config: Path) -> None:
     """Nothing measures yet."""
     append(config, "journal", order("note"))
     assert call("hosts", "-c", config).out == "No host is heard of.\n"
-
-
-def test_hosts_without_a_log_is_one_message(call: Caller, config: Path) -> None:
-    """Nobody ran Mendline here yet."""
-    one_message(call("hosts", "-c", config), 3, "mendline.journal")

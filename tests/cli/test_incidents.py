@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from mendline.schemas.records import Progress
-from tests.cli.support import Caller, append, one_message
+from tests.cli.support import Caller, append
 from tests.responders.support import START_MS, fault
 
 
@@ -58,8 +58,3 @@ def test_the_lag_of_each_stage_is_listed(call: Caller, config: Path) -> None:
     assert "1,200 records to read, 2.5 s behind" in ran.out
     (told,) = [json.loads(line) for line in call("lag", "--json", "-c", config).out.splitlines()]
     assert (1200, 2500) == (told["lag"], told["behind_ms"])
-
-
-def test_the_lag_without_a_log_is_one_message(call: Caller, config: Path) -> None:
-    """Nobody ran Mendline here yet."""
-    one_message(call("lag", "-c", config), 3, "mendline.journal")

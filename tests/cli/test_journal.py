@@ -88,11 +88,6 @@ def test_a_number_beyond_all_times_does_not_hide_the_faults(call: Caller, config
     assert (ran.status, MENDED.id[:8] in ran.out, OPEN.id[:8] in ran.out) == (1, True, False)
 
 
-def test_a_log_that_has_no_topics_is_one_message(call: Caller, config: Path) -> None:
-    """Nobody ran Mendline here yet."""
-    one_message(call("faults", "-c", config), 3, "mendline.journal")
-
-
 def test_a_log_that_is_no_folder_is_one_message(call: Caller, tmp_path: Path) -> None:
     """It names the place."""
     (tmp_path / "log").write_text("mine")

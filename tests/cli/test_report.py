@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mendline.schemas.records import Heartbeat
-from tests.cli.support import Caller, append, one_message
+from tests.cli.support import Caller, append
 from tests.responders.support import fault, order
 
 OPEN = fault("host-1/web", reason="killed")
@@ -58,11 +58,6 @@ def test_a_time_that_is_none_is_one_message(call: Caller, config: Path, words: t
     append(config, "journal", OPEN)
     ran = call("report", *words, "-c", config)
     assert (ran.status, told in ran.err) == (2, True)
-
-
-def test_a_report_without_a_log_is_one_message(call: Caller, config: Path) -> None:
-    """Nobody ran Mendline here yet."""
-    one_message(call("report", "-c", config), 3, "mendline.journal")
 
 
 def test_a_label_that_nobody_signed_is_left_out(call: Caller, config: Path) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from mendline.cli import FAILED
 from mendline.keys import key_ring
 from mendline.logs.sqlite import SqliteLog
 from mendline.responders.sealing import SEALED_EVERY_MS
@@ -21,7 +20,7 @@ from mendline.schemas.records import Tick, encode_record
 from mendline.schemas.settings import Settings
 from mendline.schemas.stream import NewRecord, Partition
 from mendline.testing.clock import ManualClock
-from tests.cli.support import Caller, Ran, append, one_message, opened
+from tests.cli.support import Caller, Ran, append, opened
 from tests.responders.support import START_MS
 
 MINUTES, A_MINUTE = 3, 4
@@ -164,11 +163,6 @@ def test_a_journal_without_seals_is_status_1(call: Caller, config: Path) -> None
     append(config, "journal", Tick(source="test", time=START_MS))
     ran = verify(call, config)
     assert (ran.status, "no seal stands in the journal" in ran.out) == (1, True)
-
-
-def test_a_log_without_topics_is_one_message(call: Caller, config: Path) -> None:
-    """Nobody ran Mendline here yet."""
-    one_message(verify(call, config), FAILED, "mendline.journal")
 
 
 def test_faults_and_timelines_pass_over_seals(call: Caller, sealed: Path) -> None:

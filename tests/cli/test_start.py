@@ -13,7 +13,7 @@ import pytest
 from mendline import __version__
 from mendline.cli import COMMANDS, cli
 from mendline.cli.errors import STATUS, status_of
-from tests.cli.support import Caller, one_message
+from tests.cli.support import Caller, one_message, write_config
 
 HEAVY = ("numpy", "pydantic", "kafka", "yaml", "rich", "cryptography", "psutil", "prometheus_client")
 
@@ -151,3 +151,13 @@ def test_plugins_are_listed_with_their_parameters(call: Caller) -> None:
     """In words and as JSON."""
     assert "zscore" in call("plugins", "list").out
     assert '"name": "zscore"' in call("plugins", "list", "--json").out
+
+
+@pytest.mark.parametrize(
+    "words", ["faults", "hosts", "lag", "report", "journal verify", "topics list", "ack 1234", "stop-all"]
+)
+def test_who_looks_at_a_log_makes_none(call: Caller, tmp_path: Path, words: str) -> None:
+    """It says that there is none, and who makes it: nobody ran Mendline here yet."""
+    config = write_config(tmp_path, log=f"sqlite://{tmp_path / 'log'}")
+    one_message(call(*words.split(), "-c", config), 3, "there is no log", "`mendline up` makes it")
+    assert not (tmp_path / "log").exists()

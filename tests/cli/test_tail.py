@@ -220,12 +220,14 @@ def test_tail_takes_the_whole_name_of_a_topic_too(call: Caller, tmp_path: Path, 
 
 def test_tail_of_a_missing_topic_says_how_to_make_it(call: Caller, config: Path) -> None:
     """Nothing is made by looking."""
+    (config.parent / "log").mkdir()
     one_message(call("topics", "tail", "journal", "-c", config), 3, "mendline.journal", "topics create")
 
 
 @pytest.mark.slow
 def test_topics_are_made_and_listed(call: Caller, config: Path) -> None:
     """Missing ones are told; those that exist stay."""
+    (config.parent / "log").mkdir()
     assert call("topics", "list", "-c", config).out.count("missing") == 6
     assert call("topics", "create", "-c", config).out.count("made") == 6
     assert call("topics", "create", "-c", config).out.count("was there") == 6

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mendline.cli.options import typed
+from mendline.cli.options import as_typed, typed
 from mendline.runtime.follower import Follower, Listener
 from mendline.schemas.records import Fault, Hold, Intent, Outcome, Record, Verification
 from mendline.words import clock, describe
@@ -92,16 +92,17 @@ class Greeting:
         if self._page:
             say(self._page)
         for order in self._in_force():
-            say(f"In force: {order}", "yellow")
+            say(as_typed(f"In force: {order}", self._config), "yellow")
         say(f"`{typed('faults --all', self._config)}` lists what was found and done.")
 
 
 class LiveView(Follower):
     """Prints faults, actions and their effect."""
 
-    def __init__(self, log: Log, journal: str) -> None:
-        """Follow the `journal` topic."""
+    def __init__(self, log: Log, journal: str, config: Path) -> None:
+        """Follow the `journal` topic, where the file `config` is in use."""
         super().__init__(log, journal, "live", Listener(self._print))
+        self._config = config
 
     def _print(self, record: Record) -> None:
         if isinstance(record, Fault) and record.transition != "affirmed":
@@ -112,4 +113,4 @@ class LiveView(Follower):
             self._line(record, "green" if record.mended else "red")
 
     def _line(self, record: Record, colour: str | None) -> None:
-        say(f"{clock(record.time)} {describe(record)}", colour)
+        say(as_typed(f"{clock(record.time)} {describe(record)}", self._config), colour)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any
 import click
 
 DEFAULT_CONFIG = "mendline.yaml"
+COMMAND = re.compile("`mendline ([^`]+)`")
 
 config_option = click.option(
     "-c",
@@ -38,6 +40,11 @@ def typed(words: str, config: Path) -> str:
         program = shlex.quote(str(started))
     option = "" if str(config) == DEFAULT_CONFIG else f" -c {shlex.quote(str(config))}"
     return f"{program} {words}{option}"
+
+
+def as_typed(text: str, config: Path) -> str:
+    """Return a text with the commands that it names, in backticks, as they are typed here."""
+    return COMMAND.sub(lambda found: f"`{typed(found[1], config)}`", text)
 
 
 def moment_ms(text: str | None, option: str) -> int | None:

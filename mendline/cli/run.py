@@ -140,7 +140,7 @@ def _views(settings: Settings, log: Log, config: Path, agent: Agent, *, quiet: b
             return [f"unknown, for the journal cannot be read: {error}"]
 
     greeting = Greeting(settings, config, pid_of, standing, page_line(settings, server, config))
-    return [*served, greeting, LiveView(log, settings.topics.topic("journal"))]
+    return [*served, greeting, LiveView(log, settings.topics.topic("journal"), config)]
 
 
 def _check_detectors(settings: Settings) -> None:

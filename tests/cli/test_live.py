@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mendline.cli.options import typed
+from mendline.cli.options import as_typed, typed
 from mendline.config import parse_settings
 from mendline.live import Greeting
 from mendline.schemas.settings import Settings
@@ -25,7 +25,9 @@ WEB = "services: {web: {process: {command: [app]}, allow: [restart]}, db: {proce
 def greeted(settings: Settings, *pids: int | None) -> list[str]:
     """Return what is printed when the service's process is seen as `pids` tell, one after the other."""
     stop, looks, printed = threading.Event(), iter(pids), io.StringIO()
-    greeting = Greeting(settings, Path("here.yaml"), lambda _: next(looks), lambda: ["maintenance of web"])
+    greeting = Greeting(
+        settings, Path("here.yaml"), lambda _: next(looks), lambda: ["`mendline stop-all --lift` ends that"]
+    )
     with contextlib.redirect_stdout(printed):
         thread = threading.Thread(target=greeting.run, args=(stop,))
         thread.start()
@@ -41,7 +43,7 @@ def test_the_greeting_waits_for_the_process_and_names_it() -> None:
     assert "Ctrl-C" in first
     assert web == "  watching web (process 4711): probes: 0, allowed: restart"
     assert db == "  watching db: probes: 0, allowed: nothing"
-    assert order == "In force: maintenance of web"
+    assert order == "In force: `mendline stop-all --lift -c here.yaml` ends that"
     assert ask == "`mendline faults --all -c here.yaml` lists what was found and done."
 
 
@@ -63,6 +65,12 @@ def test_a_command_is_told_as_it_can_be_typed(
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}" if on_path else None)
     assert typed("faults", Path("mendline.yaml")) == f"{program} faults"
     assert typed("faults", Path("my own.yaml")) == f"{program} faults -c 'my own.yaml'"
+
+
+def test_the_commands_that_a_text_names_are_told_as_they_can_be_typed() -> None:
+    """What waits for an answer was told without the configuration that it stands in."""
+    told = as_typed("waits for `mendline approve 0a0a` or `deny`; see `top`", Path("here.yaml"))
+    assert told == "waits for `mendline approve 0a0a -c here.yaml` or `deny`; see `top`"
 
 
 def test_without_services_the_next_step_is_to_name_some() -> None:

@@ -201,7 +201,7 @@ def check_breaker(case: Case) -> tuple[str, int | None] | None:
     until = None if opened is None else opened + case.bounds.breaker
     if until is None or case.log_time >= until:
         return None
-    return f"{case.bounds.attempts} actions within {case.bounds.window} ms did not last", until
+    return f"{counted(case.bounds.attempts, 'actions')} within {case.bounds.window} ms did not last", until
 
 
 def check_cooldown(case: Case) -> tuple[str, int | None] | None:

@@ -165,6 +165,8 @@ class Receiver:
             self._acknowledge(fault, min(record.time / 1000, now.wall), active=record.active)
         elif record.kind in ANSWERS and record.active:
             self._drop_later(fault)
+            if fault in self._known:
+                self._known[fault].offset = None
 
     def _acknowledge(self, fault: str, at: float, *, active: bool) -> None:
         """Let what is to be told of a fault stand still, or go on where it stood when that is taken back."""

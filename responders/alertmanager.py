@@ -19,7 +19,7 @@ from mendline.responders.parcels import SEVERAL, pause_after
 from mendline.responders.reached import Reached
 from mendline.responders.receiver import Moment
 from mendline.responders.webhook import post
-from mendline.schemas.records import Fault, Notice, Record
+from mendline.schemas.records import CLOSING, Fault, Notice, Record
 
 if TYPE_CHECKING:
     from mendline.schemas.settings import AlertmanagerSettings
@@ -74,7 +74,7 @@ class Alerts:
             return
         key = (record.id, record.severity)
         known = self._alerts.get(key)
-        if record.transition in ("resolved", "orphaned"):
+        if record.transition in CLOSING:
             self._alerts.setdefault(key, _Alert(record, offset))  # an earlier life may have sent it
             self._end(record.id, record.time, record)
         elif known and known.ended is None:

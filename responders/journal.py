@@ -38,6 +38,7 @@ from mendline.responders.guards import AWAITED, DOWN, HARMLESS, LOOK, overrules
 from mendline.responders.places import Places
 from mendline.responders.playbook import Policies, intent_id
 from mendline.schemas.records import (
+    CLOSING,
     Activation,
     ConfigurationChange,
     Fault,
@@ -68,7 +69,6 @@ LATE_MS = 10_000
 """A fault may be in the journal before the change that caused it, by so much."""
 PROMPT_MS = 600_000
 """What breaks by a change mostly breaks within this time."""
-CLOSING = ("resolved", "orphaned")
 FINAL_HOLDS = ("escalated", "denied")
 
 

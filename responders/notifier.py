@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 
 from mendline.responders.reached import Home, Reached, closed, whose
 from mendline.responders.receiver import Moment
-from mendline.schemas.records import Fault, Hold, Intent, Notice, Order, Record, Verification
+from mendline.schemas.records import CLOSING, Fault, Hold, Intent, Notice, Order, Record, Verification
 
 TAKEN = (Fault, Hold, Intent, Notice, Order, Verification)
 
@@ -132,7 +132,7 @@ class Notifier:
         newest = {one.record.id: one.record for one in backlog if isinstance(one.record, Fault) and whose(one.record)}
         channels = {one.name: one for one in self.channels}
         for fault in newest.values():
-            if fault.transition not in ("resolved", "orphaned"):
+            if fault.transition not in CLOSING:
                 if channel := channels.get(whose(fault)):
                     channel.reached.failing = fault
                 else:

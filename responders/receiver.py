@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from mendline.responders.grouping import LISTED, Due, Grouping, Message, joined
 from mendline.responders.messages import Said, reminder_of, said_of
 from mendline.responders.quiet import is_quiet
-from mendline.schemas.records import SEVERITIES, Fault, Intent, Order, Record, Verification
+from mendline.schemas.records import CLOSING, SEVERITIES, Fault, Intent, Order, Record, Verification
 
 if TYPE_CHECKING:
     from mendline.schemas.settings import QuietSettings
@@ -22,7 +22,6 @@ QUIET = ("quiet",)
 """The group of what was held back in quiet hours."""
 REMINDER = ("reminder",)
 ANSWERS = ("approve", "deny")
-ENDS = ("resolved", "orphaned")
 TAKEN_BACK_WITHIN_S = 86_400.0
 """For so long after an acknowledgement the escalation goes on when that is taken back; what it tells of is kept."""
 VERIFIED_WITHIN_S = 3_600.0
@@ -147,7 +146,7 @@ class Receiver:
         if isinstance(record, Fault):
             known = self._known.setdefault(record.id, _Known(record.severity))
             known.severity = record.severity
-            if record.transition in ENDS:
+            if record.transition in CLOSING:
                 known.over = now.wall
                 self._drop_later(record.id)
         elif isinstance(record, Intent):

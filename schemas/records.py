@@ -189,6 +189,8 @@ class Evidence(Frozen):
 
 SEVERITIES = ("info", "warning", "critical")
 """Of a fault, from the mildest."""
+CLOSING = ("resolved", "orphaned")
+"""The transitions by which a fault is over."""
 
 
 class Fault(Envelope):

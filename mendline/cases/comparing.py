@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mendline.cases.moments import Range, offset
 from mendline.responders.playbook import matches_target
-from mendline.schemas.records import Fault
+from mendline.schemas.records import CLOSING, Fault
 
 if TYPE_CHECKING:
     from mendline.cases.detecting import Heard, Timed
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 NEVER = "never"
 TIMES = ("at", "opened", "cleared")
-CLOSING = ("resolved", "orphaned")
 
 Facts = Mapping[str, Any]
 """What happened, or what was expected, by the keys of an expectation; times are ms after the beginning."""

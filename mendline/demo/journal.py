@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from mendline.logs.base import LogUnavailableError
 from mendline.schemas.base import UnreadableRecordError
 from mendline.schemas.records import (
+    CLOSING,
     Cancel,
     Command,
     Fault,
@@ -82,7 +83,7 @@ class Journal:
         commands = {record.intent for record in records if isinstance(record, Command)}
         ended = {record.intent for record in records if isinstance(record, Outcome)}
         verified = {record.intent for record in records if isinstance(record, Verification)}
-        closed = all(fault.transition in ("resolved", "orphaned") for fault in latest.values())
+        closed = all(fault.transition in CLOSING for fault in latest.values())
         return closed and commands <= ended & verified
 
     def _follow(self) -> None:

@@ -10,10 +10,9 @@ from mendline.explaining.links import Link
 from mendline.explaining.scoring import detector_link, recompute
 from mendline.logs.partitioner import partition_of
 from mendline.reading import commands_of
-from mendline.responders.journal import CLOSING
 from mendline.schemas.base import record_id
 from mendline.schemas.quantities import counted, ordinal
-from mendline.schemas.records import Fault, Hold, Intent, Order, Outcome, Verification
+from mendline.schemas.records import CLOSING, Fault, Hold, Intent, Order, Outcome, Verification
 from mendline.schemas.stream import Partition
 from mendline.words import attachments, clock, describe
 

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from mendline.schemas.records import Fault
-
-CLOSED = ("resolved", "orphaned")
+from mendline.schemas.records import CLOSING, Fault
 
 
 class Course(NamedTuple):
@@ -45,7 +43,7 @@ class Courses:
         if known is None and fault.revision:
             return  # it was open already before what is compared
         if known is None or fault.revision > known.last.revision:
-            end = fault.evidence.event_time if fault.transition in CLOSED else None
+            end = fault.evidence.event_time if fault.transition in CLOSING else None
             self.found[fault.id] = Course(fault, fault.opened_at, end)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from mendline.schemas.records import CLOSING
 from mendline.store import tables as t
 from mendline.store.engine import transaction
 from mendline.store.tiers import Unit, made_to, make, oldest, units
@@ -27,7 +28,6 @@ BUDGET_S = 0.1
 """How long it takes the member's thread at a time."""
 AT_ONCE = 20_000
 """Windows that one transaction removes, about; and rows of another table, a tenth of that."""
-CLOSED = ("resolved", "orphaned")
 DATED = (t.FAULT_CHANGES, t.INTENTS, t.HOLDS, t.OUTCOMES, t.VERIFICATIONS, t.ORDERS, t.INCIDENT_FAULTS)
 
 
@@ -102,8 +102,8 @@ class Tender:
         if self._settings.journal is None:
             return
         limit = self._clock() - self._settings.journal
-        is_open = sa.select(t.FAULTS.c.id).where(t.FAULTS.c.transition.not_in(CLOSED))
-        self._forget(t.FAULTS, (t.FAULTS.c.append_time < limit) & t.FAULTS.c.transition.in_(CLOSED))
+        is_open = sa.select(t.FAULTS.c.id).where(t.FAULTS.c.transition.not_in(CLOSING))
+        self._forget(t.FAULTS, (t.FAULTS.c.append_time < limit) & t.FAULTS.c.transition.in_(CLOSING))
         self._forget(t.INCIDENTS, (t.INCIDENTS.c.append_time < limit) & t.INCIDENTS.c.closed_at.is_not(None))
         for table in DATED:
             old = table.c.append_time < limit

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mendline.reports.availability import length, spells_of
 from mendline.reports.text import plain
 from mendline.schemas.quantities import counted, span
-from mendline.schemas.records import Fault, Intent, Order, Outcome, Verification
+from mendline.schemas.records import CLOSING, Fault, Intent, Order, Outcome, Verification
 from mendline.words import clock, date, outcome_text
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from mendline.timelines.moments import Moment
 
 GAP = "*To be written.*"
-CLOSED = ("resolved", "orphaned")
 ASKED = (
     ("Impact", "Whom it hit, how badly, and for how long as they saw it."),
     ("What went well, and what did not", "Was it found early enough, was the right thing done, was anybody needed?"),
@@ -61,7 +60,7 @@ def _title(latest: Sequence[Fault]) -> str:
 
 
 def _state(fault: Fault) -> str:
-    return fault.transition if fault.transition in CLOSED else "open"
+    return fault.transition if fault.transition in CLOSING else "open"
 
 
 def _facts(moments: Sequence[Moment], latest: Sequence[Fault], zero: int) -> Iterator[str]:
@@ -71,7 +70,7 @@ def _facts(moments: Sequence[Moment], latest: Sequence[Fault], zero: int) -> Ite
         yield f"- found: after {span(opened[0] - zero)}"
     if deeds := [one.time for one in moments if isinstance(one.record, Outcome) and one.record.began_at is not None]:
         yield f"- first deed: done after {span(deeds[0] - zero)}"
-    if latest and all(_state(one) in CLOSED for one in latest):
+    if latest and all(_state(one) in CLOSING for one in latest):
         yield f"- over: after {span(opened[-1] - zero)}{_wrong(latest)}"
     else:
         yield "- over: not yet"

@@ -84,13 +84,13 @@ def _about_fault(config: Path, kind: OrderKind, beginning: str, text: str, *, ac
     settings = load_settings(config)
     with existing_log_of(settings) as log:
         found = sorted(fault_ids(log, settings, beginning))
-        journal = fold_journal(log, settings)
         if len(found) != 1:
             told = f"{len(found)} faults have ids that begin" if found else "no fault has an id that begins"
-            hint = "" if found else subjects.hint_of_incident(journal, beginning)
+            hint = "" if found else subjects.hint_of_incident(fold_journal(log, settings), beginning)
             msg = hint or f"{told} with {beginning!r}; `mendline faults --all` lists them"
             raise click.BadParameter(msg, param_hint="FAULT")
-        acknowledges = kind == "acknowledge"
-        doubt = subjects.doubt_about_acknowledgement(journal, found[0], active=active) if acknowledges else ""
+        doubt = ""
+        if kind == "acknowledge":
+            doubt = subjects.doubt_about_acknowledgement(fold_journal(log, settings), found[0], active=active)
         order = append_order(log, settings, kind, found[0], by=getpass.getuser(), text=text, active=active)
     tell_recorded(order, doubt)

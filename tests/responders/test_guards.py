@@ -316,13 +316,19 @@ def test_the_pause_doubles_with_each_action_up_to_the_window() -> None:
     assert 30_000 < pause_ms(1, "80000000", bounds) < 37_500
 
 
-def test_a_pause_longer_than_the_window_is_kept() -> None:
-    """It does not depend on how long actions are counted."""
-    scene = Scene(settings(window=2 * SECOND, cooldown=90 * SECOND))
+def again_after(quiet_ms: int, **bounds: int) -> Scene:
+    """Return a scene in which a fault was mended at once, and another came on its target after so long."""
+    scene = Scene(settings(**bounds))
     scene.say(fault())
     scene.say(outcome(scene.intents[0]), fault(transition="resolved", revision=1))
-    scene.tick(80 * SECOND)
+    scene.tick(quiet_ms)
     scene.say(fault(name="again", time=scene.time()))
+    return scene
+
+
+def test_a_pause_longer_than_the_window_is_kept() -> None:
+    """It does not depend on how long actions are counted."""
+    scene = again_after(80 * SECOND, window=2 * SECOND, cooldown=90 * SECOND)
     assert (scene.holds, len(scene.commands)) == (["cooldown"], 1)
     scene.tick(10 * SECOND)
     assert len(scene.commands) == 2
@@ -330,11 +336,7 @@ def test_a_pause_longer_than_the_window_is_kept() -> None:
 
 def test_after_a_healthy_window_the_next_action_goes_at_once() -> None:
     """The back-off starts anew when nothing was done within `window`."""
-    scene = Scene(settings(window=100 * SECOND, cooldown=90 * SECOND))
-    scene.say(fault())
-    scene.say(outcome(scene.intents[0]), fault(transition="resolved", revision=1))
-    scene.tick(100 * SECOND)
-    scene.say(fault(name="again", time=scene.time()))
+    scene = again_after(100 * SECOND, window=100 * SECOND, cooldown=90 * SECOND)
     assert len(scene.commands) == 2
 
 
